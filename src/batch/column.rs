@@ -1,0 +1,64 @@
+//! A column of a batch: an Arrow array, flat buffers of its own, or one value for all rows.
+
+use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::DataType;
+
+use super::{Flat, Selection, Values};
+use crate::error::Result;
+
+/// One column of a batch.
+#[derive(Debug, Clone)]
+pub enum Column {
+    /// Arrow memory, shared with whoever else holds it.
+    Array(ArrayRef),
+    /// Buffers of this batch alone, reused for the next one.
+    Flat(Flat),
+    /// One value for every row: an Arrow array of length 1.
+    Constant(ArrayRef),
+}
+
+impl Default for Column {
+    fn default() -> Self {
+        Column::Flat(Flat::new(Values::I64(Vec::new())))
+    }
+}
+
+impl Column {
+    /// The flat buffers to write `values` into: the column's own if they already hold that type, else new ones.
+    pub fn flat_mut(&mut self, fits: impl Fn(&Values) -> bool, new: impl FnOnce() -> Values) -> &mut Flat {
+        let reusable = matches!(self, Column::Flat(flat) if fits(&flat.values));
+        if !reusable {
+            *self = Column::Flat(Flat::new(new()));
+        }
+        match self {
+            Column::Flat(flat) => flat,
+            _ => unreachable!("made flat above"),
+        }
+    }
+
+    /// The selected rows as an Arrow array of type `data_type`. A flat column without selection hands its buffers over.
+    pub fn to_array(&mut self, data_type: &DataType, rows: usize, selection: &Selection) -> Result<ArrayRef> {
+        let whole = match self {
+            Column::Array(array) => array.clone(),
+            Column::Flat(flat) => flat.take_array(data_type)?,
+            Column::Constant(value) => {
+                let rows = selection.rows(rows);
+                return Ok(take(value, &UInt32Array::from_value(0, rows), None)?);
+            }
+        };
+        debug_assert_eq!(whole.len(), rows, "a column covers its batch");
+        select(&whole, selection)
+    }
+}
+
+/// The selected rows of an array; the array itself when all rows count.
+pub fn select(array: &ArrayRef, selection: &Selection) -> Result<ArrayRef> {
+    match selection.as_slice() {
+        None => Ok(array.clone()),
+        Some(rows) => {
+            let indices = UInt32Array::from_iter_values(rows.iter().map(|&row| row as u32));
+            Ok(take(array, &indices, None)?)
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Rows in columns: what flows between operators, and where Arrow meets the kernels.
+//!
+//! Place       under everything but the kernels; sources make batches, operators pass them on, sinks take them.
+//! Owns        its columns. Arrow arrays are shared, flat columns are this batch's own and are reused.
+//! Invariants  every column covers `rows`; `selection`, when active, lists rows in ascending order, each once;
+//!             `changes` and `watermarks`, when there, cover `rows` as well (not the selected ones only).
+
+mod change; //     what a row means to the answer: +I -U +U -D
+mod column; //     a column: Arrow array, flat buffers, or one value for all rows
+mod flat; //       flat buffers of fixed-width values, reused from batch to batch
+mod selection; //  which rows of a batch still count
+mod slice; //      typed, borrowed looks at a column, as kernels want them
+
+pub use change::Change;
+pub use column::{Column, select};
+pub use flat::{Flat, Values};
+pub use selection::Selection;
+pub use slice::{Argument, Fixed, Kind, Strings};
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+
+use crate::error::{Error, Result};
+
+/// The most rows a batch may hold, so that a row number fits `u16`.
+pub const ROWS_MAX: usize = 1 << 16;
+
+/// Some rows, in columns, with what streams need beside them.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The columns, in schema order; each covers `rows`.
+    pub columns: Vec<Column>,
+    /// Physical rows, selected or not.
+    pub rows: usize,
+    /// Which rows still count; inactive means all of them.
+    pub selection: Selection,
+    /// What each row does to the answer; `None` means every row is an insert.
+    pub changes: Option<Vec<Change>>,
+    /// For each row, the watermark its own source partition had reached before it, in ticks of the time column.
+    /// `None` means no row of this batch can be late.
+    pub watermarks: Option<Vec<i64>>,
+}
+
+impl Batch {
+    /// A batch of whole Arrow columns, all inserts.
+    pub fn from_arrays(columns: Vec<ArrayRef>, rows: usize) -> Self {
+        Batch { columns: columns.into_iter().map(Column::Array).collect(), rows, ..Batch::default() }
+    }
+
+    /// A batch of an Arrow record batch, all inserts.
+    pub fn from_record(record: &RecordBatch) -> Self {
+        Self::from_arrays(record.columns().to_vec(), record.num_rows())
+    }
+
+    /// How many rows still count.
+    pub fn selected_rows(&self) -> usize {
+        self.selection.rows(self.rows)
+    }
+
+    /// Whether no row still counts.
+    pub fn is_empty(&self) -> bool {
+        self.selected_rows() == 0
+    }
+
+    /// Forgets the rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.selection.clear();
+        self.changes = None;
+        self.watermarks = None;
+    }
+
+    /// The selected rows as Arrow columns of `schema`'s types.
+    ///
+    /// Shapes: `schema` has a field per column. Flat columns hand their buffers over and start anew.
+    pub fn to_record(&mut self, schema: &SchemaRef) -> Result<RecordBatch> {
+        assert_eq!(schema.fields().len(), self.columns.len(), "a field per column");
+        let rows = self.selected_rows();
+        let mut arrays = Vec::with_capacity(self.columns.len());
+        for (column, field) in self.columns.iter_mut().zip(schema.fields()) {
+            arrays.push(column.to_array(field.data_type(), self.rows, &self.selection)?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(schema.clone(), arrays, &options)
+            .map_err(|e| Error::bug(format!("a batch does not fit its schema: {e}")))
+    }
+
+    /// The changes of the selected rows, in order.
+    pub fn selected_changes(&self) -> Option<Vec<Change>> {
+        let changes = self.changes.as_ref()?;
+        Some(match self.selection.as_slice() {
+            None => changes.clone(),
+            Some(rows) => rows.iter().map(|&row| changes[row as usize]).collect(),
+        })
+    }
+}

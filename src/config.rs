@@ -1,0 +1,33 @@
+//! The engine's settings: every bound has its name here.
+
+use std::time::Duration;
+
+/// Settings of an engine; each query starts with a copy.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Rows per batch, 1 to 65,536.
+    pub batch_rows: usize,
+    /// Owner threads per query, at least 1.
+    pub partitions: usize,
+    /// Bytes that all operators of the engine may hold; an operator over it fails with a typed error.
+    pub memory_bytes: Option<usize>,
+    /// Messages an exchange ring holds.
+    pub ring_capacity: usize,
+    /// Whether the flush at the end of input is withheld: windows still open stay open.
+    pub keep_open: bool,
+    /// How long an idle worker sleeps before it looks around again.
+    pub idle_sleep: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            batch_rows: 8192,
+            partitions: std::thread::available_parallelism().map_or(1, |n| n.get()),
+            memory_bytes: None,
+            ring_capacity: 16,
+            keep_open: false,
+            idle_sleep: Duration::from_millis(1),
+        }
+    }
+}

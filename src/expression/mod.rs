@@ -1,0 +1,12 @@
+//! Expressions over columns, compiled into a list of kernel calls and run a batch at a time.
+//!
+//! Place       made by `sql/compile`, held in pipeline specs, run by operators.
+//! Owns        the registers that intermediate columns are written into, reused from batch to batch.
+//! Invariants  a step reads inputs, constants and registers of earlier steps only; only selected rows are evaluated,
+//!             so an expression cannot fail on a row that a filter has taken away.
+
+mod evaluator; // runs a program over a batch
+mod program; //   the program as plain data
+
+pub use evaluator::Evaluator;
+pub use program::{Builder, Constant, Operand, Program, Step};

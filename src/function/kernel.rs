@@ -1,0 +1,135 @@
+//! The traits that scalar and aggregate functions implement, ours and the users' alike.
+
+use std::any::Any;
+use std::fmt::Debug;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+use millstream_kernels::level::Level;
+
+use crate::batch::{Argument, Change, Column};
+use crate::error::Result;
+
+/// What every kernel call is told.
+#[derive(Debug, Clone, Copy)]
+pub struct KernelContext {
+    /// What this CPU can do, or what a test wants it to.
+    pub level: Level,
+}
+
+impl Default for KernelContext {
+    fn default() -> Self {
+        KernelContext { level: millstream_kernels::level::detect() }
+    }
+}
+
+/// A scalar function bound to its argument types: columns in, one column out.
+pub trait ScalarKernel: Send + Sync + Debug {
+    /// Its name, as EXPLAIN shows it.
+    fn name(&self) -> &str;
+
+    /// The type of the column it makes.
+    fn result_type(&self) -> DataType;
+
+    /// Computes `rows` values into `out`.
+    ///
+    /// Shapes: each argument covers `rows` or is constant; `out` holds a column of an earlier batch whose memory may
+    /// be reused, and afterwards one of `rows` rows: flat, an Arrow array of `result_type`, or constant.
+    /// Failure: an error with a reason the user understands; values under nulls must not cause one.
+    fn evaluate(&self, context: &KernelContext, args: &[Argument<'_>], rows: usize, out: &mut Column) -> Result<()>;
+
+    /// Whether equal arguments give equal results.
+    fn is_deterministic(&self) -> bool {
+        true
+    }
+
+    /// Whether some arguments make it fail; such a kernel is never moved before a filter.
+    fn can_fail(&self) -> bool {
+        true
+    }
+
+    /// Whether it is one of the engine's vectorized kernels rather than a function of another library.
+    fn is_native(&self) -> bool {
+        true
+    }
+
+    /// The call as SQL text, given its arguments as text.
+    fn show(&self, args: &[String]) -> String {
+        format!("{}({})", self.name(), args.join(", "))
+    }
+}
+
+/// An aggregate function bound to its argument types.
+pub trait AggregateFunction: Send + Sync + Debug {
+    /// Its name, as EXPLAIN shows it.
+    fn name(&self) -> &str;
+
+    /// The type of its result.
+    fn result_type(&self) -> DataType;
+
+    /// The types of the columns that hold its state when it leaves the operator: for an exchange or a snapshot.
+    fn state_types(&self) -> Vec<DataType>;
+
+    /// Empty states for a table of groups.
+    fn states(&self) -> Box<dyn AggregateStates>;
+
+    /// Whether a row can be taken out again, as changes on the input need.
+    fn can_retract(&self) -> bool {
+        false
+    }
+
+    /// Whether the result depends on the order of the rows.
+    fn is_order_sensitive(&self) -> bool {
+        false
+    }
+
+    /// Whether it is one of the engine's own rather than a function of another library.
+    fn is_native(&self) -> bool {
+        true
+    }
+}
+
+/// One batch's worth of work for an aggregate.
+pub struct Update<'a> {
+    /// The group of each row.
+    pub groups: &'a [u32],
+    /// How many groups the table has now; every group number is below.
+    pub group_count: usize,
+    /// The function's arguments, each covering the rows of `groups` or constant.
+    pub args: &'a [Argument<'a>],
+    /// Rows that count (`FILTER (WHERE ...)`), as words; `None` for all.
+    pub filter: Option<&'a [u64]>,
+    /// What each row does: retractions take the value out again. `None` means all inserts.
+    pub changes: Option<&'a [Change]>,
+}
+
+/// The states of one aggregate for all groups of a table, as columns indexed by group number.
+pub trait AggregateStates: Send {
+    /// Takes a batch in. Groups not seen before start from the empty state.
+    ///
+    /// Failure: overflow of an exact sum; a retraction where `can_retract` is false is a bug.
+    fn update(&mut self, context: &KernelContext, update: &Update<'_>) -> Result<()>;
+
+    /// Merges the states of another table of the same function: its group `i` into `groups[i]`.
+    ///
+    /// Shapes: `groups` has a number for each of the first groups of `other`, all below `group_count`.
+    fn merge(&mut self, groups: &[u32], group_count: usize, other: &mut dyn AggregateStates) -> Result<()>;
+
+    /// Writes the results of `groups` into `out`, one row each, without disturbing the states.
+    fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()>;
+
+    /// The states of the first `group_count` groups as columns of `state_types`, without disturbing them.
+    fn save(&mut self, group_count: usize) -> Result<Vec<ArrayRef>>;
+
+    /// Merges saved states: row `i` of `columns` into `groups[i]`.
+    fn merge_saved(&mut self, groups: &[u32], group_count: usize, columns: &[ArrayRef]) -> Result<()>;
+
+    /// Forgets all groups and keeps the memory.
+    fn clear(&mut self);
+
+    /// Bytes held.
+    fn size_bytes(&self) -> usize;
+
+    /// For `merge`, which needs the other's own type.
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+}

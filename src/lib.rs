@@ -1,0 +1,15 @@
+//! Millstream: an embeddable, vectorized, columnar SQL engine for streams and tables.
+
+pub mod batch; //      rows in columns
+pub mod config;
+pub mod error;
+pub mod expression; // programs over columns
+pub mod function; //   SQL functions
+pub mod pipeline; //   the compiled query
+pub mod sql; //        text becomes a pipeline
+pub mod state; //      keyed tables
+pub mod stream; //     bytes in, bytes out
+pub mod time; //       event time
+
+pub use arrow;
+pub use error::{Error, Kind, Result};

@@ -1,0 +1,99 @@
+//! The compiled query as plain data: what the query's way makes and the data's way runs.
+//!
+//! Place       made by `sql/compile` or by hand in a test; printed by EXPLAIN PIPELINE; run by `runtime`.
+//! Invariants  no thread, no I/O, no state here. Nodes stand in order: inputs come before the node that reads them.
+
+mod explain; //  the pipeline as text
+mod spec; //     what each node does, a spec per operator
+mod table; //    the traits of sources and sinks, as the pipeline names them
+
+pub use explain::explain;
+pub use spec::*;
+pub use table::*;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+
+use crate::error::Place;
+
+/// The number of a node in its pipeline.
+pub type NodeId = usize;
+
+/// A compiled query.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    /// Nodes, inputs first; the last one is the output.
+    pub nodes: Vec<Node>,
+    /// Whether its rows depend on the order of the input without saying so (`LIMIT` without `ORDER BY`,
+    /// `FIRST_VALUE` without one): then it runs on one partition.
+    pub needs_input_order: bool,
+}
+
+/// One operator of a pipeline.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub spec: Spec,
+    pub inputs: Vec<NodeId>,
+    pub schema: SchemaRef,
+    /// What its rows may be.
+    pub changes: ChangeMode,
+    /// Its event time, if it still has one: windows close and lateness is decided by it.
+    pub time: Option<EventTime>,
+    /// Whether its input ends.
+    pub bounded: bool,
+    /// Where the SQL asks for it.
+    pub place: Option<Place>,
+}
+
+/// What the rows of a stream may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeMode {
+    /// Rows only: nothing is ever taken back.
+    Append,
+    /// Rows may be taken back.
+    Updating,
+}
+
+/// The column that carries event time, and its unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventTime {
+    pub column: usize,
+    pub unit: TimeUnit,
+}
+
+impl Pipeline {
+    /// The node whose rows are the answer.
+    pub fn output(&self) -> &Node {
+        self.nodes.last().expect("a pipeline has an output")
+    }
+
+    /// Column names and types of the answer.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.output().schema
+    }
+
+    /// The tables it reads, each once, in node order.
+    pub fn tables(&self) -> Vec<Arc<dyn Table>> {
+        let scans = self.nodes.iter().filter_map(|node| if let Spec::Scan(scan) = &node.spec { Some(scan) } else { None });
+        scans.map(|scan| scan.table.clone()).collect()
+    }
+}
+
+/// How many of `unit` make a second.
+pub fn ticks_per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
+
+/// The unit of a type that can be an event time; `None` for other types.
+pub fn time_unit(data_type: &DataType) -> Option<TimeUnit> {
+    match data_type {
+        DataType::Timestamp(unit, _) => Some(*unit),
+        _ => None,
+    }
+}

@@ -1,0 +1,182 @@
+//! What each node of a pipeline does: a spec per operator, plain data.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::compute::SortOptions;
+use arrow::datatypes::DataType;
+
+use super::{Predicate, Table};
+use crate::expression::Program;
+use crate::function::AggregateFunction;
+
+/// The operators there are.
+#[derive(Debug, Clone)]
+pub enum Spec {
+    Scan(ScanSpec),
+    Values(ValuesSpec),
+    Filter(FilterSpec),
+    Project(ProjectSpec),
+    Window(WindowSpec),
+    Aggregate(AggregateSpec),
+    Union,
+    Sort(SortSpec),
+    Limit(LimitSpec),
+}
+
+/// Reads a table.
+#[derive(Debug, Clone)]
+pub struct ScanSpec {
+    /// The name it goes by in the query.
+    pub name: String,
+    pub table: Arc<dyn Table>,
+    /// The table's columns that are read, in the order of the node's schema.
+    pub projection: Vec<usize>,
+    /// Conditions the source may use to skip data; it need not, the filter stands behind.
+    pub predicates: Vec<Predicate>,
+    /// How the watermark follows from the rows; `None`: the table has no event time.
+    pub watermark: Option<WatermarkSpec>,
+    /// Rows the query needs at most, where it needs no more.
+    pub fetch: Option<usize>,
+}
+
+/// How the watermark of a source partition follows from its rows.
+#[derive(Debug, Clone)]
+pub struct WatermarkSpec {
+    /// Over the scan's columns; one output, ticks of the event time's type: no row before it is expected.
+    pub program: Arc<Program>,
+    /// The event time column among the scan's columns.
+    pub column: usize,
+}
+
+/// Constant rows.
+#[derive(Debug, Clone)]
+pub struct ValuesSpec {
+    pub columns: Vec<ArrayRef>,
+    pub rows: usize,
+}
+
+/// Keeps the rows for which every conjunct is true, each evaluated on what the ones before it left.
+#[derive(Debug, Clone)]
+pub struct FilterSpec {
+    pub conjuncts: Vec<Arc<Program>>,
+}
+
+/// Computes columns.
+#[derive(Debug, Clone)]
+pub struct ProjectSpec {
+    pub program: Arc<Program>,
+}
+
+/// A window shape; sizes in ticks of the event time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowKind {
+    /// Gapless windows of `size`, one of them starting at `offset`.
+    Tumble { size: i64, offset: i64 },
+    /// Windows of `size`, one starting every `slide`; with `slide > size` there are gaps.
+    Hop { size: i64, slide: i64, offset: i64 },
+}
+
+impl WindowKind {
+    pub fn size(self) -> i64 {
+        match self {
+            WindowKind::Tumble { size, .. } | WindowKind::Hop { size, .. } => size,
+        }
+    }
+
+    pub fn slide(self) -> i64 {
+        match self {
+            WindowKind::Tumble { size, .. } => size,
+            WindowKind::Hop { slide, .. } => slide,
+        }
+    }
+
+    pub fn offset(self) -> i64 {
+        match self {
+            WindowKind::Tumble { offset, .. } | WindowKind::Hop { offset, .. } => offset,
+        }
+    }
+}
+
+/// Puts `window_start`, `window_end` and `window_time` behind the columns, a row per window that holds it.
+#[derive(Debug, Clone)]
+pub struct WindowSpec {
+    pub kind: WindowKind,
+    /// The time column of the input.
+    pub column: usize,
+}
+
+/// Groups rows and aggregates each group; with a window, per window as well.
+#[derive(Debug, Clone)]
+pub struct AggregateSpec {
+    /// Over the input's columns: first the keys, then each aggregate's arguments, then its filter if it has one.
+    pub program: Arc<Program>,
+    /// How many of the program's first outputs are keys.
+    pub key_count: usize,
+    pub aggregates: Vec<AggregateCall>,
+    /// Windows by panes: the groups of each window apart, emitted when it closes.
+    pub window: Option<AggregateWindow>,
+    /// When results leave.
+    pub emit: EmitMode,
+}
+
+/// One aggregate of an [`AggregateSpec`].
+#[derive(Debug, Clone)]
+pub struct AggregateCall {
+    pub function: Arc<dyn AggregateFunction>,
+    /// How many of the program's outputs are its arguments.
+    pub arg_count: usize,
+    /// The arguments' types.
+    pub arg_types: Vec<DataType>,
+    pub distinct: bool,
+    /// Whether one more output of the program says which rows count.
+    pub filtered: bool,
+    /// As EXPLAIN shows it.
+    pub text: String,
+}
+
+/// The window of a windowed aggregate.
+#[derive(Debug, Clone)]
+pub struct AggregateWindow {
+    pub kind: WindowKind,
+    /// The time column of the input.
+    pub column: usize,
+    /// The type of the window columns.
+    pub data_type: DataType,
+    /// Which window columns the node puts out behind the keys, in this order.
+    pub outputs: Vec<WindowColumn>,
+}
+
+/// A column that tells the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowColumn {
+    Start,
+    End,
+    /// The last tick inside: end less one.
+    Time,
+}
+
+/// When an aggregate's results leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmitMode {
+    /// Once: when the window closes, or when the input ends.
+    Final,
+    /// After each batch, the groups that changed.
+    Changes,
+}
+
+/// Sorts all rows; with `fetch`, keeps the first ones only.
+#[derive(Debug, Clone)]
+pub struct SortSpec {
+    /// Over the input's columns, one output per key.
+    pub program: Arc<Program>,
+    pub options: Vec<SortOptions>,
+    pub fetch: Option<usize>,
+}
+
+/// Skips rows, then lets some pass.
+#[derive(Debug, Clone)]
+pub struct LimitSpec {
+    pub skip: usize,
+    pub fetch: Option<usize>,
+}

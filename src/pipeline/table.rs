@@ -1,0 +1,171 @@
+//! The traits of tables and sinks: what a pipeline names, and what connectors implement.
+//!
+//! Place       `stream/source` and `stream/sink` implement them, users may; the catalog and the runtime see only these.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
+
+use crate::batch::{Batch, Change};
+use crate::error::Result;
+
+/// Something rows can be read from, again and again.
+pub trait Table: Debug + Send + Sync {
+    /// All columns, whatever a scan reads of them.
+    fn schema(&self) -> SchemaRef;
+
+    /// Whether its rows end.
+    fn is_bounded(&self) -> bool;
+
+    /// What it is, in a few words, for EXPLAIN: connector, format, path.
+    fn describe(&self) -> String;
+
+    /// Rows it holds, where that is known without reading it.
+    fn row_count(&self) -> Option<u64> {
+        None
+    }
+
+    /// Starts reading. Failure: a missing file, a header that does not fit the schema.
+    fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>>;
+}
+
+/// What a scan is asked for.
+#[derive(Debug, Clone)]
+pub struct ScanRequest {
+    /// Columns to read, in this order.
+    pub projection: Vec<usize>,
+    /// Conditions that may be used to skip data, on columns of the table (not of the projection).
+    pub predicates: Vec<Predicate>,
+    /// Rows per batch at most.
+    pub batch_rows: usize,
+    /// How many workers will take morsels.
+    pub partitions: usize,
+    /// Whether each source partition's morsels must be taken in order, as watermarks need.
+    pub ordered: bool,
+    /// Rows the query needs at most, where it needs no more.
+    pub fetch: Option<usize>,
+}
+
+/// `column op value`, a conjunct a source may use to skip data.
+#[derive(Debug, Clone)]
+pub struct Predicate {
+    /// Column of the table.
+    pub column: usize,
+    pub op: Comparison,
+    /// An array of length 1, of the column's type.
+    pub value: ArrayRef,
+}
+
+/// The comparisons of a [`Predicate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    Eq,
+    NotEq,
+    Lt,
+    LtEq,
+    Gt,
+    GtEq,
+}
+
+/// A running scan, shared by the workers: each takes a morsel, reads it to its end, takes the next.
+pub trait Scan: Send + Sync {
+    /// The next piece of work. Never blocks for long: what waits for the outside says `Pending`.
+    fn take(&self) -> Result<Take>;
+
+    /// How many source partitions there are (files, broker partitions): the units of watermarks.
+    fn source_partitions(&self) -> usize;
+
+    /// What has been read so far.
+    fn progress(&self) -> &Progress;
+}
+
+/// The answer to [`Scan::take`].
+pub enum Take {
+    Morsel(Morsel),
+    /// Nothing yet; ask again, the waker given to the scan's connector will call.
+    Pending,
+    /// All morsels have been taken.
+    End,
+}
+
+/// A piece of one source partition that one worker reads to its end.
+pub struct Morsel {
+    /// The source partition it belongs to.
+    pub partition: usize,
+    /// Its number within the partition, from 0, without gaps.
+    pub sequence: u64,
+    /// Whether it is the partition's last one.
+    pub is_last: bool,
+    pub reader: Box<dyn Reader>,
+}
+
+/// Reads the rows of a morsel.
+pub trait Reader: Send {
+    /// Fills `batch` with the next rows, in the projected columns, and says whether there were any.
+    ///
+    /// Shapes: at most `batch_rows` rows. The batch comes cleared; its columns' memory may be reused.
+    /// Failure: a bad row under the `fail` policy, naming file, row, column and value.
+    fn read(&mut self, batch: &mut Batch) -> Result<bool>;
+}
+
+/// What a scan has done so far; written by readers, read by anyone.
+#[derive(Debug, Default)]
+pub struct Progress {
+    pub rows: AtomicU64,
+    pub bytes: AtomicU64,
+    /// Bytes there are in all, 0 when unknown.
+    pub bytes_total: AtomicU64,
+    /// Rows that could not be read and were skipped under `'on_error' = 'skip'`.
+    pub bad_rows: AtomicU64,
+    /// Set by the runtime: readers should come to an end.
+    pub stopped: AtomicBool,
+}
+
+impl Progress {
+    pub fn add_rows(&self, rows: usize) {
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    pub fn add_bytes(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub fn add_bad_rows(&self, rows: usize) {
+        self.bad_rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+}
+
+/// Where rows go. One owner: the worker that runs the end of the pipeline.
+pub trait Sink: Send {
+    /// Takes rows; `changes` says what each does, `None` means all inserts.
+    fn write(&mut self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()>;
+
+    /// Makes what was written visible. Called when nothing more is at hand and at the end.
+    fn flush(&mut self) -> Result<()>;
+
+    /// Ends the output, with footers and all.
+    fn finish(&mut self) -> Result<()>;
+}
+
+/// A definition from `CREATE TABLE`: what connectors are made from.
+#[derive(Debug, Clone)]
+pub struct TableDefinition {
+    pub name: String,
+    /// Declared columns; `None`: infer them.
+    pub schema: Option<SchemaRef>,
+    /// The `WITH` options, keys in lower case.
+    pub options: BTreeMap<String, String>,
+}
+
+/// Makes tables and sinks from definitions; the engine hands it to the catalog.
+pub trait Connectors: Send + Sync {
+    /// Opens a table to read from.
+    fn table(&self, definition: &TableDefinition) -> Result<Arc<dyn Table>>;
+
+    /// Opens a sink to write rows of `schema` to. `updating`: whether rows may be taken back.
+    fn sink(&self, definition: &TableDefinition, schema: SchemaRef, updating: bool) -> Result<Box<dyn Sink>>;
+}

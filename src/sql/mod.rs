@@ -1,0 +1,1 @@
+//! sql (in the making).

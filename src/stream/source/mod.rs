@@ -1,0 +1,1 @@
+//! source (in the making).
