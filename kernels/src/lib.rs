@@ -12,22 +12,22 @@
 //! Kernels know no SQL, no time zones, no error type. A `&mut Vec` named `out` is emptied first, so that a caller can
 //! hand the same buffer in for every batch; only `bitmap::append` and `gather::append` add to what is there.
 
+mod lanes;
 pub mod level; //      what this CPU can do, asked once
-pub mod number; //     the types that kernels know, and their order
-mod lanes; //          those types as vectors
+pub mod number; //     the types that kernels know, and their order //          those types as vectors
 
-pub mod bitmap; //     one bit per row: and, or, not, count, positions
-pub mod logic; //      AND and OR of values that may be null
-pub mod compare; //    two columns, or a column and a constant → bitmap
-pub mod arithmetic; // + - * / %, checked for integers
-pub mod cast; //       numbers → wider numbers
 pub mod aggregate; //  a column → one value
-pub mod grouped; //    a column → one value per group
+pub mod arithmetic; // + - * / %, checked for integers
+pub mod bitmap; //     one bit per row: and, or, not, count, positions
+pub mod cast; //       numbers → wider numbers
+pub mod compare; //    two columns, or a column and a constant → bitmap
 pub mod filter; //     the rows whose bit is set, moved together
 pub mod gather; //     the rows of a list, in its order; and back
+pub mod grouped; //    a column → one value per group
 pub mod hash; //       keys → 64 bits
-pub mod partition; //  hashes → a selection per partition
+pub mod logic; //      AND and OR of values that may be null
 pub mod pane; //       timestamps → panes
+pub mod partition; //  hashes → a selection per partition
 pub mod probe; //      asking memory ahead of time
 pub mod scan; //       bytes of interest in text
 pub mod view; //       16-byte string views

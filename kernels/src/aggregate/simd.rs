@@ -46,34 +46,32 @@ impl<S: Simd, T: Lanes> Block<'_, S, T> {
 
 type Mask<S, T> = <<T as Lanes>::Vector<S> as SimdBase<S>>::Mask;
 
-/// Folds `step` over the blocks; the last one is filled up with nulls.
+/// Calls `step` with the state and each block; the last block is filled up with nulls.
 #[inline(always)]
 fn fold<S: Simd, T: Lanes, A, const MASKED: bool>(
     s: S,
     values: &[T],
     validity: &[u64],
     neutral: T,
-    start: A,
-    step: impl Fn(A, Block<S, T>) -> A,
-) -> A {
+    state: &mut A,
+    step: impl Fn(&mut A, Block<S, T>),
+) {
     let (whole, rest) = values.as_chunks::<64>();
-    let mut state = start;
     if MASKED {
         for (values, &word) in whole.iter().zip(validity) {
-            state = step(state, Block { s, values, word, neutral, masked: true });
+            step(state, Block { s, values, word, neutral, masked: true });
         }
     } else {
         for values in whole {
-            state = step(state, Block { s, values, word: u64::MAX, neutral, masked: false });
+            step(state, Block { s, values, word: u64::MAX, neutral, masked: false });
         }
     }
     if !rest.is_empty() {
         let mut values = [neutral; 64];
         values[..rest.len()].copy_from_slice(rest);
         let word = if MASKED { validity[whole.len()] } else { u64::MAX } & crate::bitmap::tail(rest.len());
-        state = step(state, Block { s, values: &values, word, neutral, masked: true });
+        step(state, Block { s, values: &values, word, neutral, masked: true });
     }
-    state
 }
 
 /// Rows summed in lanes before sums are added in pairs.
@@ -115,11 +113,7 @@ fn add_block<S: Simd, const MASKED: bool>(s: S, lanes: &mut [f64x8<S>; 4], block
     let zero = f64x8::splat(s, 0.0);
     for (at, eight) in block.as_chunks::<8>().0.iter().enumerate() {
         let value = f64x8::from_slice(s, eight);
-        let value = if MASKED {
-            mask64x8::from_bitmask(s, word >> (8 * at) & 0xFF).select(value, zero)
-        } else {
-            value
-        };
+        let value = if MASKED { mask64x8::from_bitmask(s, word >> (8 * at) & 0xFF).select(value, zero) } else { value };
         lanes[at % 4] += value;
     }
 }
@@ -152,23 +146,23 @@ const LANES: usize = 16;
 /// Sums integers of at most 32 bits in 64-bit lanes.
 #[inline(always)]
 pub fn sum_narrow<S: Simd, T: Lanes + Into<i64>, const MASKED: bool>(s: S, values: &[T], validity: &[u64]) -> i128 {
-    let lanes = fold::<S, T, _, MASKED>(
+    let mut sums = [0i64; LANES];
+    fold::<S, T, _, MASKED>(
         s,
         values,
         validity,
         T::default(),
-        [0i64; LANES],
+        &mut sums,
         #[inline(always)]
-        |mut sums, block| {
+        |sums, block| {
             for chunk in block.kept().as_chunks::<LANES>().0 {
                 for lane in 0..LANES {
                     sums[lane] += chunk[lane].into();
                 }
             }
-            sums
         },
     );
-    lanes.iter().map(|&lane| i128::from(lane)).sum()
+    sums.iter().map(|&lane| i128::from(lane)).sum()
 }
 
 /// A 64-bit integer as its distance from the least one.
@@ -196,14 +190,15 @@ impl Wide for u64 {
 /// Sums 64-bit integers as two columns of 32 bits, which cannot overflow their 64-bit lanes within 2^32 rows.
 #[inline(always)]
 pub fn sum_wide<S: Simd, T: Wide, const MASKED: bool>(s: S, values: &[T], validity: &[u64]) -> i128 {
-    let (low, high, count) = fold::<S, T, _, MASKED>(
+    let mut state = ([0u64; LANES], [0u64; LANES], 0);
+    fold::<S, T, _, MASKED>(
         s,
         values,
         validity,
         T::LEAST,
-        ([0u64; LANES], [0u64; LANES], 0),
+        &mut state,
         #[inline(always)]
-        |(mut low, mut high, count), block| {
+        |(low, high, count), block| {
             for chunk in block.kept().as_chunks::<LANES>().0 {
                 for lane in 0..LANES {
                     let value = chunk[lane].distance();
@@ -211,9 +206,10 @@ pub fn sum_wide<S: Simd, T: Wide, const MASKED: bool>(s: S, values: &[T], validi
                     high[lane] += value >> 32;
                 }
             }
-            (low, high, count + block.word.count_ones() as usize)
+            *count += block.word.count_ones() as usize;
         },
     );
+    let (low, high, count) = state;
     let total = |lanes: [u64; LANES]| lanes.iter().map(|&lane| i128::from(lane)).sum::<i128>();
     total(low) + (total(high) << 32) + T::OFFSET * count as i128
 }
@@ -228,19 +224,19 @@ fn best<S: Simd, T: Lanes, const MASKED: bool>(
     better: impl Fn(T::Vector<S>, T::Vector<S>) -> Mask<S, T>,
     better_value: impl Fn(T, T) -> bool,
 ) -> T {
-    let bests = fold::<S, T, _, MASKED>(
+    let mut bests = [T::Vector::<S>::splat(s, neutral); 4];
+    fold::<S, T, _, MASKED>(
         s,
         values,
         validity,
         neutral,
-        [T::Vector::<S>::splat(s, neutral); 4],
+        &mut bests,
         #[inline(always)]
-        |mut bests, block| {
+        |bests, block| {
             for at in (0..64).step_by(T::Vector::<S>::LEN) {
                 let (value, best) = (block.vector(at), &mut bests[at / T::Vector::<S>::LEN % 4]);
                 *best = better(value, *best).select(value, *best);
             }
-            bests
         },
     );
     let lanes = bests.iter().flat_map(|lane| lane.as_slice().iter().copied());

@@ -4,13 +4,7 @@ use super::{Arithmetic, Fault, FaultKind, Op};
 use crate::bitmap::get;
 
 /// See [`super::columns`]; rows under nulls are left alone.
-pub fn columns<T: Arithmetic>(
-    op: Op,
-    a: &[T],
-    b: &[T],
-    validity: Option<&[u64]>,
-    out: &mut [T],
-) -> Result<(), Fault> {
+pub fn columns<T: Arithmetic>(op: Op, a: &[T], b: &[T], validity: Option<&[u64]>, out: &mut [T]) -> Result<(), Fault> {
     for row in 0..out.len() {
         if validity.is_none_or(|v| get(v, row)) {
             out[row] = T::checked(op, a[row], b[row]).map_err(|kind| Fault { row, kind })?;

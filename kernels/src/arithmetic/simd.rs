@@ -82,12 +82,7 @@ pub fn distance<T: Wrapping>(a: &[T], out: &mut [T]) -> bool {
 }
 
 #[inline(always)]
-fn marked<T: Wrapping>(
-    a: impl Operand<T>,
-    b: impl Operand<T>,
-    out: &mut [T],
-    op: impl Fn(T, T) -> (T, T),
-) -> T {
+fn marked<T: Wrapping>(a: impl Operand<T>, b: impl Operand<T>, out: &mut [T], op: impl Fn(T, T) -> (T, T)) -> T {
     let (a, b) = (a.first(out.len()), b.first(out.len()));
     let mut marks = T::ZERO;
     for (row, out) in out.iter_mut().enumerate() {

@@ -4,6 +4,7 @@
 
 use crate::bitmap::{count_ones, tail};
 use crate::lanes::Lanes;
+use crate::number::Number;
 use fearless_simd::x86::Avx512;
 use fearless_simd::{Simd, mask64x8, prelude::*, u64x8};
 
@@ -34,9 +35,21 @@ fn lanes_loop<S: Simd, T: Lanes>(s: S, values: &[T], mask: &[u64], out: &mut Vec
     out.truncate(count);
 }
 
+/// Up to this many selected rows of 64 are moved one by one (bench `filter/i64/1-in-64`).
+const THIN: u32 = 2;
+
 #[inline(always)]
 fn keep<S: Simd, T: Lanes>(s: S, block: &[T; 64], word: u64, out: &mut [T], count: &mut usize) {
     let lanes = T::Vector::<S>::LEN;
+    if word.count_ones() <= THIN {
+        let mut word = word;
+        while word != 0 {
+            out[*count] = block[word.trailing_zeros() as usize];
+            *count += 1;
+            word &= word - 1;
+        }
+        return;
+    }
     for at in (0..64).step_by(lanes) {
         let bits = word >> at & (u64::MAX >> (64 - lanes));
         let value = T::Vector::<S>::from_slice(s, &block[at..at + lanes]);
@@ -53,33 +66,10 @@ fn make_room<T: Copy + Default>(out: &mut Vec<T>, room: usize) {
     }
 }
 
-/// A 128-bit value, for the kernel two lanes of 64 bits.
-pub trait Pair: Copy + Default {
-    fn halves(self) -> [u64; 2];
-    fn from_halves(halves: [u64; 2]) -> Self;
-}
-
-impl Pair for u128 {
-    #[inline(always)]
-    fn halves(self) -> [u64; 2] {
-        [self as u64, (self >> 64) as u64]
-    }
-    #[inline(always)]
-    fn from_halves([low, high]: [u64; 2]) -> Self {
-        u128::from(high) << 64 | u128::from(low)
-    }
-}
-
-impl Pair for i128 {
-    #[inline(always)]
-    fn halves(self) -> [u64; 2] {
-        (self as u128).halves()
-    }
-    #[inline(always)]
-    fn from_halves(halves: [u64; 2]) -> Self {
-        u128::from_halves(halves) as i128
-    }
-}
+/// A type of 128 bits, for this kernel two lanes of 64 bits.
+pub trait Pair: Number {}
+impl Pair for i128 {}
+impl Pair for u128 {}
 
 /// The 128-bit types: four rows are eight lanes, and each mask bit counts for two.
 pub fn pairs<T: Pair>(token: Avx512, values: &[T], mask: &[u64], out: &mut Vec<T>) {
@@ -89,37 +79,43 @@ pub fn pairs<T: Pair>(token: Avx512, values: &[T], mask: &[u64], out: &mut Vec<T
     );
 }
 
+const _: () = assert!(align_of::<u128>() >= align_of::<u64>() && align_of::<i128>() >= align_of::<u64>());
+
 #[inline(always)]
 fn pairs_loop<S: Simd, T: Pair>(s: S, values: &[T], mask: &[u64], out: &mut Vec<T>) {
     const ROWS: usize = 4;
-    // Four mask bits to eight, each of them twice.
-    const TWICE: [u8; 16] = {
-        let mut table = [0; 16];
-        let mut bits = 0;
-        while bits < 16 {
-            table[bits] = ((bits & 1) * 3 | (bits >> 1 & 1) * 12 | (bits >> 2 & 1) * 48 | (bits >> 3) * 192) as u8;
-            bits += 1;
-        }
-        table
-    };
     make_room(out, count_ones(mask, values.len()) + ROWS);
+    // SAFETY: `Pair` is 16 bytes without padding, aligned at least like `u64`, and any bits are valid for both.
+    let halves = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u64>(), values.len() * 2) };
+    // SAFETY: as above; `out` is not used while this borrow of it lives.
+    let kept = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<u64>(), out.len() * 2) };
     let mut count = 0;
-    for (block, rows) in values.chunks(ROWS).enumerate() {
-        let first = block * ROWS;
-        let bits = (mask[first / 64] >> (first % 64) & 0xF & tail(rows.len())) as usize;
-        if bits == 0 {
-            continue;
+    for (block, eight) in halves.as_chunks::<{ ROWS * 2 }>().0.iter().enumerate() {
+        let row = block * ROWS;
+        let bits = (mask[row / 64] >> (row % 64) & 0xF) as usize;
+        if bits != 0 {
+            let value = u64x8::from_slice(s, eight);
+            let mask = mask64x8::from_bitmask(s, u64::from(TWICE[bits]));
+            value.compress_merge(mask, value).store_slice(&mut kept[count * 2..(count + ROWS) * 2]);
+            count += bits.count_ones() as usize;
         }
-        let mut four = [T::default(); ROWS];
-        four[..rows.len()].copy_from_slice(rows);
-        let [a, b, c, d] = four.map(T::halves);
-        let value = u64x8::simd_from(s, [a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]]);
-        let kept = value.compress_merge(mask64x8::from_bitmask(s, u64::from(TWICE[bits])), value).to_array();
-        let halves = kept.as_chunks::<2>().0;
-        for (out, half) in out[count..count + ROWS].iter_mut().zip(halves) {
-            *out = T::from_halves(*half);
+    }
+    for row in values.len() / ROWS * ROWS..values.len() {
+        if mask[row / 64] >> (row % 64) & 1 != 0 {
+            out[count] = values[row];
+            count += 1;
         }
-        count += bits.count_ones() as usize;
     }
     out.truncate(count);
 }
+
+/// Four mask bits to eight, each of them twice.
+const TWICE: [u8; 16] = {
+    let mut table = [0; 16];
+    let mut bits = 0;
+    while bits < 16 {
+        table[bits] = ((bits & 1) * 3 | (bits >> 1 & 1) * 12 | (bits >> 2 & 1) * 48 | (bits >> 3) * 192) as u8;
+        bits += 1;
+    }
+    table
+};

@@ -35,13 +35,7 @@ pub fn sum_i64(groups: &[u32], values: &[i64], validity: Option<&[u64]>, sums: &
 }
 
 /// Adds each valid value, as often as its change says; see [`sum_i64`].
-pub fn sum_i64_weighted(
-    groups: &[u32],
-    values: &[i64],
-    validity: Option<&[u64]>,
-    changes: &[i8],
-    sums: &mut [i128],
-) {
+pub fn sum_i64_weighted(groups: &[u32], values: &[i64], validity: Option<&[u64]>, changes: &[i8], sums: &mut [i128]) {
     let (values, changes) = (cover(values, groups), cover(changes, groups));
     update(groups, validity, sums, |sum, row| *sum += i128::from(values[row]) * i128::from(changes[row]));
 }

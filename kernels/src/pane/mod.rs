@@ -28,12 +28,11 @@ pub fn bucket(level: Level, ts: &[i64], size: i64, offset: i64, out: &mut Vec<i6
     assert!(size > 0, "a pane has a positive size");
     let Some((least, greatest)) = min_max(level, ts, None) else { return out.clear() };
     let first = start(least, size, offset);
-    let range = greatest.wrapping_sub(first) as u64;
     out.resize(ts.len(), 0);
-    if range < size as u64 {
+    if start(greatest, size, offset) == first {
         out.fill(first);
-    } else if range <= u64::from(u32::MAX) && first > i64::MIN {
-        dispatch!(level, _s => simd::bucket_near(ts, first, size as u64, out));
+    } else if let (Some(near), true) = (simd::Near::new(first, greatest, size), first > i64::MIN) {
+        dispatch!(level, _s => simd::bucket_near(ts, near, out));
     } else {
         simd::bucket_far(ts, size, offset.rem_euclid(size), out);
     }
