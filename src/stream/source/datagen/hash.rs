@@ -45,6 +45,12 @@ pub fn high(bits: u64, bound: u64) -> u64 {
     ((bits >> 32) * bound) >> 32
 }
 
+/// `yes` or `no` without a branch, which random conditions would mispredict.
+#[inline(always)]
+pub fn select(condition: bool, yes: u64, no: u64) -> u64 {
+    no ^ ((yes ^ no) & (condition as u64).wrapping_neg())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use arrow::array::StringViewArray;
 use super::event::{EPOCH, Events, FIRST_ID, Segments};
 use super::field::{Field, Shape};
 use super::pool;
-use crate::stream::source::datagen::hash::{high, low};
+use crate::stream::source::datagen::hash::{high, low, select};
 
 pub const FIELDS: [Field; 10] = [
     Field::new("id", Shape::Integer),
@@ -24,7 +24,7 @@ pub const FIELDS: [Field; 10] = [
 pub fn integers(events: &Events, field: usize, segments: Segments, out: &mut [i64]) {
     let (hash, prices) = (events.hash, events.prices);
     match FIELDS[field].name {
-        "id" => events.write(segments, out, |epoch, event| FIRST_ID + events.last_auction(epoch, event)),
+        "id" => events.write(segments, out, |epoch, event| FIRST_ID + epoch.auction(event) as i64),
         "initialBid" => events.write(segments, out, |_, event| prices.of(hash.bits(event, 13))),
         "reserve" => {
             events.write(segments, out, |_, event| prices.of(hash.bits(event, 13)) + prices.of(hash.bits(event, 14)))
@@ -39,8 +39,7 @@ pub fn integers(events: &Events, field: usize, segments: Segments, out: &mut [i6
         "seller" => events.write(segments, out, |epoch, event| {
             let bits = hash.bits(event, 11);
             let hot = epoch.number / 100 * 100;
-            let person = if low(bits, 4) > 0 { hot } else { events.active_person(epoch, bits) };
-            FIRST_ID + person as i64
+            FIRST_ID + select(low(bits, 4) > 0, hot, epoch.active_person(bits)) as i64
         }),
         "category" => events.write(segments, out, |_, event| 10 + low(hash.bits(event, 12), 5) as i64),
         other => unreachable!("{other} of an auction is no integer"),

@@ -5,7 +5,7 @@ use arrow::array::StringViewArray;
 use super::event::{Events, FIRST_ID, Segments};
 use super::field::{Field, Shape};
 use super::pool;
-use crate::stream::source::datagen::hash::{high, low};
+use crate::stream::source::datagen::hash::{high, low, select};
 
 pub const FIELDS: [Field; 7] = [
     Field::new("auction", Shape::Integer),
@@ -18,8 +18,8 @@ pub const FIELDS: [Field; 7] = [
 ];
 
 /// Auctions that are bid on at any time, and numbers ahead of the newest.
-const ACTIVE_AUCTIONS: i64 = 100;
-const AUCTION_LEAD: i64 = 11;
+const ACTIVE_AUCTIONS: u64 = 100;
+const AUCTION_LEAD: u64 = 11;
 
 /// Writes one of the integer fields.
 pub fn integers(events: &Events, field: usize, segments: Segments, out: &mut [i64]) {
@@ -28,17 +28,16 @@ pub fn integers(events: &Events, field: usize, segments: Segments, out: &mut [i6
         // Every other bid is on the hot auction, the newest multiple of 100.
         "auction" => events.write(segments, out, |epoch, event| {
             let bits = hash.bits(event, 1);
-            let last = events.last_auction(epoch, event);
-            let first = (last - ACTIVE_AUCTIONS).max(0);
-            let active = first + high(bits, (last - first + AUCTION_LEAD) as u64) as i64;
-            FIRST_ID + if low(bits, 2) > 0 { last / 100 * 100 } else { active }
+            let last = epoch.newest_auction();
+            let first = last.saturating_sub(ACTIVE_AUCTIONS);
+            let active = first + high(bits, last - first + AUCTION_LEAD);
+            FIRST_ID + select(low(bits, 2) > 0, last / 100 * 100, active) as i64
         }),
         // Three bids of four are the hot bidder's.
         "bidder" => events.write(segments, out, |epoch, event| {
             let bits = hash.bits(event, 2);
             let hot = epoch.number / 100 * 100 + 1;
-            let person = if low(bits, 4) > 0 { hot } else { events.active_person(epoch, bits) };
-            FIRST_ID + person as i64
+            FIRST_ID + select(low(bits, 4) > 0, hot, epoch.active_person(bits)) as i64
         }),
         "price" => events.write(segments, out, |_, event| events.prices.of(hash.bits(event, 3))),
         other => unreachable!("{other} of a bid is no integer"),
@@ -62,7 +61,7 @@ pub fn picks(events: &Events, field: usize, segments: Segments, out: &mut [u32])
         "channel" | "url" => events.write(segments, out, |_, event| {
             let bits = hash.bits(event, 4);
             let rare = pool::CHANNELS_HOT + high(bits, pool::CHANNELS_RARE);
-            (if low(bits, 2) > 0 { high(bits, pool::CHANNELS_HOT) } else { rare }) as u32
+            select(low(bits, 2) > 0, high(bits, pool::CHANNELS_HOT), rare) as u32
         }),
         "extra" => events.write(segments, out, |_, event| low(hash.bits(event, 5), 65536) as u32),
         other => unreachable!("{other} of a bid is no text"),

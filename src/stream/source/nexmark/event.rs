@@ -5,6 +5,9 @@
 
 use std::ops::Range;
 
+use fearless_simd::dispatch;
+use millstream_kernels::level::{self, Level};
+
 use crate::stream::source::datagen::hash::{Hash, high};
 
 use super::price::Prices;
@@ -134,6 +137,7 @@ impl Iterator for Segments {
 pub struct Events {
     pub hash: Hash,
     pub prices: &'static Prices,
+    level: Level,
     rate: u64,
     /// 2^63 / rate, rounded up: division by the rate as a multiplication.
     reciprocal: u64,
@@ -156,7 +160,14 @@ impl Events {
 
     pub fn new(rate: u64, seed: u64) -> Self {
         assert!((1..=Self::RATE_MAX).contains(&rate), "rate is checked where options are read");
-        Events { hash: Hash::new(seed), prices: Prices::get(), rate, reciprocal: (1 << 63) / rate + 1 }
+        let reciprocal = (1 << 63) / rate + 1;
+        Events { hash: Hash::new(seed), prices: Prices::get(), level: level::detect(), rate, reciprocal }
+    }
+
+    /// The same events, computed with the instructions of another level.
+    #[cfg(test)]
+    pub fn at_level(&self, level: Level) -> Self {
+        Events { level, ..self.clone() }
     }
 
     pub fn rate(&self) -> u64 {
@@ -164,8 +175,15 @@ impl Events {
     }
 
     /// Calls `value` for the event of each slot and writes what it returns; slots of other entities stay as they are.
+    ///
+    /// `value` is inlined into a loop per CPU level: keep it small and without branches.
     #[inline(always)]
     pub fn write<T>(&self, segments: Segments, out: &mut [T], value: impl Fn(&Epoch, u64) -> T) {
+        dispatch!(self.level, _simd => self.write_plain(segments, out, value))
+    }
+
+    #[inline(always)]
+    fn write_plain<T>(&self, segments: Segments, out: &mut [T], value: impl Fn(&Epoch, u64) -> T) {
         for segment in segments {
             let epoch = self.epoch(segment.epoch);
             for (event, slot) in (segment.event..).zip(&mut out[segment.slots]) {
@@ -191,19 +209,26 @@ impl Events {
     pub fn time_ms_of(&self, event: u64) -> i64 {
         self.time_ms(&self.epoch(event / EPOCH), event)
     }
+}
 
+impl Epoch {
     /// Someone who is active now, or will come soon, as a number from 0.
     #[inline(always)]
-    pub fn active_person(&self, epoch: &Epoch, bits: u64) -> u64 {
-        let people = epoch.number + 1;
+    pub fn active_person(&self, bits: u64) -> u64 {
+        let people = self.number + 1;
         let active = people.min(ACTIVE_PEOPLE);
         people - active + high(bits, active + LEAD)
     }
 
-    /// The newest auction when `event` happens, from 0; -1 before the first one.
+    /// The auction that `event` tells of, from 0.
     #[inline(always)]
-    pub fn last_auction(&self, epoch: &Epoch, event: u64) -> i64 {
-        let before = epoch.number as i64 * 3 - 1;
-        before + (event - epoch.event).min(3) as i64
+    pub fn auction(&self, event: u64) -> u64 {
+        self.number * 3 + (event - self.event) - 1
+    }
+
+    /// The newest auction once all of this epoch have come, from 0.
+    #[inline(always)]
+    pub fn newest_auction(&self) -> u64 {
+        self.number * 3 + 2
     }
 }

@@ -148,6 +148,29 @@ fn rows_do_not_depend_on_batches_or_seeds_of_others() {
 }
 
 #[test]
+fn every_level_makes_the_same_events() {
+    let best = Events::new(10_000, 7);
+    for level in millstream_kernels::level::available() {
+        let events = best.at_level(level);
+        for entity in Entity::ALL {
+            for (number, field) in entity.fields().iter().enumerate() {
+                let segments = Segments::of_entity(entity, 3..1003);
+                let (mut expected, mut picks_expected) = ([0; 1000], [0; 1000]);
+                let (mut values, mut picks) = ([0; 1000], [0; 1000]);
+                if field.shape == Shape::Text {
+                    field::picks(&best, entity, number, segments.clone(), &mut picks_expected);
+                    field::picks(&events, entity, number, segments, &mut picks);
+                } else {
+                    field::integers(&best, entity, number, segments.clone(), &mut expected);
+                    field::integers(&events, entity, number, segments, &mut values);
+                }
+                assert_eq!((values, picks), (expected, picks_expected), "{} at {level:?}", field.name);
+            }
+        }
+    }
+}
+
+#[test]
 fn strings_are_shared_and_flat_memory_is_reused() {
     let table = open(&[("type", "bid")], None).unwrap();
     assert!(!table.is_bounded());
