@@ -23,14 +23,11 @@ pub fn each<const N: usize>(level: Level, bytes: &[u8], needles: [u8; N], out: &
     dispatch!(level, s => simd::each(s, bytes, needles, out))
 }
 
-<<<<<<< HEAD
-=======
 /// Makes `out` the bitmap of what a JSON string may not hold as it is: `"`, `\\` and control characters; see [`structural2`].
 pub fn json_special(level: Level, bytes: &[u8], out: &mut Vec<u64>) {
     dispatch!(level, s => simd::json_special(s, bytes, out))
 }
 
->>>>>>> decode
 /// Returns the index of the first byte equal to any needle.
 pub fn find_any<const N: usize>(level: Level, bytes: &[u8], needles: [u8; N]) -> Option<usize> {
     dispatch!(level, s => simd::find_any(s, bytes, needles))
@@ -40,8 +37,6 @@ pub fn find_any<const N: usize>(level: Level, bytes: &[u8], needles: [u8; N]) ->
 pub fn count_byte(level: Level, bytes: &[u8], needle: u8) -> usize {
     dispatch!(level, s => simd::count_byte(s, bytes, needle))
 }
-<<<<<<< HEAD
-=======
 
 #[cfg(test)]
 mod tests {
@@ -61,4 +56,3 @@ mod tests {
         }
     }
 }
->>>>>>> decode

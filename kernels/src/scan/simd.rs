@@ -9,15 +9,6 @@ pub fn bitmap<S: Simd, const N: usize>(s: S, bytes: &[u8], needles: [u8; N], out
         #[inline(always)]
         |needle| u8x64::splat(s, needle),
     );
-<<<<<<< HEAD
-    let (whole, rest) = bytes.as_chunks::<64>();
-    out.resize(bytes.len().div_ceil(64), 0);
-    for (out, block) in out.iter_mut().zip(whole) {
-        *out = matches(s, block, needles).to_bitmask();
-    }
-    if !rest.is_empty() {
-        out[whole.len()] = matches(s, &padded(rest), needles).to_bitmask() & tail(rest.len());
-=======
     out.clear();
     out.reserve(bytes.len().div_ceil(64));
     let (whole, rest) = bytes.as_chunks::<64>();
@@ -27,7 +18,6 @@ pub fn bitmap<S: Simd, const N: usize>(s: S, bytes: &[u8], needles: [u8; N], out
     ));
     if !rest.is_empty() {
         out.push(matches(s, &padded(rest), needles).to_bitmask() & tail(rest.len()));
->>>>>>> decode
     }
 }
 
@@ -52,8 +42,6 @@ pub fn each<S: Simd, const N: usize>(s: S, bytes: &[u8], needles: [u8; N], out: 
 }
 
 #[inline(always)]
-<<<<<<< HEAD
-=======
 pub fn json_special<S: Simd>(s: S, bytes: &[u8], out: &mut Vec<u64>) {
     out.clear();
     out.reserve(bytes.len().div_ceil(64));
@@ -73,7 +61,6 @@ fn special<S: Simd>(s: S, block: &[u8; 64]) -> u64 {
 }
 
 #[inline(always)]
->>>>>>> decode
 pub fn find_any<S: Simd, const N: usize>(s: S, bytes: &[u8], needles: [u8; N]) -> Option<usize> {
     let vectors = needles.map(
         #[inline(always)]
