@@ -56,6 +56,8 @@ pub struct OperatorMetrics {
     pub state_bytes: u64,
     /// In the operator and everything it pushes to, over all partitions; 0 unless timed.
     pub nanoseconds: u64,
+    /// What its partitions had to say when they ended.
+    pub remarks: Vec<String>,
 }
 
 /// One table.
@@ -118,5 +120,6 @@ impl Metrics {
         known.late_rows += counters.late_rows.load(Relaxed);
         known.state_bytes += counters.state_bytes.load(Relaxed);
         known.nanoseconds += counters.nanoseconds.load(Relaxed);
+        known.remarks.extend(counters.remarks.get().filter(|remarks| !remarks.is_empty()).cloned());
     }
 }
