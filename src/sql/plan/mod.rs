@@ -1,0 +1,3 @@
+//! Stands in until the real module is merged.
+pub mod window;
+pub use window::WindowNode;
