@@ -10,7 +10,7 @@ mod cast; //       numbers to wider numbers, dates and timestamps
 mod compare; //    = <> < <= > >= of fixed-width values and strings, IS [NOT] DISTINCT FROM
 mod logic; //      AND OR NOT, IS [NOT] NULL
 mod pane; //       date_trunc, date_bin, window_start: fixed-size stretches of time
-mod text; //       comparing strings by their views
+pub(in crate::function) mod text; // comparing strings by their views
 mod write; //      what all share: typed arguments in, flat columns out //   date_part: year, month, day and their kin
 
 pub use arithmetic::{abs, negate};
@@ -98,5 +98,7 @@ macro_rules! for_kind {
 }
 use for_kind;
 
+#[cfg(test)]
+pub(in crate::function) mod testing;
 #[cfg(test)]
 mod tests;

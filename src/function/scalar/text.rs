@@ -13,7 +13,7 @@ use crate::batch::{Argument, Strings};
 use crate::error::Result;
 
 /// Strings of up to this many bytes are in their view.
-const INLINE: u32 = 12;
+pub(in crate::function) const INLINE: u32 = 12;
 
 /// Writes `a op b` of every row as bits.
 pub(super) fn bits(level: Level, op: Op, args: &[Argument<'_>], rows: usize, out: &mut [u64]) -> Result<()> {
@@ -22,7 +22,7 @@ pub(super) fn bits(level: Level, op: Op, args: &[Argument<'_>], rows: usize, out
         (false, false) => columns(op, a, b, rows, out),
         (false, true) => constant(level, op, a, b, rows, out),
         (true, false) => constant(level, op.swapped(), b, a, rows, out),
-        (true, true) => write::fill_bits(rows, out, holds(op, order(a, 0, b, 0))),
+        (true, true) => write::fill_bits(rows, out, holds(op, order_rows(a, 0, b, 0))),
     }
     Ok(())
 }
@@ -31,10 +31,10 @@ fn columns(op: Op, a: Strings<'_>, b: Strings<'_>, rows: usize, out: &mut [u64])
     match op {
         Op::Eq => write::bits_of(rows, out, |row| same(a, row, b, row)),
         Op::Ne => write::bits_of(rows, out, |row| !same(a, row, b, row)),
-        Op::Lt => write::bits_of(rows, out, |row| order(a, row, b, row).is_lt()),
-        Op::Le => write::bits_of(rows, out, |row| order(a, row, b, row).is_le()),
-        Op::Gt => write::bits_of(rows, out, |row| order(a, row, b, row).is_gt()),
-        Op::Ge => write::bits_of(rows, out, |row| order(a, row, b, row).is_ge()),
+        Op::Lt => write::bits_of(rows, out, |row| order_rows(a, row, b, row).is_lt()),
+        Op::Le => write::bits_of(rows, out, |row| order_rows(a, row, b, row).is_le()),
+        Op::Gt => write::bits_of(rows, out, |row| order_rows(a, row, b, row).is_gt()),
+        Op::Ge => write::bits_of(rows, out, |row| order_rows(a, row, b, row).is_ge()),
     }
 }
 
@@ -44,10 +44,10 @@ fn constant(level: Level, op: Op, a: Strings<'_>, constant: Strings<'_>, rows: u
         Op::Eq | Op::Ne if length(view) <= INLINE => compare::constant(level, op, &a.views[..rows], view, out),
         Op::Eq => write::bits_of(rows, out, |row| same(a, row, constant, 0)),
         Op::Ne => write::bits_of(rows, out, |row| !same(a, row, constant, 0)),
-        Op::Lt => write::bits_of(rows, out, |row| order(a, row, constant, 0).is_lt()),
-        Op::Le => write::bits_of(rows, out, |row| order(a, row, constant, 0).is_le()),
-        Op::Gt => write::bits_of(rows, out, |row| order(a, row, constant, 0).is_gt()),
-        Op::Ge => write::bits_of(rows, out, |row| order(a, row, constant, 0).is_ge()),
+        Op::Lt => write::bits_of(rows, out, |row| order_rows(a, row, constant, 0).is_lt()),
+        Op::Le => write::bits_of(rows, out, |row| order_rows(a, row, constant, 0).is_le()),
+        Op::Gt => write::bits_of(rows, out, |row| order_rows(a, row, constant, 0).is_gt()),
+        Op::Ge => write::bits_of(rows, out, |row| order_rows(a, row, constant, 0).is_ge()),
     }
 }
 
@@ -60,10 +60,19 @@ fn same(a: Strings<'_>, row: usize, b: Strings<'_>, other: usize) -> bool {
         && (left == right && length(left) <= INLINE || length(left) > INLINE && a.bytes(row) == b.bytes(other))
 }
 
-/// How two strings are ordered.
 #[inline(always)]
-fn order(a: Strings<'_>, row: usize, b: Strings<'_>, other: usize) -> Ordering {
-    let (left, right) = (a.views[row], b.views[other]);
+fn order_rows(a: Strings<'_>, row: usize, b: Strings<'_>, other: usize) -> Ordering {
+    order(a.views[row], b.views[other], || a.bytes(row), || b.bytes(other))
+}
+
+/// How two strings are ordered, by their views as far as these tell. Of long ones only length and prefix are looked at.
+#[inline(always)]
+pub(in crate::function) fn order<'a, 'b>(
+    left: u128,
+    right: u128,
+    left_bytes: impl FnOnce() -> &'a [u8],
+    right_bytes: impl FnOnce() -> &'b [u8],
+) -> Ordering {
     let (left_prefix, right_prefix) = (prefix(left), prefix(right));
     if left_prefix != right_prefix {
         return left_prefix.cmp(&right_prefix);
@@ -71,12 +80,12 @@ fn order(a: Strings<'_>, row: usize, b: Strings<'_>, other: usize) -> Ordering {
     if length(left) <= INLINE && length(right) <= INLINE {
         return short_key(left).cmp(&short_key(right));
     }
-    a.bytes(row).cmp(b.bytes(other))
+    left_bytes().cmp(right_bytes())
 }
 
 /// How many bytes a view stands for.
 #[inline(always)]
-fn length(view: u128) -> u32 {
+pub(in crate::function) fn length(view: u128) -> u32 {
     view as u32
 }
 

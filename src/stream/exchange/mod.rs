@@ -1,1 +1,1 @@
-//! exchange (in the making).
+//! Rows go to the partition that owns their key.
