@@ -16,10 +16,7 @@ use datafusion_expr::{Expr, ExprSchemable, Extension, LogicalPlan, UserDefinedLo
 
 use crate::error::{Error, Result};
 use crate::pipeline::{WindowKind, ticks_per_second, time_unit};
-use crate::sql::bridge::foreign as from_datafusion;
-fn to_datafusion(e: Error) -> datafusion_common::DataFusionError {
-    datafusion_common::DataFusionError::External(Box::new(e))
-}
+use crate::sql::error::{from_datafusion, to_datafusion};
 
 /// The columns that tell a row's window.
 pub const WINDOW_COLUMNS: [&str; 3] = ["window_start", "window_end", "window_time"];
