@@ -1,1 +1,2 @@
-//! decode (in the making).
+//! decode.
+pub mod value;

@@ -1,1 +1,4 @@
 //! source (in the making).
+
+pub mod datagen;
+pub mod nexmark;
