@@ -270,7 +270,7 @@ impl Engine {
 }
 
 fn compile(query: &LogicalQuery) -> Result<Pipeline> {
-    sql::compile(query)
+    sql::compile(&query.plan, query.emit)
 }
 
 impl Prepared {
