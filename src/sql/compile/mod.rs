@@ -28,10 +28,18 @@ use datafusion_expr::{Distinct, LogicalPlan};
 
 use crate::error::{Error, Result};
 use crate::pipeline::{ChangeMode, EmitMode, EventTime, Node, NodeId, Pipeline, Spec};
+use crate::sql::plan::LogicalQuery;
 use columns::Columns;
 
+/// Compiles an optimized query.
+///
+/// Failure: what the engine cannot answer rightly, with the construct and its place.
+pub fn compile(query: &LogicalQuery) -> Result<Pipeline> {
+    compile_plan(&query.plan, query.emit)
+}
+
 /// Compiles an optimized plan; `emit` is what the query's EMIT clause says, `None` without one.
-pub fn compile(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> {
+fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> {
     let mut compiler = Compiler { nodes: Vec::new(), needs_input_order: false, emit, below_aggregate: false };
     compiler.plan(plan)?;
     Ok(Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order })

@@ -17,7 +17,7 @@ use datafusion_sql::planner::{ParserOptions, SqlToRel};
 use crate::error::{Error, Result};
 use crate::pipeline::{EmitMode, Pipeline, Scan, ScanRequest, Table, TableDefinition, WindowKind};
 use crate::sql::catalog::{CatalogTable, Watermark};
-use crate::sql::compile::compile;
+use crate::sql::compile::compile_plan;
 use crate::sql::plan::WindowNode;
 
 /// A table that the naive runner reads and nobody opens.
@@ -223,7 +223,7 @@ fn windows(table: &str, kind: WindowKind) -> Arc<dyn TableSource> {
 
 /// Compiles a query under an EMIT clause.
 pub fn compiled_with(sql: &str, emit: Option<EmitMode>) -> Result<Pipeline> {
-    compile(&planned(sql, Vec::new()), emit)
+    compile_plan(&planned(sql, Vec::new()), emit)
 }
 
 /// Compiles a query.
