@@ -1,1 +1,3 @@
 //! source (in the making).
+pub mod block; // bytes, cut into blocks of whole records
+pub mod text; //  tables over CSV and NDJSON
