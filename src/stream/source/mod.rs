@@ -2,3 +2,5 @@
 
 pub mod datagen;
 pub mod nexmark;
+pub mod block; // bytes, cut into blocks of whole records
+pub mod text; //  tables over CSV and NDJSON
