@@ -1,4 +1,6 @@
 //! source (in the making).
 
 pub mod datagen;
+pub mod measurements;
 pub mod nexmark;
+pub mod scenario;
