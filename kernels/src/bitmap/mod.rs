@@ -2,8 +2,8 @@
 //!
 //! Invariants  bit `i` is bit `i % 64` of word `i / 64`; bits past the last row are written as zero, ignored on reading.
 
-pub mod scalar;
 mod avx512;
+pub mod scalar;
 mod simd;
 
 use fearless_simd::{Level, dispatch};
@@ -70,8 +70,7 @@ pub fn count_ones(words: &[u64], rows: usize) -> usize {
 /// Returns whether each of the first `rows` bits is set (true for no rows).
 pub fn all_set(words: &[u64], rows: usize) -> bool {
     let full = rows / 64;
-    words[..full].iter().all(|&w| w == u64::MAX)
-        && (rows.is_multiple_of(64) || words[full] & tail(rows) == tail(rows))
+    words[..full].iter().all(|&w| w == u64::MAX) && (rows.is_multiple_of(64) || words[full] & tail(rows) == tail(rows))
 }
 
 /// Returns whether none of the first `rows` bits is set (true for no rows).
