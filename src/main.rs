@@ -1,1 +1,2 @@
+//! The command line (in the making).
 fn main() {}
