@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pipeline::{ChangeMode, Connectors, Pipeline, Sink, Table, TableDefinition, explain};
 use crate::query::{Query, channel};
-use crate::runtime::{self, Metrics, Options, Running};
+use crate::runtime::{self, Options, Running};
 use crate::sql::{self, Catalog, ExplainKind, LogicalQuery, Parsed, Planned};
 use crate::stream::connect::DefaultConnectors;
 use crate::stream::operator::Budget;
@@ -145,7 +145,7 @@ impl Engine {
 
     /// An unbounded table that this program pushes batches of `schema` into.
     pub fn register_push(&self, name: &str, schema: SchemaRef) -> Result<PushHandle> {
-        let (handle, table) = push::channel(schema);
+        let (handle, table) = push::channel(schema, push::Capacity::default());
         self.register_table(name, Arc::new(table))?;
         Ok(handle)
     }
@@ -270,7 +270,7 @@ impl Engine {
 }
 
 fn compile(query: &LogicalQuery) -> Result<Pipeline> {
-    sql::compile(query)
+    sql::compile(&query.plan, query.emit)
 }
 
 impl Prepared {

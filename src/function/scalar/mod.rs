@@ -99,4 +99,6 @@ macro_rules! for_kind {
 use for_kind;
 
 #[cfg(test)]
+pub(in crate::function) mod testing;
+#[cfg(test)]
 mod tests;

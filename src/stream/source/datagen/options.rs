@@ -38,17 +38,22 @@ impl<'a> Options<'a> {
         Ok(())
     }
 
+    /// The names of all options given.
+    pub fn keys(&self) -> impl Iterator<Item = &'a str> {
+        self.definition.options.keys().map(String::as_str)
+    }
+
     /// The text of an option.
     pub fn text(&self, key: &str) -> Option<&'a str> {
         self.definition.options.get(key).map(|value| value.trim())
     }
 
-    /// A whole number between `min` and `max`; underscores may group its digits.
+    /// A number between `min` and `max`; underscores may group its digits.
     pub fn number<T: FromStr + PartialOrd + Display>(&self, key: &str, min: T, max: T) -> Result<Option<T>> {
         let Some(text) = self.text(key) else { return Ok(None) };
         match text.replace('_', "").parse::<T>() {
             Ok(number) if number >= min && number <= max => Ok(Some(number)),
-            _ => Err(Error::user(format!("option '{key}' must be a whole number from {min} to {max}: '{text}'"))),
+            _ => Err(Error::user(format!("option '{key}' must be a number from {min} to {max}: '{text}'"))),
         }
     }
 

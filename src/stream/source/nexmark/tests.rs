@@ -245,7 +245,7 @@ fn refuses_what_it_does_not_know() {
         message(&[("event", "5")], None),
         "unknown option of connector 'nexmark': 'event'; known are connector, type, events, rate, seed, pace"
     );
-    assert_eq!(message(&[("rate", "0")], None), "option 'rate' must be a whole number from 1 to 1000000000: '0'");
+    assert_eq!(message(&[("rate", "0")], None), "option 'rate' must be a number from 1 to 1000000000: '0'");
     assert_eq!(message(&[("type", "bids")], None), "option 'type' must be 'bid', 'auction', 'person' or 'all': 'bids'");
     let declare = |name, data_type| Some(Arc::new(Schema::new(vec![Field::new(name, data_type, true)])));
     assert_eq!(
