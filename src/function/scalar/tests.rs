@@ -183,7 +183,8 @@ fn comparisons_of_every_type() {
         DataType::Timestamp(TimeUnit::Microsecond, None),
         DataType::Timestamp(TimeUnit::Second, Some("+02:00".into())),
     ]);
-    let ops: [(BinaryOp, fn(Ordering) -> bool); 6] = [
+    type Holds = fn(Ordering) -> bool;
+    let ops: [(BinaryOp, Holds); 6] = [
         (BinaryOp::Eq, Ordering::is_eq),
         (BinaryOp::NotEq, Ordering::is_ne),
         (BinaryOp::Lt, Ordering::is_lt),
