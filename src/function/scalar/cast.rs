@@ -1,13 +1,15 @@
-//! Casts that keep every value: numbers to wider ones, to floats and to decimals, timestamps to finer units, days to
-//! timestamps.
+//! Casts that keep every value or fail: integers to others, numbers to floats and to decimals, timestamps to finer
+//! units, days to timestamps.
 //!
 //! Invariants  as Arrow casts, with overflow an error rather than null. Integers of 64 bits round to the nearest float.
-//!             Everything else (text, narrowing, time zones that change) goes to the function library.
+//!             Everything else (text, floats to integers, time zones that change) goes to the function library.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, DecimalType, TimeUnit};
 use millstream_kernels::arithmetic::{self, Op};
+use millstream_kernels::bitmap;
 use millstream_kernels::cast::{Widen, widen};
 
 use super::write::{self, Machine, Side};
@@ -30,12 +32,15 @@ struct Cast {
 }
 
 type ConvertDecimal = fn(&Cast, &KernelContext, &[Argument<'_>], usize, &mut Column, i128, u8) -> Result<()>;
+type Narrow = fn(&Cast, &KernelContext, &[Argument<'_>], usize, &mut Column) -> Result<()>;
 type Convert = fn(&KernelContext, &[Argument<'_>], usize, &mut Column) -> Result<()>;
 
 #[derive(Debug)]
 enum Run {
     /// Cannot fail.
     Convert(Convert),
+    /// Integers to ones that have no room for all of them.
+    Narrow(Narrow),
     /// Ticks times a factor.
     Ticks(i64),
     /// Days times a factor.
@@ -58,6 +63,7 @@ impl ScalarKernel for Cast {
     fn evaluate(&self, context: &KernelContext, args: &[Argument<'_>], rows: usize, out: &mut Column) -> Result<()> {
         match self.run {
             Run::Convert(convert) => convert(context, args, rows, out),
+            Run::Narrow(narrow) => narrow(self, context, args, rows, out),
             Run::Ticks(factor) => self.ticks(context, args, rows, out, factor),
             Run::Days(factor) => self.days(context, args, rows, out, factor),
             Run::Decimal { convert, factor, precision } => convert(self, context, args, rows, out, factor, precision),
@@ -122,7 +128,7 @@ impl Cast {
             if !overflows {
                 return Ok(());
             }
-            let valid = |row: usize| validity.is_none_or(|words| millstream_kernels::bitmap::get(words, row));
+            let valid = |row: usize| validity.is_none_or(|words| bitmap::get(words, row));
             let fault = (0..rows).find(|&row| valid(row) && i64::from(from[row]).checked_mul(factor).is_none());
             fault.map_or(Ok(()), |row| Err(self.out_of_range(i64::from(from[row]))))
         })
@@ -139,9 +145,10 @@ impl Cast {
     }
 
     #[cold]
-    fn out_of_range(&self, value: i64) -> Error {
+    fn out_of_range(&self, value: impl Display) -> Error {
         let (from, to) = (&self.from, &self.to);
-        Error::user(format!("out of range in a cast of {from} to {to}: {value}; cast to a coarser unit"))
+        let instead = if from.is_integer() { "wider type" } else { "coarser unit" };
+        Error::user(format!("out of range in a cast of {from} to {to}: {value}; cast to a {instead}, or use TRY_CAST"))
     }
 
     #[cold]
@@ -149,7 +156,7 @@ impl Cast {
         let (from, to) = (&self.from, &self.to);
         let scale = if let DataType::Decimal128(_, scale) = from { *scale } else { 0 };
         let value = Decimal128Type::format_decimal(value, DECIMAL128_MAX_PRECISION, scale);
-        Error::user(format!("out of range in a cast of {from} to {to}: {value}; cast to more digits before the point"))
+        Error::user(format!("out of range in a cast of {from} to {to}: {value}; cast to more digits, or use TRY_CAST"))
     }
 }
 
@@ -176,6 +183,31 @@ fn number(from: &DataType, to: &DataType) -> Option<Run> {
         U32 u32 => U64 u64, I64 i64, F32 f32, F64 f64;
         U64 u64 => F32 f32, F64 f64;
         F32 f32 => F64 f64;
+    )
+    .or_else(|| narrower(from, to))
+}
+
+fn narrower(from: &DataType, to: &DataType) -> Option<Run> {
+    macro_rules! pairs {
+        ($($a:ident $from:ty => $($b:ident $to:ty),+;)+) => {
+            match (Kind::of(from), Kind::of(to)) {
+                $($((Kind::$a, Kind::$b) => Some(Run::Narrow(run_narrow::<$from, $to>)),)+)+
+                _ => None,
+            }
+        };
+    }
+    if !from.is_integer() || !to.is_integer() {
+        return None;
+    }
+    pairs!(
+        I8 i8 => U8 u8, U16 u16, U32 u32, U64 u64;
+        I16 i16 => I8 i8, U8 u8, U16 u16, U32 u32, U64 u64;
+        I32 i32 => I8 i8, I16 i16, U8 u8, U16 u16, U32 u32, U64 u64;
+        I64 i64 => I8 i8, I16 i16, I32 i32, U8 u8, U16 u16, U32 u32, U64 u64;
+        U8 u8 => I8 i8;
+        U16 u16 => I8 i8, I16 i16, U8 u8;
+        U32 u32 => I8 i8, I16 i16, I32 i32, U8 u8, U16 u16;
+        U64 u64 => I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32;
     )
 }
 
@@ -248,6 +280,41 @@ fn run_widen<A: Machine + Widen<B>, B: Machine>(
             Side::Constant(from) => out.fill(from.widen()),
         }
         Ok(())
+    })
+}
+
+fn run_narrow<A: Machine + Display, B: Machine + TryFrom<A>>(
+    cast: &Cast,
+    context: &KernelContext,
+    args: &[Argument<'_>],
+    rows: usize,
+    out: &mut Column,
+) -> Result<()> {
+    let from = write::side::<A>(&args[0], rows)?;
+    write::values::<B>(context.level, args, rows, out, |out, validity| {
+        let from = match from {
+            Side::Column(from) => from,
+            Side::Constant(from) => {
+                let value = B::try_from(from);
+                if value.is_err() && validity.is_none() && !out.is_empty() {
+                    return Err(cast.out_of_range(from));
+                }
+                out.fill(value.unwrap_or_default());
+                return Ok(());
+            }
+        };
+        let mut fits = true;
+        for (out, &value) in out.iter_mut().zip(from) {
+            let value = B::try_from(value);
+            fits &= value.is_ok();
+            *out = value.unwrap_or_default();
+        }
+        if fits {
+            return Ok(());
+        }
+        let valid = |row: &usize| validity.is_none_or(|words| bitmap::get(words, *row));
+        let fault = (0..rows).filter(valid).find(|&row| B::try_from(from[row]).is_err());
+        fault.map_or(Ok(()), |row| Err(cast.out_of_range(from[row])))
     })
 }
 
