@@ -6,6 +6,7 @@ pub mod error;
 pub mod expression; // programs over columns
 pub mod function; //   SQL functions
 pub mod pipeline; //   the compiled query
+pub mod runtime; //    pipelines become threads
 pub mod sql; //        text becomes a pipeline
 pub mod state; //      keyed tables
 pub mod stream; //     bytes in, bytes out

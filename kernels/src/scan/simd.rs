@@ -9,13 +9,15 @@ pub fn bitmap<S: Simd, const N: usize>(s: S, bytes: &[u8], needles: [u8; N], out
         #[inline(always)]
         |needle| u8x64::splat(s, needle),
     );
+    out.clear();
+    out.reserve(bytes.len().div_ceil(64));
     let (whole, rest) = bytes.as_chunks::<64>();
-    out.resize(bytes.len().div_ceil(64), 0);
-    for (out, block) in out.iter_mut().zip(whole) {
-        *out = matches(s, block, needles).to_bitmask();
-    }
+    out.extend(whole.iter().map(
+        #[inline(always)]
+        |block| matches(s, block, needles).to_bitmask(),
+    ));
     if !rest.is_empty() {
-        out[whole.len()] = matches(s, &padded(rest), needles).to_bitmask() & tail(rest.len());
+        out.push(matches(s, &padded(rest), needles).to_bitmask() & tail(rest.len()));
     }
 }
 
@@ -37,6 +39,25 @@ pub fn each<S: Simd, const N: usize>(s: S, bytes: &[u8], needles: [u8; N], out: 
             out[k][whole.len()] = block.simd_eq(needles[k]).to_bitmask() & tail(rest.len());
         }
     }
+}
+
+#[inline(always)]
+pub fn json_special<S: Simd>(s: S, bytes: &[u8], out: &mut Vec<u64>) {
+    out.clear();
+    out.reserve(bytes.len().div_ceil(64));
+    let (whole, rest) = bytes.as_chunks::<64>();
+    for block in whole {
+        out.push(special(s, block));
+    }
+    if !rest.is_empty() {
+        out.push(special(s, &padded(rest)) & tail(rest.len()));
+    }
+}
+
+#[inline(always)]
+fn special<S: Simd>(s: S, block: &[u8; 64]) -> u64 {
+    let block = u8x64::from_slice(s, block);
+    (block.simd_eq(b'"') | block.simd_eq(b'\\') | block.simd_lt(0x20)).to_bitmask()
 }
 
 #[inline(always)]

@@ -5,8 +5,8 @@
 //! ```
 //! A slot keeps what every operator needs and none should write itself: watermarks per input, counters, the budget.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::Operator;
@@ -40,6 +40,8 @@ pub struct Counters {
     pub state_bytes: AtomicU64,
     /// Nanoseconds in the operator and everything below it; only measured for EXPLAIN ANALYZE.
     pub nanoseconds: AtomicU64,
+    /// What the operator had to say when it ended.
+    pub remarks: OnceLock<String>,
 }
 
 /// The memory that all operators of an engine share.
@@ -217,6 +219,7 @@ impl Next<'_> {
             let minimum = slot.inputs.advance(port, END);
             if slot.inputs.end() {
                 slot.operator.finish(ending, next)?;
+                let _ = slot.counters.remarks.set(slot.operator.remarks());
                 return next.end(ending);
             }
             match minimum {

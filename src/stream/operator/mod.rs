@@ -15,7 +15,7 @@ mod window; //    a row per window that holds it
 
 pub use aggregate::{Aggregate, WindowedAggregate};
 pub use filter::Filter;
-pub use graph::{Ending, Graph, Next, Slot, Target};
+pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
 pub use limit::Limit;
 pub use output::Output;
 pub use project::Project;
