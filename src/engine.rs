@@ -14,11 +14,14 @@ use arrow::datatypes::SchemaRef;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pipeline::{ChangeMode, Connectors, Pipeline, Sink, Table, TableDefinition, explain};
-use crate::query::{Query, channel};
-use crate::runtime::{self, Metrics, Options, Running};
+use crate::query::{BATCHES_WAITING, Query};
+use crate::runtime::{self, Options, Running};
 use crate::sql::{self, Catalog, ExplainKind, LogicalQuery, Parsed, Planned};
 use crate::stream::connect::DefaultConnectors;
 use crate::stream::operator::Budget;
+use crate::stream::sink::blackhole::Blackhole;
+use crate::stream::sink::channel::channel;
+use crate::stream::sink::fold::Fold;
 use crate::stream::source::memory::MemoryTable;
 use crate::stream::source::push::{self, PushHandle};
 
@@ -145,7 +148,7 @@ impl Engine {
 
     /// An unbounded table that this program pushes batches of `schema` into.
     pub fn register_push(&self, name: &str, schema: SchemaRef) -> Result<PushHandle> {
-        let (handle, table) = push::channel(schema);
+        let (handle, table) = push::channel(schema, push::Capacity::default());
         self.register_table(name, Arc::new(table))?;
         Ok(handle)
     }
@@ -224,7 +227,7 @@ impl Engine {
     pub fn start(&self, prepared: Prepared) -> Result<Query> {
         let schema = prepared.pipeline.schema().clone();
         let updating = prepared.is_updating();
-        let (sink, rows) = channel();
+        let (sink, rows) = channel(BATCHES_WAITING);
         let running = self.start_into(&prepared, Box::new(sink))?;
         Ok(Query::new(schema, updating, rows, running))
     }
@@ -251,7 +254,7 @@ impl Engine {
                 let sink = MemorySink { engine: self.clone(), name: name.clone(), schema, batches: Vec::new() };
                 let sink: Box<dyn Sink> = Box::new(sink);
                 let sink = if prepared.is_updating() {
-                    Box::new(crate::stream::sink::fold::Fold::new(sink, prepared.pipeline.schema().clone())?)
+                    Box::new(Fold::new(sink, prepared.pipeline.schema().clone())?)
                 } else {
                     sink
                 };
@@ -264,13 +267,13 @@ impl Engine {
         let mut prepared = Prepared::new(query, Target::Caller)?;
         prepared.timed = true;
         let started = std::time::Instant::now();
-        let metrics = self.start_into(&prepared, Box::new(Blackhole))?.wait()?;
+        let metrics = self.start_into(&prepared, Box::new(Blackhole::default()))?.wait()?;
         Ok(crate::runtime::analyzed(&prepared.pipeline, &metrics, started.elapsed()))
     }
 }
 
 fn compile(query: &LogicalQuery) -> Result<Pipeline> {
-    sql::compile(&query.plan, query.emit)
+    sql::compile(query)
 }
 
 impl Prepared {
@@ -300,21 +303,6 @@ impl Prepared {
     /// Whether its statement names where the rows go.
     pub fn has_sink(&self) -> bool {
         !matches!(self.target, Target::Caller)
-    }
-}
-
-/// Takes rows and forgets them.
-struct Blackhole;
-
-impl Sink for Blackhole {
-    fn write(&mut self, _rows: &RecordBatch, _changes: Option<&[crate::batch::Change]>) -> Result<()> {
-        Ok(())
-    }
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-    fn finish(&mut self) -> Result<()> {
-        Ok(())
     }
 }
 

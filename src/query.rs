@@ -4,17 +4,17 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::batch::Change;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pipeline::Sink;
 use crate::runtime::{Metrics, Running};
+use crate::stream::sink::channel::{Results, channel};
 use crate::stream::sink::fold::Fold;
 
-/// Batches between a query and its owner.
-const BATCHES_WAITING: usize = 4;
+/// Batches that may wait between a query and its owner.
+pub(crate) const BATCHES_WAITING: usize = 4;
 
 /// Some rows of a query's answer.
 #[derive(Debug, Clone)]
@@ -28,23 +28,21 @@ pub struct Rows {
 pub struct Query {
     schema: SchemaRef,
     updating: bool,
-    rows: Receiver<Rows>,
+    rows: Results,
     running: Option<Running>,
     metrics: Metrics,
 }
 
 impl Query {
-    pub(crate) fn new(schema: SchemaRef, updating: bool, rows: Receiver<Rows>, running: Running) -> Self {
+    pub(crate) fn new(schema: SchemaRef, updating: bool, rows: Results, running: Running) -> Self {
         Query { schema, updating, rows, running: Some(running), metrics: Metrics::default() }
     }
 
     /// A query whose answer is there already.
     pub(crate) fn of_rows(batch: RecordBatch) -> Self {
-        let (sender, rows) = bounded(1);
-        let schema = batch.schema();
-        // The receiver is at hand, and the channel has room for one.
-        let _ = sender.send(Rows { batch, changes: None });
-        Query { schema, updating: false, rows, running: None, metrics: Metrics::default() }
+        let (mut sink, rows) = channel(1);
+        sink.write(&batch, None).expect("the channel has room for one batch, and its receiver is at hand");
+        Query { schema: batch.schema(), updating: false, rows, running: None, metrics: Metrics::default() }
     }
 
     /// Columns of its rows.
@@ -71,9 +69,9 @@ impl Query {
 
     /// The next rows, `None` at the end. Blocks until there are some.
     pub fn next_rows(&mut self) -> Result<Option<Rows>> {
-        match self.rows.recv() {
-            Ok(rows) => Ok(Some(rows)),
-            Err(_) => {
+        match self.rows.next() {
+            Some((batch, changes)) => Ok(Some(Rows { batch, changes })),
+            None => {
                 if let Some(mut running) = self.running.take() {
                     self.metrics = running.wait()?;
                 }
@@ -119,31 +117,6 @@ impl Sink for Collect {
     fn write(&mut self, rows: &RecordBatch, _changes: Option<&[Change]>) -> Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(rows.clone());
         Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// The sink that hands rows to the query's owner.
-pub(crate) struct ChannelSink(Sender<Rows>);
-
-/// A sink and the end that its rows come out of.
-pub(crate) fn channel() -> (ChannelSink, Receiver<Rows>) {
-    let (sender, receiver) = bounded(BATCHES_WAITING);
-    (ChannelSink(sender), receiver)
-}
-
-impl Sink for ChannelSink {
-    fn write(&mut self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()> {
-        let rows = Rows { batch: rows.clone(), changes: changes.map(<[Change]>::to_vec) };
-        // The owner has dropped the query: nobody wants the rest.
-        self.0.send(rows).map_err(|_| Error::cancelled())
     }
 
     fn flush(&mut self) -> Result<()> {

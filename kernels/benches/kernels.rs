@@ -46,11 +46,12 @@ fn mask(rows: usize, one_in: u64) -> Vec<u64> {
     words
 }
 
-/// Benches `kernel` at every level.
+/// Benches `kernel` at every level; runs it once even where the benches are filtered out, for the asserts behind.
 fn levels(c: &mut Criterion, name: &str, rows: usize, mut kernel: impl FnMut(Level)) {
     let mut group = c.benchmark_group(name);
     group.throughput(Throughput::Elements(rows as u64));
     for level in level::available() {
+        kernel(level);
         group.bench_function(BenchmarkId::new(level::name(level), rows), |b| b.iter(|| kernel(level)));
     }
     group.finish();
@@ -60,6 +61,7 @@ fn levels(c: &mut Criterion, name: &str, rows: usize, mut kernel: impl FnMut(Lev
 fn plain(c: &mut Criterion, name: &str, rows: usize, mut kernel: impl FnMut()) {
     let mut group = c.benchmark_group(name);
     group.throughput(Throughput::Elements(rows as u64));
+    kernel();
     group.bench_function(BenchmarkId::from_parameter(rows), |b| b.iter(&mut kernel));
     group.finish();
 }
@@ -204,6 +206,11 @@ fn filters(c: &mut Criterion) {
         let (values, mut out) = (small(rows), Vec::new());
         levels(c, &format!("filter/i64/{name}"), rows, |level| {
             filter::compress(level, black_box(&values), &selected, &mut out);
+        });
+        assert_eq!(out.len(), count);
+        let (ints, mut out) = (values.iter().map(|&v| v as i32).collect::<Vec<_>>(), Vec::new());
+        levels(c, &format!("filter/i32/{name}"), rows, |level| {
+            filter::compress(level, black_box(&ints), &selected, &mut out);
         });
         assert_eq!(out.len(), count);
         let (views, mut out) = (values.iter().map(|&v| v as u128).collect::<Vec<_>>(), Vec::new());

@@ -199,27 +199,22 @@ fn arithmetic_pair<T: Sample>(case: &Case, a: &[T], b: &[T]) {
 }
 
 fn arithmetic_signs<T: Sample>(case: &Case, a: &[T]) {
-    let (mut out, mut truth) = (vec![T::default(); case.rows], vec![T::default(); case.rows]);
-    let mut rows = |op: fn(T) -> Result<T, arithmetic::FaultKind>| {
-        for row in 0..case.rows {
-            if case.validity().is_none_or(|v| bitmap::get(v, row)) {
-                truth[row] = op(a[row]).map_err(|kind| arithmetic::Fault { row, kind })?;
-            }
-        }
-        Ok(())
+    let truth = |op: fn(T) -> Result<T, arithmetic::FaultKind>| {
+        let valid = |row: &usize| case.validity().is_none_or(|v| bitmap::get(v, *row));
+        let mut truth = vec![T::default(); case.rows];
+        let fault = (0..case.rows).filter(valid).try_for_each(|row| {
+            truth[row] = op(a[row]).map_err(|kind| arithmetic::Fault { row, kind })?;
+            Ok(())
+        });
+        (fault, truth)
     };
-    let (negated, result) = (rows(T::checked_negate), arithmetic::negate(case.level, a, case.validity(), &mut out));
-    check_rows(case, &"negate", (result, &out), (negated, &truth.clone()));
-    let mut rows = |op: fn(T) -> Result<T, arithmetic::FaultKind>| {
-        for row in 0..case.rows {
-            if case.validity().is_none_or(|v| bitmap::get(v, row)) {
-                truth[row] = op(a[row]).map_err(|kind| arithmetic::Fault { row, kind })?;
-            }
-        }
-        Ok(())
-    };
-    let (absolute, result) = (rows(T::checked_abs), arithmetic::abs(case.level, a, case.validity(), &mut out));
-    check_rows(case, &"abs", (result, &out), (absolute, &truth));
+    let mut out = vec![T::default(); case.rows];
+    let (expected, negated) = truth(T::checked_negate);
+    let result = arithmetic::negate(case.level, a, case.validity(), &mut out);
+    check_rows(case, &"negate", (result, &out), (expected, &negated));
+    let (expected, absolute) = truth(T::checked_abs);
+    let result = arithmetic::abs(case.level, a, case.validity(), &mut out);
+    check_rows(case, &"abs", (result, &out), (expected, &absolute));
 }
 
 fn arithmetic_type<T: Sample>(case: &Case, rng: &mut Rng) {
@@ -341,13 +336,12 @@ fn aggregates() {
 #[test]
 fn float_sums() {
     every_case(|case, rng| {
-        // Thousandths up to 2^30: the sum is exact within 2^-52 of the magnitudes times the bound.
-        let mut values: Vec<f64> = (0..case.rows).map(|_| (rng.next() as i64 >> 24) as f64 / 1024.0).collect();
-        for row in 0..case.rows {
-            if case.validity().is_some_and(|v| !bitmap::get(v, row)) {
-                values[row] = f64::NAN;
-            }
-        }
+        // NaN under nulls: whatever touches one of them shows.
+        let mut value = |row| match case.validity() {
+            Some(validity) if !bitmap::get(validity, row) => f64::NAN,
+            _ => (rng.next() as i64 >> 24) as f64 / 1024.0,
+        };
+        let values: Vec<f64> = (0..case.rows).map(&mut value).collect();
         let magnitude: f64 = aggregate::scalar::valid(&values, case.validity()).map(f64::abs).sum();
         let truth = aggregate::scalar::sum_f64(&values, case.validity());
         let sum = aggregate::sum_f64(case.level, &values, case.validity());

@@ -19,9 +19,14 @@ use crate::expression::Program;
 /// In brackets: whether rows may be taken back, the event time column, whether the input ends. Then the state a node
 /// keeps and how it is bounded, and the functions that are not the engine's own.
 pub fn explain(pipeline: &Pipeline) -> String {
+    explain_with(pipeline, |_| None)
+}
+
+/// The same, with a line of notes below the nodes that have some.
+pub fn explain_with(pipeline: &Pipeline, note: impl Fn(NodeId) -> Option<String>) -> String {
     let mut text = String::new();
     if let Some(output) = pipeline.nodes.len().checked_sub(1) {
-        write_node(pipeline, output, 0, &mut text);
+        write_node(pipeline, output, 0, &note, &mut text);
     }
     if pipeline.needs_input_order {
         text.push_str("runs on one partition: the answer depends on the order of the input\n");
@@ -29,7 +34,13 @@ pub fn explain(pipeline: &Pipeline) -> String {
     text
 }
 
-fn write_node(pipeline: &Pipeline, id: NodeId, depth: usize, text: &mut String) {
+fn write_node(
+    pipeline: &Pipeline,
+    id: NodeId,
+    depth: usize,
+    note: &impl Fn(NodeId) -> Option<String>,
+    text: &mut String,
+) {
     let node = &pipeline.nodes[id];
     let input = node.inputs.first().map(|&input| pipeline.nodes[input].schema.as_ref());
     let (name, does) = describe(node, input);
@@ -41,8 +52,11 @@ fn write_node(pipeline: &Pipeline, id: NodeId, depth: usize, text: &mut String) 
         }
     }
     text.push('\n');
+    if let Some(note) = note(id) {
+        text.push_str(&format!("{}  {note}\n", "  ".repeat(depth)));
+    }
     for &input in &node.inputs {
-        write_node(pipeline, input, depth + 1, text);
+        write_node(pipeline, input, depth + 1, note, text);
     }
 }
 

@@ -4,6 +4,7 @@
 //! Owns        the workers of a running query, the switch that stops them, and the counters they write.
 //! Invariants  a failing or panicking query stops alone; every thread is joined before the query is gone.
 
+mod analyze; //    EXPLAIN ANALYZE
 mod assemble; //   pipeline → what each worker runs, and the rings between them
 mod control; //    the switch: stop after what is done, or at once
 mod event_time; // watermarks of source partitions, in order whoever reads them
@@ -11,6 +12,7 @@ mod metrics; //    counters, added up when asked
 mod scan; //       a worker reading a table
 mod worker; //     the loop of an owner thread
 
+pub use analyze::analyzed;
 pub use control::Control;
 pub use metrics::{Metrics, OperatorMetrics, SourceMetrics};
 

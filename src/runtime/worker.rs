@@ -73,11 +73,11 @@ impl Worker {
             }
             let (mut worked, mut open) = (false, false);
             for stage in self.stages.iter_mut().rev() {
-                let sent = stage.graph.send()?;
-                open |= !sent;
-                if sent {
+                if stage.graph.send()? {
                     worked |= stage.feed(control)?;
                 }
+                // What the feed has just made may wait too: a worker is done when nothing does.
+                open |= !stage.graph.send()?;
                 open |= stage.inputs.iter().any(|input| !input.has_ended());
             }
             if !open {

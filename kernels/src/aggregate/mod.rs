@@ -23,7 +23,7 @@ pub trait Sum: Integer {
 
 /// Returns the exact sum of the valid values, 0 when there are none.
 ///
-/// Shapes: `validity` covers the values. Panics otherwise. At most 2^32 rows.
+/// Shapes: `validity` covers the values. Panics otherwise. At most 2^31 rows.
 pub fn sum_int<T: Sum>(level: Level, values: &[T], validity: Option<&[u64]>) -> i128 {
     check(values, validity);
     T::sum(level, values, validity)

@@ -165,53 +165,51 @@ pub fn sum_narrow<S: Simd, T: Lanes + Into<i64>, const MASKED: bool>(s: S, value
     sums.iter().map(|&lane| i128::from(lane)).sum()
 }
 
-/// A 64-bit integer as its distance from the least one.
-pub trait Wide: Lanes {
-    const OFFSET: i128;
-    fn distance(self) -> u64;
+/// A 64-bit integer.
+pub trait Wide: Lanes + Into<i128> {
+    /// The lower 32 bits as they are, and the upper 32 with their sign.
+    fn halves<S: Simd>(value: Self::Vector<S>) -> (Self::Vector<S>, Self::Vector<S>);
 }
 
 impl Wide for i64 {
-    const OFFSET: i128 = i64::MIN as i128;
     #[inline(always)]
-    fn distance(self) -> u64 {
-        self as u64 ^ 1 << 63
+    fn halves<S: Simd>(value: S::i64s) -> (S::i64s, S::i64s) {
+        (value & 0xFFFF_FFFF, value >> 32)
     }
 }
 
 impl Wide for u64 {
-    const OFFSET: i128 = 0;
     #[inline(always)]
-    fn distance(self) -> u64 {
-        self
+    fn halves<S: Simd>(value: S::u64s) -> (S::u64s, S::u64s) {
+        (value & 0xFFFF_FFFF, value >> 32)
     }
 }
 
-/// Sums 64-bit integers as two columns of 32 bits, which cannot overflow their 64-bit lanes within 2^32 rows.
+/// Sums 64-bit integers as two columns of 32 bits, which cannot overflow their 64-bit lanes within 2^31 rows.
 #[inline(always)]
 pub fn sum_wide<S: Simd, T: Wide, const MASKED: bool>(s: S, values: &[T], validity: &[u64]) -> i128 {
-    let mut state = ([0u64; LANES], [0u64; LANES], 0);
+    let mut state = [T::Vector::<S>::splat(s, T::default()); 4];
     fold::<S, T, _, MASKED>(
         s,
         values,
         validity,
-        T::LEAST,
+        T::default(),
         &mut state,
         #[inline(always)]
-        |(low, high, count), block| {
-            for chunk in block.kept().as_chunks::<LANES>().0 {
-                for lane in 0..LANES {
-                    let value = chunk[lane].distance();
-                    low[lane] += value & 0xFFFF_FFFF;
-                    high[lane] += value >> 32;
-                }
+        |[low_even, high_even, low_odd, high_odd], block| {
+            for at in (0..64).step_by(2 * T::Vector::<S>::LEN) {
+                let (low, high) = T::halves::<S>(block.vector(at));
+                *low_even += low;
+                *high_even += high;
+                let (low, high) = T::halves::<S>(block.vector(at + T::Vector::<S>::LEN));
+                *low_odd += low;
+                *high_odd += high;
             }
-            *count += block.word.count_ones() as usize;
         },
     );
-    let (low, high, count) = state;
-    let total = |lanes: [u64; LANES]| lanes.iter().map(|&lane| i128::from(lane)).sum::<i128>();
-    total(low) + (total(high) << 32) + T::OFFSET * count as i128
+    let [low_even, high_even, low_odd, high_odd] = state;
+    let total = |vector: T::Vector<S>| vector.as_slice().iter().map(|&lane| lane.into()).sum::<i128>();
+    total(low_even) + total(low_odd) + ((total(high_even) + total(high_odd)) << 32)
 }
 
 /// The best of each lane, then the best of the lanes. Four accumulators hide the latency of one.

@@ -94,7 +94,7 @@ fn marked<T: Wrapping>(a: impl Operand<T>, b: impl Operand<T>, out: &mut [T], op
 }
 
 /// Products of 64-bit numbers, which have no wider vector to check them in: a block of 64 rows whose factors are
-/// small enough cannot overflow and is multiplied in vectors, any other is checked row by row.
+/// small enough cannot overflow and stays as the vectors multiplied it, any other is checked row by row.
 #[inline(always)]
 pub fn product_of_blocks<T: Wide>(a: impl Operand<T>, b: impl Operand<T>, out: &mut [T]) -> bool {
     const BLOCK: usize = 64;
@@ -102,15 +102,12 @@ pub fn product_of_blocks<T: Wide>(a: impl Operand<T>, b: impl Operand<T>, out: &
     for (index, out) in out.chunks_mut(BLOCK).enumerate() {
         let (a, b) = (a.skip(index * BLOCK).first(out.len()), b.skip(index * BLOCK).first(out.len()));
         let (mut a_bits, mut b_bits) = (0, 0);
-        for row in 0..out.len() {
+        for (row, out) in out.iter_mut().enumerate() {
             a_bits |= a.at(row).magnitude();
             b_bits |= b.at(row).magnitude();
+            *out = a.at(row).wrapping(b.at(row));
         }
-        if (a_bits.leading_zeros() + b_bits.leading_zeros()) >= T::SPARE_BITS {
-            for (row, out) in out.iter_mut().enumerate() {
-                *out = a.at(row).wrapping(b.at(row));
-            }
-        } else {
+        if a_bits.leading_zeros() + b_bits.leading_zeros() < T::SPARE_BITS {
             fault |= marked(a, b, out, T::product) != T::ZERO;
         }
     }

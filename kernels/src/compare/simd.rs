@@ -1,7 +1,7 @@
 //! One body for every width: a block of 64 rows becomes one word.
 //!
-//! Source      bench `compare`: vectors and their bit masks beat the plain loop on every type and level but `i64` on
-//!             AVX2 and below, where the compiler's own way of collecting 64 answers is as good.
+//! Source      bench `compare`: vectors and their bit masks beat the plain loop (2 to 10 times on narrow types) or
+//!             equal it; only `i64` on SSE2, which cannot compare 64 bits, is slower: 0.6 against 0.3 ns a row.
 
 use crate::lanes::Lanes;
 use crate::number::Number;

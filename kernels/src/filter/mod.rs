@@ -10,7 +10,7 @@ mod simd;
 
 use crate::bitmap;
 use crate::number::Number;
-use fearless_simd::{Level, dispatch};
+use fearless_simd::{Level, Simd, dispatch};
 
 /// A value that filters: every number. Its method is compiled here, once. (A 16-byte string view is a `u128`.)
 pub trait Compress: Number {
@@ -29,17 +29,26 @@ pub fn compress<T: Compress>(level: Level, values: &[T], mask: &[u64], out: &mut
 }
 
 macro_rules! compress {
-    ($size:ident: $($t:ty)*) => {$(
+    ($($t:ty: $($token:ident => $body:path),*;)*) => {$(
         impl Compress for $t {
             fn compress(level: Level, values: &[Self], mask: &[u64], out: &mut Vec<Self>) {
-                #[cfg(target_arch = "x86_64")]
-                if let Some(token) = level.as_avx512() {
-                    return avx512::$size(token, values, mask, out);
-                }
+                $(
+                    #[cfg(target_arch = "x86_64")]
+                    if let Some(token) = level.$token() {
+                        return token.vectorize(
+                            #[inline(always)]
+                            || $body(token, values, mask, out),
+                        );
+                    }
+                )*
                 dispatch!(level, _s => simd::compress(values, mask, out))
             }
         }
     )*};
+    (bytes $($t:ty)*) => { compress!($($t: as_avx512 => simd::lanes;)*); };
+    (words $($t:ty)*) => { compress!($($t: as_avx512 => simd::lanes, as_avx2 => simd::lanes;)*); };
+    (pairs $($t:ty)*) => { compress!($($t: as_avx512 => avx512::pairs;)*); };
 }
-compress!(lanes: i8 i16 i32 i64 u8 u16 u32 u64 f32 f64);
-compress!(pairs: i128 u128);
+compress!(bytes i8 i16 u8 u16);
+compress!(words i32 i64 u32 u64 f32 f64);
+compress!(pairs i128 u128);

@@ -30,7 +30,7 @@ impl Near {
 pub fn bucket_near(ts: &[i64], near: Near, out: &mut [i64]) {
     for (out, &ts) in out.iter_mut().zip(ts) {
         let distance = ts.wrapping_sub(near.first) as u64;
-        let pane = ((distance >> near.shift) & 0xFFFF_FFFF) * near.reciprocal >> 32;
+        let pane = (((distance >> near.shift) & 0xFFFF_FFFF) * near.reciprocal) >> 32;
         let into = distance.wrapping_sub(pane.wrapping_mul(near.size));
         *out = ts.wrapping_sub(if into >= near.size { into - near.size } else { into } as i64);
     }

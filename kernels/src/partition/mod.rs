@@ -9,7 +9,7 @@ pub mod scalar;
 /// Returns the partition of a hash.
 #[inline(always)]
 pub const fn of(hash: u64, partitions: usize) -> usize {
-    ((hash >> 32) * partitions as u64 >> 32) as usize
+    (((hash >> 32) * partitions as u64) >> 32) as usize
 }
 
 /// Makes `out[p]` the rows that belong to partition `p`.

@@ -3,8 +3,8 @@
 /// See [`super::by_hash`].
 pub fn by_hash(hashes: &[u64], partitions: usize, out: &mut Vec<Vec<u16>>) {
     *out = vec![Vec::new(); partitions];
-    for p in 0..partitions {
+    for (p, out) in out.iter_mut().enumerate() {
         let rows = (0..hashes.len()).filter(|&row| super::of(hashes[row], partitions) == p);
-        out[p].extend(rows.map(|row| row as u16));
+        out.extend(rows.map(|row| row as u16));
     }
 }

@@ -61,7 +61,9 @@ mod tests {
                 check(&(-number).to_string());
             }
         }
-        for number in [i64::MIN as i128, i64::MIN as i128 - 1, i64::MAX as i128 + 1, u64::MAX as i128, u64::MAX as i128 + 1] {
+        for number in
+            [i64::MIN as i128, i64::MIN as i128 - 1, i64::MAX as i128 + 1, u64::MAX as i128, u64::MAX as i128 + 1]
+        {
             check(&number.to_string());
         }
     }

@@ -7,4 +7,4 @@ pub mod decimal; // decimals of a fixed scale
 pub mod float; //   floats, correctly rounded
 pub mod integer; // integers
 pub mod time; //    dates, times of day, timestamps
-mod word; //        up to eight digits at once
+pub mod word; //    up to eight digits at once

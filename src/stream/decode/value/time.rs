@@ -111,8 +111,7 @@ fn clock(bytes: &[u8]) -> Option<(i64, u32)> {
 
 #[inline(always)]
 fn fraction_nanos(digits: &[u8]) -> Option<u32> {
-    const POWERS: [u32; 10] =
-        [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+    const POWERS: [u32; 10] = [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
     if let Some((kept, cut)) = digits.split_at_checked(9) {
         return cut.iter().all(u8::is_ascii_digit).then_some(integer::unsigned(kept)? as u32);
     }
@@ -154,8 +153,21 @@ mod tests {
             assert_eq!(date(text.as_bytes()), Some(days as i32), "{text}");
         }
         assert_eq!(date(b"-0001-03-01"), Some((NaiveDate::from_ymd_opt(-1, 3, 1).unwrap() - epoch).num_days() as i32));
-        assert_eq!(date(b"+12345-03-01"), Some((NaiveDate::from_ymd_opt(12345, 3, 1).unwrap() - epoch).num_days() as i32));
-        for text in ["", "2023-02-29", "2100-02-29", "2024-00-01", "2024-13-01", "2024-01-32", "2024-1-1", "24-01-01", "2024/01/01"] {
+        assert_eq!(
+            date(b"+12345-03-01"),
+            Some((NaiveDate::from_ymd_opt(12345, 3, 1).unwrap() - epoch).num_days() as i32)
+        );
+        for text in [
+            "",
+            "2023-02-29",
+            "2100-02-29",
+            "2024-00-01",
+            "2024-13-01",
+            "2024-01-32",
+            "2024-1-1",
+            "24-01-01",
+            "2024/01/01",
+        ] {
             assert_eq!(date(text.as_bytes()), None, "{text}");
         }
     }
@@ -172,7 +184,15 @@ mod tests {
         assert_eq!(timestamp(b"1970-01-01T00:01:00.0000000009"), Some(same));
         assert_eq!(timestamp(b"1970-01-01 00:01:00 +02"), Some(Instant { offset: Some(7200), ..same }));
         assert_eq!(timestamp(b"1970-01-01"), Some(Instant { seconds: 0, ..same }));
-        for text in ["", "T", "1970-01-01T", "1970-01-01T24:00:00", "1970-01-01T00:60", "1970-01-01T00:00:00.", "1970-01-01T00:00:00+2"] {
+        for text in [
+            "",
+            "T",
+            "1970-01-01T",
+            "1970-01-01T24:00:00",
+            "1970-01-01T00:60",
+            "1970-01-01T00:00:00.",
+            "1970-01-01T00:00:00+2",
+        ] {
             assert_eq!(timestamp(text.as_bytes()), None, "{text}");
         }
     }

@@ -41,7 +41,8 @@ pub fn digits(word: u64, length: usize) -> Option<u64> {
 #[inline(always)]
 fn all_digits(word: u64) -> bool {
     // The high half of each byte is 3 both as it is and with 6 added, which would carry out of ':' to '?'.
-    let both = (word & 0xf0f0_f0f0_f0f0_f0f0) | ((word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0) >> 4);
+    let both =
+        (word & 0xf0f0_f0f0_f0f0_f0f0) | ((word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0) >> 4);
     both == 0x3333_3333_3333_3333
 }
 
@@ -74,7 +75,8 @@ mod tests {
                 for byte in 0..=255u8 {
                     let mut text = b"12345678"[..length].to_vec();
                     text[place] = byte;
-                    let wanted = if byte.is_ascii_digit() { std::str::from_utf8(&text).unwrap().parse().ok() } else { None };
+                    let wanted =
+                        if byte.is_ascii_digit() { std::str::from_utf8(&text).unwrap().parse().ok() } else { None };
                     assert_eq!(digits(load(&text), length), wanted, "{text:?}");
                     let leading = text.iter().take_while(|b| b.is_ascii_digit()).count();
                     assert_eq!(leading_digits(load(&text)), leading, "{text:?}");
