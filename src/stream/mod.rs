@@ -6,6 +6,5 @@ pub mod encode; //   6  batches become bytes
 pub mod exchange; // 3  rows go to the partition that owns their key
 pub mod format; //   the file formats: words, endings, magic bytes
 pub mod operator; // 4  filter, project, window, aggregate, sort
-pub mod option; //   the options of a definition, each asked for by name
 pub mod sink;
 pub mod source; //   1  the outside becomes bytes, or batches where a format has no step between //     7  bytes go to the outside
