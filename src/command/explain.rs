@@ -33,17 +33,15 @@ pub fn run(arguments: &ExplainArguments) -> Result<(), Stop> {
 }
 
 /// The statement, explained instead of run if it is one that runs.
-fn explaining(parsed: Parsed, step: Step) -> Parsed {
+fn explaining(mut parsed: Parsed, step: Step) -> Parsed {
     let kind = match step {
         Step::Syntax => ExplainKind::Syntax,
         Step::Logical => ExplainKind::Logical,
         Step::Optimized => ExplainKind::Optimized,
         Step::Pipeline => ExplainKind::Pipeline,
     };
-    match parsed.statement {
-        Syntax::Query(_) | Syntax::Insert(_) | Syntax::CreateTableAs(_) => {
-            Parsed { statement: Syntax::Explain(kind, Box::new(parsed.statement)), ..parsed }
-        }
-        _ => parsed,
+    if matches!(parsed.statement, Syntax::Query(_) | Syntax::Insert(_) | Syntax::CreateTableAs(_)) {
+        parsed.statement = Syntax::Explain(kind, Box::new(parsed.statement));
     }
+    parsed
 }
