@@ -9,15 +9,13 @@ pub fn bitmap<S: Simd, const N: usize>(s: S, bytes: &[u8], needles: [u8; N], out
         #[inline(always)]
         |needle| u8x64::splat(s, needle),
     );
-    out.clear();
-    out.reserve(bytes.len().div_ceil(64));
     let (whole, rest) = bytes.as_chunks::<64>();
-    out.extend(whole.iter().map(
-        #[inline(always)]
-        |block| matches(s, block, needles).to_bitmask(),
-    ));
+    out.resize(bytes.len().div_ceil(64), 0);
+    for (out, block) in out.iter_mut().zip(whole) {
+        *out = matches(s, block, needles).to_bitmask();
+    }
     if !rest.is_empty() {
-        out.push(matches(s, &padded(rest), needles).to_bitmask() & tail(rest.len()));
+        out[whole.len()] = matches(s, &padded(rest), needles).to_bitmask() & tail(rest.len());
     }
 }
 
@@ -43,14 +41,13 @@ pub fn each<S: Simd, const N: usize>(s: S, bytes: &[u8], needles: [u8; N], out: 
 
 #[inline(always)]
 pub fn json_special<S: Simd>(s: S, bytes: &[u8], out: &mut Vec<u64>) {
-    out.clear();
-    out.reserve(bytes.len().div_ceil(64));
     let (whole, rest) = bytes.as_chunks::<64>();
-    for block in whole {
-        out.push(special(s, block));
+    out.resize(bytes.len().div_ceil(64), 0);
+    for (out, block) in out.iter_mut().zip(whole) {
+        *out = special(s, block);
     }
     if !rest.is_empty() {
-        out.push(special(s, &padded(rest)) & tail(rest.len()));
+        out[whole.len()] = special(s, &padded(rest)) & tail(rest.len());
     }
 }
 

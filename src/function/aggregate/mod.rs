@@ -9,6 +9,7 @@
 mod table; //   what all share: which rows count, growing, merging, saving
 mod value; //   arguments as slices, results as columns
 mod store; //   one value of any type per group
+mod compensated; // sums of floats with their rounding errors
 mod count; //   count
 mod integer; // sum and avg of integers
 mod float; //   sum and avg of floats
@@ -53,3 +54,6 @@ pub fn resolve(name: &str, args: &[DataType], result: &DataType) -> Option<Arc<d
     }
 }
 
+
+#[cfg(test)]
+mod tests;

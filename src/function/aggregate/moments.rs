@@ -1,16 +1,18 @@
-//! Variance and standard deviation, of a sample and of a population, in one stable pass.
+//! Variance and standard deviation, of a sample and of a population.
 //!
-//! Invariants  mean and sum of squared distances are kept, never the sum of squares. NaN and infinities are counted
-//!             apart: a group that holds one has NaN for a result, and its finite result again when they are taken
-//!             back. Taking rows back rounds; what is left below zero counts as zero.
-//! Source      Welford 1962; merging as in Chan, Golub and LeVeque 1979.
+//! Invariants  sum and sum of squares are kept with their rounding errors, about 32 digits, so that their difference
+//!             still has its digits when the mean is large. Unlike Welford's running mean these are plain sums: rows
+//!             can be taken back, from another table than the one they came into, and no order is better than another.
+//!             NaN and infinities are counted apart: a group that holds one has NaN for a result, and its finite
+//!             result again when they are taken back. Squares beyond 1e308 make the variance infinite for good.
 
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
-use millstream_kernels::{aggregate, bitmap, grouped};
+use millstream_kernels::grouped;
 
+use super::compensated::Compensated;
 use super::table::{Native, Rows, Table};
 use super::value::{self, Wide};
 use crate::batch::{Argument, Column, Kind};
@@ -34,49 +36,39 @@ pub(super) fn function(name: &str, arg: &DataType, result: &DataType) -> Option<
     Some(Native::retractable(name, result, empty))
 }
 
-/// Of the finite values of a group.
+/// Of the finite values of a group, in one cache line.
 #[derive(Debug, Clone, Copy, Default)]
+#[repr(align(64))]
 struct State {
     count: i64,
-    mean: f64,
-    /// The sum of the squared distances from the mean.
-    squares: f64,
+    sum: Compensated,
+    squares: Compensated,
 }
 
 impl State {
     #[inline(always)]
-    fn add(&mut self, value: f64) {
-        self.count += 1;
-        let before = value - self.mean;
-        self.mean += before / self.count as f64;
-        self.squares += before * (value - self.mean);
-    }
-
-    fn remove(&mut self, value: f64) {
-        self.count -= 1;
-        if self.count == 0 {
-            *self = State::default();
-            return;
-        }
-        let after = value - self.mean;
-        self.mean -= after / self.count as f64;
-        self.squares -= after * (value - self.mean);
+    fn add(&mut self, value: f64, weight: i64) {
+        let square = Compensated::square(value);
+        let sign = weight as f64;
+        self.count += weight;
+        self.sum.add(value * sign);
+        self.squares.add(square.sum * sign);
+        self.squares.error += square.error * sign;
     }
 
     fn merge(&mut self, other: &State) {
-        if self.count == 0 {
-            *self = *other;
-            return;
+        self.count += other.count;
+        self.sum.add_sum(other.sum);
+        self.squares.add_sum(other.squares);
+    }
+
+    /// The sum of the squared distances from the mean; infinite when the squares are.
+    fn distances(&self) -> f64 {
+        if !self.squares.sum.is_finite() {
+            return f64::INFINITY;
         }
-        let count = self.count + other.count;
-        if other.count == 0 || count == 0 {
-            return;
-        }
-        let distance = other.mean - self.mean;
-        let share = other.count as f64 / count as f64;
-        self.squares += other.squares + distance * distance * self.count as f64 * share;
-        self.mean += distance * share;
-        self.count = count;
+        let mean = self.sum.over(self.count as f64);
+        self.squares.minus(self.sum.times(mean)).total().max(0.0)
     }
 }
 
@@ -100,7 +92,7 @@ impl Moments {
         if count <= 0 || degrees <= 0 {
             return None;
         }
-        let variance = if special > 0 { f64::NAN } else { state.squares.max(0.0) / degrees as f64 };
+        let variance = if special > 0 { f64::NAN } else { state.distances() / degrees as f64 };
         Some(if self.is_deviation { variance.sqrt() } else { variance })
     }
 
@@ -113,38 +105,14 @@ impl Moments {
         };
         match rows.weights {
             None => grouped::update(rows.groups, rows.validity, &mut self.states, |state, row| {
-                if values[row].is_finite() { state.add(values[row]) } else { special(row, 1) }
+                if values[row].is_finite() { state.add(values[row], 1) } else { special(row, 1) }
             }),
             Some(weights) => grouped::update(rows.groups, rows.validity, &mut self.states, |state, row| {
-                match (values[row].is_finite(), weights[row] < 0) {
-                    (true, false) => state.add(values[row]),
-                    (true, true) => state.remove(values[row]),
-                    (false, _) => special(row, weights[row].into()),
-                }
+                let (value, weight) = (values[row], i64::from(weights[row]));
+                if value.is_finite() { state.add(value, weight) } else { special(row, weight) }
             }),
         }
     }
-}
-
-/// The state of the rows of one group: the mean first, then the distances. `None` when a value is not finite.
-fn of_rows(rows: &Rows<'_>, values: &[f64]) -> Option<State> {
-    let count = aggregate::count(rows.validity, values.len());
-    let sum = aggregate::sum_f64(rows.level, values, rows.validity);
-    if count == 0 || !sum.is_finite() {
-        return (count == 0).then(State::default);
-    }
-    let mean = sum / count as f64;
-    let valid = |row: usize| rows.validity.is_none_or(|words| bitmap::get(words, row));
-    let (mut squares, mut rest) = (0.0, 0.0);
-    for (row, value) in values.iter().enumerate() {
-        if valid(row) {
-            squares += (value - mean) * (value - mean);
-            rest += value - mean;
-        }
-    }
-    // The mean is rounded; what the distances do not cancel out corrects for it.
-    let squares = squares - rest * rest / count as f64;
-    Some(State { count: count as i64, mean, squares })
 }
 
 impl Table for Moments {
@@ -158,10 +126,7 @@ impl Table for Moments {
     fn update(&mut self, rows: &Rows<'_>, args: &[Argument<'_>]) -> Result<()> {
         let mut memory = std::mem::take(&mut self.memory);
         let values = f64::values(rows.level, &args[0], self.kind, rows.count(), &mut memory)?;
-        match if rows.is_plain() { of_rows(rows, values) } else { None } {
-            Some(state) => self.states[0].merge(&state),
-            None => self.add_rows(rows, values),
-        }
+        self.add_rows(rows, values);
         self.memory = memory;
         Ok(())
     }
@@ -184,24 +149,32 @@ impl Table for Moments {
     }
 
     fn state_types(&self) -> Vec<DataType> {
-        vec![DataType::Int64, DataType::Float64, DataType::Float64, DataType::Int64]
+        let (float, count) = (DataType::Float64, DataType::Int64);
+        vec![count.clone(), float.clone(), float.clone(), float.clone(), float, count]
     }
 
     fn save(&self, group_count: usize) -> Result<Vec<ArrayRef>> {
         let (float, count) = (DataType::Float64, DataType::Int64);
+        let part = |of: fn(&State) -> f64| value::saved(&float, group_count, |group| Some(of(&self.states[group])));
         Ok(vec![
             value::saved(&count, group_count, |group| Some(self.states[group].count))?,
-            value::saved(&float, group_count, |group| Some(self.states[group].mean))?,
-            value::saved(&float, group_count, |group| Some(self.states[group].squares))?,
+            part(|state| state.sum.sum)?,
+            part(|state| state.sum.error)?,
+            part(|state| state.squares.sum)?,
+            part(|state| state.squares.error)?,
             value::saved(&count, group_count, |group| Some(self.specials.get(group).copied().unwrap_or(0)))?,
         ])
     }
 
     fn load(&mut self, columns: &[ArrayRef]) -> Result<()> {
-        let (means, squares) = (value::loaded::<f64>(&columns[1])?, value::loaded::<f64>(&columns[2])?);
-        let states = value::loaded::<i64>(&columns[0])?.iter().zip(means).zip(squares);
-        self.states.extend(states.map(|((&count, &mean), &squares)| State { count, mean, squares }));
-        let specials = value::loaded::<i64>(&columns[3])?;
+        let (sums, sum_errors) = (value::loaded::<f64>(&columns[1])?, value::loaded::<f64>(&columns[2])?);
+        let (squares, square_errors) = (value::loaded::<f64>(&columns[3])?, value::loaded::<f64>(&columns[4])?);
+        self.states.extend(value::loaded::<i64>(&columns[0])?.iter().enumerate().map(|(row, &count)| State {
+            count,
+            sum: Compensated { sum: sums[row], error: sum_errors[row] },
+            squares: Compensated { sum: squares[row], error: square_errors[row] },
+        }));
+        let specials = value::loaded::<i64>(&columns[5])?;
         if specials.iter().any(|&special| special != 0) {
             self.specials.extend_from_slice(specials);
         }

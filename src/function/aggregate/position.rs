@@ -118,11 +118,11 @@ impl<S: Store> Table for Position<S> {
         let held = value::loaded::<u8>(&columns[1])?;
         let column = value::loaded_column(&columns[0]);
         let values = S::values(&Argument::new(&column, None, group_count))?;
-        for group in 0..group_count {
+        for (group, &held) in held.iter().enumerate() {
             if columns[0].is_valid(group) {
                 self.held[group] = Held::Value;
                 self.values.set(group, &values, group);
-            } else if held[group] == Held::Null as u8 {
+            } else if held == Held::Null as u8 {
                 self.held[group] = Held::Null;
             }
         }

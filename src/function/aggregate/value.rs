@@ -115,7 +115,11 @@ pub(super) fn write_booleans(groups: &[u32], out: &mut Column, result: impl Fn(u
             }
         }
     }
+    let complete = bitmap::all_set(&validity, groups.len());
     *flat.validity_mut(0) = validity;
+    if complete {
+        flat.set_all_valid();
+    }
 }
 
 /// A saved column of `data_type`: `state` of each group, null where there is none.

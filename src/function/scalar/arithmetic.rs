@@ -1,7 +1,7 @@
 //! `+ - * / %`, negation and distance from zero, for numbers of one type.
 //!
 //! Invariants  integers that overflow or divide by zero are errors that name the row's values; rows under nulls never
-//!             fail. Floats follow IEEE 754. Decimals, timestamps and intervals go to the function library.
+//!             fail. Floats follow IEEE 754. Timestamps and intervals go to the function library.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::function::{KernelContext, ScalarKernel};
 
 /// The kernel of an arithmetic operator, `None` where there is no native one.
 pub(super) fn binary(op: BinaryOp, left: &DataType, right: &DataType) -> Option<Arc<dyn ScalarKernel>> {
-    if left != right || !left.is_numeric() {
+    if left != right || !(left.is_integer() || left.is_floating()) {
         return None;
     }
     let op = match op {
@@ -48,7 +48,7 @@ pub fn abs(data_type: &DataType) -> Option<Arc<dyn ScalarKernel>> {
 }
 
 fn number(data_type: &DataType) -> Option<Kind> {
-    data_type.is_numeric().then(|| Kind::of(data_type))
+    (data_type.is_integer() || data_type.is_floating()).then(|| Kind::of(data_type))
 }
 
 type RunBinary = fn(&KernelContext, Op, &[Argument<'_>], usize, &mut Column) -> Result<()>;

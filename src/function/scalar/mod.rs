@@ -7,6 +7,7 @@
 mod arithmetic; // + - * / % negate abs, checked for integers
 mod calendar;
 mod cast; //       numbers to wider numbers, dates and timestamps
+mod decimal; //    the same of decimals, as far as 38 digits go
 mod compare; //    = <> < <= > >= of fixed-width values and strings, IS [NOT] DISTINCT FROM
 mod logic; //      AND OR NOT, IS [NOT] NULL
 mod pane; //       date_trunc, date_bin, window_start: fixed-size stretches of time
@@ -72,7 +73,7 @@ impl BinaryOp {
 pub fn binary(op: BinaryOp, left: &DataType, right: &DataType) -> Option<Arc<dyn ScalarKernel>> {
     match op {
         BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Rem => {
-            arithmetic::binary(op, left, right)
+            arithmetic::binary(op, left, right).or_else(|| decimal::binary(op, left, right))
         }
         BinaryOp::And | BinaryOp::Or => logic::binary(op, left, right),
         _ => compare::binary(op, left, right),

@@ -91,6 +91,9 @@ pub fn portable_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
+        // A file has one dictionary per column, rows come with many.
+        DataType::Dictionary(_, values) => portable_type(values),
+        DataType::RunEndEncoded(_, values) => portable_type(values.data_type()),
         DataType::List(field) => DataType::List(portable_field(field)),
         DataType::FixedSizeList(field, length) => DataType::FixedSizeList(portable_field(field), *length),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(portable_field).collect()),

@@ -25,3 +25,5 @@ pub use fit::normal_type;
 
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
