@@ -74,6 +74,8 @@ pub struct Watermark {
     pub column: String,
     /// Over the table's columns, unqualified, of the event time's type: no row before it is expected.
     pub expr: Expr,
+    /// As the user wrote it.
+    pub text: String,
 }
 
 impl Catalog {
