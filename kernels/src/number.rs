@@ -3,6 +3,7 @@
 //! Invariants  the order is total: NaN equals NaN and is greater than everything, -0.0 equals 0.0 (as in PostgreSQL
 //!             and DuckDB).
 
+use crate::{aggregate::Extreme, arithmetic::Arithmetic, compare::Compare, filter::Compress, hash::Hash};
 use std::fmt::Debug;
 
 mod sealed {
@@ -65,12 +66,6 @@ macro_rules! floats {
 floats!(f32 f64);
 
 /// A number that every kernel takes: one bound for code that calls several of them.
-pub trait Native:
-    Number + crate::compare::Compare + crate::arithmetic::Arithmetic + crate::aggregate::Extreme + crate::hash::Hash
-{
-}
+pub trait Native: Compare + Arithmetic + Extreme + Compress + Hash {}
 
-impl<T> Native for T where
-    T: Number + crate::compare::Compare + crate::arithmetic::Arithmetic + crate::aggregate::Extreme + crate::hash::Hash
-{
-}
+impl<T: Compare + Arithmetic + Extreme + Compress + Hash> Native for T {}

@@ -245,7 +245,7 @@ fn plan_message(message: &str) -> String {
     }
     if let Some((_, call)) = message.split_once("No function matches the given name and argument types '") {
         let call = call.split('\'').next().unwrap_or_default();
-        return format!("function does not take such arguments: {call}; cast them");
+        return format!("function does not take arguments of these types: {call}; cast them");
     }
     if message.contains("require unique expression names") {
         return format!("two columns have the same name: {}; give one of them another name with AS", quoted('"', 0));

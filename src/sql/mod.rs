@@ -9,14 +9,17 @@
 //! Place       under the engine, above `pipeline`; knows nothing of threads, operators and files.
 //! Invariants  every error a user can cause has a place in their text where one can be known.
 
-pub mod catalog; //  names to schemas, functions, connectors
-mod error; //        DataFusion's errors in our words
-mod optimize; //     3  logical plan to better logical plan
 pub mod parse; //    1  text to syntax trees
+pub mod catalog; //     names to schemas, functions, connectors
 pub mod plan; //     2  syntax tree to logical plan
-mod stack; //        room for recursion
+mod optimize; //     3  logical plan to better logical plan
+pub mod compile; //  4  logical plan to pipeline
+pub mod bridge; //      DataFusion's functions as our kernels
+mod error; //           DataFusion's errors in our words
+mod stack; //           room for recursion
 
 pub use catalog::{Catalog, CatalogTable, Relation, Watermark};
+pub use compile::compile;
 pub use parse::{ExplainKind, Parsed, parse};
 pub use plan::{Explain, LogicalQuery, Planned, WINDOW_COLUMNS, WindowNode, plan};
 pub use stack::with_deep_stack;

@@ -5,7 +5,6 @@
 #![cfg(target_arch = "x86_64")]
 
 use super::tail;
-use fearless_simd::x86::{Avx2, Avx512};
 use fearless_simd::{kernel, mask16x32, prelude::*, u16x32};
 use std::arch::x86_64::_pext_u64;
 

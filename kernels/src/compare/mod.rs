@@ -11,6 +11,7 @@ mod simd;
 use crate::bitmap::{trim, words};
 use crate::number::Number;
 use fearless_simd::{Level, dispatch};
+use simd::{GREATER, LESS, SAME};
 
 /// A comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,33 +91,28 @@ pub fn constant<T: Compare>(level: Level, op: Op, a: &[T], c: T, out: &mut [u64]
 }
 
 macro_rules! compare {
-    ($($t:ty: $same:path, $less:path, $same_as:path, $less_than:path, $greater_than:path;)*) => {$(
+    ($body:path: $($t:ty)*) => {$(
         impl Compare for $t {
             fn columns(level: Level, op: Op, a: &[Self], b: &[Self], out: &mut [u64]) {
+                use $body as body;
                 let flip = op.flip();
                 match op {
-                    Op::Eq | Op::Ne => dispatch!(level, s => $same(s, a, b, flip, out)),
-                    Op::Lt | Op::Ge => dispatch!(level, s => $less(s, a, b, flip, out)),
-                    Op::Gt | Op::Le => Self::columns(level, op.swapped(), b, a, out),
+                    Op::Eq | Op::Ne => dispatch!(level, s => body::columns::<_, _, SAME>(s, a, b, flip, out)),
+                    Op::Lt | Op::Ge => dispatch!(level, s => body::columns::<_, _, LESS>(s, a, b, flip, out)),
+                    Op::Gt | Op::Le => <Self as Compare>::columns(level, op.swapped(), b, a, out),
                 }
             }
             fn constant(level: Level, op: Op, a: &[Self], c: Self, out: &mut [u64]) {
+                use $body as body;
                 let flip = op.flip();
                 match op {
-                    Op::Eq | Op::Ne => dispatch!(level, s => $same_as(s, a, c, flip, out)),
-                    Op::Lt | Op::Ge => dispatch!(level, s => $less_than(s, a, c, flip, out)),
-                    Op::Gt | Op::Le => dispatch!(level, s => $greater_than(s, a, c, flip, out)),
+                    Op::Eq | Op::Ne => dispatch!(level, s => body::constant::<_, _, SAME>(s, a, c, flip, out)),
+                    Op::Lt | Op::Ge => dispatch!(level, s => body::constant::<_, _, LESS>(s, a, c, flip, out)),
+                    Op::Gt | Op::Le => dispatch!(level, s => body::constant::<_, _, GREATER>(s, a, c, flip, out)),
                 }
             }
         }
     )*};
-    (lanes $($t:ty)*) => {
-        compare!($($t: simd::same, simd::less, simd::same_as, simd::less_than, simd::greater_than;)*);
-    };
-    (plain $($t:ty)*) => {
-        compare!($($t: simd::plain::same, simd::plain::less, simd::plain::same_as, simd::plain::less_than,
-            simd::plain::greater_than;)*);
-    };
 }
-compare!(lanes i8 i16 i32 i64 u8 u16 u32 u64 f32 f64);
-compare!(plain i128 u128);
+compare!(simd: i8 i16 i32 i64 u8 u16 u32 u64 f32 f64);
+compare!(simd::plain: i128 u128);

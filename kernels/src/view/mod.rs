@@ -3,6 +3,10 @@
 //! Contract    a view is four bytes of length, then up to 12 bytes of the string itself, or a prefix, a buffer
 //!             number and an offset. Source: Arrow columnar format, "variable-size binary view layout".
 
+mod builder; // views over a block of text, made without a second look at each value
+
+pub use builder::{Text, ViewBuilder};
+
 /// The first `length` bytes that a view of at most 12 bytes holds inline.
 ///
 /// Panics: when `length` is above 12.

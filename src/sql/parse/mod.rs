@@ -4,12 +4,12 @@
 //! Invariants  sqlparser and DataFusion's parser are wrapped, not forked: what they do not know is cut out of the tokens
 //!             or rewritten before they see it, so that every place still points into the user's text.
 
-mod define; //     WATERMARK FOR, CREATE STREAM, option keys
-mod depth; //      how deep a statement may be
-mod emit; //       EMIT ...
 mod statement; //  the statements there are
-mod tokens; //     tokens and their places
+mod define; //     WATERMARK FOR, CREATE STREAM, option keys
 mod window; //     WINDOW TUMBLING(...), TUMBLE(TABLE ...)
+mod emit; //       EMIT ...
+mod tokens; //     tokens and their places
+mod depth; //      how deep a statement may be
 
 pub use define::WatermarkClause;
 pub use emit::Emit;

@@ -50,6 +50,8 @@ pub struct CreateTable {
     pub primary_key: Vec<Ident>,
     pub watermark: Option<WatermarkClause>,
     pub options: BTreeMap<String, String>,
+    /// `UNBOUNDED`: to be read as if it did not end.
+    pub is_unbounded: bool,
     pub or_replace: bool,
     pub if_not_exists: bool,
 }
@@ -257,6 +259,7 @@ fn convert_table(table: ast::CreateTable, emit: Option<Emit>, watermark: Option<
         primary_key,
         watermark,
         options,
+        is_unbounded: false,
         or_replace,
         if_not_exists,
     })))
@@ -281,17 +284,14 @@ fn convert_external(table: CreateExternalTable, watermark: Option<WatermarkClaus
         ("format".to_string(), file_type.to_lowercase()),
         ("path".to_string(), path),
     ]);
-    if table.unbounded {
-        options.insert("bounded".to_string(), "false".to_string());
-    }
     for (key, value) in given {
         let key = key.to_lowercase();
         let key = key.strip_prefix("format.").unwrap_or(&key).to_string();
         options.insert(key, value_text(&value));
     }
     let primary_key = primary_key(&columns, &constraints)?;
-    let (or_replace, if_not_exists) = (table.or_replace, table.if_not_exists);
-    Ok(CreateTable { name, columns, primary_key, watermark, options, or_replace, if_not_exists })
+    let (is_unbounded, or_replace, if_not_exists) = (table.unbounded, table.or_replace, table.if_not_exists);
+    Ok(CreateTable { name, columns, primary_key, watermark, options, is_unbounded, or_replace, if_not_exists })
 }
 
 fn convert_view(view: ast::CreateView) -> Result<CreateView> {

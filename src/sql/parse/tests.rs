@@ -282,10 +282,9 @@ fn reads_external_tables() {
         "CREATE UNBOUNDED EXTERNAL TABLE e (a INT, WATERMARK FOR ts) STORED AS CSV LOCATION 'x/*.csv' OPTIONS ('format.delimiter' '|')",
     );
     let options: Vec<(&str, &str)> = table.options.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    let expected =
-        [("bounded", "false"), ("connector", "file"), ("delimiter", "|"), ("format", "csv"), ("path", "x/*.csv")];
+    let expected = [("connector", "file"), ("delimiter", "|"), ("format", "csv"), ("path", "x/*.csv")];
     assert_eq!(options, expected);
-    assert!(table.watermark.is_some());
+    assert!(table.watermark.is_some() && table.is_unbounded);
 }
 
 #[test]

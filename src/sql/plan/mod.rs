@@ -3,23 +3,23 @@
 //! Place       between `parse` and `compile`. DataFusion's planner does the work; its hooks are in `context`, `relation`,
 //!             `types` and `functions`, and what it cannot do is done on the syntax tree before (`group`) or around it.
 
-mod context; //    what DataFusion's planner asks
-mod define; //     CREATE, DROP
-mod duration; //   intervals to ticks
-mod event_time; // the column that carries event time
-mod functions; //  the functions there are
-mod group; //      windows in GROUP BY
-mod insert; //     INSERT INTO
-mod names; //      a second try for names in another case
-mod outputs; //    names for columns that look alike
 mod query; //      a query to its plan
 mod refuse; //     clauses that would be ignored
+mod group; //      windows in GROUP BY
+mod outputs; //    names for columns that look alike
 mod relation; //   table functions
-mod show; //       SHOW, DESCRIBE
-mod types; //      names of types
-mod view; //       CREATE VIEW
-mod watermark; //  WATERMARK FOR
 mod window; //     the logical node of windows
+mod event_time; // the column that carries event time
+mod duration; //   intervals to ticks
+mod context; //    what DataFusion's planner asks
+mod functions; //  the functions there are
+mod types; //      names of types
+mod names; //      a second try for names in another case
+mod define; //     CREATE, DROP
+mod watermark; //  WATERMARK FOR
+mod view; //       CREATE VIEW
+mod insert; //     INSERT INTO
+mod show; //       SHOW, DESCRIBE
 
 pub use window::{WINDOW_COLUMNS, WindowNode};
 

@@ -504,6 +504,16 @@ fn binds_tables_before_and_after_their_definition() {
 }
 
 #[test]
+fn unbounded_tables_do_not_end() {
+    let bounded = |unbounded: &str| {
+        let sql = format!("CREATE {unbounded} EXTERNAL TABLE e STORED AS CSV LOCATION 'x.csv'; SELECT * FROM e");
+        let LogicalPlan::TableScan(scan) = query(&sql).plan else { panic!("it is a scan") };
+        scan.source.downcast_ref::<crate::sql::CatalogTable>().unwrap().table.is_bounded()
+    };
+    assert_eq!((bounded(""), bounded("UNBOUNDED")), (true, false));
+}
+
+#[test]
 fn a_clone_of_the_catalog_is_apart() {
     let mut first = catalog();
     let second = first.clone();
@@ -705,7 +715,11 @@ fn refuses_with_message_and_place() {
     );
     refused("SELECT foor(price) FROM bids", "function not found: foor; did you mean `floor`?", "foor");
     refused("SELECT sum(channel) FROM bids", "function does not take arguments of type String: sum; cast them", "sum");
-    refused("SELECT abs(channel) FROM bids", "function does not take such arguments: abs(Utf8View); cast them", "abs");
+    refused(
+        "SELECT abs(channel) FROM bids",
+        "function does not take arguments of these types: abs(Utf8View); cast them",
+        "abs",
+    );
     refused(
         "SELECT price + channel FROM bids",
         "cannot coerce arithmetic expression Int64 + Utf8View to valid types",

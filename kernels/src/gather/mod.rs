@@ -1,0 +1,51 @@
+//! The rows of a list, in the order of the list; and back.
+//!
+//! Invariants  each list is checked against the column once per call, before anything is read or written.
+//!
+//! There is no SIMD tier: gather instructions are no faster than loads on the CPUs we know (measured on probes of hash
+//! tables, where they lost).
+
+pub mod scalar;
+
+use fearless_simd::dispatch;
+
+/// Makes `out` the values at the listed rows. Panics when a row lies past the values.
+pub fn take<T: Copy>(values: &[T], rows: &[u16], out: &mut Vec<T>) {
+    out.clear();
+    append(values, rows, out);
+}
+
+/// Adds the values at the listed rows behind what `out` holds. Panics when a row lies past the values.
+pub fn append<T: Copy>(values: &[T], rows: &[u16], out: &mut Vec<T>) {
+    let greatest = dispatch!(crate::level::detect(), _s => greatest(rows));
+    assert!(greatest.is_none_or(|row| usize::from(row) < values.len()), "each row has a value");
+    // SAFETY: the line above.
+    out.extend(rows.iter().map(|&row| unsafe { *values.get_unchecked(usize::from(row)) }));
+}
+
+/// Makes `out` the values at the listed indexes. Panics when an index lies past the values.
+pub fn take_u32<T: Copy>(values: &[T], indexes: &[u32], out: &mut Vec<T>) {
+    let greatest = dispatch!(crate::level::detect(), _s => greatest(indexes));
+    assert!(greatest.is_none_or(|index| (index as usize) < values.len()), "each index has a value");
+    out.clear();
+    // SAFETY: the line above.
+    out.extend(indexes.iter().map(|&index| unsafe { *values.get_unchecked(index as usize) }));
+}
+
+/// Writes `values[i]` to `out[rows[i]]`, the later one where a row is listed twice: what [`take`] took, put back.
+///
+/// Shapes: `values` and `rows` of one length. Panics otherwise, or when a row lies past `out`.
+pub fn scatter<T: Copy>(values: &[T], rows: &[u16], out: &mut [T]) {
+    assert_eq!(values.len(), rows.len(), "a row for each value");
+    let greatest = dispatch!(crate::level::detect(), _s => greatest(rows));
+    assert!(greatest.is_none_or(|row| usize::from(row) < out.len()), "each row has a place");
+    for (&value, &row) in values.iter().zip(rows) {
+        // SAFETY: the line above the loop.
+        unsafe { *out.get_unchecked_mut(usize::from(row)) = value };
+    }
+}
+
+#[inline(always)]
+fn greatest<I: Copy + Ord>(indexes: &[I]) -> Option<I> {
+    indexes.iter().copied().max()
+}

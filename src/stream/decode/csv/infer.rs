@@ -1,0 +1,1 @@
+//! Names and types from a sample of a CSV file.

@@ -1,0 +1,158 @@
+//! Floats, correctly rounded: short decimals by one exact division, the rest by the standard library.
+//!
+//! Source      Clinger 1990: a mantissa and a power of ten that are both exact give a correctly rounded quotient.
+
+use super::word;
+
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+const POWERS_F32: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
+
+/// A 64-bit float: digits with a point and an exponent, `inf`, `infinity` or `nan` in any case, with a sign.
+#[inline]
+pub fn double(bytes: &[u8]) -> Option<f64> {
+    let (negative, rest) = sign(bytes);
+    let (mantissa, scale) = match short(rest).or_else(|| plain(rest)) {
+        Some((mantissa, scale)) if mantissa <= 1 << 53 && scale <= 22 => (mantissa, scale),
+        _ => return standard(bytes)?.parse().ok(),
+    };
+    let value = mantissa as f64 / POWERS[scale];
+    Some(if negative { -value } else { value })
+}
+
+/// A 32-bit float, rounded once; see [`double`].
+#[inline]
+pub fn single(bytes: &[u8]) -> Option<f32> {
+    let (negative, rest) = sign(bytes);
+    let (mantissa, scale) = match short(rest).or_else(|| plain(rest)) {
+        Some((mantissa, scale)) if mantissa <= 1 << 24 && scale <= 10 => (mantissa, scale),
+        _ => return standard(bytes)?.parse().ok(),
+    };
+    let value = mantissa as f32 / POWERS_F32[scale];
+    Some(if negative { -value } else { value })
+}
+
+#[inline(always)]
+fn sign(bytes: &[u8]) -> (bool, &[u8]) {
+    match bytes {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    }
+}
+
+/// Digits and at most one point in at most eight bytes: the number without the point, and the digits behind it.
+#[inline(always)]
+fn short(bytes: &[u8]) -> Option<(u64, usize)> {
+    if bytes.is_empty() || bytes.len() > 8 {
+        return None;
+    }
+    let text = word::load(bytes);
+    match word::find(text, b'.') {
+        None => Some((word::digits(text, bytes.len())?, 0)),
+        Some(point) if bytes.len() > 1 => {
+            let before = (1u64 << (8 * point)) - 1;
+            let digits = text & before | (text >> 8) & !before;
+            Some((word::digits(digits, bytes.len() - 1)?, bytes.len() - 1 - point))
+        }
+        Some(_) => None,
+    }
+}
+
+/// The same, for up to 19 digits.
+fn plain(bytes: &[u8]) -> Option<(u64, usize)> {
+    let point = memchr::memchr(b'.', bytes);
+    let digits = bytes.len() - point.is_some() as usize;
+    if digits == 0 || digits > 19 {
+        return None;
+    }
+    let mut mantissa = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        if Some(at) == point {
+            continue;
+        }
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        mantissa = mantissa * 10 + digit as u64;
+    }
+    Some((mantissa, point.map_or(0, |point| bytes.len() - 1 - point)))
+}
+
+#[cold]
+fn standard(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) {
+        let (wide, narrow) = (text.parse::<f64>().ok(), text.parse::<f32>().ok());
+        assert_eq!(double(text.as_bytes()).map(f64::to_bits), wide.map(f64::to_bits), "{text:?}");
+        assert_eq!(single(text.as_bytes()).map(f32::to_bits), narrow.map(f32::to_bits), "{text:?}");
+    }
+
+    #[test]
+    fn agrees_with_the_standard_library() {
+        for text in [
+            "",
+            "-",
+            ".",
+            "-.",
+            "+1",
+            "1.",
+            ".5",
+            "-.5",
+            "1..2",
+            "1.2.3",
+            "-0",
+            "-0.0",
+            "0.1",
+            "12.3",
+            "-12.34567",
+            "1e5",
+            "1e400",
+            "-1E-400",
+            "inf",
+            "-Infinity",
+            "NaN",
+            "nanx",
+            "9007199254740993",
+            "9007199254740993.0",
+            "16777217",
+            "0.30000000000000004",
+            "1234567890123456789",
+            "12345678901234567890",
+            "0.0000000000000000000001",
+            "1 ",
+            " 1",
+            "1e",
+            "٣",
+            "2.2250738585072011e-308",
+            "179769313486231580793728971405303415079934132710037826936173778980444968292764750946649",
+            "8.589934591999999e9",
+            "1.00000017881393432617187499",
+            "7.038531e-26",
+            "0.000000000001",
+        ] {
+            check(text);
+        }
+    }
+
+    #[test]
+    fn agrees_on_many_decimals() {
+        let mut state = 12345u64;
+        for _ in 0..50_000 {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let digits = (state >> 11) % 10u64.pow((state >> 59) as u32 % 19 + 1);
+            let scale = 10f64.powi((state >> 3) as i32 % 12);
+            check(&format!("{}", digits as f64 / scale));
+            check(&format!("{digits}.{}", state >> 40));
+        }
+    }
+}

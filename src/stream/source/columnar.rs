@@ -1,0 +1,143 @@
+//! Tables of files that hold columns already: Parquet, Arrow, Avro.
+//!
+//! Place       under `file.rs`, which picks the format; each format says how a file opens and what its pieces are.
+//! Owns        what has been read of each file's header, kept while the file's size and time stay the same.
+//! Invariants  a file is a source partition; the schema is fixed when the table is made, later files must fit it.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arrow::datatypes::SchemaRef;
+
+use super::fit::{Fit, normal_schema};
+use super::listing::{list, reason};
+use super::pieces::{Piece, PieceScan};
+use super::records::ReadPlan;
+use crate::error::{Error, Result};
+use crate::pipeline::{Progress, Scan, ScanRequest, Table};
+use crate::stream::format::Format;
+
+/// A file of columns, its header read.
+pub trait ColumnarFile: Debug + Send + Sync + Sized + 'static {
+    /// Reads the header.
+    fn open(path: &Path) -> Result<Self>;
+
+    /// The columns as the file's reader delivers them.
+    fn schema(&self) -> &SchemaRef;
+
+    /// Rows it holds, where the header says so.
+    fn row_count(&self) -> Option<u64>;
+
+    /// Cuts the file into pieces, and adds their bytes to the total of the progress.
+    fn pieces(self: &Arc<Self>, request: &ScanRequest, plan: &ReadPlan) -> Result<Vec<Piece>>;
+}
+
+/// A table of such files.
+#[derive(Debug)]
+pub struct FileTable<F> {
+    path: String,
+    format: Format,
+    schema: SchemaRef,
+    /// Whether the columns were declared: only then may files have more of them.
+    declared: bool,
+    known: Mutex<BTreeMap<PathBuf, (Stamp, Arc<F>)>>,
+}
+
+/// What tells one state of a file from another.
+type Stamp = (u64, Option<SystemTime>);
+
+impl<F: ColumnarFile> FileTable<F> {
+    /// Makes a table of the files at `path`; columns that are not declared are taken from the first file.
+    pub fn new(path: &str, format: Format, declared: Option<SchemaRef>) -> Result<Self> {
+        let mut table: Self = FileTable {
+            path: path.to_string(),
+            format,
+            schema: SchemaRef::new(arrow::datatypes::Schema::empty()),
+            declared: declared.is_some(),
+            known: Mutex::default(),
+        };
+        let first = list(path, Some(format))?.swap_remove(0);
+        let file = table.header(&first)?;
+        table.schema = declared.unwrap_or_else(|| normal_schema(file.schema()));
+        table.files()?;
+        Ok(table)
+    }
+
+    /// The files there are now, with what their columns mean to the table.
+    fn files(&self) -> Result<Vec<(Arc<F>, Fit)>> {
+        let open = |path: &PathBuf| {
+            let file = self.header(path)?;
+            let fit = self.fit(&file).map_err(|e| e.context(format!("file '{}'", path.display())))?;
+            Ok((file, fit))
+        };
+        list(&self.path, Some(self.format))?.iter().map(open).collect()
+    }
+
+    fn fit(&self, file: &F) -> Result<Fit> {
+        let fit = Fit::new(&self.schema, file.schema())?;
+        let is_new = |name: &str| !self.schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(name));
+        let new = file.schema().fields().iter().find(|field| is_new(field.name()));
+        match new.filter(|_| !self.declared) {
+            None => Ok(fit),
+            Some(field) => {
+                let message = "column is not in the first file";
+                Err(Error::user(format!("{message}: '{}'; declare the columns in CREATE TABLE", field.name())))
+            }
+        }
+    }
+
+    /// The header of a file, from memory if the file is still the same.
+    fn header(&self, path: &Path) -> Result<Arc<F>> {
+        let about = fs::metadata(path)
+            .map_err(|e| Error::outside(format!("file cannot be opened: {}: {}", path.display(), reason(&e))))?;
+        let stamp = (about.len(), about.modified().ok());
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((seen, file)) = known.get(path)
+            && *seen == stamp
+        {
+            return Ok(file.clone());
+        }
+        let file = Arc::new(F::open(path)?);
+        known.insert(path.to_path_buf(), (stamp, file.clone()));
+        Ok(file)
+    }
+}
+
+impl<F: ColumnarFile> Table for FileTable<F> {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
+    fn describe(&self) -> String {
+        format!("file {} {}", self.format.word(), self.path)
+    }
+
+    fn row_count(&self) -> Option<u64> {
+        let files = list(&self.path, Some(self.format)).ok()?;
+        files.iter().map(|path| self.header(path).ok()?.row_count()).sum()
+    }
+
+    fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
+        let progress = Arc::new(Progress::default());
+        let fetch = request.fetch.filter(|_| request.predicates.is_empty());
+        let mut partitions = Vec::new();
+        for (file, fit) in self.files()? {
+            let plan = ReadPlan {
+                picked: Arc::new(fit.pick(&request.projection)),
+                fit: Arc::new(fit),
+                batch_rows: request.batch_rows,
+                progress: progress.clone(),
+            };
+            partitions.push(file.pieces(request, &plan)?);
+        }
+        Ok(Arc::new(PieceScan::new(partitions, fetch, progress)))
+    }
+}

@@ -1,0 +1,166 @@
+//! Parquet files: row groups are the pieces, those whose statistics rule them out are not read.
+//!
+//! Place       under `columnar.rs`. Decoding is the parquet crate's; strings come as views into its pages.
+//! Invariants  a footer is read once per state of a file; with `ordered` a file is one piece.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
+
+use super::columnar::ColumnarFile;
+use super::listing::reason;
+use super::pieces::Piece;
+use super::prune::surviving_row_groups;
+use super::records::{ReadPlan, RecordReader, Records};
+use crate::error::{Error, Result};
+use crate::pipeline::ScanRequest;
+
+/// A Parquet file, its footer read.
+#[derive(Debug)]
+pub struct ParquetFile {
+    path: PathBuf,
+    metadata: ArrowReaderMetadata,
+}
+
+impl ColumnarFile for ParquetFile {
+    fn open(path: &Path) -> Result<Self> {
+        let failed = |e| failed(path, None, e);
+        let file = open(path)?;
+        let plain = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(failed)?;
+        let hint = ArrowReaderOptions::new().with_schema(view_schema(plain.schema()));
+        // Where the hint does not hold, for a nested column say, columns come as they are and are cast.
+        let metadata = ArrowReaderMetadata::try_new(plain.metadata().clone(), hint).unwrap_or(plain);
+        Ok(ParquetFile { path: path.to_path_buf(), metadata })
+    }
+
+    fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    fn row_count(&self) -> Option<u64> {
+        u64::try_from(self.metadata.metadata().file_metadata().num_rows()).ok()
+    }
+
+    fn pieces(self: &Arc<Self>, request: &ScanRequest, plan: &ReadPlan) -> Result<Vec<Piece>> {
+        let groups = surviving_row_groups(&self.metadata, &plan.fit, &request.predicates);
+        let roots = plan.picked.file_columns.iter().copied();
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), roots);
+        let bytes: usize = groups.iter().map(|&group| self.read_bytes(group, &mask)).sum();
+        plan.progress.bytes_total.fetch_add(bytes as u64, Ordering::Relaxed);
+        let runs = if request.ordered { vec![groups] } else { groups.into_iter().map(|group| vec![group]).collect() };
+        let piece = |groups: Vec<usize>| {
+            let rows = groups.iter().map(|&group| self.row_group(group).num_rows().max(0) as usize).sum();
+            let (file, mask, plan) = (self.clone(), mask.clone(), plan.clone());
+            Piece {
+                rows: Some(rows),
+                open: Box::new(move || {
+                    let (file, mask, groups) = (file.clone(), mask.clone(), groups.clone().into_iter());
+                    let records = RowGroups { file, mask, plan: plan.clone(), groups, current: None };
+                    Ok(Box::new(RecordReader::new(records, plan.clone())))
+                }),
+            }
+        };
+        Ok(runs.into_iter().filter(|run| !run.is_empty()).map(piece).collect())
+    }
+}
+
+impl ParquetFile {
+    fn row_group(&self, group: usize) -> &RowGroupMetaData {
+        self.metadata.metadata().row_group(group)
+    }
+
+    /// Compressed bytes of the read columns of a row group.
+    fn read_bytes(&self, group: usize, mask: &ProjectionMask) -> usize {
+        let columns = self.row_group(group).columns().iter().enumerate();
+        let read = columns.filter(|(leaf, _)| mask.leaf_included(*leaf));
+        read.map(|(_, column)| column.compressed_size().max(0) as usize).sum()
+    }
+}
+
+/// Reads row groups, one after the other.
+struct RowGroups {
+    file: Arc<ParquetFile>,
+    mask: ProjectionMask,
+    plan: ReadPlan,
+    groups: std::vec::IntoIter<usize>,
+    current: Option<(usize, ParquetRecordBatchReader)>,
+}
+
+impl RowGroups {
+    fn open(&self, group: usize) -> Result<ParquetRecordBatchReader> {
+        let file = open(&self.file.path)?;
+        ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.file.metadata.clone())
+            .with_row_groups(vec![group])
+            .with_projection(self.mask.clone())
+            .with_batch_size(self.plan.batch_rows)
+            .build()
+            .map_err(|e| failed(&self.file.path, Some(group), e))
+    }
+}
+
+impl Records for RowGroups {
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if self.current.is_none() {
+                let Some(group) = self.groups.next() else { return Ok(None) };
+                self.current = Some((group, self.open(group)?));
+            }
+            let (group, reader) = self.current.as_mut().expect("opened above");
+            let group = *group;
+            match reader.next() {
+                Some(record) => {
+                    let path = &self.file.path;
+                    return record
+                        .map(Some)
+                        .map_err(|e| failed(path, Some(group), ParquetError::External(Box::new(e))));
+                }
+                None => {
+                    self.plan.progress.add_bytes(self.file.read_bytes(group, &self.mask));
+                    self.current = None;
+                }
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(|e| Error::outside(format!("file cannot be opened: {}: {}", path.display(), reason(&e))))
+}
+
+fn failed(path: &Path, group: Option<usize>, error: ParquetError) -> Error {
+    let place = group.map_or(String::new(), |group| format!(", row group {group}"));
+    Error::outside(format!("parquet file cannot be read: {}{place}: {error}", path.display())).caused_by(error)
+}
+
+/// The schema with views wherever the file's reader can make them.
+fn view_schema(schema: &SchemaRef) -> SchemaRef {
+    let fields = schema.fields().iter().map(view_field).collect::<Vec<_>>();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+fn view_field(field: &FieldRef) -> FieldRef {
+    Arc::new(Field::clone(field).with_data_type(view_type(field.data_type())))
+}
+
+fn view_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        DataType::Dictionary(_, values) => view_type(values),
+        DataType::List(field) => DataType::List(view_field(field)),
+        DataType::LargeList(field) => DataType::LargeList(view_field(field)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(view_field).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(view_field(entries), *sorted),
+        other => other.clone(),
+    }
+}

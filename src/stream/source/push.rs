@@ -1,0 +1,439 @@
+//! A table that the program around the engine pushes record batches into.
+//!
+//! Place       the embedder holds `PushHandle`s, the catalog holds the `PushTable`.
+//! Owns        a bounded queue per handle; each handle is a source partition.
+//! Invariants  a queue holds at most its bound, or one batch; one scan at a time; what was pushed before a scan
+//!             starts waits for it. Dropping a handle closes it; when all are closed and read, the scan ends.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use super::fit::Fit;
+use super::memory::engine_schema;
+use super::records::{ReadPlan, RecordReader, Records};
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take};
+
+/// How much a queue holds before it is full.
+#[derive(Debug, Clone, Copy)]
+pub struct Capacity {
+    pub rows: usize,
+    pub bytes: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Capacity { rows: 1 << 20, bytes: 64 << 20 }
+    }
+}
+
+/// Why a batch was not taken.
+#[derive(Debug)]
+pub enum TryPush {
+    /// The queue is full; here is the batch back.
+    Full(RecordBatch),
+    /// The query that read the table has ended, or the table is gone, or the handle was closed.
+    Closed,
+    /// The batch does not have the table's columns.
+    Mismatch(Error),
+}
+
+/// Makes a table and the handle that pushes into it.
+pub fn channel(schema: SchemaRef, capacity: Capacity) -> (PushHandle, PushTable) {
+    let (mut handles, table) = channels(schema, 1, capacity);
+    (handles.remove(0), table)
+}
+
+/// Makes a table and several handles, each a source partition with a watermark of its own.
+pub fn channels(schema: SchemaRef, handles: usize, capacity: Capacity) -> (Vec<PushHandle>, PushTable) {
+    let queue =
+        || Queue { batches: VecDeque::new(), rows: 0, bytes: 0, closed: false, taken: 0, reading: false, ended: false };
+    let state = State { queues: (0..handles).map(|_| queue()).collect(), reader: Readership::Awaited };
+    let shared = Shared {
+        schema: engine_schema(&schema),
+        capacity,
+        state: Mutex::new(state),
+        room: Condvar::new(),
+        waker: Mutex::default(),
+    };
+    let shared = Arc::new(shared);
+    let handle = |partition| PushHandle { shared: shared.clone(), partition };
+    ((0..handles).map(handle).collect(), PushTable { shared: shared.clone() })
+}
+
+struct Shared {
+    schema: SchemaRef,
+    capacity: Capacity,
+    state: Mutex<State>,
+    /// Signalled when a queue has room again, and when nobody reads any more.
+    room: Condvar,
+    waker: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
+}
+
+struct State {
+    queues: Vec<Queue>,
+    reader: Readership,
+}
+
+/// Who reads.
+#[derive(Debug, PartialEq, Eq)]
+enum Readership {
+    /// Nobody yet: what is pushed waits.
+    Awaited,
+    Running,
+    /// Nobody any more, until a scan starts anew.
+    Gone,
+}
+
+struct Queue {
+    batches: VecDeque<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+    closed: bool,
+    /// Morsels handed out to the running scan.
+    taken: u64,
+    /// Whether a morsel is being read: the next one waits for it, to keep the order.
+    reading: bool,
+    /// Whether the last morsel was handed out.
+    ended: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake_reader(&self) {
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(waker) = waker {
+            waker();
+        }
+    }
+}
+
+impl Queue {
+    fn is_full(&self, capacity: Capacity) -> bool {
+        !self.batches.is_empty() && (self.rows >= capacity.rows || self.bytes >= capacity.bytes)
+    }
+}
+
+/// Pushes record batches into a [`PushTable`].
+pub struct PushHandle {
+    shared: Arc<Shared>,
+    partition: usize,
+}
+
+impl PushHandle {
+    /// Pushes a batch, unless the queue is full.
+    pub fn try_push(&self, batch: RecordBatch) -> Result<(), TryPush> {
+        self.put(batch, false)
+    }
+
+    /// Pushes a batch, and waits while the queue is full.
+    pub fn push(&self, batch: RecordBatch) -> Result<(), TryPush> {
+        self.put(batch, true)
+    }
+
+    fn put(&self, batch: RecordBatch, wait: bool) -> Result<(), TryPush> {
+        Fit::by_position(&self.shared.schema, batch.schema_ref()).map_err(TryPush::Mismatch)?;
+        let mut state = self.shared.lock();
+        loop {
+            if state.reader == Readership::Gone || state.queues[self.partition].closed {
+                return Err(TryPush::Closed);
+            }
+            if !state.queues[self.partition].is_full(self.shared.capacity) {
+                break;
+            }
+            if !wait {
+                return Err(TryPush::Full(batch));
+            }
+            state = self.shared.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let queue = &mut state.queues[self.partition];
+        queue.rows += batch.num_rows();
+        queue.bytes += batch.get_array_memory_size();
+        queue.batches.push_back(batch);
+        drop(state);
+        self.shared.wake_reader();
+        Ok(())
+    }
+
+    /// Says that nothing more comes. What was pushed is still read.
+    pub fn close(&self) {
+        self.shared.lock().queues[self.partition].closed = true;
+        self.shared.room.notify_all();
+        self.shared.wake_reader();
+    }
+}
+
+impl Drop for PushHandle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The table that handles push into. Unbounded; read by one query at a time.
+pub struct PushTable {
+    shared: Arc<Shared>,
+}
+
+impl PushTable {
+    /// Has `waker` called after each push and close, so that a reader need not look around.
+    pub fn set_waker(&self, waker: Arc<dyn Fn() + Send + Sync>) {
+        *self.shared.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker);
+    }
+}
+
+impl fmt::Debug for PushTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PushTable").field("schema", &self.shared.schema).finish_non_exhaustive()
+    }
+}
+
+impl Drop for PushTable {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if state.reader == Readership::Awaited {
+            state.reader = Readership::Gone;
+            self.shared.room.notify_all();
+        }
+    }
+}
+
+impl Table for PushTable {
+    fn schema(&self) -> SchemaRef {
+        self.shared.schema.clone()
+    }
+
+    fn is_bounded(&self) -> bool {
+        false
+    }
+
+    fn describe(&self) -> String {
+        "push".to_string()
+    }
+
+    fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
+        let mut state = self.shared.lock();
+        if state.reader == Readership::Running {
+            return Err(Error::user("a pushed table is read by one query at a time; end the other query first"));
+        }
+        state.reader = Readership::Running;
+        for queue in &mut state.queues {
+            (queue.taken, queue.reading, queue.ended) = (0, false, false);
+        }
+        let partitions = state.queues.len();
+        drop(state);
+        let progress = Arc::new(Progress::default());
+        Ok(Arc::new(PushScan { shared: self.shared.clone(), request: request.clone(), partitions, progress }))
+    }
+}
+
+struct PushScan {
+    shared: Arc<Shared>,
+    request: ScanRequest,
+    partitions: usize,
+    progress: Arc<Progress>,
+}
+
+impl Scan for PushScan {
+    fn take(&self) -> Result<Take> {
+        let mut state = self.shared.lock();
+        let has_work = |queue: &Queue| !queue.ended && !queue.reading && (queue.closed || !queue.batches.is_empty());
+        let Some(partition) = state.queues.iter().position(has_work) else {
+            let ended = state.queues.iter().all(|queue| queue.ended);
+            return Ok(if ended { Take::End } else { Take::Pending });
+        };
+        let queue = &mut state.queues[partition];
+        let batches = std::mem::take(&mut queue.batches);
+        (queue.rows, queue.bytes) = (0, 0);
+        (queue.reading, queue.ended) = (true, queue.closed);
+        let (sequence, is_last) = (queue.taken, queue.closed);
+        queue.taken += 1;
+        drop(state);
+        self.shared.room.notify_all();
+        let reader =
+            PushReader { shared: self.shared.clone(), partition, current: None, batches, scan: self.reading() };
+        Ok(Take::Morsel(Morsel { partition, sequence, is_last, reader: Box::new(reader) }))
+    }
+
+    fn source_partitions(&self) -> usize {
+        self.partitions
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
+
+impl PushScan {
+    fn reading(&self) -> Reading {
+        Reading {
+            projection: self.request.projection.clone(),
+            batch_rows: self.request.batch_rows,
+            progress: self.progress.clone(),
+        }
+    }
+}
+
+impl Drop for PushScan {
+    fn drop(&mut self) {
+        self.shared.lock().reader = Readership::Gone;
+        self.shared.room.notify_all();
+    }
+}
+
+/// What readers know of their scan.
+struct Reading {
+    projection: Vec<usize>,
+    batch_rows: usize,
+    progress: Arc<Progress>,
+}
+
+struct PushReader {
+    shared: Arc<Shared>,
+    partition: usize,
+    batches: VecDeque<RecordBatch>,
+    current: Option<RecordReader<One>>,
+    scan: Reading,
+}
+
+/// A single record.
+struct One(Option<RecordBatch>);
+
+impl Records for One {
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        Ok(self.0.take())
+    }
+}
+
+impl PushReader {
+    fn begin(&self, batch: RecordBatch) -> Result<RecordReader<One>> {
+        let fit = Fit::by_position(&self.shared.schema, batch.schema_ref())?;
+        let picked = fit.pick(&self.scan.projection);
+        let record = batch.project(&picked.file_columns)?;
+        let (batch_rows, progress) = (self.scan.batch_rows, self.scan.progress.clone());
+        let plan = ReadPlan { fit: Arc::new(fit), picked: Arc::new(picked), batch_rows, progress };
+        Ok(RecordReader::new(One(Some(record)), plan))
+    }
+}
+
+impl Reader for PushReader {
+    fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+        loop {
+            if let Some(current) = &mut self.current
+                && current.read(batch)?
+            {
+                return Ok(true);
+            }
+            let Some(next) = self.batches.pop_front() else { return Ok(false) };
+            self.current = Some(self.begin(next)?);
+        }
+    }
+}
+
+impl Drop for PushReader {
+    fn drop(&mut self) {
+        self.shared.lock().queues[self.partition].reading = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::source::testing::{read_all, request};
+    use arrow::array::{ArrayRef, AsArray, Int64Array};
+    use arrow::datatypes::Int64Type;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    fn batch(from: i64, rows: i64) -> RecordBatch {
+        let numbers = Arc::new(Int64Array::from_iter_values(from..from + rows)) as ArrayRef;
+        RecordBatch::try_from_iter([("n", numbers)]).unwrap()
+    }
+
+    fn numbers(records: &[RecordBatch]) -> Vec<i64> {
+        records.iter().flat_map(|r| r.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+    }
+
+    #[test]
+    fn what_is_pushed_is_read_in_order_until_all_handles_close() {
+        let capacity = Capacity { rows: 10, bytes: usize::MAX };
+        let (handle, table) = channel(batch(0, 0).schema(), capacity);
+        let producer = std::thread::spawn(move || (0..50).for_each(|i| handle.push(batch(i * 7, 7)).unwrap()));
+        let read = read_all(&table, &request(vec![0], 4));
+        producer.join().unwrap();
+        assert!(numbers(&read).into_iter().eq(0..350));
+    }
+
+    #[test]
+    fn a_full_queue_gives_the_batch_back() {
+        let (handle, table) = channel(batch(0, 0).schema(), Capacity { rows: 5, bytes: usize::MAX });
+        handle.try_push(batch(0, 9)).unwrap();
+        let Err(TryPush::Full(back)) = handle.try_push(batch(9, 2)) else { panic!("the queue is full") };
+        assert_eq!(back.num_rows(), 2);
+        handle.close();
+        assert!(matches!(handle.try_push(back), Err(TryPush::Closed)));
+        assert_eq!(numbers(&read_all(&table, &request(vec![0], 100))), (0..9).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn one_query_at_a_time() {
+        let (handle, table) = channel(batch(0, 0).schema(), Capacity::default());
+        let scan = table.open(&request(vec![0], 10)).unwrap();
+        assert!(matches!(scan.take().unwrap(), Take::Pending));
+        let message = table.open(&request(vec![0], 10)).err().expect("refused").to_string();
+        assert!(message.starts_with("a pushed table is read by one query at a time"), "{message}");
+        drop(scan);
+        assert!(matches!(handle.push(batch(0, 1)), Err(TryPush::Closed)));
+        let scan = table.open(&request(vec![0], 10)).unwrap();
+        handle.push(batch(0, 1)).unwrap();
+        assert!(matches!(scan.take().unwrap(), Take::Morsel(_)));
+    }
+
+    #[test]
+    fn a_waiting_producer_is_freed_when_the_query_ends() {
+        let (handle, table) = channel(batch(0, 0).schema(), Capacity { rows: 1, bytes: 1 });
+        let scan = table.open(&request(vec![0], 10)).unwrap();
+        handle.push(batch(0, 1)).unwrap();
+        let producer = std::thread::spawn(move || handle.push(batch(1, 1)));
+        std::thread::sleep(Duration::from_millis(20));
+        drop(scan);
+        assert!(matches!(producer.join().unwrap(), Err(TryPush::Closed)));
+    }
+
+    #[test]
+    fn the_next_morsel_of_a_partition_waits_for_the_one_before() {
+        let (handles, table) = channels(batch(0, 0).schema(), 2, Capacity::default());
+        let woken = Arc::new(AtomicUsize::new(0));
+        let counter = woken.clone();
+        table.set_waker(Arc::new(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }));
+        let scan = table.open(&request(vec![0], 10)).unwrap();
+        handles[0].push(batch(0, 1)).unwrap();
+        let Take::Morsel(first) = scan.take().unwrap() else { panic!("there is work") };
+        handles[0].push(batch(1, 1)).unwrap();
+        assert!(matches!(scan.take().unwrap(), Take::Pending));
+        handles[1].push(batch(0, 1)).unwrap();
+        let Take::Morsel(other) = scan.take().unwrap() else { panic!("the other partition has work") };
+        assert_eq!((first.partition, other.partition), (0, 1));
+        drop(first);
+        let Take::Morsel(second) = scan.take().unwrap() else { panic!("the partition is free again") };
+        assert_eq!((second.partition, second.sequence, second.is_last), (0, 1, false));
+        assert_eq!(woken.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn other_columns_are_refused() {
+        let (handle, _table) = channel(batch(0, 0).schema(), Capacity::default());
+        let other = RecordBatch::try_from_iter([("m", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
+        let Err(TryPush::Mismatch(error)) = handle.try_push(other) else { panic!("other columns") };
+        assert_eq!(error.to_string(), "columns are not the table's: m; the table has n");
+    }
+}

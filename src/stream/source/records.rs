@@ -1,0 +1,74 @@
+//! Reads a morsel from something that yields record batches: fits each to the table and cuts it to size.
+//!
+//! Place       under Parquet, Arrow, Avro and push sources, which decode to record batches by themselves.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+
+use super::fit::{Fit, Picked};
+use crate::batch::{Batch, Column};
+use crate::error::Result;
+use crate::pipeline::{Progress, Reader};
+
+/// Yields the picked columns of a file, record by record.
+pub trait Records: Send {
+    /// The next record batch, of any number of rows.
+    fn next(&mut self) -> Result<Option<RecordBatch>>;
+}
+
+/// What every reader of a scan is given.
+#[derive(Debug, Clone)]
+pub struct ReadPlan {
+    pub fit: Arc<Fit>,
+    pub picked: Arc<Picked>,
+    pub batch_rows: usize,
+    pub progress: Arc<Progress>,
+}
+
+/// Reads what `R` yields, in batches.
+pub struct RecordReader<R> {
+    records: R,
+    plan: ReadPlan,
+    /// The projected columns of the record being handed out.
+    columns: Vec<ArrayRef>,
+    rows: usize,
+    done: usize,
+}
+
+impl<R: Records> RecordReader<R> {
+    pub fn new(records: R, plan: ReadPlan) -> Self {
+        RecordReader { records, plan, columns: Vec::new(), rows: 0, done: 0 }
+    }
+}
+
+impl<R: Records> Reader for RecordReader<R> {
+    fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+        if self.plan.progress.stopped.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        while self.done == self.rows {
+            let Some(record) = self.records.next()? else { return Ok(false) };
+            self.columns = self.plan.fit.apply(&self.plan.picked, &record)?;
+            (self.rows, self.done) = (record.num_rows(), 0);
+        }
+        let rows = (self.rows - self.done).min(self.plan.batch_rows);
+        let whole = rows == self.rows;
+        let cut = |array: &ArrayRef| if whole { array.clone() } else { array.slice(self.done, rows) };
+        fill(batch, self.columns.iter().map(cut), rows);
+        self.done += rows;
+        self.plan.progress.add_rows(rows);
+        Ok(true)
+    }
+}
+
+/// Makes these arrays the columns of a cleared batch, in the memory of its column list.
+pub fn fill(batch: &mut Batch, columns: impl ExactSizeIterator<Item = ArrayRef>, rows: usize) {
+    batch.columns.resize_with(columns.len(), Column::default);
+    for (slot, array) in batch.columns.iter_mut().zip(columns) {
+        debug_assert_eq!(array.len(), rows, "a column covers its batch");
+        *slot = Column::Array(array);
+    }
+    batch.rows = rows;
+}

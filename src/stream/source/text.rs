@@ -1,0 +1,374 @@
+//! Tables over text: CSV and NDJSON from files, stdin and pipes.
+//!
+//! Place       the connectors make them; a scan's morsels are blocks of whole records, each decoded by the worker that
+//!             took it.
+//! Owns        the block memory and the decoders that are not in use.
+//! Invariants  a source partition is a file; its blocks are numbered in the order of its lines. Files are begun in the
+//!             order given, as many at a time as there are workers.
+
+use std::fmt::{self, Debug};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+
+use super::block::{BLOCK_BYTES, BlockSource, Input, Next, ORDERED_BLOCK_BYTES, Pool, Records};
+use crate::batch::Batch;
+use crate::error::Result;
+use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take};
+use crate::stream::decode::csv::{CsvDecoder, CsvOptions, Layout};
+use crate::stream::decode::fault::Fault;
+use crate::stream::decode::json::{JsonDecoder, JsonOptions};
+use crate::stream::decode::{Block, OnError};
+
+/// How the text is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextFormat {
+    Csv(CsvOptions),
+    Json(JsonOptions),
+}
+
+impl TextFormat {
+    /// Its name in the `format` option.
+    pub fn name(&self) -> &'static str {
+        match self {
+            TextFormat::Csv(_) => "csv",
+            TextFormat::Json(_) => "json",
+        }
+    }
+}
+
+/// A table over text files or streams.
+#[derive(Clone)]
+pub struct TextTable {
+    inputs: Vec<Input>,
+    format: TextFormat,
+    schema: SchemaRef,
+    on_error: OnError,
+    block_bytes: Option<usize>,
+}
+
+impl Debug for TextTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe())
+    }
+}
+
+impl TextTable {
+    /// A table of these columns. String columns become views, whatever string type they are declared as.
+    ///
+    /// Failure: a column of a type that the format cannot hold.
+    pub fn new(inputs: Vec<Input>, format: TextFormat, schema: &Schema, on_error: OnError) -> Result<Self> {
+        let fields: Vec<FieldRef> = schema.fields().iter().map(in_views).collect();
+        let schema = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
+        let table = TextTable { inputs, format, schema, on_error, block_bytes: None };
+        Decoder::new(&table.format, table.schema.fields(), on_error)?;
+        Ok(table)
+    }
+
+    /// The same table, read in blocks of `bytes`.
+    #[must_use]
+    pub fn with_block_bytes(mut self, bytes: usize) -> Self {
+        self.block_bytes = Some(bytes);
+        self
+    }
+
+    fn records(&self) -> Records {
+        match &self.format {
+            TextFormat::Csv(options) => Records::of_csv(options),
+            TextFormat::Json(_) => Records::Lines,
+        }
+    }
+}
+
+fn in_views(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        _ => return field.clone(),
+    };
+    Arc::new(Field::clone(field).with_data_type(data_type))
+}
+
+impl Table for TextTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
+    fn describe(&self) -> String {
+        match &self.inputs[..] {
+            [input] => format!("{} {}", self.format.name(), input.name()),
+            [first, ..] => format!("{} {} and {} more", self.format.name(), first.name(), self.inputs.len() - 1),
+            [] => format!("{} of no files", self.format.name()),
+        }
+    }
+
+    fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
+        /// With no more rows wanted than these, small blocks do.
+        const FEW_ROWS: usize = 1_000;
+        let progress = Arc::new(Progress::default());
+        let sizes = self.inputs.iter().map(Input::size_bytes).collect::<Result<Vec<_>>>()?;
+        progress.bytes_total.store(sizes.iter().sum(), Ordering::Relaxed);
+        let fields: Vec<FieldRef> =
+            request.projection.iter().map(|&column| self.schema.fields()[column].clone()).collect();
+        let block_bytes = match request.fetch {
+            _ if self.block_bytes.is_some() => self.block_bytes.unwrap_or(BLOCK_BYTES),
+            Some(rows) if rows <= FEW_ROWS => 1 << 16,
+            _ if request.ordered => ORDERED_BLOCK_BYTES,
+            _ => BLOCK_BYTES,
+        };
+        let partitions = request.partitions.max(1);
+        let files = (0..self.inputs.len()).map(|_| File { is_done: AtomicBool::new(false), state: Mutex::default() });
+        Ok(Arc::new(TextScan(Arc::new(Shared {
+            files: files.collect(),
+            table: self.clone(),
+            projection: request.projection.clone(),
+            fields,
+            progress,
+            pool: Pool::new(2 * partitions + 2),
+            decoders: Mutex::default(),
+            first: AtomicUsize::new(0),
+            partitions,
+            block_bytes,
+            batch_rows: request.batch_rows.clamp(1, crate::batch::ROWS_MAX),
+        }))))
+    }
+}
+
+struct TextScan(Arc<Shared>);
+
+/// What the workers of a scan share.
+struct Shared {
+    table: TextTable,
+    projection: Vec<usize>,
+    fields: Vec<FieldRef>,
+    progress: Arc<Progress>,
+    files: Vec<File>,
+    /// No file before this one is still to be read.
+    first: AtomicUsize,
+    pool: Pool,
+    decoders: Mutex<Vec<Decoder>>,
+    partitions: usize,
+    block_bytes: usize,
+    batch_rows: usize,
+}
+
+struct File {
+    is_done: AtomicBool,
+    state: Mutex<Option<OpenFile>>,
+}
+
+struct OpenFile {
+    blocks: BlockSource,
+    layout: Option<Arc<Layout>>,
+}
+
+/// What one look at a file gave.
+enum Found {
+    Morsel(Morsel),
+    Pending,
+    Done,
+}
+
+impl Scan for TextScan {
+    fn take(&self) -> Result<Take> {
+        let shared = &self.0;
+        loop {
+            if shared.progress.stopped.load(Ordering::Relaxed) {
+                return Ok(Take::End);
+            }
+            let (mut busy, mut is_pending, mut is_finished) = (None, false, false);
+            for index in shared.unfinished() {
+                let state = match shared.files[index].state.try_lock() {
+                    Ok(state) => state,
+                    Err(TryLockError::Poisoned(state)) => state.into_inner(),
+                    Err(TryLockError::WouldBlock) => {
+                        busy = busy.or(Some(index));
+                        continue;
+                    }
+                };
+                match take_block(shared, index, state)? {
+                    Found::Morsel(morsel) => return Ok(Take::Morsel(morsel)),
+                    Found::Pending => is_pending = true,
+                    Found::Done => is_finished = true,
+                }
+            }
+            match busy {
+                _ if is_finished => continue,
+                // Everybody else is cutting blocks: wait for one of them rather than spin.
+                Some(index) => drop(shared.files[index].state.lock().unwrap_or_else(PoisonError::into_inner)),
+                None if is_pending => return Ok(Take::Pending),
+                None => return Ok(Take::End),
+            }
+        }
+    }
+
+    fn source_partitions(&self) -> usize {
+        self.0.files.len()
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.0.progress
+    }
+}
+
+impl Shared {
+    /// The files to be read now: the first ones that are not done, as many as there are workers.
+    fn unfinished(&self) -> impl Iterator<Item = usize> {
+        let is_done = |index: usize| self.files[index].is_done.load(Ordering::Acquire);
+        let mut first = self.first.load(Ordering::Relaxed);
+        while first < self.files.len() && is_done(first) {
+            first += 1;
+        }
+        self.first.fetch_max(first, Ordering::Relaxed);
+        (first..self.files.len()).filter(move |&index| !is_done(index)).take(self.partitions)
+    }
+
+    fn decoder(&self) -> Result<Decoder> {
+        let free = self.decoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.map_or_else(|| Decoder::new(&self.table.format, &self.fields, self.table.on_error), Ok)
+    }
+
+    fn layout(&self, file: &mut OpenFile, name: &str) -> Result<Arc<Layout>> {
+        if let Some(layout) = &file.layout {
+            return Ok(layout.clone());
+        }
+        let layout = match (&self.table.format, file.blocks.header()) {
+            (TextFormat::Csv(options), Some(header)) if !header.is_empty() => {
+                Layout::of_header(header, options, &self.table.schema, &self.projection)
+                    .map_err(|error| error.context(name))?
+            }
+            _ => Layout::in_order(&self.table.schema, &self.projection),
+        };
+        let layout = Arc::new(layout);
+        file.layout = Some(layout.clone());
+        Ok(layout)
+    }
+}
+
+/// Takes the next block of a file, opening it first where nobody has.
+fn take_block(shared: &Arc<Shared>, index: usize, mut state: MutexGuard<'_, Option<OpenFile>>) -> Result<Found> {
+    if shared.files[index].is_done.load(Ordering::Acquire) {
+        return Ok(Found::Done);
+    }
+    let input = &shared.table.inputs[index];
+    if state.is_none() {
+        let feed = input.open(&shared.progress)?;
+        let blocks = BlockSource::new(feed, shared.table.records(), shared.block_bytes);
+        *state = Some(OpenFile { blocks, layout: None });
+    }
+    let file = state.as_mut().expect("opened above");
+    let (block, sequence, is_last) =
+        match file.blocks.next(&shared.pool).map_err(|error| error.context(input.name()))? {
+            Next::Block { block, sequence, is_last } => (block, sequence, is_last),
+            Next::Pending => return Ok(Found::Pending),
+            Next::End => {
+                shared.files[index].is_done.store(true, Ordering::Release);
+                return Ok(Found::Done);
+            }
+        };
+    let layout = shared.layout(file, &input.name())?;
+    if is_last {
+        *state = None;
+        shared.files[index].is_done.store(true, Ordering::Release);
+    }
+    drop(state);
+    let mut decoder = shared.decoder()?;
+    decoder.begin(block, &layout);
+    let reader = TextReader { shared: shared.clone(), file: index, decoder: Some(decoder) };
+    Ok(Found::Morsel(Morsel { partition: index, sequence, is_last, reader: Box::new(reader) }))
+}
+
+/// Reads the rows of one block.
+struct TextReader {
+    shared: Arc<Shared>,
+    file: usize,
+    decoder: Option<Decoder>,
+}
+
+impl Reader for TextReader {
+    fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+        let shared = &self.shared;
+        let Some(decoder) = &mut self.decoder else { return Ok(false) };
+        if shared.progress.stopped.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let outcome = decoder.read(batch, shared.batch_rows);
+        let (rows, left_out) = outcome.map_err(|fault| {
+            let fields = shared.fields.iter().map(|field| field.as_ref());
+            fault.into_error(decoder.block(), &shared.table.inputs[self.file].name(), fields)
+        })?;
+        shared.progress.add_rows(rows);
+        shared.progress.add_bad_rows(left_out);
+        if rows == 0 {
+            self.give_back();
+        }
+        Ok(rows > 0)
+    }
+}
+
+impl TextReader {
+    fn give_back(&mut self) {
+        if let Some(mut decoder) = self.decoder.take() {
+            self.shared.pool.put(decoder.end().into_memory());
+            self.shared.decoders.lock().unwrap_or_else(PoisonError::into_inner).push(decoder);
+        }
+    }
+}
+
+impl Drop for TextReader {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+/// A decoder of either format.
+enum Decoder {
+    Csv(CsvDecoder),
+    Json(JsonDecoder),
+}
+
+impl Decoder {
+    fn new(format: &TextFormat, fields: &[FieldRef], on_error: OnError) -> Result<Self> {
+        Ok(match format {
+            TextFormat::Csv(options) => Decoder::Csv(CsvDecoder::new(options, fields, on_error)?),
+            TextFormat::Json(_) => Decoder::Json(JsonDecoder::new(fields, on_error)?),
+        })
+    }
+
+    fn begin(&mut self, block: Block, layout: &Layout) {
+        match self {
+            Decoder::Csv(decoder) => decoder.begin(block, layout),
+            Decoder::Json(decoder) => decoder.begin(block),
+        }
+    }
+
+    /// Rows read and rows left out. Reads on until there are rows, or none any more.
+    fn read(&mut self, batch: &mut Batch, rows_max: usize) -> Result<(usize, usize), Fault> {
+        match self {
+            Decoder::Csv(decoder) => decoder.read(batch, rows_max),
+            Decoder::Json(decoder) => decoder.read(batch, rows_max),
+        }
+    }
+
+    fn block(&self) -> &Block {
+        match self {
+            Decoder::Csv(decoder) => decoder.block(),
+            Decoder::Json(decoder) => decoder.block(),
+        }
+    }
+
+    fn end(&mut self) -> Block {
+        match self {
+            Decoder::Csv(decoder) => decoder.end(),
+            Decoder::Json(decoder) => decoder.end(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
