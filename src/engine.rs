@@ -330,4 +330,3 @@ impl Sink for MemorySink {
         self.engine.register_table(&self.name, Arc::new(MemoryTable::new(self.schema.clone(), batches)?))
     }
 }
-

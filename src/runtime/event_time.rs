@@ -37,11 +37,7 @@ struct Partition {
 impl Watch {
     pub(super) fn new(partitions: usize) -> Self {
         let start = Partition { sequence: 0, watermark: START };
-        Watch {
-            partitions: Mutex::new(vec![start; partitions]),
-            turn: Condvar::new(),
-            shown: AtomicI64::new(START),
-        }
+        Watch { partitions: Mutex::new(vec![start; partitions]), turn: Condvar::new(), shown: AtomicI64::new(START) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Partition>> {
