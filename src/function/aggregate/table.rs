@@ -148,7 +148,7 @@ impl<T: Table> AggregateStates for States<T> {
     fn update(&mut self, context: &KernelContext, update: &Update<'_>) -> Result<()> {
         self.table.grow(update.group_count);
         if update.groups.is_empty() {
-            return Ok(()); // new groups without rows: then there are no arguments either
+            return Ok(());
         }
         let retracts = update.changes.is_some_and(|changes| changes.iter().any(|change| change.is_retraction()));
         if retracts && !self.can_retract {
