@@ -27,6 +27,8 @@ pub struct JsonDecoder {
     special: Vec<u64>,
     /// The byte the next row begins with.
     next: usize,
+    /// Rows there are still at most.
+    lines_left: usize,
     scratch: Scratch,
 }
 
@@ -60,6 +62,7 @@ impl JsonDecoder {
             text: None,
             special: Vec::new(),
             next: 0,
+            lines_left: 0,
         })
     }
 
@@ -68,6 +71,7 @@ impl JsonDecoder {
         self.text = block.checked();
         cursor::special(self.level, block.padded(), &mut self.special);
         self.next = 0;
+        self.lines_left = block.lines();
         self.block = block;
     }
 
@@ -85,6 +89,10 @@ impl JsonDecoder {
     /// Decodes the next rows, `rows_max` at most, and says how many they are and how many bad ones were left out.
     /// Failure: the first bad row, when none may be left out.
     pub fn read(&mut self, batch: &mut Batch, rows_max: usize) -> Result<(usize, usize), Fault> {
+        if self.next >= self.block.text().len() {
+            return Ok((0, 0));
+        }
+        let rows_max = rows_max.min(self.lines_left);
         batch.columns.resize_with(self.builders.len(), Column::default);
         let start = self.next;
         let mut refused = Vec::new(); // rows whose nested values turned out to be bad, ascending
@@ -96,6 +104,7 @@ impl JsonDecoder {
             let (rows, left_out) = self.rows(rows_max, &refused)?;
             match self.finish(batch, rows) {
                 Ok(()) => {
+                    self.lines_left -= rows;
                     batch.rows = rows;
                     return Ok((rows, left_out));
                 }
@@ -298,6 +307,9 @@ fn broken(cursor: &Cursor<'_>, expected: Expected) -> Bad {
 /// Steps over a value of any kind.
 #[inline]
 fn skip(cursor: &mut Cursor<'_>, copy: &mut Vec<u8>) -> Result<(), Expected> {
+    if cursor.skip_simple()? {
+        return Ok(());
+    }
     let bytes = cursor.bytes;
     cursor.skip(&mut |string: Quoted| {
         copy.clear();
@@ -338,7 +350,8 @@ fn short_integer(cursor: &mut Cursor<'_>) -> Option<i64> {
     let negative = cursor.byte() == b'-';
     let start = cursor.at + negative as usize;
     let text: &[u8; 16] = cursor.bytes.get(start..)?.first_chunk()?;
-    let (low, high) = (word::load(&text[..8]), word::load(&text[8..]));
+    let ahead = u128::from_le_bytes(*text);
+    let (low, high) = (ahead as u64, (ahead >> 64) as u64);
     let mut length = word::leading_digits(low);
     let value = if length < 8 {
         word::digits(low, length.max(1))?

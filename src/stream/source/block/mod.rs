@@ -126,10 +126,9 @@ impl BlockSource {
                 self.carry.clear();
                 self.carry.extend_from_slice(&memory[cut..filled]);
                 self.is_ended = is_ended;
-                let first_line = self.line;
-                self.line += count_lines(&memory[..cut]);
                 self.sequence += 1;
-                let block = Block::new(memory, cut, first_line);
+                let block = Block::new(memory, cut, self.line);
+                self.line += block.lines() as u64;
                 return Ok(Next::Block { block, sequence: self.sequence - 1, is_last: is_ended });
             }
             if is_pending {
