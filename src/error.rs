@@ -57,7 +57,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner { kind, message: message.into(), context: Vec::new(), place: None, excerpt: None, cause: None }))
+        Error(Box::new(Inner {
+            kind,
+            message: message.into(),
+            context: Vec::new(),
+            place: None,
+            excerpt: None,
+            cause: None,
+        }))
     }
 
     /// An error the user can mend.
@@ -183,6 +190,9 @@ mod tests {
     fn draws_a_caret_under_the_place() {
         let place = Place { line: 2, column: 8, width: 3 };
         let error = Error::user("column not found: foo").at(Some(place)).in_text("SELECT 1;\nSELECT foo FROM t");
-        assert_eq!(error.to_string(), "column not found: foo (line 2, column 8)\n2 | SELECT foo FROM t\n  |        ^^^");
+        assert_eq!(
+            error.to_string(),
+            "column not found: foo (line 2, column 8)\n2 | SELECT foo FROM t\n  |        ^^^"
+        );
     }
 }

@@ -2,10 +2,13 @@
 
 pub mod batch; //      rows in columns
 pub mod config;
+pub mod engine; //     the front door
 pub mod error;
 pub mod expression; // programs over columns
 pub mod function; //   SQL functions
 pub mod pipeline; //   the compiled query
+pub mod query; //      a query at work, as its owner holds it
+pub mod runtime; //    pipelines become threads
 pub mod sql; //        text becomes a pipeline
 pub mod state; //      keyed tables
 pub mod stream; //     bytes in, bytes out

@@ -2,7 +2,8 @@
 //!
 //! Place       the lowest room: everybody may call it, it calls nobody.
 //! Owns        nothing: slices in, slices and vectors out.
-//! Invariants  every tier of a kernel gives the answer of its `scalar` module; lengths are asserted once per call; a bitmap holds row `i` at bit `i % 64` of word `i / 64`, and bits past the last row are written
+//! Invariants  every tier of a kernel gives the same bits as its `scalar` module; lengths are asserted once per
+//!             call; a bitmap holds row `i` at bit `i % 64` of word `i / 64`, and bits past the last row are written
 //!             as zero and ignored on reading; a selection is a list of `u16` rows.
 //! Source      one room per subject; `benches/kernels.rs` holds the numbers behind each choice.
 //!
@@ -29,7 +30,7 @@ pub mod pane; //       timestamps → panes
 pub mod partition; //  hashes → a selection per partition
 pub mod probe; //      asking memory ahead of time
 pub mod scan; //       bytes of interest in text
-pub mod view; //       looks into string views, and columns made of them
+pub mod view; //       16-byte string views
 
 pub use level::Level;
 pub use number::{Integer, Native, Number};

@@ -6,6 +6,7 @@ use arrow::array::{ArrayData, ArrayRef, BooleanArray, make_array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::datatypes::DataType;
 
+use super::Kind;
 use crate::error::{Error, Result};
 
 /// The values of a flat column, by their machine type. Booleans are bitmap words.
@@ -96,5 +97,25 @@ impl Flat {
             .build()
             .map(make_array)
             .map_err(|e| Error::bug(format!("a flat column is no {data_type}: {e}")))
+    }
+}
+
+impl Values {
+    /// Their machine form.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Values::Bool(_) => Kind::Bool,
+            Values::I8(_) => Kind::I8,
+            Values::I16(_) => Kind::I16,
+            Values::I32(_) => Kind::I32,
+            Values::I64(_) => Kind::I64,
+            Values::U8(_) => Kind::U8,
+            Values::U16(_) => Kind::U16,
+            Values::U32(_) => Kind::U32,
+            Values::U64(_) => Kind::U64,
+            Values::F32(_) => Kind::F32,
+            Values::F64(_) => Kind::F64,
+            Values::I128(_) => Kind::I128,
+        }
     }
 }

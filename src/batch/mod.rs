@@ -93,4 +93,13 @@ impl Batch {
             Some(rows) => rows.iter().map(|&row| changes[row as usize]).collect(),
         })
     }
+
+    /// The watermarks before the selected rows, in order.
+    pub fn selected_watermarks(&self) -> Option<Vec<i64>> {
+        let watermarks = self.watermarks.as_ref()?;
+        Some(match self.selection.as_slice() {
+            None => watermarks.clone(),
+            Some(rows) => rows.iter().map(|&row| watermarks[row as usize]).collect(),
+        })
+    }
 }

@@ -209,7 +209,7 @@ impl Loaded {
 }
 
 /// Turns an Arrow boolean array into a flat column of bits.
-fn load_bits(array: &ArrayRef, out: &mut Column) {
+pub(crate) fn load_bits(array: &ArrayRef, out: &mut Column) {
     let array = array.as_boolean();
     let flat = out.flat_mut(|values| matches!(values, Values::Bool(_)), || Values::Bool(Vec::new()));
     flat.rows = array.len();

@@ -60,8 +60,9 @@ impl Program {
     /// The input columns it reads, ascending.
     pub fn inputs(&self) -> Vec<usize> {
         let read = self.steps.iter().flat_map(|step| &step.args).chain(&self.outputs);
-        let mut inputs: Vec<usize> =
-            read.filter_map(|operand| if let Operand::Input(column) = operand { Some(*column) } else { None }).collect();
+        let mut inputs: Vec<usize> = read
+            .filter_map(|operand| if let Operand::Input(column) = operand { Some(*column) } else { None })
+            .collect();
         inputs.sort_unstable();
         inputs.dedup();
         inputs

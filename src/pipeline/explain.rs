@@ -1,9 +1,283 @@
-//! The pipeline as text.
+//! The pipeline as text: a line per node, output first, inputs indented below.
+//!
+//! ```text
+//! Aggregate: by auction in tumble(10s) of date_time, count(1), on close [append, time window_end, unbounded]
+//!            state: panes x groups, bounded by the watermark
+//!   Filter: (price > 100) [append, time date_time, unbounded]
+//!     Scan: bids (generator), columns auction price date_time, ... [append, time date_time, unbounded]
+//! ```
 
-use super::Pipeline;
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, Schema, TimeUnit};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use super::*;
+use crate::expression::Program;
 
 /// One line per node, output first, inputs indented below.
+///
+/// In brackets: whether rows may be taken back, the event time column, whether the input ends. Then the state a node
+/// keeps and how it is bounded, and the functions that are not the engine's own.
 pub fn explain(pipeline: &Pipeline) -> String {
-    let _ = pipeline;
-    String::new()
+    explain_with(pipeline, |_| None)
+}
+
+/// The same, with a line of notes below the nodes that have some.
+pub fn explain_with(pipeline: &Pipeline, note: impl Fn(NodeId) -> Option<String>) -> String {
+    let mut text = String::new();
+    if let Some(output) = pipeline.nodes.len().checked_sub(1) {
+        write_node(pipeline, output, 0, &note, &mut text);
+    }
+    if pipeline.needs_input_order {
+        text.push_str("runs on one partition: the answer depends on the order of the input\n");
+    }
+    text
+}
+
+fn write_node(
+    pipeline: &Pipeline,
+    id: NodeId,
+    depth: usize,
+    note: &impl Fn(NodeId) -> Option<String>,
+    text: &mut String,
+) {
+    let node = &pipeline.nodes[id];
+    let input = node.inputs.first().map(|&input| pipeline.nodes[input].schema.as_ref());
+    let (name, does) = describe(node, input);
+    let space = if does.is_empty() { "" } else { ": " };
+    text.push_str(&format!("{}{name}{space}{does} [{}]", "  ".repeat(depth), properties(node)));
+    for (title, note) in [("state", state(node).map(str::to_string)), ("foreign", foreign(node))] {
+        if let Some(note) = note {
+            text.push_str(&format!(" {title}: {note}"));
+        }
+    }
+    text.push('\n');
+    if let Some(note) = note(id) {
+        text.push_str(&format!("{}  {note}\n", "  ".repeat(depth)));
+    }
+    for &input in &node.inputs {
+        write_node(pipeline, input, depth + 1, note, text);
+    }
+}
+
+/// The operator's name and what it does.
+fn describe(node: &Node, input: Option<&Schema>) -> (&'static str, String) {
+    let names: Vec<String> = input.map_or_else(|| names_of(&node.schema), names_of);
+    match &node.spec {
+        Spec::Scan(scan) => ("Scan", describe_scan(scan, &node.schema)),
+        Spec::Values(values) => ("Values", count(values.rows, "row")),
+        Spec::Filter(filter) => {
+            let conjuncts = filter.conjuncts.iter().map(|program| show_all(program, &names).join(", "));
+            ("Filter", conjuncts.collect::<Vec<_>>().join(" AND "))
+        }
+        Spec::Project(project) => ("Project", describe_project(&project.program, &names, &node.schema)),
+        Spec::Window(window) => {
+            let data_type = input.map_or(&DataType::Null, |input| input.field(window.column).data_type());
+            ("Window", describe_window(window.kind, data_type, &names[window.column]))
+        }
+        Spec::Aggregate(aggregate) => ("Aggregate", describe_aggregate(aggregate, node, &names)),
+        Spec::Union => ("Union", String::new()),
+        Spec::Sort(sort) => ("Sort", describe_sort(sort, &names)),
+        Spec::Limit(limit) => {
+            let fetch = limit.fetch.map_or("all".to_string(), |fetch| format!("first {fetch}"));
+            let skip = if limit.skip > 0 { format!(" after {}", limit.skip) } else { String::new() };
+            ("Limit", fetch + &skip)
+        }
+    }
+}
+
+fn describe_scan(scan: &ScanSpec, schema: &Schema) -> String {
+    let mut text = format!("{} ({}), columns {}", scan.name, scan.table.describe(), names_of(schema).join(" "));
+    let table = scan.table.schema();
+    if !scan.predicates.is_empty() {
+        let shown = scan.predicates.iter().map(|predicate| {
+            let op = match predicate.op {
+                Comparison::Eq => "=",
+                Comparison::NotEq => "<>",
+                Comparison::Lt => "<",
+                Comparison::LtEq => "<=",
+                Comparison::Gt => ">",
+                Comparison::GtEq => ">=",
+            };
+            format!("{} {op} {}", table.field(predicate.column).name(), show_value(&predicate.value))
+        });
+        text += &format!(", may skip unless {}", shown.collect::<Vec<_>>().join(" and "));
+    }
+    if let Some(watermark) = &scan.watermark {
+        text += &format!(", watermark {}", show_all(&watermark.program, &names_of(schema)).join(", "));
+    }
+    if let Some(fetch) = scan.fetch {
+        text += &format!(", at most {}", count(fetch, "row"));
+    }
+    text
+}
+
+fn describe_project(program: &Program, names: &[String], schema: &Schema) -> String {
+    let shown = show_all(program, names).into_iter().zip(names_of(schema));
+    let columns = shown.map(|(shown, name)| if shown == name { name } else { format!("{shown} AS {name}") });
+    columns.collect::<Vec<_>>().join(", ")
+}
+
+fn describe_window(kind: WindowKind, data_type: &DataType, column: &str) -> String {
+    let unit = time_unit(data_type).unwrap_or(TimeUnit::Second);
+    let show = |ticks| show_duration(ticks, unit);
+    let offset = if kind.offset() == 0 { String::new() } else { format!(" from {}", show(kind.offset())) };
+    match kind {
+        WindowKind::Tumble { size, .. } => format!("tumble({}{offset}) of {column}", show(size)),
+        WindowKind::Hop { size, slide, .. } => format!("hop({} every {}{offset}) of {column}", show(size), show(slide)),
+    }
+}
+
+fn describe_aggregate(aggregate: &AggregateSpec, node: &Node, names: &[String]) -> String {
+    let mut parts = Vec::new();
+    let shown = show_all(&aggregate.program, names);
+    if aggregate.key_count > 0 {
+        parts.push(format!("by {}", shown[..aggregate.key_count].join(", ")));
+    }
+    if let Some(window) = &aggregate.window {
+        parts.push(format!("in {}", describe_window(window.kind, &window.data_type, &names[window.column])));
+    }
+    if parts.is_empty() {
+        parts.push("over all rows".to_string());
+    }
+    let mut text = parts.join(" ");
+    for call in &aggregate.aggregates {
+        text += &format!(", {}", call.text);
+    }
+    text + match (aggregate.emit, &aggregate.window, node.bounded) {
+        (EmitMode::Changes, ..) => ", after each batch",
+        (EmitMode::Final, Some(_), _) => ", when the window closes",
+        (EmitMode::Final, None, _) => ", when the input ends",
+    }
+}
+
+fn describe_sort(sort: &SortSpec, names: &[String]) -> String {
+    let keys = show_all(&sort.program, names).into_iter().zip(&sort.options).map(|(key, options)| {
+        let order = if options.descending { " DESC" } else { "" };
+        // The default of the dialect puts nulls where the greatest values are.
+        let nulls = match (options.nulls_first, options.descending) {
+            (true, false) => " NULLS FIRST",
+            (false, true) => " NULLS LAST",
+            _ => "",
+        };
+        format!("{key}{order}{nulls}")
+    });
+    let keys = keys.collect::<Vec<_>>().join(", ");
+    sort.fetch.map_or(keys.clone(), |fetch| format!("{keys}, first {fetch}"))
+}
+
+/// Changelog mode, event time, whether the input ends.
+fn properties(node: &Node) -> String {
+    let changes = match node.changes {
+        ChangeMode::Append => "append",
+        ChangeMode::Updating => "updating",
+    };
+    let time = node.time.as_ref().map(|time| format!(", time {}", node.schema.field(time.column).name()));
+    let ends = if node.bounded { "bounded" } else { "unbounded" };
+    format!("{changes}{}, {ends}", time.unwrap_or_default())
+}
+
+/// What a node keeps from batch to batch, and what bounds it.
+fn state(node: &Node) -> Option<&'static str> {
+    match &node.spec {
+        Spec::Aggregate(AggregateSpec { window: Some(_), .. }) => Some("panes x groups, bounded by the watermark"),
+        Spec::Aggregate(AggregateSpec { key_count: 0, aggregates, .. }) if aggregates.iter().all(is_small) => {
+            Some("one group, bounded")
+        }
+        Spec::Aggregate(_) => Some("grows with distinct keys"),
+        Spec::Sort(SortSpec { fetch: Some(_), .. }) => Some("first rows, bounded"),
+        Spec::Sort(_) => Some("all rows, sorted"),
+        _ => None,
+    }
+}
+
+/// Whether one group's state does not grow with its rows, as far as is known.
+fn is_small(call: &AggregateCall) -> bool {
+    !call.distinct && call.function.is_native()
+}
+
+/// The functions of a node that are not the engine's own, each once.
+fn foreign(node: &Node) -> Option<String> {
+    let mut names: Vec<String> = Vec::new();
+    let mut add = |name: &str| {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_string());
+        }
+    };
+    for program in programs(node) {
+        program.steps.iter().filter(|step| !step.kernel.is_native()).for_each(|step| add(step.kernel.name()));
+    }
+    if let Spec::Aggregate(aggregate) = &node.spec {
+        let calls = aggregate.aggregates.iter().filter(|call| !call.function.is_native());
+        calls.for_each(|call| add(call.function.name()));
+    }
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn programs(node: &Node) -> Vec<&Program> {
+    match &node.spec {
+        Spec::Scan(scan) => scan.watermark.iter().map(|watermark| watermark.program.as_ref()).collect(),
+        Spec::Filter(filter) => filter.conjuncts.iter().map(|program| program.as_ref()).collect(),
+        Spec::Project(project) => vec![&project.program],
+        Spec::Aggregate(aggregate) => vec![&aggregate.program],
+        Spec::Sort(sort) => vec![&sort.program],
+        Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => Vec::new(),
+    }
+}
+
+fn names_of(schema: &Schema) -> Vec<String> {
+    schema.fields().iter().map(|field| field.name().clone()).collect()
+}
+
+fn show_all(program: &Program, names: &[String]) -> Vec<String> {
+    program.outputs.iter().map(|output| program.show(*output, names)).collect()
+}
+
+fn show_value(value: &ArrayRef) -> String {
+    let options = FormatOptions::new().with_null("NULL");
+    ArrayFormatter::try_new(value, &options).map_or("?".to_string(), |formatter| formatter.value(0).to_string())
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// Ticks as people say them: `1h30m`, `10s`, `250ms`.
+pub fn show_duration(ticks: i64, unit: TimeUnit) -> String {
+    let second = ticks_per_second(unit);
+    let mut rest = ticks.unsigned_abs();
+    let mut text = if ticks < 0 { "-".to_string() } else { String::new() };
+    let units = [("d", 86_400, 1), ("h", 3_600, 1), ("m", 60, 1), ("s", 1, 1), ("ms", 1, 1_000), ("us", 1, 1_000_000)];
+    for (name, seconds, parts) in units {
+        let size = (second * seconds / parts) as u64;
+        if size > 0 && second * seconds % parts == 0 && rest >= size {
+            text += &format!("{}{name}", rest / size);
+            rest %= size;
+        }
+    }
+    match (rest, text.is_empty()) {
+        (0, true) => "0s".to_string(),
+        (0, false) => text,
+        (rest, _) => format!("{text}{rest}ns"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_durations() {
+        let cases = [
+            (10_000, TimeUnit::Millisecond, "10s"),
+            (5_400, TimeUnit::Second, "1h30m"),
+            (1_500, TimeUnit::Millisecond, "1s500ms"),
+            (-86_400_000_000, TimeUnit::Microsecond, "-1d"),
+            (1_001, TimeUnit::Nanosecond, "1us1ns"),
+            (0, TimeUnit::Second, "0s"),
+        ];
+        for (ticks, unit, shown) in cases {
+            assert_eq!(show_duration(ticks, unit), shown);
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod explain; //  the pipeline as text
 mod spec; //     what each node does, a spec per operator
 mod table; //    the traits of sources and sinks, as the pipeline names them
 
-pub use explain::explain;
+pub use explain::{explain, explain_with, show_duration};
 pub use spec::*;
 pub use table::*;
 
@@ -75,7 +75,8 @@ impl Pipeline {
 
     /// The tables it reads, each once, in node order.
     pub fn tables(&self) -> Vec<Arc<dyn Table>> {
-        let scans = self.nodes.iter().filter_map(|node| if let Spec::Scan(scan) = &node.spec { Some(scan) } else { None });
+        let scans =
+            self.nodes.iter().filter_map(|node| if let Spec::Scan(scan) = &node.spec { Some(scan) } else { None });
         scans.map(|scan| scan.table.clone()).collect()
     }
 }

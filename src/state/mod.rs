@@ -1,1 +1,10 @@
-//! state (in the making).
+//! Keyed state: tables that map keys to dense group numbers, in memory that is kept from one use to the next.
+//!
+//! Place       owned by stateful operators; knows batches and kernels, no operator and no SQL.
+//! Owns        keys and slots. Aggregate states lie beside them, indexed by the same group numbers.
+//! Invariants  group numbers start at 0, have no gaps and follow the order of first appearance; a cleared table keeps
+//!             its memory; NULL is a key like another, all NaN are one key, and so are 0.0 and -0.0.
+
+mod group; // keys → group numbers
+
+pub use group::GroupIndex;

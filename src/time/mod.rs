@@ -1,1 +1,16 @@
-//! time (in the making).
+//! Event time: ticks, watermarks and the arithmetic of windows.
+//!
+//! Place       named by operators and the runtime; knows nobody.
+//! Invariants  a tick is one unit of the time column (`i64`); a watermark W says that no row before W is expected; it
+//!             never goes back; `END` says that no row is expected at all.
+
+mod watermark; // the minimum over several inputs
+mod window; //    which windows and panes hold a tick
+
+pub use watermark::{Inputs, lateness};
+pub use window::Windows;
+
+/// The watermark before anything is known.
+pub const START: i64 = i64::MIN;
+/// The watermark after the last row.
+pub const END: i64 = i64::MAX;

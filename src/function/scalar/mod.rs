@@ -1,1 +1,107 @@
-//! scalar functions.
+//! Scalar functions as kernels: a family per file, each with its list of what there is.
+//!
+//! Place       `sql/compile` asks here first; what answers `None` goes to the function library a batch at a time.
+//! Invariants  both sides of an operator have one type (the planner coerces); results go into buffers that are reused,
+//!             so after warm-up no call allocates; validity is the AND of the arguments' but where a file says otherwise.
+
+mod arithmetic; // + - * / % negate abs, checked for integers
+mod shift; //      timestamps moved by a constant interval
+mod calendar;
+mod cast; //       numbers to wider numbers, dates and timestamps
+mod decimal; //    the same of decimals, as far as 38 digits go
+mod compare; //    = <> < <= > >= of fixed-width values and strings, IS [NOT] DISTINCT FROM
+mod logic; //      AND OR NOT, IS [NOT] NULL
+mod pane; //       date_trunc, date_bin, window_start: fixed-size stretches of time
+pub(in crate::function) mod text; // comparing strings by their views
+mod write; //      what all share: typed arguments in, flat columns out //   date_part: year, month, day and their kin
+
+pub use arithmetic::{abs, negate};
+pub use calendar::date_part;
+pub use cast::cast;
+pub use logic::{is_not_null, is_null, not};
+pub use pane::{date_bin, date_trunc, window_start};
+pub use shift::shift;
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+
+use super::ScalarKernel;
+
+/// The operators between two values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Rem,
+    Eq,
+    NotEq,
+    Lt,
+    LtEq,
+    Gt,
+    GtEq,
+    And,
+    Or,
+    IsDistinctFrom,
+    IsNotDistinctFrom,
+}
+
+impl BinaryOp {
+    /// The operator as SQL writes it.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            BinaryOp::Add => "+",
+            BinaryOp::Sub => "-",
+            BinaryOp::Mul => "*",
+            BinaryOp::Div => "/",
+            BinaryOp::Rem => "%",
+            BinaryOp::Eq => "=",
+            BinaryOp::NotEq => "<>",
+            BinaryOp::Lt => "<",
+            BinaryOp::LtEq => "<=",
+            BinaryOp::Gt => ">",
+            BinaryOp::GtEq => ">=",
+            BinaryOp::And => "AND",
+            BinaryOp::Or => "OR",
+            BinaryOp::IsDistinctFrom => "IS DISTINCT FROM",
+            BinaryOp::IsNotDistinctFrom => "IS NOT DISTINCT FROM",
+        }
+    }
+}
+
+/// The kernel of an operator between two types, `None` where there is no native one.
+pub fn binary(op: BinaryOp, left: &DataType, right: &DataType) -> Option<Arc<dyn ScalarKernel>> {
+    match op {
+        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Rem => {
+            arithmetic::binary(op, left, right).or_else(|| decimal::binary(op, left, right))
+        }
+        BinaryOp::And | BinaryOp::Or => logic::binary(op, left, right),
+        _ => compare::binary(op, left, right),
+    }
+}
+
+/// `(a op b)`, as EXPLAIN shows operators.
+fn show_infix(symbol: &str, args: &[String]) -> String {
+    match args {
+        [left, right] => format!("({left} {symbol} {right})"),
+        _ => format!("{symbol}({})", args.join(", ")),
+    }
+}
+
+/// `$function::<T>` for the machine type `T` of a kind, as a function pointer; `None` for kinds that are not listed.
+macro_rules! for_kind {
+    ($kind:expr, $function:ident as $pointer:ty: $($variant:ident $type:ty),+) => {
+        match $kind {
+            $(crate::batch::Kind::$variant => Some($function::<$type> as $pointer),)+
+            _ => None,
+        }
+    };
+}
+use for_kind;
+
+#[cfg(test)]
+pub(in crate::function) mod testing;
+#[cfg(test)]
+mod tests;

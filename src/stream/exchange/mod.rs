@@ -1,1 +1,152 @@
-//! exchange (in the making).
+//! Rows go to the partition that owns their key, batch by batch, over bounded rings.
+//!
+//! ```text
+//! worker 0  Exchange ══▶ ring ══▶ worker 1     batches and watermarks one way,
+//!                    ◀── ring ◀──              empty batches the other way, to be filled again
+//! ```
+//! Invariants  an exchange never blocks: what a full ring does not take waits in its outbox, and its worker takes no
+//!             more input for it until the outbox is empty. Messages of one sender arrive in order.
+
+mod hash; //  keys → the number that decides the partition
+mod send; //  the operator at the sending end
+
+pub use send::{Exchange, Route};
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
+
+use crate::batch::Batch;
+use crate::stream::operator::Ending;
+
+/// What travels between workers.
+#[derive(Debug)]
+pub enum Message {
+    Batch(Batch),
+    Watermark(i64),
+    End(Ending),
+}
+
+/// Wakes a worker that sleeps for want of input.
+#[derive(Debug, Default)]
+pub struct Waker {
+    thread: OnceLock<Thread>,
+    asleep: AtomicBool,
+}
+
+impl Waker {
+    /// Says that the calling thread is the one to wake.
+    pub fn register(&self) {
+        let _ = self.thread.set(std::thread::current());
+    }
+
+    /// Announces that the worker is about to sleep; it must look for input once more before it does.
+    pub fn fall_asleep(&self) {
+        self.asleep.store(true, Ordering::SeqCst);
+    }
+
+    pub fn rise(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+    }
+
+    /// Wakes the worker if it sleeps.
+    pub fn wake(&self) {
+        if self.asleep.load(Ordering::SeqCst)
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+}
+
+/// The sending end of a ring, with what it could not take yet.
+pub struct Sender {
+    ring: rtrb::Producer<Message>,
+    recycled: rtrb::Consumer<Batch>,
+    outbox: VecDeque<Message>,
+    waker: Arc<Waker>,
+}
+
+/// The receiving end of a ring.
+pub struct Receiver {
+    ring: rtrb::Consumer<Message>,
+    recycle: rtrb::Producer<Batch>,
+    ended: bool,
+}
+
+/// A ring for `capacity` messages towards the worker that `waker` wakes.
+pub fn ring(capacity: usize, waker: Arc<Waker>) -> (Sender, Receiver) {
+    let (to, from) = rtrb::RingBuffer::new(capacity);
+    let (back, again) = rtrb::RingBuffer::new(capacity + 1);
+    let sender = Sender { ring: to, recycled: again, outbox: VecDeque::new(), waker };
+    (sender, Receiver { ring: from, recycle: back, ended: false })
+}
+
+impl Sender {
+    /// An empty batch to fill: one that came back, or a new one.
+    pub fn empty_batch(&mut self) -> Batch {
+        let mut batch = self.recycled.pop().unwrap_or_default();
+        batch.clear();
+        batch
+    }
+
+    /// Sends a message, or keeps it until there is room.
+    pub fn post(&mut self, message: Message) {
+        if !self.outbox.is_empty() {
+            self.outbox.push_back(message);
+        } else if let Err(rtrb::PushError::Full(message)) = self.ring.push(message) {
+            self.outbox.push_back(message);
+        }
+        self.waker.wake();
+    }
+
+    /// Sends what waits; whether all of it went.
+    pub fn flush(&mut self) -> bool {
+        let waiting = self.outbox.len();
+        while let Some(message) = self.outbox.pop_front() {
+            if let Err(rtrb::PushError::Full(message)) = self.ring.push(message) {
+                self.outbox.push_front(message);
+                break;
+            }
+        }
+        if self.outbox.len() < waiting {
+            self.waker.wake();
+        }
+        self.outbox.is_empty()
+    }
+
+    /// Whether the receiver is gone.
+    pub fn is_abandoned(&self) -> bool {
+        self.ring.is_abandoned()
+    }
+}
+
+impl Receiver {
+    /// The next message, if one is there.
+    pub fn take(&mut self) -> Option<Message> {
+        let message = self.ring.pop().ok()?;
+        self.ended |= matches!(message, Message::End(_));
+        Some(message)
+    }
+
+    /// Sends an empty batch back to be filled again; when the way back is full, its memory is given up.
+    pub fn give_back(&mut self, batch: Batch) {
+        let _ = self.recycle.push(batch);
+    }
+
+    /// Whether a message is there.
+    pub fn has_message(&self) -> bool {
+        !self.ring.is_empty()
+    }
+
+    /// Whether the end has been taken.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether the sender has gone without sending an end.
+    pub fn is_orphaned(&self) -> bool {
+        !self.ended && self.ring.is_abandoned() && self.ring.is_empty()
+    }
+}

@@ -1,1 +1,69 @@
-//! operator (in the making).
+//! Operators: each takes batches, watermarks and the end of its input, and pushes on what follows from them.
+//!
+//! Place       between sources and sinks; a worker owns its instances by value.
+//! Invariants  an operator reads no clock, takes no lock and touches no outside; the same pushes give the same output.
+
+mod aggregate; // groups and aggregates: at the end, on change, or per window
+mod filter; //    keeps rows
+mod graph; //     operators wired together, and how a push travels
+mod limit; //     skips rows, then lets some pass
+mod output; //    hands rows to a sink
+mod project; //   computes columns
+mod sort; //      all rows in order, or the first of them
+mod union; //     several inputs as one
+mod window; //    a row per window that holds it
+
+pub use aggregate::{Aggregate, WindowedAggregate};
+pub use filter::Filter;
+pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
+pub use limit::Limit;
+pub use output::Output;
+pub use project::Project;
+pub use sort::Sort;
+pub use union::Union;
+pub use window::Window;
+
+use crate::batch::Batch;
+use crate::error::Result;
+
+/// One step of a running query, for one partition.
+pub trait Operator: Send {
+    /// Takes a batch from input `port`. The batch may be taken apart: its maker refills it.
+    fn push(&mut self, port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()>;
+
+    /// The minimum over all inputs' watermarks has moved to `watermark`.
+    fn watermark(&mut self, watermark: i64, next: &mut Next<'_>) -> Result<()> {
+        next.watermark(watermark)
+    }
+
+    /// All inputs have ended; with [`Ending::Flush`] everything still held leaves now. The end itself travels on after.
+    fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {
+        let _ = (ending, next);
+        Ok(())
+    }
+
+    /// Sends what waits in an outbox; `false` while some still waits. Operators without one have nothing to send.
+    fn send(&mut self) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// Whether more input cannot change the output any more.
+    fn is_satisfied(&self) -> bool {
+        false
+    }
+
+    /// Bytes of state held.
+    fn size_bytes(&self) -> usize {
+        0
+    }
+
+    /// What it wants EXPLAIN ANALYZE to say beside rows and time.
+    fn remarks(&self) -> String {
+        String::new()
+    }
+
+    /// Rows that came too late for their windows.
+    fn late_rows(&self) -> u64 {
+        0
+    }
+}

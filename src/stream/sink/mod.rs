@@ -3,12 +3,13 @@
 //! Place       last step of the data's way; implements `pipeline::Sink`.
 //! Invariants  each sink settles changes by `encode::changes`; a reader that went away ends the query quietly.
 
-pub mod blackhole; // nowhere, counted
-pub mod callback; //  a function the caller gave
-pub mod channel;
 pub mod file; //      files and standard output, in any format
+mod output; //        where bytes go: a file, renamed when it is whole, or a pipe
 pub mod memory; //    a list the caller holds
-mod output; //        where bytes go: a file, renamed when it is whole, or a pipe //   an iterator the caller pulls
+pub mod channel; //   an iterator the caller pulls
+pub mod callback; //  a function the caller gave
+pub mod blackhole; // nowhere, counted
+pub mod fold; //      the final table, when the input ends
 
 use arrow::array::RecordBatch;
 

@@ -2,21 +2,25 @@
 //!
 //! Place       first step of the data's way; implements `pipeline::Table`.
 
-pub mod listing; //  a path becomes files
-pub mod file; //     a file table, whatever its format
-pub mod block; //    bytes, cut into blocks of whole records
-pub mod text; //     tables over CSV and NDJSON
-mod text_files; //   the same, of files as CREATE TABLE names them
-mod columnar; //     files that hold columns already: what they share
+pub mod listing; //      a path becomes files
+pub mod file; //         a file table, whatever its format
+pub mod block; //        bytes, cut into blocks of whole records
+pub mod text; //         tables over CSV and NDJSON
+mod text_files; //       the same, of files as CREATE TABLE names them
+mod columnar; //         files that hold columns already: what they share
 pub mod parquet;
-mod prune; //        row groups that statistics rule out
-pub mod ipc; //      Arrow files and streams
+mod prune; //            row groups that statistics rule out
+pub mod ipc; //          Arrow files and streams
 pub mod avro;
-pub mod memory; //   record batches in memory
-pub mod push; //     record batches pushed by the program around us
-mod pieces; //       scans whose pieces are known when they start
-mod records; //      record batches become morsels' batches
-mod fit; //          a file's columns become a table's
+pub mod memory; //       record batches in memory
+pub mod push; //         record batches pushed by the program around us
+mod pieces; //           scans whose pieces are known when they start
+mod records; //          record batches become morsels' batches
+mod fit; //              a file's columns become a table's
+pub mod datagen; //      rows of any schema, made up
+pub mod nexmark; //      the auction site of streaming benchmarks
+pub mod measurements; // a billion temperatures, with their answer
+pub mod scenario; //     small inputs whose answers are known by arithmetic
 
 pub use fit::normal_type;
 

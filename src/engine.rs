@@ -1,0 +1,333 @@
+//! The front door: register tables, submit SQL, hold running queries.
+//!
+//! Place       the only room that sees both ways: it hands text to `sql`, and what comes back to `runtime`.
+//! Owns        the catalog, the connectors, the memory budget. Queries own themselves and outlive nothing here.
+//! Invariants  no global state: two engines in one process share nothing; no runtime is forced on the caller.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::pipeline::{ChangeMode, Connectors, Pipeline, Sink, Table, TableDefinition, explain};
+use crate::query::{BATCHES_WAITING, Query};
+use crate::runtime::{self, Options, Running};
+use crate::sql::{self, Catalog, ExplainKind, LogicalQuery, Parsed, Planned};
+use crate::stream::connect::DefaultConnectors;
+use crate::stream::operator::Budget;
+use crate::stream::sink::blackhole::Blackhole;
+use crate::stream::sink::channel::channel;
+use crate::stream::sink::fold::Fold;
+use crate::stream::source::memory::MemoryTable;
+use crate::stream::source::push::{self, PushHandle};
+
+/// An SQL engine for streams and tables. Cloning shares it.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    catalog: Mutex<Catalog>,
+    connectors: Arc<dyn Connectors>,
+    config: Config,
+    budget: Arc<Budget>,
+}
+
+/// What a statement has come to.
+pub enum Outcome {
+    /// The catalog has changed, or an insert has ended: a sentence about it.
+    Done(String),
+    /// A step of a query's way, or what its operators did.
+    Text(String),
+    /// A query at work; its rows are pulled from it.
+    Query(Query),
+}
+
+/// A query that is compiled and has not been started.
+pub struct Prepared {
+    pipeline: Pipeline,
+    /// Where its rows go, unless the caller says otherwise.
+    target: Target,
+    timed: bool,
+}
+
+enum Target {
+    Caller,
+    Sink(TableDefinition),
+    Memory(String),
+}
+
+/// A statement on its way: what there is to do with it.
+pub enum Statement {
+    /// Nothing more.
+    Done(String),
+    Text(String),
+    Rows(RecordBatch),
+    /// To be started, with [`Engine::start`] or [`Engine::run`].
+    Query(Prepared),
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Engine::new(Config::default())
+    }
+}
+
+impl Engine {
+    /// An engine with the connectors that come with it.
+    pub fn new(config: Config) -> Self {
+        Self::with_connectors(config, Arc::new(DefaultConnectors::default()))
+    }
+
+    /// An engine with connectors of the caller's.
+    pub fn with_connectors(config: Config, connectors: Arc<dyn Connectors>) -> Self {
+        let budget = Arc::new(Budget::new(config.memory_bytes));
+        Engine { inner: Arc::new(Inner { catalog: Mutex::default(), connectors, config, budget }) }
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        self.inner.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a table known by name, replacing what had that name.
+    ///
+    /// A `CREATE TABLE` without `WITH` before it declares its columns and watermark.
+    pub fn register_table(&self, name: &str, table: Arc<dyn Table>) -> Result<()> {
+        self.catalog().register(name, table)
+    }
+
+    /// A bounded table of record batches. Shapes: all have one schema, and there is at least one.
+    pub fn register_batches(&self, name: &str, batches: Vec<RecordBatch>) -> Result<()> {
+        let schema = batches.first().map(RecordBatch::schema);
+        let schema = schema.ok_or_else(|| Error::user(format!("no batch was given for table {name}")))?;
+        self.register_table(name, Arc::new(MemoryTable::new(schema, batches)?))
+    }
+
+    /// Binds a name to a file, glob or directory; the format follows from the extension.
+    pub fn register_file(&self, name: &str, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref().to_string_lossy().into_owned();
+        let options = [("connector", "file".to_string()), ("path", path)];
+        self.register_with(name, options)
+    }
+
+    /// Binds a name to Parquet files.
+    pub fn register_parquet(&self, name: &str, path: impl AsRef<Path>) -> Result<()> {
+        self.register_format(name, path, "parquet")
+    }
+
+    /// Binds a name to CSV files with a header.
+    pub fn register_csv(&self, name: &str, path: impl AsRef<Path>) -> Result<()> {
+        self.register_format(name, path, "csv")
+    }
+
+    /// Binds a name to files of JSON lines.
+    pub fn register_json(&self, name: &str, path: impl AsRef<Path>) -> Result<()> {
+        self.register_format(name, path, "json")
+    }
+
+    fn register_format(&self, name: &str, path: impl AsRef<Path>, format: &str) -> Result<()> {
+        let path = path.as_ref().to_string_lossy().into_owned();
+        self.register_with(name, [("connector", "file".into()), ("path", path), ("format", format.into())])
+    }
+
+    /// Binds a name to a source or sink by the options that `WITH` takes.
+    pub fn register_with<'a>(&self, name: &str, options: impl IntoIterator<Item = (&'a str, String)>) -> Result<()> {
+        let options: BTreeMap<String, String> = options.into_iter().map(|(key, value)| (key.into(), value)).collect();
+        self.catalog().bind(name, options);
+        Ok(())
+    }
+
+    /// An unbounded table that this program pushes batches of `schema` into.
+    pub fn register_push(&self, name: &str, schema: SchemaRef) -> Result<PushHandle> {
+        let (handle, table) = push::channel(schema, push::Capacity::default());
+        self.register_table(name, Arc::new(table))?;
+        Ok(handle)
+    }
+
+    /// Runs a text of one or more statements; the last one's outcome. Queries before it run to their end.
+    pub fn execute(&self, text: &str) -> Result<Outcome> {
+        let mut last = Outcome::Done(String::new());
+        for parsed in sql::parse(text).map_err(|e| e.in_text(text))? {
+            if let Outcome::Query(query) = last {
+                query.drain()?;
+            }
+            last = self.execute_parsed(&parsed).map_err(|e| e.in_text(text))?;
+        }
+        Ok(last)
+    }
+
+    /// Runs a text whose last statement gives rows.
+    ///
+    /// Failure: the last statement gives none.
+    pub fn sql(&self, text: &str) -> Result<Query> {
+        match self.execute(text)? {
+            Outcome::Query(query) => Ok(query),
+            Outcome::Text(_) | Outcome::Done(_) => {
+                Err(Error::user("the last statement gives no rows; run it with execute"))
+            }
+        }
+    }
+
+    /// Cuts a text into its statements.
+    pub fn parse(&self, text: &str) -> Result<Vec<Parsed>> {
+        sql::parse(text).map_err(|e| e.in_text(text))
+    }
+
+    /// Plans a statement. Definitions take effect; queries are compiled and wait to be started.
+    pub fn prepare(&self, parsed: &Parsed) -> Result<Statement> {
+        let planned = sql::plan(&mut self.catalog(), self.inner.connectors.as_ref(), parsed)?;
+        Ok(match planned {
+            Planned::Done(message) => Statement::Done(message),
+            Planned::Rows(rows) => Statement::Rows(rows),
+            Planned::Explain(explained) => Statement::Text(match explained.kind {
+                ExplainKind::Syntax => explained.syntax,
+                ExplainKind::Logical => explained.logical,
+                ExplainKind::Optimized => explained.optimized,
+                ExplainKind::Pipeline => explain(&compile(&explained.query)?),
+            }),
+            Planned::Analyze(query) => Statement::Text(self.analyze(&query)?),
+            Planned::Query(query) => Statement::Query(Prepared::new(&query, Target::Caller)?),
+            Planned::Insert { sink, query } => Statement::Query(Prepared::new(&query, Target::Sink(sink))?),
+            Planned::CreateTableAs { sink: Some(sink), query, .. } => {
+                let prepared = Prepared::new(&query, Target::Sink(sink.clone()))?;
+                self.catalog().declare(sink);
+                Statement::Query(prepared)
+            }
+            Planned::CreateTableAs { name, sink: None, query } => {
+                Statement::Query(Prepared::new(&query, Target::Memory(name))?)
+            }
+        })
+    }
+
+    fn execute_parsed(&self, parsed: &Parsed) -> Result<Outcome> {
+        match self.prepare(parsed)? {
+            Statement::Done(message) => Ok(Outcome::Done(message)),
+            Statement::Text(text) => Ok(Outcome::Text(text)),
+            Statement::Rows(rows) => Ok(Outcome::Query(Query::of_rows(rows))),
+            Statement::Query(prepared) => match prepared.target {
+                Target::Caller => Ok(Outcome::Query(self.start(prepared)?)),
+                Target::Sink(_) | Target::Memory(_) => {
+                    let metrics = self.run(prepared)?.wait()?;
+                    Ok(Outcome::Done(format!("{} rows written", metrics.rows_out)))
+                }
+            },
+        }
+    }
+
+    /// Starts a query whose rows the caller pulls.
+    pub fn start(&self, prepared: Prepared) -> Result<Query> {
+        let schema = prepared.pipeline.schema().clone();
+        let updating = prepared.is_updating();
+        let (sink, rows) = channel(BATCHES_WAITING);
+        let running = self.start_into(&prepared, Box::new(sink))?;
+        Ok(Query::new(schema, updating, rows, running))
+    }
+
+    /// Starts a query into a sink of the caller's.
+    pub fn start_into(&self, prepared: &Prepared, sink: Box<dyn Sink>) -> Result<Running> {
+        let options = Options { timed: prepared.timed, ..Options::default() };
+        runtime::start(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options)
+    }
+
+    /// Starts a query into the sink that its statement names.
+    ///
+    /// Failure: it names none; the sink cannot be opened, or does not take what the query gives.
+    pub fn run(&self, prepared: Prepared) -> Result<Running> {
+        match &prepared.target {
+            Target::Caller => Err(Error::user("the statement names no sink")),
+            Target::Sink(definition) => {
+                let schema = prepared.pipeline.schema().clone();
+                let sink = self.inner.connectors.sink(definition, schema, prepared.is_updating())?;
+                self.start_into(&prepared, sink)
+            }
+            Target::Memory(name) => {
+                let schema = prepared.pipeline.schema().clone();
+                let sink = MemorySink { engine: self.clone(), name: name.clone(), schema, batches: Vec::new() };
+                let sink: Box<dyn Sink> = Box::new(sink);
+                let sink = if prepared.is_updating() {
+                    Box::new(Fold::new(sink, prepared.pipeline.schema().clone())?)
+                } else {
+                    sink
+                };
+                self.start_into(&prepared, sink)
+            }
+        }
+    }
+
+    fn analyze(&self, query: &LogicalQuery) -> Result<String> {
+        let mut prepared = Prepared::new(query, Target::Caller)?;
+        prepared.timed = true;
+        let started = std::time::Instant::now();
+        let metrics = self.start_into(&prepared, Box::new(Blackhole::default()))?.wait()?;
+        Ok(crate::runtime::analyzed(&prepared.pipeline, &metrics, started.elapsed()))
+    }
+}
+
+fn compile(query: &LogicalQuery) -> Result<Pipeline> {
+    sql::compile(query)
+}
+
+impl Prepared {
+    fn new(query: &LogicalQuery, target: Target) -> Result<Self> {
+        Ok(Prepared { pipeline: compile(query)?, target, timed: false })
+    }
+
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// Columns of its rows.
+    pub fn schema(&self) -> SchemaRef {
+        self.pipeline.schema().clone()
+    }
+
+    /// Whether its rows may be taken back.
+    pub fn is_updating(&self) -> bool {
+        self.pipeline.output().changes == ChangeMode::Updating
+    }
+
+    /// Whether its input ends.
+    pub fn is_bounded(&self) -> bool {
+        self.pipeline.output().bounded
+    }
+
+    /// Whether its statement names where the rows go.
+    pub fn has_sink(&self) -> bool {
+        !matches!(self.target, Target::Caller)
+    }
+}
+
+/// Gathers rows and registers them as a table when they are complete.
+struct MemorySink {
+    engine: Engine,
+    name: String,
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
+impl Sink for MemorySink {
+    fn write(&mut self, rows: &RecordBatch, changes: Option<&[crate::batch::Change]>) -> Result<()> {
+        debug_assert!(changes.is_none(), "changes are folded up before");
+        self.batches.push(rows.clone());
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        let batches = std::mem::take(&mut self.batches);
+        self.engine.register_table(&self.name, Arc::new(MemoryTable::new(self.schema.clone(), batches)?))
+    }
+}
+

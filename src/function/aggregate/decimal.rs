@@ -1,0 +1,154 @@
+//! `sum` and `avg` of decimals: exact in 128 bits, checked on the way and against the result's precision.
+//!
+//! Invariants  an average is cut off, not rounded, at the scale of its type, four digits below the argument's.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, DecimalType};
+use millstream_kernels::{aggregate, grouped};
+
+use super::table::{Native, Rows, Table};
+use super::value;
+use crate::batch::{Argument, Column};
+use crate::error::{Error, Result};
+use crate::function::AggregateFunction;
+
+/// `sum` or `avg` to a decimal, `None` for arguments that are no decimals of 128 bits.
+pub(super) fn function(name: &str, arg: &DataType, result: &DataType) -> Option<Arc<dyn AggregateFunction>> {
+    let (DataType::Decimal128(_, scale), DataType::Decimal128(precision, result_scale)) = (arg, result) else {
+        return None;
+    };
+    let is_average = name != "sum";
+    let factor = 10i128.checked_pow(u32::try_from(i32::from(*result_scale) - i32::from(*scale)).ok()?)?;
+    if !is_average && factor != 1 {
+        return None;
+    }
+    let empty = Sum {
+        scale: *scale,
+        precision: *precision,
+        result_scale: *result_scale,
+        average: is_average.then_some(factor),
+        states: Vec::new(),
+        memory: Vec::new(),
+    };
+    Some(Native::retractable(if is_average { "avg" } else { "sum" }, result, empty))
+}
+
+/// What is kept per group, within one cache line.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(align(32))]
+struct State {
+    sum: i128,
+    count: i64,
+}
+
+#[derive(Debug, Clone)]
+struct Sum {
+    /// Of the argument and of the sum.
+    scale: i8,
+    /// Of the result.
+    precision: u8,
+    result_scale: i8,
+    /// For an average, what brings a sum to the result's scale.
+    average: Option<i128>,
+    states: Vec<State>,
+    memory: Vec<i128>,
+}
+
+impl Sum {
+    fn result(&self, state: State) -> Result<i128> {
+        let result = match self.average {
+            None => Some(state.sum),
+            Some(factor) => state.sum.checked_mul(factor).map(|sum| sum / i128::from(state.count)),
+        };
+        let fits = |value: &i128| value.unsigned_abs() < 10u128.pow(self.precision.into());
+        result.filter(fits).ok_or_else(|| self.overflow(state.sum))
+    }
+
+    #[cold]
+    fn overflow(&self, sum: i128) -> Error {
+        let (name, precision, scale) =
+            (if self.average.is_some() { "avg" } else { "sum" }, self.precision, self.result_scale);
+        let sum = Decimal128Type::format_decimal(sum, DECIMAL128_MAX_PRECISION, self.scale);
+        Error::user(format!(
+            "{name} overflows DECIMAL({precision}, {scale}): the sum is {sum}; cast the argument to a smaller scale"
+        ))
+    }
+}
+
+impl Table for Sum {
+    fn grow(&mut self, group_count: usize) {
+        value::grow(&mut self.states, group_count, State::default());
+    }
+
+    fn update(&mut self, rows: &Rows<'_>, args: &[Argument<'_>]) -> Result<()> {
+        let mut memory = std::mem::take(&mut self.memory);
+        let values = value::values::<i128>(&args[0], rows.count(), &mut memory)?;
+        let mut overflow = None;
+        let mut add = |state: &mut State, value: i128, count: i64| match state.sum.checked_add(value) {
+            Some(sum) => *state = State { sum, count: state.count + count },
+            None => overflow = Some(state.sum),
+        };
+        match rows.weights {
+            None if rows.one_group => {
+                let count = aggregate::count(rows.validity, rows.count()) as i64;
+                match aggregate::sum_i128(values, rows.validity) {
+                    Some(sum) => add(&mut self.states[0], sum, count),
+                    None => overflow = Some(i128::MAX),
+                }
+            }
+            None => grouped::update(rows.groups, rows.validity, &mut self.states, |state, row| {
+                add(state, values[row], 1);
+            }),
+            Some(weights) => grouped::update(rows.groups, rows.validity, &mut self.states, |state, row| {
+                let weight = weights[row];
+                add(state, values[row] * i128::from(weight), i64::from(weight));
+            }),
+        }
+        self.memory = memory;
+        overflow.map_or(Ok(()), |sum| Err(self.overflow(sum)))
+    }
+
+    fn merge(&mut self, groups: &[u32], other: &Self) -> Result<()> {
+        for (from, &group) in other.states.iter().zip(groups) {
+            let state = self.states[group as usize];
+            let sum = state.sum.checked_add(from.sum).ok_or_else(|| self.overflow(state.sum))?;
+            self.states[group as usize] = State { sum, count: state.count + from.count };
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
+        value::write(groups, out, |group| {
+            let state = self.states[group];
+            if state.count > 0 { self.result(state).map(Some) } else { Ok(None) }
+        })
+    }
+
+    fn state_types(&self) -> Vec<DataType> {
+        vec![DataType::Decimal128(DECIMAL128_MAX_PRECISION, self.scale), DataType::Int64]
+    }
+
+    fn save(&self, group_count: usize) -> Result<Vec<ArrayRef>> {
+        let types = self.state_types();
+        Ok(vec![
+            value::saved(&types[0], group_count, |group| Some(self.states[group].sum))?,
+            value::saved(&types[1], group_count, |group| Some(self.states[group].count))?,
+        ])
+    }
+
+    fn load(&mut self, columns: &[ArrayRef]) -> Result<()> {
+        let (sums, counts) = (value::loaded::<i128>(&columns[0])?, value::loaded::<i64>(&columns[1])?);
+        self.states.extend(sums.iter().zip(counts).map(|(&sum, &count)| State { sum, count }));
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.states.clear();
+    }
+
+    fn size_bytes(&self) -> usize {
+        value::bytes(&self.states) + value::bytes(&self.memory)
+    }
+}

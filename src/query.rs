@@ -1,0 +1,129 @@
+//! A query at work, as its owner holds it: rows to pull, a switch, counters.
+//!
+//! Invariants  dropping a query stops it and waits for its threads; an error comes out once, in place of rows.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::batch::Change;
+use crate::error::Result;
+use crate::pipeline::Sink;
+use crate::runtime::{Metrics, Running};
+use crate::stream::sink::channel::{Results, channel};
+use crate::stream::sink::fold::Fold;
+
+/// Batches that may wait between a query and its owner.
+pub(crate) const BATCHES_WAITING: usize = 4;
+
+/// Some rows of a query's answer.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    pub batch: RecordBatch,
+    /// What each row does to the answer; `None`: all are given.
+    pub changes: Option<Vec<Change>>,
+}
+
+/// A running query. Iterating pulls its rows.
+pub struct Query {
+    schema: SchemaRef,
+    updating: bool,
+    rows: Results,
+    running: Option<Running>,
+    metrics: Metrics,
+}
+
+impl Query {
+    pub(crate) fn new(schema: SchemaRef, updating: bool, rows: Results, running: Running) -> Self {
+        Query { schema, updating, rows, running: Some(running), metrics: Metrics::default() }
+    }
+
+    /// A query whose answer is there already.
+    pub(crate) fn of_rows(batch: RecordBatch) -> Self {
+        let (mut sink, rows) = channel(1);
+        sink.write(&batch, None).expect("the channel has room for one batch, and its receiver is at hand");
+        Query { schema: batch.schema(), updating: false, rows, running: None, metrics: Metrics::default() }
+    }
+
+    /// Columns of its rows.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// Whether rows may be taken back: then look at [`Rows::changes`], or use [`Query::collect`], which folds them up.
+    pub fn is_updating(&self) -> bool {
+        self.updating
+    }
+
+    /// Stops taking input; rows that are complete still come.
+    pub fn cancel(&self) {
+        if let Some(running) = &self.running {
+            running.cancel();
+        }
+    }
+
+    /// What it has done so far.
+    pub fn metrics(&self) -> Metrics {
+        self.running.as_ref().map_or_else(|| self.metrics.clone(), Running::metrics)
+    }
+
+    /// The next rows, `None` at the end. Blocks until there are some.
+    pub fn next_rows(&mut self) -> Result<Option<Rows>> {
+        match self.rows.next() {
+            Some((batch, changes)) => Ok(Some(Rows { batch, changes })),
+            None => {
+                if let Some(mut running) = self.running.take() {
+                    self.metrics = running.wait()?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Runs it to its end; the answer, with everything taken back left out.
+    pub fn collect(mut self) -> Result<Vec<RecordBatch>> {
+        let collected = Arc::new(Mutex::new(Vec::new()));
+        let mut sink: Box<dyn Sink> = Box::new(Collect(collected.clone()));
+        if self.updating {
+            sink = Box::new(Fold::new(sink, self.schema.clone())?);
+        }
+        while let Some(rows) = self.next_rows()? {
+            sink.write(&rows.batch, rows.changes.as_deref())?;
+        }
+        sink.finish()?;
+        drop(sink);
+        let batches = std::mem::take(&mut *collected.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(batches)
+    }
+
+    /// Runs it to its end and drops its rows.
+    pub fn drain(mut self) -> Result<Metrics> {
+        while self.next_rows()?.is_some() {}
+        Ok(std::mem::take(&mut self.metrics))
+    }
+}
+
+impl Iterator for Query {
+    type Item = Result<Rows>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_rows().transpose()
+    }
+}
+
+struct Collect(Arc<Mutex<Vec<RecordBatch>>>);
+
+impl Sink for Collect {
+    fn write(&mut self, rows: &RecordBatch, _changes: Option<&[Change]>) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(rows.clone());
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

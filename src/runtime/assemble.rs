@@ -1,0 +1,365 @@
+//! From a pipeline to what each worker runs: operators in stages, rings between them.
+//!
+//! Every worker runs every stage on its share of the rows; an exchange is put before an aggregate (rows go to the owner
+//! of their key) and before what needs all rows in one place (sorting, limits, the sink). With one partition there is
+//! none: the whole pipeline is one stage, and rows go from the source to the sink by plain calls.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+
+use super::Control;
+use super::event_time::{EventTime, Watch};
+use super::metrics::{Registered, Registry};
+use super::scan::ScanTask;
+use super::worker::{Input, Stage, Worker};
+use super::Options;
+use crate::batch::Batch;
+use crate::config::Config;
+use crate::error::Result;
+use crate::expression::{Operand, Program};
+use crate::function::KernelContext;
+use crate::pipeline::*;
+use crate::stream::exchange::{Exchange, Route, Waker, ring};
+use crate::stream::operator::*;
+
+/// What [`assemble`] makes.
+pub(super) struct Assembled {
+    pub(super) workers: Vec<Worker>,
+    pub(super) metrics: Registry,
+}
+
+/// Makes the workers of a query.
+pub(super) fn assemble(
+    pipeline: &Pipeline,
+    sink: Box<dyn Sink>,
+    config: &Config,
+    budget: Arc<Budget>,
+    options: &Options,
+    _control: &Control,
+) -> Result<Assembled> {
+    let partitions = if pipeline.needs_input_order { 1 } else { config.partitions.max(1) };
+    let context = options.level.map_or_else(KernelContext::default, |level| KernelContext { level });
+    let wakers = (0..partitions).map(|_| Arc::new(Waker::default())).collect();
+    let mut assembly = Assembly {
+        pipeline,
+        config,
+        options,
+        context,
+        partitions,
+        seed: query_seed(),
+        metrics: Registry { operators: Vec::new(), scans: Vec::new(), budget },
+        done: (0..partitions).map(|_| Vec::new()).collect(),
+        wakers,
+    };
+    let root = assembly.node(pipeline.nodes.len() - 1)?;
+    let mut parts = assembly.gather(root)?;
+    let part = parts[0].as_mut().expect("gathered to the first worker");
+    let output = Output::new(sink, pipeline.schema().clone());
+    assembly.append(part, "output", None, Box::new(output));
+    for (worker, part) in parts.into_iter().enumerate() {
+        if let Some(part) = part {
+            assembly.done[worker].push(part.stage);
+        }
+    }
+    let wakers = assembly.wakers;
+    let workers = assembly.done.into_iter().zip(wakers).enumerate();
+    let workers = workers.map(|(number, (stages, waker))| Worker::new(number, stages, waker, config.idle_sleep));
+    Ok(Assembled { workers: workers.collect(), metrics: assembly.metrics })
+}
+
+/// A seed that other queries do not share, so that keys chosen to collide in one do not in the next.
+fn query_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+/// A stage in the making, in one worker, and the place its rows come out of.
+struct Part {
+    stage: Stage,
+    end: End,
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Slot(usize),
+    Input(usize),
+}
+
+/// The same stage in all workers; `None` where a worker has no share in it.
+type Parts = Vec<Option<Part>>;
+
+struct Assembly<'a> {
+    pipeline: &'a Pipeline,
+    config: &'a Config,
+    options: &'a Options,
+    context: KernelContext,
+    partitions: usize,
+    seed: u64,
+    metrics: Registry,
+    /// Finished stages of each worker, in the order of the data's way.
+    done: Vec<Vec<Stage>>,
+    wakers: Vec<Arc<Waker>>,
+}
+
+impl Assembly<'_> {
+    fn node(&mut self, id: NodeId) -> Result<Parts> {
+        let node = &self.pipeline.nodes[id];
+        match &node.spec {
+            Spec::Scan(scan) => self.scan(scan, node),
+            Spec::Values(values) => Ok(self.values(values)),
+            Spec::Union => self.union(id, node),
+            Spec::Aggregate(spec) => self.aggregate(id, node, spec),
+            Spec::Sort(_) | Spec::Limit(_) => {
+                let input = self.node(node.inputs[0])?;
+                let mut parts = self.gather(input)?;
+                self.append_to_all(&mut parts, id);
+                Ok(parts)
+            }
+            Spec::Filter(_) | Spec::Project(_) | Spec::Window(_) => {
+                let mut parts = self.node(node.inputs[0])?;
+                self.append_to_all(&mut parts, id);
+                Ok(parts)
+            }
+        }
+    }
+
+    fn scan(&mut self, spec: &ScanSpec, node: &Node) -> Result<Parts> {
+        let request = ScanRequest {
+            projection: spec.projection.clone(),
+            // Rows that are skipped would not move the watermark: then lateness would depend on what a filter skips.
+            predicates: if spec.watermark.is_some() { Vec::new() } else { spec.predicates.clone() },
+            batch_rows: self.config.batch_rows,
+            partitions: self.partitions,
+            ordered: spec.watermark.is_some() || self.pipeline.needs_input_order,
+            fetch: spec.fetch,
+        };
+        let scan = spec.table.open(&request).map_err(|e| e.at(node.place))?;
+        let watch = Arc::new(Watch::new(scan.source_partitions()));
+        self.metrics.scans.push((spec.name.clone(), scan.clone(), watch.clone()));
+        let shared = self.partitions > 1;
+        let parts = (0..self.partitions).map(|_| {
+            let event_time = spec.watermark.as_ref().map(|watermark| {
+                let time_type = node.schema.field(watermark.column).data_type().clone();
+                EventTime::new(watermark, time_type, watch.clone(), self.context)
+            });
+            let target = Target { slot: 0, port: 0 };
+            let task = ScanTask::new(scan.clone(), target, event_time, shared, self.config.keep_open);
+            Some(Part { stage: Stage { inputs: vec![Input::Scan(task)], ..Stage::default() }, end: End::Input(0) })
+        });
+        Ok(parts.collect())
+    }
+
+    fn values(&mut self, spec: &ValuesSpec) -> Parts {
+        let batch = (spec.rows > 0).then(|| Batch::from_arrays(spec.columns.clone(), spec.rows));
+        let target = Target { slot: 0, port: 0 };
+        let input = Input::Values { batch, target, ended: false };
+        let part = Part { stage: Stage { inputs: vec![input], ..Stage::default() }, end: End::Input(0) };
+        std::iter::once(Some(part)).chain((1..self.partitions).map(|_| None)).collect()
+    }
+
+    /// An operator that takes each worker's rows as they are.
+    fn append_to_all(&mut self, parts: &mut Parts, id: NodeId) {
+        for part in parts.iter_mut().flatten() {
+            let node = &self.pipeline.nodes[id];
+            let input = &self.pipeline.nodes[node.inputs[0]];
+            let rows = self.config.batch_rows;
+            let (name, operator): (&str, Box<dyn Operator>) = match &node.spec {
+                Spec::Filter(spec) => ("filter", Box::new(Filter::new(spec, self.context))),
+                Spec::Project(spec) => ("project", Box::new(Project::new(&spec.program, self.context))),
+                Spec::Window(spec) => {
+                    let time_type = input.schema.field(spec.column).data_type().clone();
+                    ("window", Box::new(Window::new(spec, time_type, self.context)))
+                }
+                Spec::Sort(spec) => ("sort", Box::new(Sort::new(spec, node.schema.clone(), self.context, rows))),
+                Spec::Limit(spec) => ("limit", Box::new(Limit::new(spec))),
+                _ => unreachable!("these have their own way in"),
+            };
+            self.append(part, name, Some(id), operator);
+        }
+    }
+
+    fn append(&mut self, part: &mut Part, name: &str, node: Option<NodeId>, operator: Box<dyn Operator>) {
+        let port_count = match part.end {
+            End::Slot(_) => 1,
+            End::Input(input) => match &part.stage.inputs[input] {
+                Input::Exchange { receivers, .. } => receivers.len(),
+                _ => 1,
+            },
+        };
+        let slot = self.slot(&mut part.stage, name, node, operator, port_count);
+        connect(part, Target { slot, port: 0 });
+        part.end = End::Slot(slot);
+    }
+
+    fn slot(
+        &mut self,
+        stage: &mut Stage,
+        name: &str,
+        node: Option<NodeId>,
+        operator: Box<dyn Operator>,
+        port_count: usize,
+    ) -> usize {
+        let mut slot = Slot::new(name.to_string(), operator, port_count, self.metrics.budget.clone());
+        slot.node = node;
+        slot.timed = self.options.timed;
+        let counters = slot.counters.clone();
+        self.metrics.operators.push(Registered { name: name.to_string(), node, counters });
+        stage.graph.slots.push(slot);
+        stage.graph.slots.len() - 1
+    }
+
+    fn union(&mut self, id: NodeId, node: &Node) -> Result<Parts> {
+        let mut by_worker: Vec<Vec<Part>> = (0..self.partitions).map(|_| Vec::new()).collect();
+        for &input in &node.inputs {
+            for (worker, part) in self.node(input)?.into_iter().enumerate() {
+                by_worker[worker].extend(part);
+            }
+        }
+        let mut parts = Vec::with_capacity(self.partitions);
+        for inputs in by_worker {
+            if inputs.is_empty() {
+                parts.push(None);
+                continue;
+            }
+            let count: usize = inputs.len();
+            let mut stage = Stage::default();
+            let ends: Vec<End> = inputs.into_iter().map(|part| merge(&mut stage, part)).collect();
+            // An exchange that ends here brings a port per sender; an operator in between makes it one.
+            let ends = ends.into_iter().map(|end| self.single_port(&mut stage, end)).collect::<Vec<_>>();
+            let slot = self.slot(&mut stage, "union", Some(id), Box::new(Union), count);
+            let mut part = Part { stage, end: End::Slot(slot) };
+            for (port, end) in ends.into_iter().enumerate() {
+                part.end = end;
+                connect(&mut part, Target { slot, port });
+            }
+            part.end = End::Slot(slot);
+            parts.push(Some(part));
+        }
+        Ok(parts)
+    }
+
+    fn single_port(&mut self, stage: &mut Stage, end: End) -> End {
+        let End::Input(input) = end else { return end };
+        let Input::Exchange { receivers, .. } = &stage.inputs[input] else { return end };
+        let ports = receivers.len();
+        let slot = self.slot(stage, "receive", None, Box::new(Union), ports);
+        if let Input::Exchange { slot: target, .. } = &mut stage.inputs[input] {
+            *target = slot;
+        }
+        End::Slot(slot)
+    }
+
+    fn aggregate(&mut self, id: NodeId, node: &Node, spec: &AggregateSpec) -> Result<Parts> {
+        let input_node = &self.pipeline.nodes[node.inputs[0]];
+        let takes_back = input_node.changes == ChangeMode::Updating;
+        let mut parts = self.node(node.inputs[0])?;
+        let mut spec = spec.clone();
+        if parts.iter().flatten().count() > 1 {
+            let (program, shuffled) = shuffled(&spec);
+            for part in parts.iter_mut().flatten() {
+                self.append(part, "project", Some(id), Box::new(Project::new(&program, self.context)));
+            }
+            let keys = program.output_types[..spec.key_count].to_vec();
+            let route = if keys.is_empty() { Route::First } else { Route::Hash(keys) };
+            parts = self.exchange(parts, route)?;
+            spec = shuffled;
+        }
+        let rows = self.config.batch_rows;
+        let first = parts.iter().position(Option::is_some);
+        for (worker, part) in parts.iter_mut().enumerate() {
+            let Some(part) = part else { continue };
+            let operator: Box<dyn Operator> = match &spec.window {
+                Some(window) => {
+                    Box::new(WindowedAggregate::new(&spec, window, self.seed, self.context, takes_back, rows))
+                }
+                None => {
+                    let owns = Some(worker) == first;
+                    Box::new(Aggregate::new(&spec, self.seed, self.context, takes_back, owns, rows))
+                }
+            };
+            self.append(part, "aggregate", Some(id), operator);
+        }
+        Ok(parts)
+    }
+
+    /// Brings all rows to the first worker.
+    fn gather(&mut self, parts: Parts) -> Result<Parts> {
+        if parts.iter().skip(1).all(Option::is_none) { Ok(parts) } else { self.exchange(parts, Route::First) }
+    }
+
+    /// Ends the stage of each worker with an exchange and begins the next one behind it.
+    fn exchange(&mut self, parts: Parts, route: Route) -> Result<Parts> {
+        let receiving = if matches!(route, Route::First) { 1 } else { self.partitions };
+        let mut receivers: Vec<Vec<_>> = (0..receiving).map(|_| Vec::new()).collect();
+        for (worker, part) in parts.into_iter().enumerate() {
+            let Some(mut part) = part else { continue };
+            let mut senders = Vec::with_capacity(receiving);
+            for (to, ends) in receivers.iter_mut().enumerate() {
+                let (sender, receiver) = ring(self.config.ring_capacity, self.wakers[to].clone());
+                senders.push(sender);
+                ends.push(receiver);
+            }
+            let operator = Exchange::new(route.clone(), senders, self.context);
+            self.append(&mut part, "exchange", None, Box::new(operator));
+            self.done[worker].push(part.stage);
+        }
+        let mut next: Parts = receivers.into_iter().map(|receivers| {
+            let input = Input::Exchange { receivers, slot: 0 };
+            Some(Part { stage: Stage { inputs: vec![input], ..Stage::default() }, end: End::Input(0) })
+        }).collect();
+        next.resize_with(self.partitions, || None);
+        Ok(next)
+    }
+}
+
+/// Sends the rows of a part to `target`.
+fn connect(part: &mut Part, target: Target) {
+    match part.end {
+        End::Slot(slot) => part.stage.graph.slots[slot].target = Some(target),
+        End::Input(input) => match &mut part.stage.inputs[input] {
+            Input::Scan(task) => task.target = target,
+            Input::Values { target: at, .. } => *at = target,
+            Input::Exchange { slot, .. } => *slot = target.slot,
+        },
+    }
+}
+
+/// Puts a part's slots and inputs behind those of `stage`; the part's end as it is numbered there.
+fn merge(stage: &mut Stage, part: Part) -> End {
+    let (slots, inputs) = (stage.graph.slots.len(), stage.inputs.len());
+    for mut slot in part.stage.graph.slots {
+        if let Some(target) = &mut slot.target {
+            target.slot += slots;
+        }
+        stage.graph.slots.push(slot);
+    }
+    for mut input in part.stage.inputs {
+        match &mut input {
+            Input::Scan(task) => task.target.slot += slots,
+            Input::Values { target, .. } => target.slot += slots,
+            Input::Exchange { slot, .. } => *slot += slots,
+        }
+        stage.inputs.push(input);
+    }
+    match part.end {
+        End::Slot(slot) => End::Slot(slot + slots),
+        End::Input(input) => End::Input(input + inputs),
+    }
+}
+
+/// An aggregate whose keys, arguments and time are computed before the exchange: the program that does it, and the
+/// spec that reads its columns.
+fn shuffled(spec: &AggregateSpec) -> (Arc<Program>, AggregateSpec) {
+    let mut before = (*spec.program).clone();
+    let mut after = spec.clone();
+    let outputs = before.outputs.len();
+    if let Some(window) = &mut after.window {
+        before.outputs.push(Operand::Input(window.column));
+        before.output_types.push(window.data_type.clone());
+        window.column = outputs;
+    }
+    let columns: Vec<(usize, DataType)> = before.output_types[..outputs].iter().cloned().enumerate().collect();
+    after.program = Arc::new(Program::columns(&columns));
+    (Arc::new(before), after)
+}

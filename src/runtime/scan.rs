@@ -1,0 +1,177 @@
+//! A worker reading a table: morsel by morsel, with event time where the table has one.
+
+use std::sync::Arc;
+
+use super::Control;
+use super::event_time::EventTime;
+use crate::batch::Batch;
+use crate::error::Result;
+use crate::pipeline::{Morsel, Scan, Take};
+use crate::stream::operator::{Ending, Graph, Target};
+use crate::time::{END, START};
+
+/// What one step of a scan has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Rows were pushed, or a morsel was begun.
+    Worked,
+    /// Nothing is there yet.
+    Waiting,
+    /// The scan has ended; its target has been told.
+    Ended,
+}
+
+/// One worker's share of a scan.
+pub(super) struct ScanTask {
+    scan: Arc<dyn Scan>,
+    pub(super) target: Target,
+    event_time: Option<EventTime>,
+    /// Whether other workers read the same source partitions.
+    shared: bool,
+    keep_open: bool,
+    current: Option<Current>,
+    batch: Batch,
+    sent: i64,
+    ended: bool,
+}
+
+/// The morsel at hand.
+enum Current {
+    /// Read as it is processed.
+    Direct(Morsel),
+    /// Read in full so that other workers could go on; these batches are still to be processed.
+    Ahead { batches: Vec<Batch>, at: usize },
+}
+
+impl ScanTask {
+    pub(super) fn new(
+        scan: Arc<dyn Scan>,
+        target: Target,
+        event_time: Option<EventTime>,
+        shared: bool,
+        keep_open: bool,
+    ) -> Self {
+        let batch = Batch::default();
+        ScanTask { scan, target, event_time, shared, keep_open, current: None, batch, sent: START, ended: false }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Does a batch's worth of work.
+    pub(super) fn step(&mut self, graph: &mut Graph, control: &Control) -> Result<Step> {
+        if self.ended {
+            return Ok(Step::Ended);
+        }
+        if control.is_stopping() || graph.is_satisfied(self.target) {
+            self.scan.progress().stopped.store(true, std::sync::atomic::Ordering::Relaxed);
+            return self.end(graph, if control.is_stopping() { Ending::Hold } else { self.ending() });
+        }
+        match self.current.take() {
+            None => self.begin(graph, control),
+            Some(Current::Direct(morsel)) => self.read(morsel, graph),
+            Some(Current::Ahead { batches, at }) => self.process(batches, at, graph),
+        }
+    }
+
+    fn ending(&self) -> Ending {
+        if self.keep_open { Ending::Hold } else { Ending::Flush }
+    }
+
+    fn begin(&mut self, graph: &mut Graph, control: &Control) -> Result<Step> {
+        let mut morsel = match self.scan.take()? {
+            Take::Morsel(morsel) => morsel,
+            Take::Pending => {
+                self.send_watermark(graph)?;
+                return Ok(Step::Waiting);
+            }
+            Take::End => return self.end(graph, self.ending()),
+        };
+        let Some(event_time) = &mut self.event_time else {
+            self.current = Some(Current::Direct(morsel));
+            return Ok(Step::Worked);
+        };
+        let alone = !self.shared || (morsel.sequence == 0 && morsel.is_last);
+        if alone {
+            event_time.begin(morsel.partition, morsel.sequence, morsel.is_last, control)?;
+            self.current = Some(Current::Direct(morsel));
+            return Ok(Step::Worked);
+        }
+        let mut batches = Vec::new();
+        loop {
+            let mut batch = Batch::default();
+            if !morsel.reader.read(&mut batch)? {
+                break;
+            }
+            batches.push(batch);
+        }
+        event_time.begin_with(morsel.partition, morsel.sequence, morsel.is_last, &batches, control)?;
+        self.current = Some(Current::Ahead { batches, at: 0 });
+        Ok(Step::Worked)
+    }
+
+    fn read(&mut self, mut morsel: Morsel, graph: &mut Graph) -> Result<Step> {
+        self.batch.clear();
+        if !morsel.reader.read(&mut self.batch)? {
+            if let Some(event_time) = &mut self.event_time {
+                event_time.end(false);
+            }
+            self.send_watermark(graph)?;
+            return Ok(Step::Worked);
+        }
+        if let Some(event_time) = &mut self.event_time {
+            event_time.observe(&mut self.batch)?;
+        }
+        graph.push(self.target, &mut self.batch)?;
+        if let Some(event_time) = &self.event_time {
+            event_time.publish();
+            let bound = event_time.bound();
+            self.send(graph, bound)?;
+        }
+        self.current = Some(Current::Direct(morsel));
+        Ok(Step::Worked)
+    }
+
+    fn process(&mut self, mut batches: Vec<Batch>, at: usize, graph: &mut Graph) -> Result<Step> {
+        let event_time = self.event_time.as_mut().expect("only tables with an event time are read ahead");
+        let Some(batch) = batches.get_mut(at) else {
+            event_time.end(true);
+            self.send_watermark(graph)?;
+            return Ok(Step::Worked);
+        };
+        event_time.observe(batch)?;
+        graph.push(self.target, batch)?;
+        let bound = event_time.bound();
+        self.send(graph, bound)?;
+        self.current = Some(Current::Ahead { batches, at: at + 1 });
+        Ok(Step::Worked)
+    }
+
+    /// Sends the watermark between two morsels: the minimum over all source partitions.
+    fn send_watermark(&mut self, graph: &mut Graph) -> Result<()> {
+        match &self.event_time {
+            Some(event_time) => {
+                let minimum = event_time.minimum();
+                self.send(graph, minimum)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn send(&mut self, graph: &mut Graph, watermark: i64) -> Result<()> {
+        // The end of all partitions is told by `end`, which knows whether windows may close.
+        if watermark > self.sent && watermark != END {
+            self.sent = watermark;
+            graph.watermark(self.target, watermark)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, graph: &mut Graph, ending: Ending) -> Result<Step> {
+        self.ended = true;
+        self.current = None;
+        graph.end(self.target, ending)?;
+        Ok(Step::Ended)
+    }
+}

@@ -1,0 +1,170 @@
+//! The loop of an owner thread: take input, run it through, until all of it has ended.
+//!
+//! ```text
+//! for each stage, the last one first:   send what waits in outboxes; if all went, take one input and push it
+//! nothing to do anywhere:               sleep until woken, at most `idle_sleep`
+//! ```
+//! Stages nearer the end go first, so that what is on its way gets through before new rows come in; and since an
+//! exchange never blocks, workers cannot wait for each other in a circle.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Control;
+use super::scan::{ScanTask, Step};
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::stream::exchange::{Message, Receiver, Waker};
+use crate::stream::operator::{Ending, Graph, Target};
+
+/// Messages taken from one ring before others get their turn.
+const MESSAGES_PER_TURN: usize = 4;
+
+/// The operators between two exchanges, and what feeds them.
+#[derive(Default)]
+pub(super) struct Stage {
+    pub(super) graph: Graph,
+    pub(super) inputs: Vec<Input>,
+}
+
+/// Something that feeds a stage.
+pub(super) enum Input {
+    Scan(ScanTask),
+    /// Constant rows, pushed once.
+    Values { batch: Option<Batch>, target: Target, ended: bool },
+    /// The receiving ends of an exchange, one per sending worker; each is a port of the target slot.
+    Exchange { receivers: Vec<Receiver>, slot: usize },
+}
+
+/// One owner thread's work.
+pub(super) struct Worker {
+    number: usize,
+    stages: Vec<Stage>,
+    waker: Arc<Waker>,
+    idle_sleep: Duration,
+}
+
+impl Worker {
+    pub(super) fn new(number: usize, stages: Vec<Stage>, waker: Arc<Waker>, idle_sleep: Duration) -> Self {
+        Worker { number, stages, waker, idle_sleep }
+    }
+
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Runs to the end; what goes wrong goes to `control`.
+    pub(super) fn run(mut self, control: &Control) {
+        self.waker.register();
+        match catch_unwind(AssertUnwindSafe(|| self.work(control))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => control.fail(error),
+            Err(panic) => control.fail(Error::bug(format!("a worker panicked: {}", panic_text(&*panic)))),
+        }
+        // Operators may hold what a panic left half done; their drop must not take the process down with it.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
+    }
+
+    fn work(&mut self, control: &Control) -> Result<()> {
+        loop {
+            if control.is_aborted() {
+                return Ok(());
+            }
+            let (mut worked, mut open) = (false, false);
+            for stage in self.stages.iter_mut().rev() {
+                if stage.graph.send()? {
+                    worked |= stage.feed(control)?;
+                }
+                // What the feed has just made may wait too: a worker is done when nothing does.
+                open |= !stage.graph.send()?;
+                open |= stage.inputs.iter().any(|input| !input.has_ended());
+            }
+            if !open {
+                return Ok(());
+            }
+            if !worked {
+                self.rest();
+            }
+        }
+    }
+
+    fn rest(&self) {
+        self.waker.fall_asleep();
+        let waiting = self.stages.iter().any(|stage| stage.inputs.iter().any(Input::has_message));
+        if !waiting {
+            std::thread::park_timeout(self.idle_sleep);
+        }
+        self.waker.rise();
+    }
+}
+
+impl Stage {
+    /// Feeds each input once; whether any had something.
+    fn feed(&mut self, control: &Control) -> Result<bool> {
+        let mut worked = false;
+        for input in &mut self.inputs {
+            worked |= match input {
+                Input::Scan(scan) if !scan.has_ended() => scan.step(&mut self.graph, control)? != Step::Waiting,
+                Input::Values { batch, target, ended } if !*ended => {
+                    if let Some(batch) = batch {
+                        self.graph.push(*target, batch)?;
+                    }
+                    *ended = true;
+                    self.graph.end(*target, Ending::Flush)?;
+                    true
+                }
+                Input::Exchange { receivers, slot } => receive(&mut self.graph, receivers, *slot)?,
+                _ => false,
+            };
+        }
+        Ok(worked)
+    }
+}
+
+/// Takes some messages from each ring and pushes them on.
+fn receive(graph: &mut Graph, receivers: &mut [Receiver], slot: usize) -> Result<bool> {
+    let mut worked = false;
+    for (port, receiver) in receivers.iter_mut().enumerate() {
+        let target = Target { slot, port };
+        for _ in 0..MESSAGES_PER_TURN {
+            match receiver.take() {
+                None => break,
+                Some(Message::Batch(mut batch)) => {
+                    graph.push(target, &mut batch)?;
+                    receiver.give_back(batch);
+                }
+                Some(Message::Watermark(watermark)) => graph.watermark(target, watermark)?,
+                Some(Message::End(ending)) => graph.end(target, ending)?,
+            }
+            worked = true;
+        }
+        if receiver.is_orphaned() {
+            // Its sender has failed and says so itself.
+            return Err(Error::cancelled());
+        }
+    }
+    Ok(worked)
+}
+
+impl Input {
+    fn has_ended(&self) -> bool {
+        match self {
+            Input::Scan(scan) => scan.has_ended(),
+            Input::Values { ended, .. } => *ended,
+            Input::Exchange { receivers, .. } => receivers.iter().all(Receiver::has_ended),
+        }
+    }
+
+    fn has_message(&self) -> bool {
+        match self {
+            Input::Exchange { receivers, .. } => receivers.iter().any(Receiver::has_message),
+            _ => false,
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_string())
+}

@@ -1,0 +1,361 @@
+//! What names mean: tables, views, sinks and the users' own functions.
+//!
+//! Place       owned by the engine; statements that define change it, queries read it.
+//! Owns        definitions. Tables are opened by the connectors at first use and then kept.
+//! Invariants  names are as DataFusion normalises them: lower case unless they were quoted. A clone shares everything and
+//!             costs next to nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion_common::Result as PlanResult;
+use datafusion_expr::{AggregateUDF, Expr, ScalarUDF, TableProviderFilterPushDown, TableSource};
+
+use super::error::closest;
+use super::parse::{Parsed, WatermarkClause};
+use crate::error::{Error, Result};
+use crate::pipeline::{Connectors, Scan, ScanRequest, Table, TableDefinition};
+
+/// All names that statements may use.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    relations: Arc<BTreeMap<String, Relation>>,
+    scalars: Arc<BTreeMap<String, Arc<ScalarUDF>>>,
+    aggregates: Arc<BTreeMap<String, Arc<AggregateUDF>>>,
+}
+
+/// What a name in FROM can be.
+#[derive(Debug, Clone)]
+pub enum Relation {
+    Table(Arc<TableEntry>),
+    View(Arc<View>),
+}
+
+/// A named query, planned anew wherever it is read.
+#[derive(Debug)]
+pub struct View {
+    pub name: String,
+    pub(super) parsed: Parsed,
+}
+
+/// A table as it was defined and bound; opened at first use.
+#[derive(Debug, Default)]
+pub struct TableEntry {
+    pub name: String,
+    /// Declared columns; `None`: the source knows.
+    pub schema: Option<SchemaRef>,
+    /// The options of `WITH`, or those it was bound to.
+    pub options: BTreeMap<String, String>,
+    pub primary_key: Vec<String>,
+    /// Whether CREATE TABLE named it; else a binding did, before any definition.
+    pub is_declared: bool,
+    pub(super) watermark: Option<WatermarkClause>,
+    pub(super) table: Option<Arc<dyn Table>>,
+    pub(super) opened: OnceLock<Arc<dyn Table>>,
+}
+
+/// A table that a query reads: what DataFusion's plan holds as its source.
+#[derive(Debug)]
+pub struct CatalogTable {
+    pub name: String,
+    pub table: Arc<dyn Table>,
+    pub watermark: Option<Watermark>,
+    pub primary_key: Vec<String>,
+    pub definition: TableDefinition,
+    schema: SchemaRef,
+}
+
+/// How a table's watermark follows from its rows.
+#[derive(Debug, Clone)]
+pub struct Watermark {
+    /// The event time column.
+    pub column: String,
+    /// Over the table's columns, unqualified, of the event time's type: no row before it is expected.
+    pub expr: Expr,
+}
+
+impl Catalog {
+    /// The relation of this name.
+    pub fn get(&self, name: &str) -> Option<&Relation> {
+        self.relations.get(name)
+    }
+
+    /// All relations, by name.
+    pub fn relations(&self) -> impl Iterator<Item = (&str, &Relation)> {
+        self.relations.iter().map(|(name, relation)| (name.as_str(), relation))
+    }
+
+    /// The one relation whose name is this one but for its case.
+    pub(super) fn get_ignoring_case(&self, name: &str) -> Option<&Relation> {
+        let mut same = self.relations.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        let (_, found) = same.next()?;
+        same.next().is_none().then_some(found)
+    }
+
+    /// The name that was probably meant.
+    pub(super) fn closest(&self, name: &str) -> Option<&str> {
+        closest(name, self.relations.keys().map(String::as_str))
+    }
+
+    /// Makes a table known under a name, replacing what had it; a definition that waits for a source keeps its watermark.
+    ///
+    /// Failure: columns that were declared and that the table does not have.
+    pub fn register(&mut self, name: &str, table: Arc<dyn Table>) -> Result<()> {
+        let entry = match self.get(name) {
+            Some(Relation::Table(entry)) if entry.is_declared && entry.options.is_empty() => entry.with_table(table)?,
+            _ => TableEntry { name: name.to_string(), table: Some(table), ..TableEntry::default() },
+        };
+        self.insert(Relation::Table(Arc::new(entry)));
+        Ok(())
+    }
+
+    /// Gives a table its source or sink by connector options, before or after CREATE TABLE says what its columns are.
+    pub fn bind(&mut self, name: &str, options: BTreeMap<String, String>) {
+        let entry = match self.get(name) {
+            Some(Relation::Table(entry)) => entry.with_options(options),
+            _ => TableEntry { name: name.to_string(), options, ..TableEntry::default() },
+        };
+        self.insert(Relation::Table(Arc::new(entry)));
+    }
+
+    /// Makes a definition known, as CREATE TABLE without a watermark would.
+    pub fn declare(&mut self, definition: TableDefinition) {
+        let TableDefinition { name, schema, options } = definition;
+        self.define(TableEntry { name, schema, options, is_declared: true, ..TableEntry::default() });
+    }
+
+    /// Forgets a relation and says whether there was one.
+    pub fn remove(&mut self, name: &str) -> bool {
+        Arc::make_mut(&mut self.relations).remove(name).is_some()
+    }
+
+    /// Makes a user's scalar function known under its name and its aliases.
+    pub fn register_scalar(&mut self, function: Arc<ScalarUDF>) {
+        let scalars = Arc::make_mut(&mut self.scalars);
+        for alias in function.aliases() {
+            scalars.insert(alias.clone(), function.clone());
+        }
+        scalars.insert(function.name().to_string(), function);
+    }
+
+    /// Makes a user's aggregate function known under its name and its aliases.
+    pub fn register_aggregate(&mut self, function: Arc<AggregateUDF>) {
+        let aggregates = Arc::make_mut(&mut self.aggregates);
+        for alias in function.aliases() {
+            aggregates.insert(alias.clone(), function.clone());
+        }
+        aggregates.insert(function.name().to_string(), function);
+    }
+
+    pub(super) fn scalars(&self) -> &BTreeMap<String, Arc<ScalarUDF>> {
+        &self.scalars
+    }
+
+    pub(super) fn aggregates(&self) -> &BTreeMap<String, Arc<AggregateUDF>> {
+        &self.aggregates
+    }
+
+    /// Takes a definition in. What an earlier binding gave stays where the definition says nothing.
+    pub(super) fn define(&mut self, mut entry: TableEntry) {
+        if let Some(Relation::Table(before)) = self.get(&entry.name)
+            && !before.is_declared
+            && entry.options.is_empty()
+        {
+            entry.options = before.options.clone();
+            entry.table = before.table.clone();
+        }
+        self.insert(Relation::Table(Arc::new(entry)));
+    }
+
+    pub(super) fn insert(&mut self, relation: Relation) {
+        let name = match &relation {
+            Relation::Table(entry) => entry.name.clone(),
+            Relation::View(view) => view.name.clone(),
+        };
+        Arc::make_mut(&mut self.relations).insert(name, relation);
+    }
+}
+
+impl Relation {
+    /// Whether CREATE may take the name over: nothing has defined it, it only waits.
+    pub(super) fn is_only_bound(&self) -> bool {
+        matches!(self, Relation::Table(entry) if !entry.is_declared)
+    }
+}
+
+impl TableEntry {
+    /// What connectors make a table or a sink from.
+    pub fn definition(&self) -> TableDefinition {
+        TableDefinition { name: self.name.clone(), schema: self.schema.clone(), options: self.options.clone() }
+    }
+
+    /// The columns that rows put into it must have, where they are known.
+    pub(super) fn sink_schema(&self) -> Option<SchemaRef> {
+        self.schema.clone().or_else(|| self.table.as_ref().map(|table| table.schema()))
+    }
+
+    /// Whether it has neither a table nor a connector yet.
+    pub fn is_unbound(&self) -> bool {
+        self.table.is_none() && self.options.is_empty()
+    }
+
+    /// The table to read from, opened at first use. Without a source yet: one with the declared columns that cannot be read.
+    pub(super) fn open(&self, connectors: &dyn Connectors) -> Result<Arc<dyn Table>> {
+        if let Some(table) = self.table.as_ref().or(self.opened.get()) {
+            return match &self.schema {
+                Some(declared) if self.table.is_some() => check_columns(&self.name, declared, table),
+                _ => Ok(table.clone()),
+            };
+        }
+        if self.options.is_empty() {
+            let schema = self
+                .schema
+                .clone()
+                .ok_or_else(|| Error::user(format!("table has neither columns nor a source: {}", self.name)))?;
+            return Ok(Arc::new(Unbound { name: self.name.clone(), schema }));
+        }
+        let table = connectors.table(&self.definition()).map_err(|e| e.context(format!("table {}", self.name)))?;
+        Ok(self.opened.get_or_init(|| table).clone())
+    }
+
+    fn with_table(&self, table: Arc<dyn Table>) -> Result<TableEntry> {
+        if let Some(declared) = &self.schema {
+            check_columns(&self.name, declared, &table)?;
+        }
+        Ok(TableEntry { table: Some(table), opened: OnceLock::new(), ..self.copy() })
+    }
+
+    fn with_options(&self, options: BTreeMap<String, String>) -> TableEntry {
+        TableEntry { options, table: None, opened: OnceLock::new(), ..self.copy() }
+    }
+
+    fn copy(&self) -> TableEntry {
+        TableEntry {
+            name: self.name.clone(),
+            schema: self.schema.clone(),
+            options: self.options.clone(),
+            primary_key: self.primary_key.clone(),
+            is_declared: self.is_declared,
+            watermark: self.watermark.clone(),
+            table: self.table.clone(),
+            opened: OnceLock::new(),
+        }
+    }
+}
+
+/// Refuses a table whose columns are not the declared ones.
+fn check_columns(name: &str, declared: &SchemaRef, table: &Arc<dyn Table>) -> Result<Arc<dyn Table>> {
+    let schema = table.schema();
+    let as_text = |field: &Field| format!("{} {}", field.name(), field.data_type());
+    let same = |(a, b): (&Arc<Field>, &Arc<Field>)| a.name() == b.name() && a.data_type() == b.data_type();
+    if declared.fields().len() != schema.fields().len() || !declared.fields().iter().zip(schema.fields()).all(same) {
+        let list = |schema: &Schema| schema.fields().iter().map(|field| as_text(field)).collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "declared columns are not those of its source: {name}; declared: {}; source: {}",
+            list(declared),
+            list(&schema)
+        );
+        return Err(Error::user(message));
+    }
+    Ok(table.clone())
+}
+
+impl CatalogTable {
+    pub(super) fn new(
+        definition: TableDefinition,
+        table: Arc<dyn Table>,
+        watermark: Option<Watermark>,
+        primary_key: Vec<String>,
+    ) -> Self {
+        CatalogTable {
+            name: definition.name.clone(),
+            schema: with_views(&table.schema()),
+            table,
+            watermark,
+            primary_key,
+            definition,
+        }
+    }
+}
+
+impl TableSource for CatalogTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// Sources may skip data by a filter but need not: it stays in the plan as well.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> PlanResult<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+}
+
+/// The schema as the engine sees it: strings and bytes as views.
+fn with_views(schema: &SchemaRef) -> SchemaRef {
+    let view = |field: &Arc<Field>| match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        DataType::Binary | DataType::LargeBinary => {
+            Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView))
+        }
+        _ => field.clone(),
+    };
+    Arc::new(Schema::new_with_metadata(schema.fields().iter().map(view).collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// Stands for a table that has been declared and waits for its source.
+#[derive(Debug)]
+struct Unbound {
+    name: String,
+    schema: SchemaRef,
+}
+
+impl Table for Unbound {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
+    fn describe(&self) -> String {
+        "no source yet".to_string()
+    }
+
+    fn open(&self, _: &ScanRequest) -> Result<Arc<dyn Scan>> {
+        let message = format!("table has no source yet: {}; declare one in WITH (...), or bind one", self.name);
+        Err(Error::user(message))
+    }
+}
+
+/// Whether a name in FROM is a path rather than the name of a table.
+pub(super) fn is_path(name: &str) -> bool {
+    const FORMATS: &[&str] = &["csv", "tsv", "ndjson", "jsonl", "json", "parquet", "arrow", "ipc", "feather", "avro"];
+    let stem = ["gz", "zst"].iter().find_map(|packed| name.strip_suffix(packed)?.strip_suffix('.')).unwrap_or(name);
+    let extension = Path::new(stem).extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    name.contains('/') || extension.is_some_and(|extension| FORMATS.contains(&extension.as_str()))
+}
+
+/// The definition of a table that is a path.
+pub(super) fn path_definition(path: &str, more: BTreeMap<String, String>) -> TableDefinition {
+    let mut options =
+        BTreeMap::from([("connector".to_string(), "file".to_string()), ("path".to_string(), path.to_string())]);
+    options.extend(more);
+    TableDefinition { name: path.to_string(), schema: None, options }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_paths_from_names() {
+        for path in ["data/x", "x.csv", "x.csv.gz", "a.b.parquet", "X.JSONL.zst", "./x"] {
+            assert!(is_path(path), "{path}");
+        }
+        for name in ["bids", "public.bids", "csv", "x.gz", "bids.price"] {
+            assert!(!is_path(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! `GROUP BY` and `DISTINCT`: groups, and windows of groups by panes.
+//!
+//! The pipeline's aggregate puts out keys, then window columns, then aggregates; a projection above brings them into
+//! the order of the plan where that is another one.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion_expr::{Aggregate, Expr, LogicalPlan};
+
+use super::call::Call;
+use super::closed::Closed;
+use super::columns::Columns;
+use super::expression::Expressions;
+use super::place::place_of;
+use super::types::engine_schema;
+use super::window::Windowed;
+use super::{Compiler, Result};
+use crate::pipeline::{
+    AggregateSpec, AggregateWindow, ChangeMode, EmitMode, EventTime, Node, NodeId, Spec, WindowColumn, time_unit,
+};
+
+/// The rows that an aggregate groups.
+pub(super) struct Grouped {
+    pub node: NodeId,
+    pub columns: Columns,
+    pub window: Option<Windowed>,
+}
+
+/// Where a grouping expression's values come out.
+enum Group {
+    Key(usize),
+    Window(WindowColumn),
+}
+
+impl Compiler {
+    pub(super) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<NodeId> {
+        let schema = engine_schema(&aggregate.schema);
+        let is_outermost = !std::mem::replace(&mut self.below_aggregate, true);
+        let node = match aggregate.group_expr.as_slice() {
+            [Expr::GroupingSet(sets)] => self.grouping_sets(sets, aggregate, schema, is_outermost)?,
+            _ => {
+                let keys = datafusion_expr::utils::grouping_set_to_exprlist(&aggregate.group_expr);
+                let keys = keys.map_err(crate::sql::bridge::foreign)?;
+                let grouped = self.grouped(&aggregate.input, &keys, &aggregate.aggr_expr, is_outermost)?;
+                self.add_aggregate(&grouped, &keys, &aggregate.aggr_expr, schema, is_outermost)?
+            }
+        };
+        self.below_aggregate = !is_outermost;
+        Ok(node)
+    }
+
+    /// `SELECT DISTINCT`: groups by all columns.
+    pub(super) fn distinct(&mut self, input: &LogicalPlan) -> Result<NodeId> {
+        let schema = engine_schema(input.schema());
+        let keys: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
+        let keys: Vec<&Expr> = keys.iter().collect();
+        let is_outermost = !std::mem::replace(&mut self.below_aggregate, true);
+        let grouped = self.grouped(input, &keys, &[], is_outermost)?;
+        let node = self.add_aggregate(&grouped, &keys, &[], schema, is_outermost)?;
+        self.below_aggregate = !is_outermost;
+        Ok(node)
+    }
+
+    /// Compiles what is to be grouped: in windows by panes, when window columns are among the keys and nothing else of
+    /// the aggregate looks into them, or when the rows tell of windows that have closed.
+    pub(super) fn grouped(
+        &mut self,
+        input: &LogicalPlan,
+        keys: &[&Expr],
+        calls: &[Expr],
+        is_outermost: bool,
+    ) -> Result<Grouped> {
+        let known = super::window::window_columns(input);
+        let by_window = known.is_some_and(|known| {
+            let is_window = |expr: &Expr| super::window::plain_index(expr, input).is_some_and(|column| known[column]);
+            let looks_in = |expr: &Expr| super::window::reads(expr, input, &known, true);
+            keys.iter().any(|key| is_window(key))
+                && keys.iter().all(|key| is_window(key) || !looks_in(key))
+                && !calls.iter().any(looks_in)
+        });
+        if by_window {
+            let windowed = self.windowed(input)?;
+            return Ok(Grouped { node: windowed.node, columns: windowed.columns.clone(), window: Some(windowed) });
+        }
+        let node = self.plan(input)?;
+        let columns = self.columns(node, input);
+        let at_once = is_outermost && self.emit == Some(EmitMode::Changes);
+        if !self.nodes[node].bounded
+            && !at_once
+            && let Some(windowed) = self.in_closed_windows(node, &columns, keys)?
+        {
+            return Ok(Grouped { node: windowed.node, columns, window: Some(windowed) });
+        }
+        Ok(Grouped { node, columns, window: None })
+    }
+
+    /// Groups rows by `keys`; the node's columns are those of `schema`: the keys, then a column per call.
+    pub(super) fn add_aggregate(
+        &mut self,
+        grouped: &Grouped,
+        keys: &[&Expr],
+        calls: &[Expr],
+        schema: SchemaRef,
+        is_outermost: bool,
+    ) -> Result<NodeId> {
+        let updating = self.nodes[grouped.node].changes == ChangeMode::Updating;
+        let emit = self.emit_mode(grouped, is_outermost);
+        let mut expressions = Expressions::new(&grouped.columns);
+        let mut groups = Vec::with_capacity(keys.len());
+        let mut key_fields: Vec<Field> = Vec::new();
+        for (key, field) in keys.iter().zip(schema.fields()) {
+            match grouped.columns.plain_window(key) {
+                Some(column) => groups.push(Group::Window(column)),
+                None => {
+                    groups.push(Group::Key(key_fields.len()));
+                    expressions.output_as(key, field.data_type())?;
+                    key_fields.push(field.as_ref().clone());
+                }
+            }
+        }
+        let mut aggregates = Vec::with_capacity(calls.len());
+        for (expr, field) in calls.iter().zip(&schema.fields()[keys.len()..]) {
+            let call = Call::new(expr, field.data_type())?;
+            let bound = call.bind(&mut expressions, emit == EmitMode::Changes, updating)?;
+            self.needs_input_order |= bound.function.is_order_sensitive();
+            aggregates.push(bound);
+        }
+        let key_count = key_fields.len();
+        let window = grouped.window.as_ref().map(|windowed| AggregateWindow {
+            kind: windowed.kind,
+            column: windowed.time,
+            data_type: windowed.data_type.clone(),
+            outputs: window_outputs(windowed, &groups),
+        });
+        let outputs = window.as_ref().map_or(Vec::new(), |window| window.outputs.clone());
+        let results = schema.fields()[keys.len()..].iter().zip(&aggregates);
+        let results = results.map(|(field, call)| field.as_ref().clone().with_name(call.text.clone()));
+        let physical = physical_schema(key_fields, window.as_ref(), results);
+        let closed = grouped.window.as_ref().filter(|_| emit == EmitMode::Final).map(|windowed| {
+            let keys = keys.iter().zip(&groups).filter(|(_, group)| matches!(group, Group::Key(_)));
+            let keys = keys.map(|(key, _)| windowed.closed.as_ref()?.columns[grouped.columns.plain(key)?]);
+            let columns = keys.chain(outputs.iter().copied().map(Some)).chain(calls.iter().map(|_| None));
+            let kind = windowed.closed.as_ref().map_or(windowed.kind, |closed| closed.kind);
+            Closed { kind, data_type: windowed.data_type.clone(), columns: columns.collect() }
+        });
+        let time = closed.as_ref().and_then(event_time);
+        let spec = AggregateSpec { program: expressions.finish(), key_count, aggregates, window, emit };
+        let Node { bounded, place, .. } = self.nodes[grouped.node];
+        let node = Node {
+            spec: Spec::Aggregate(spec),
+            inputs: vec![grouped.node],
+            schema: physical,
+            changes: if emit == EmitMode::Changes { ChangeMode::Updating } else { ChangeMode::Append },
+            time,
+            bounded,
+            place: keys.iter().copied().chain(calls).find_map(place_of).or(place),
+        };
+        let mut node = self.add(node);
+        if let Some(closed) = closed {
+            self.closed.insert(node, closed);
+        }
+        if let Some(windowed) = &grouped.window {
+            for (condition, columns) in &windowed.late {
+                let columns = columns.after_window(&outputs, key_count, &windowed.data_type);
+                node = self.add_filter(node, &columns, condition)?;
+            }
+        }
+        let order = plan_order(&groups, &outputs, key_count, calls.len());
+        Ok(self.reordered(node, &order, schema))
+    }
+
+    /// When the results of an aggregate leave: as EMIT says for the outermost one, else as its input allows.
+    fn emit_mode(&self, grouped: &Grouped, is_outermost: bool) -> EmitMode {
+        let unbounded_groups = !self.nodes[grouped.node].bounded && grouped.window.is_none();
+        match self.emit {
+            Some(EmitMode::Final) => EmitMode::Final,
+            Some(EmitMode::Changes) if is_outermost => EmitMode::Changes,
+            _ if unbounded_groups => EmitMode::Changes,
+            _ => EmitMode::Final,
+        }
+    }
+
+    /// `node` with its columns in this order, under the plan's names.
+    fn reordered(&mut self, node: NodeId, order: &[usize], schema: SchemaRef) -> NodeId {
+        let as_is =
+            order.len() == self.nodes[node].schema.fields().len() && order.iter().enumerate().all(|(i, &c)| i == c);
+        if !as_is {
+            return self.add_selection(node, order, schema);
+        }
+        self.nodes[node].schema = schema;
+        node
+    }
+}
+
+/// The window columns to put out: those the plan groups by, then those that conditions on the results read besides.
+fn window_outputs(windowed: &Windowed, groups: &[Group]) -> Vec<WindowColumn> {
+    let wanted = groups.iter().filter_map(|group| if let Group::Window(column) = group { Some(*column) } else { None });
+    let read = windowed.late.iter().flat_map(|(condition, columns)| columns.window_columns(condition));
+    let mut outputs = Vec::new();
+    for column in wanted.chain(read) {
+        if !outputs.contains(&column) {
+            outputs.push(column);
+        }
+    }
+    outputs
+}
+
+/// Keys, window columns, aggregates.
+fn physical_schema(
+    mut fields: Vec<Field>,
+    window: Option<&AggregateWindow>,
+    results: impl Iterator<Item = Field>,
+) -> SchemaRef {
+    for column in window.iter().flat_map(|window| window.outputs.iter().map(|output| (output, &window.data_type))) {
+        let name = match column.0 {
+            WindowColumn::Start => "window_start",
+            WindowColumn::End => "window_end",
+            WindowColumn::Time => "window_time",
+        };
+        fields.push(Field::new(name, column.1.clone(), false));
+    }
+    fields.extend(results);
+    Arc::new(Schema::new(fields))
+}
+
+/// The column of closed windows that is their event time: the last tick inside, else the end.
+fn event_time(closed: &Closed) -> Option<EventTime> {
+    let position = |wanted| closed.columns.iter().position(|column| *column == Some(wanted));
+    let column = position(WindowColumn::Time).or(position(WindowColumn::End))?;
+    Some(EventTime { column, unit: time_unit(&closed.data_type)? })
+}
+
+/// For each column of the plan, the column of the node.
+fn plan_order(groups: &[Group], outputs: &[WindowColumn], key_count: usize, call_count: usize) -> Vec<usize> {
+    let group = |group: &Group| match group {
+        Group::Key(key) => *key,
+        Group::Window(column) => {
+            key_count + outputs.iter().position(|output| output == column).expect("every window key is an output")
+        }
+    };
+    let calls = (0..call_count).map(|call| key_count + outputs.len() + call);
+    groups.iter().map(group).chain(calls).collect()
+}

@@ -1,0 +1,174 @@
+//! One aggregate call: its function, arguments, order and filter.
+
+use std::sync::Arc;
+
+use arrow::compute::SortOptions;
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{Column, ScalarValue};
+use datafusion_expr::expr::{AggregateFunction as Planned, NullTreatment, Sort};
+use datafusion_expr::{AggregateUDF, Expr, ExprSchemable};
+
+use super::Result;
+use super::expression::Expressions;
+use super::place::place_of;
+use crate::error::Error;
+use crate::function::{AggregateFunction, aggregate};
+use crate::pipeline::AggregateCall;
+use crate::sql::bridge;
+use crate::sql::bridge::aggregate::{ForeignAggregate, ForeignAggregateCall, is_order_sensitive};
+
+/// An aggregate call of the plan.
+pub struct Call<'a> {
+    /// The whole expression, alias and all.
+    expr: &'a Expr,
+    function: &'a Arc<AggregateUDF>,
+    args: Vec<Expr>,
+    order_by: Vec<Sort>,
+    distinct: bool,
+    filter: Option<&'a Expr>,
+    ignore_nulls: bool,
+    /// The type of the result inside the engine.
+    result: &'a DataType,
+}
+
+impl<'a> Call<'a> {
+    pub fn new(expr: &'a Expr, result: &'a DataType) -> Result<Self> {
+        let mut inner = expr;
+        while let Expr::Alias(alias) = inner {
+            inner = &alias.expr;
+        }
+        let Expr::AggregateFunction(Planned { func, params }) = inner else {
+            return Err(Error::bug(format!("an aggregate function is expected: {expr}")));
+        };
+        let mut args = params.args.clone();
+        if func.name() == "count" && matches!(args.as_slice(), [Expr::Literal(value, _)] if !value.is_null()) {
+            args.clear(); // COUNT(*) and its like: rows, whatever they hold
+        }
+        let ordered = is_order_sensitive(func) || func.supports_within_group_clause();
+        Ok(Call {
+            expr: inner,
+            function: func,
+            args,
+            order_by: if ordered { params.order_by.clone() } else { Vec::new() },
+            distinct: params.distinct,
+            filter: params.filter.as_deref(),
+            ignore_nulls: params.null_treatment == Some(NullTreatment::IgnoreNulls),
+            result,
+        })
+    }
+
+    /// Adds the call's arguments, then its filter, to the outputs, and finds the function.
+    ///
+    /// `incremental`: results leave after each batch. `retracts`: rows may be taken back.
+    pub fn bind(
+        mut self,
+        expressions: &mut Expressions<'_>,
+        incremental: bool,
+        retracts: bool,
+    ) -> Result<AggregateCall> {
+        let native = self.native(expressions, retracts)?;
+        let function = match native {
+            Some(function) => function,
+            None => self.foreign(expressions, incremental, retracts)?,
+        };
+        let keys = self.order_keys().to_vec();
+        let mut arg_types = Vec::new();
+        for arg in self.args.iter().chain(keys.iter().map(|key| &key.expr)) {
+            arg_types.push(expressions.output(arg)?);
+        }
+        if let Some(filter) = self.filter {
+            expressions.output(filter)?;
+        }
+        let (distinct, filtered) = (self.distinct && !self.args.is_empty(), self.filter.is_some());
+        let text = shown(self.expr);
+        Ok(AggregateCall { function, arg_count: arg_types.len(), arg_types, distinct, filtered, text })
+    }
+
+    /// The sort keys that are arguments of the call: a WITHIN GROUP key is the first argument anyway.
+    fn order_keys(&self) -> &[Sort] {
+        if self.function.supports_within_group_clause() { &[] } else { &self.order_by }
+    }
+
+    /// A function of our own, where there is one that does what the call says.
+    fn native(&self, expressions: &Expressions<'_>, retracts: bool) -> Result<Option<Arc<dyn AggregateFunction>>> {
+        let plain_order = match self.function.supports_within_group_clause() {
+            true => self.order_by.iter().all(|key| key.asc),
+            false => self.order_by.is_empty(),
+        };
+        if !plain_order || self.ignore_nulls {
+            return Ok(None);
+        }
+        let types = self.args.iter().map(|arg| expressions.engine_type_of(arg)).collect::<Result<Vec<_>>>()?;
+        let found = match bridge::function::aggregate_function(self.function, &types) {
+            Some(users) => Some(users),
+            None => aggregate::resolve(self.function.name(), &types, self.result),
+        };
+        let Some(function) = found.filter(|function| function.result_type() == *self.result) else { return Ok(None) };
+        Ok((!retracts || function.can_retract()).then_some(function))
+    }
+
+    fn foreign(
+        &mut self,
+        expressions: &Expressions<'_>,
+        incremental: bool,
+        retracts: bool,
+    ) -> Result<Arc<dyn AggregateFunction>> {
+        if self.args.is_empty() {
+            self.args.push(datafusion_expr::lit(1_i64)); // DataFusion's accumulators count an argument
+        }
+        self.break_ties();
+        let mut fields = Vec::new();
+        for arg in self.args.iter().chain(self.order_keys().iter().map(|key| &key.expr)) {
+            let field = arg.to_field(expressions.schema()).map_err(bridge::foreign)?.1;
+            fields.push(field.as_ref().clone().with_name(format!("{{{}}}", fields.len())));
+        }
+        let literal = |(index, arg): (usize, &Expr)| literal(arg).map(|value| (index, value));
+        let first_key = if self.function.supports_within_group_clause() { 0 } else { self.args.len() };
+        let key = |(index, key): (usize, &Sort)| {
+            (first_key + index, SortOptions { descending: !key.asc, nulls_first: key.nulls_first })
+        };
+        let call = ForeignAggregateCall {
+            function: self.function.clone(),
+            schema: Arc::new(Schema::new(fields.into_iter().collect::<Vec<Field>>())),
+            literals: self.args.iter().enumerate().filter_map(literal).collect(),
+            arg_count: self.args.len(),
+            order_by: self.order_by.iter().enumerate().map(key).collect(),
+            ignore_nulls: self.ignore_nulls,
+            result: self.result.clone(),
+            incremental,
+            retracts,
+        };
+        let function = ForeignAggregate::new(call).map_err(|e| e.at(place_of(self.expr)))?;
+        Ok(Arc::new(function))
+    }
+
+    /// Rows that ORDER BY leaves equal are ordered by the value itself: FIRST_VALUE keeps one whatever the partitions.
+    fn break_ties(&mut self) {
+        if matches!(self.function.name(), "first_value" | "last_value")
+            && let (false, Some(value)) = (self.order_by.is_empty(), self.args.first())
+        {
+            self.order_by.push(Sort { expr: value.clone(), asc: true, nulls_first: false });
+        }
+    }
+}
+
+/// The call as EXPLAIN shows it: columns by their bare names.
+fn shown(expr: &Expr) -> String {
+    let bare = expr.clone().transform(|node| {
+        Ok(match node {
+            Expr::Column(column) => Transformed::yes(Expr::Column(Column::new_unqualified(column.name))),
+            other => Transformed::no(other),
+        })
+    });
+    let text = bare.map_or_else(|_| expr.human_display().to_string(), |bare| bare.data.human_display().to_string());
+    text.replace("count(1)", "count(*)")
+}
+
+fn literal(expr: &Expr) -> Option<ScalarValue> {
+    match expr {
+        Expr::Alias(alias) => literal(&alias.expr),
+        Expr::Literal(value, _) => Some(value.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,191 @@
+//! Calls that kernels of our own run.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion_expr::expr::ScalarFunction;
+use datafusion_expr::{Between, BinaryExpr, Expr, Operator, lit};
+
+use super::{Expressions, Value, interval};
+use crate::error::Result;
+use crate::expression::Operand;
+use crate::function::ScalarKernel;
+use crate::function::scalar::{self, BinaryOp};
+use crate::pipeline::show_duration;
+use crate::sql::bridge::function;
+
+/// A kernel found for an expression, and what it is applied to.
+pub struct NativeCall {
+    /// Names the kernel with all its settings.
+    pub key: String,
+    pub kernel: Arc<dyn ScalarKernel>,
+    pub args: Vec<Expr>,
+}
+
+impl Expressions<'_> {
+    /// The kernel of our own that computes `expr` from its parts; `None`: DataFusion does.
+    pub(super) fn native_call(&self, expr: &Expr) -> Result<Option<NativeCall>> {
+        let call = match expr {
+            Expr::BinaryExpr(binary) => self.binary_call(binary)?,
+            Expr::Not(arg) => self.unary_call(arg, "not", |arg| (*arg == DataType::Boolean).then(scalar::not))?,
+            Expr::IsNull(arg) => self.unary_call(arg, "is null", |_| Some(scalar::is_null()))?,
+            Expr::IsNotNull(arg) => self.unary_call(arg, "is not null", |_| Some(scalar::is_not_null()))?,
+            Expr::Negative(arg) => self.unary_call(arg, "negate", scalar::negate)?,
+            Expr::Cast(cast) => {
+                let to = cast.field.data_type();
+                self.unary_call(&cast.expr, &format!("cast to {to}"), |from| scalar::cast(from, to))?
+            }
+            Expr::Between(between) => self.between_call(between)?,
+            Expr::IsTrue(arg) => self.distinct_call(arg, BinaryOp::IsNotDistinctFrom, true)?,
+            Expr::IsNotTrue(arg) => self.distinct_call(arg, BinaryOp::IsDistinctFrom, true)?,
+            Expr::IsFalse(arg) => self.distinct_call(arg, BinaryOp::IsNotDistinctFrom, false)?,
+            Expr::IsNotFalse(arg) => self.distinct_call(arg, BinaryOp::IsDistinctFrom, false)?,
+            Expr::IsUnknown(arg) => self.unary_call(arg, "is null", |_| Some(scalar::is_null()))?,
+            Expr::IsNotUnknown(arg) => self.unary_call(arg, "is not null", |_| Some(scalar::is_not_null()))?,
+            Expr::ScalarFunction(call) => self.function_call(call)?,
+            _ => None,
+        };
+        let Some(call) = call else { return Ok(None) };
+        // The plan has the last word on types; a kernel that sees it otherwise is not the one meant.
+        let fits = call.kernel.result_type() == self.engine_type_of(expr)?;
+        Ok(fits.then_some(call))
+    }
+
+    /// Adds the steps of a call.
+    pub(super) fn native(&mut self, call: NativeCall) -> Result<Value> {
+        let args = call.args.iter().map(|arg| Ok(self.compile(arg)?.operand)).collect::<Result<Vec<Operand>>>()?;
+        let data_type = call.kernel.result_type();
+        let operand = self.builder.step(call.key, call.kernel, args);
+        Ok(Value { operand, data_type })
+    }
+
+    fn binary_call(&self, binary: &BinaryExpr) -> Result<Option<NativeCall>> {
+        let BinaryExpr { left, op, right } = binary;
+        let Some(op) = binary_op(*op) else { return Ok(None) };
+        if matches!(op, BinaryOp::And | BinaryOp::Or) && self.can_fail(right)? {
+            return Ok(None); // the right side may be evaluated only where the left one does not decide
+        }
+        if let Some(call) = self.shift_call(left, op, right)? {
+            return Ok(Some(call));
+        }
+        let kernel = scalar::binary(op, &self.engine_type_of(left)?, &self.engine_type_of(right)?);
+        Ok(kernel.map(|kernel| NativeCall {
+            key: op.symbol().to_string(),
+            kernel,
+            args: vec![left.as_ref().clone(), right.as_ref().clone()],
+        }))
+    }
+
+    /// A timestamp plus or minus a constant interval.
+    fn shift_call(&self, left: &Expr, op: BinaryOp, right: &Expr) -> Result<Option<NativeCall>> {
+        let (time, interval) = match (op, left, right) {
+            (BinaryOp::Add, Expr::Literal(..), time) => (time, left),
+            (BinaryOp::Add | BinaryOp::Sub, time, Expr::Literal(..)) => (time, right),
+            _ => return Ok(None),
+        };
+        let data_type = self.engine_type_of(time)?;
+        let Some(unit) = interval::steady_unit(&data_type) else { return Ok(None) };
+        let Some(ticks) = interval::ticks(interval, unit) else { return Ok(None) };
+        let Some(ticks) = (if op == BinaryOp::Sub { ticks.checked_neg() } else { Some(ticks) }) else {
+            return Ok(None);
+        };
+        let shown = show_duration(ticks.saturating_abs(), unit);
+        let kernel = scalar::shift(ticks, &shown, &data_type);
+        Ok(kernel.map(|kernel| NativeCall { key: format!("shift {ticks}"), kernel, args: vec![time.clone()] }))
+    }
+
+    fn unary_call(
+        &self,
+        arg: &Expr,
+        key: &str,
+        kernel: impl FnOnce(&DataType) -> Option<Arc<dyn ScalarKernel>>,
+    ) -> Result<Option<NativeCall>> {
+        let kernel = kernel(&self.engine_type_of(arg)?);
+        Ok(kernel.map(|kernel| NativeCall { key: key.to_string(), kernel, args: vec![arg.clone()] }))
+    }
+
+    /// `x BETWEEN low AND high`, as the two comparisons that it means.
+    fn between_call(&self, between: &Between) -> Result<Option<NativeCall>> {
+        let value = between.expr.as_ref();
+        if value.is_volatile() || self.can_fail(&between.high)? {
+            return Ok(None);
+        }
+        let low = value.clone().gt_eq(between.low.as_ref().clone());
+        let high = value.clone().lt_eq(between.high.as_ref().clone());
+        if between.negated {
+            return self.unary_call(&low.and(high), "not", |_| Some(scalar::not()));
+        }
+        let both = BinaryExpr { left: Box::new(low), op: Operator::And, right: Box::new(high) };
+        self.binary_call(&both)
+    }
+
+    /// `x IS [NOT] TRUE` and `x IS [NOT] FALSE`.
+    fn distinct_call(&self, arg: &Expr, op: BinaryOp, value: bool) -> Result<Option<NativeCall>> {
+        let kernel = scalar::binary(op, &self.engine_type_of(arg)?, &DataType::Boolean);
+        Ok(kernel.map(|kernel| NativeCall {
+            key: op.symbol().to_string(),
+            kernel,
+            args: vec![arg.clone(), lit(value)],
+        }))
+    }
+
+    fn function_call(&self, call: &ScalarFunction) -> Result<Option<NativeCall>> {
+        let types = call.args.iter().map(|arg| self.engine_type_of(arg)).collect::<Result<Vec<_>>>()?;
+        if let Some(kernel) = function::scalar_kernel(&call.func, &types) {
+            return Ok(Some(NativeCall {
+                key: format!("{}{types:?}", call.func.name()),
+                kernel,
+                args: call.args.clone(),
+            }));
+        }
+        let found = builtin(call.func.name(), &call.args, &types);
+        Ok(found.map(|(arg, kernel)| {
+            // Literals are settings of the kernel, not arguments.
+            let settings: Vec<&Expr> = call.args.iter().filter(|arg| matches!(arg, Expr::Literal(..))).collect();
+            NativeCall { key: format!("{} {settings:?}", call.func.name()), kernel, args: vec![arg.clone()] }
+        }))
+    }
+}
+
+/// Functions of DataFusion's names that have a kernel of our own, and the one argument it takes.
+fn builtin<'a>(name: &str, args: &'a [Expr], types: &[DataType]) -> Option<(&'a Expr, Arc<dyn ScalarKernel>)> {
+    match (name, args, types) {
+        ("abs", [arg], [data_type]) => Some((arg, scalar::abs(data_type)?)),
+        ("date_part", [part, time], [_, data_type]) => Some((time, scalar::date_part(text(part)?, data_type)?)),
+        ("date_trunc", [unit, time], [_, data_type]) => Some((time, scalar::date_trunc(text(unit)?, data_type)?)),
+        ("date_bin", [size, time], [_, data_type]) => {
+            let size = interval::ticks(size, interval::steady_unit(data_type)?)?;
+            Some((time, scalar::date_bin(size, 0, data_type)?))
+        }
+        _ => None,
+    }
+}
+
+/// A literal text.
+fn text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
+        _ => None,
+    }
+}
+
+fn binary_op(op: Operator) -> Option<BinaryOp> {
+    Some(match op {
+        Operator::Plus => BinaryOp::Add,
+        Operator::Minus => BinaryOp::Sub,
+        Operator::Multiply => BinaryOp::Mul,
+        Operator::Divide => BinaryOp::Div,
+        Operator::Modulo => BinaryOp::Rem,
+        Operator::Eq => BinaryOp::Eq,
+        Operator::NotEq => BinaryOp::NotEq,
+        Operator::Lt => BinaryOp::Lt,
+        Operator::LtEq => BinaryOp::LtEq,
+        Operator::Gt => BinaryOp::Gt,
+        Operator::GtEq => BinaryOp::GtEq,
+        Operator::And => BinaryOp::And,
+        Operator::Or => BinaryOp::Or,
+        Operator::IsDistinctFrom => BinaryOp::IsDistinctFrom,
+        Operator::IsNotDistinctFrom => BinaryOp::IsNotDistinctFrom,
+        _ => return None,
+    })
+}

@@ -1,0 +1,39 @@
+//! `LIMIT` and `OFFSET`: the first rows, in the order they come.
+
+use datafusion_expr::{FetchType, Limit, SkipType};
+
+use super::{Compiler, Result};
+use crate::error::Error;
+use crate::pipeline::{LimitSpec, NodeId, Spec};
+use crate::sql::bridge::foreign;
+
+impl Compiler {
+    pub(super) fn limit(&mut self, limit: &Limit) -> Result<NodeId> {
+        let (SkipType::Literal(skip), FetchType::Literal(fetch)) =
+            (limit.get_skip_type().map_err(foreign)?, limit.get_fetch_type().map_err(foreign)?)
+        else {
+            return Err(Error::user("LIMIT and OFFSET need a number; write it into the query"));
+        };
+        let input = self.plan(&limit.input)?;
+        if skip == 0 && fetch.is_none() {
+            return Ok(input);
+        }
+        self.refuse_updating(input, "LIMIT", "leave LIMIT away, or use EMIT FINAL")?;
+        self.needs_input_order |= !self.has_order(input);
+        let (schema, time) = (self.nodes[input].schema.clone(), self.nodes[input].time.clone());
+        Ok(self.add_above(input, Spec::Limit(LimitSpec { skip, fetch }), schema, time))
+    }
+
+    /// Whether the rows of a node come in an order of the query's own.
+    fn has_order(&self, node: NodeId) -> bool {
+        let Some(node) = self.nodes.get(node) else { return false };
+        match &node.spec {
+            Spec::Sort(_) | Spec::Values(_) => true,
+            Spec::Aggregate(aggregate) => aggregate.key_count == 0 && aggregate.window.is_none(),
+            Spec::Project(_) | Spec::Filter(_) | Spec::Limit(_) => {
+                node.inputs.iter().all(|&input| self.has_order(input))
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Logical plan → pipeline: a plan node per file.
+//!
+//! Place       after the optimizer, before the runtime.
+//! Invariants  a node of the pipeline has the columns of its plan node, in order, strings as views. What the engine
+//!             cannot answer rightly is refused here, with the construct and its place; nothing is left to fail later.
+
+mod aggregate; //  groups, windows of groups, DISTINCT
+mod call; //       one aggregate call: its function, arguments, order and filter
+mod closed; //     windows that have closed, grouped again
+mod columns; //    what the columns of a plan node are in the pipeline
+mod expression; // expressions into programs
+mod filter;
+mod grouping; //   ROLLUP, CUBE, GROUPING SETS: an aggregate per set
+mod limit;
+mod place; //      where in the SQL an expression stands
+mod project;
+mod scan;
+mod sort;
+mod types; //      types and schemas as the engine holds them
+mod union;
+mod values;
+mod window; //     windows, by rows or under an aggregate
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use arrow::datatypes::SchemaRef;
+use datafusion_expr::{Distinct, LogicalPlan};
+
+use crate::error::{Error, Result};
+use crate::pipeline::{ChangeMode, EmitMode, EventTime, Node, NodeId, Pipeline, Spec};
+use crate::sql::plan::LogicalQuery;
+use closed::Closed;
+use columns::Columns;
+
+/// Compiles an optimized query.
+///
+/// Failure: what the engine cannot answer rightly, with the construct and its place.
+pub fn compile(query: &LogicalQuery) -> Result<Pipeline> {
+    compile_plan(&query.plan, query.emit)
+}
+
+/// Compiles an optimized plan; `emit` is what the query's EMIT clause says, `None` without one.
+fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> {
+    let mut compiler =
+        Compiler { nodes: Vec::new(), needs_input_order: false, emit, below_aggregate: false, closed: HashMap::new() };
+    compiler.plan(plan)?;
+    Ok(Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order })
+}
+
+/// The pipeline in the making.
+struct Compiler {
+    nodes: Vec<Node>,
+    needs_input_order: bool,
+    emit: Option<EmitMode>,
+    /// Whether an aggregate stands above what is being compiled: EMIT speaks of the outermost one.
+    below_aggregate: bool,
+    /// What the columns of some nodes tell of windows that have closed.
+    closed: HashMap<NodeId, Closed>,
+}
+
+impl Compiler {
+    /// Compiles a plan node and everything below; the pipeline's node has the columns of `plan`.
+    fn plan(&mut self, plan: &LogicalPlan) -> Result<NodeId> {
+        match plan {
+            LogicalPlan::TableScan(scan) => self.scan(scan),
+            LogicalPlan::Filter(filter) => self.filter(filter),
+            LogicalPlan::Projection(projection) => self.projection(projection),
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Distinct(Distinct::All(input)) => self.distinct(input),
+            LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Sort(sort) => self.sort(sort),
+            LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::SubqueryAlias(alias) => self.plan(&alias.input),
+            LogicalPlan::Repartition(repartition) => self.plan(&repartition.input),
+            LogicalPlan::Values(values) => self.values(values),
+            LogicalPlan::EmptyRelation(empty) => self.empty(empty),
+            LogicalPlan::Extension(extension) => self.extension(extension),
+            other => Err(refused(other)),
+        }
+    }
+
+    /// Adds a node and gives its number.
+    fn add(&mut self, node: Node) -> NodeId {
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    /// Adds a node that changes rows one by one: what its input is, it is too.
+    fn add_above(&mut self, input: NodeId, spec: Spec, schema: SchemaRef, time: Option<EventTime>) -> NodeId {
+        let Node { changes, bounded, place, .. } = self.nodes[input];
+        self.add(Node { spec, inputs: vec![input], schema, changes, time, bounded, place })
+    }
+
+    /// The columns of `plan`, which `node` is the pipeline's form of.
+    fn columns(&self, node: NodeId, plan: &LogicalPlan) -> Columns {
+        Columns::whole(plan.schema(), &self.nodes[node].schema)
+    }
+
+    /// Fails where rows of `node` may be taken back; `what` cannot take that.
+    fn refuse_updating(&self, node: NodeId, what: &str, instead: &str) -> Result<()> {
+        match self.nodes[node].changes {
+            ChangeMode::Append => Ok(()),
+            ChangeMode::Updating => {
+                Err(Error::user(format!("{what} cannot stand above rows that may be taken back; {instead}")))
+            }
+        }
+    }
+}
+
+/// Says which construct it is that has no operator.
+fn refused(plan: &LogicalPlan) -> Error {
+    let (what, place) = match plan {
+        LogicalPlan::Join(join) => {
+            let condition = join.on.first().map(|(left, _)| left).or(join.filter.as_ref());
+            ("joins are not supported yet", condition.and_then(place::place_of))
+        }
+        LogicalPlan::Window(window) => {
+            let place = window.window_expr.first().and_then(place::place_of);
+            ("functions with OVER are not supported yet", place)
+        }
+        LogicalPlan::Distinct(Distinct::On(on)) => {
+            let place = on.on_expr.first().and_then(place::place_of);
+            ("DISTINCT ON is not supported here; use FIRST_VALUE(... ORDER BY ...) with GROUP BY", place)
+        }
+        LogicalPlan::Subquery(_) => ("subqueries in expressions are not supported yet; join the tables instead", None),
+        LogicalPlan::Unnest(_) => ("UNNEST is not supported yet", None),
+        LogicalPlan::RecursiveQuery(_) => ("WITH RECURSIVE is not supported", None),
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => ("EXPLAIN cannot stand inside a query", None),
+        _ => return Error::user(format!("this statement is not a query: {}", plan.display())),
+    };
+    Error::user(what).at(place)
+}

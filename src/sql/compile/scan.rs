@@ -1,0 +1,166 @@
+//! `FROM table`: reads a table, with what helps it to read less.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion_common::DFSchema;
+use datafusion_expr::expr::Cast;
+use datafusion_expr::utils::split_conjunction;
+use datafusion_expr::{BinaryExpr, Expr, Operator, TableScan};
+
+use super::columns::Columns;
+use super::expression::Expressions;
+use super::place::place_of;
+use super::types::engine_value;
+use super::{Compiler, Result};
+use crate::error::Error;
+use crate::pipeline::{
+    ChangeMode, Comparison, EventTime, Node, NodeId, Predicate, ProjectSpec, ScanSpec, Spec, WatermarkSpec, time_unit,
+};
+use crate::sql::bridge::{foreign, scalar::to_type};
+use crate::sql::catalog::{CatalogTable, Watermark};
+
+impl Compiler {
+    /// A scan; where the watermark needs columns that the query does not read, a projection above drops them again.
+    pub(super) fn scan(&mut self, scan: &TableScan) -> Result<NodeId> {
+        let Some(table) = scan.source.downcast_ref::<CatalogTable>() else {
+            return Err(Error::bug(format!("a table of the catalog is expected: {}", scan.table_name)));
+        };
+        let schema = scan.source.schema();
+        let wanted: Vec<usize> = match &scan.projection {
+            Some(projection) => projection.clone(),
+            None => (0..schema.fields().len()).collect(),
+        };
+        let mut projection = wanted.clone();
+        let watermark = match &table.watermark {
+            Some(watermark) => Some(scan_watermark(watermark, &table.name, &schema, &mut projection)?),
+            None => None,
+        };
+        let read = Arc::new(schema.project(&projection)?);
+        let time = watermark.as_ref().and_then(|watermark| {
+            let unit = time_unit(read.field(watermark.column).data_type())?;
+            Some(EventTime { column: watermark.column, unit })
+        });
+        let columns = named(&schema)?;
+        let spec = ScanSpec {
+            name: scan.table_name.to_string(),
+            table: table.table.clone(),
+            projection: projection.clone(),
+            predicates: scan.filters.iter().flat_map(|filter| predicates(filter, &columns, &schema)).collect(),
+            watermark,
+            fetch: scan.fetch,
+        };
+        let bounded = table.table.is_bounded();
+        let place = scan.filters.first().and_then(place_of);
+        let (inputs, changes) = (Vec::new(), ChangeMode::Append);
+        let node = self.add(Node { spec: Spec::Scan(spec), inputs, schema: read, changes, time, bounded, place });
+        Ok(if projection == wanted { node } else { self.first_columns(node, wanted.len()) })
+    }
+
+    /// Keeps the first `count` columns of a node.
+    fn first_columns(&mut self, node: NodeId, count: usize) -> NodeId {
+        let schema = self.nodes[node].schema.clone();
+        let kept: Vec<_> = schema.fields().iter().take(count).cloned().collect();
+        let columns: Vec<_> =
+            kept.iter().enumerate().map(|(index, field)| (index, field.data_type().clone())).collect();
+        let program = Arc::new(crate::expression::Program::columns(&columns));
+        let time = self.nodes[node].time.clone().filter(|time| time.column < count);
+        self.add_above(node, Spec::Project(ProjectSpec { program }), Arc::new(Schema::new(kept)), time)
+    }
+}
+
+/// Compiles the watermark over the scan's columns, adding those it reads to `projection`.
+fn scan_watermark(
+    watermark: &Watermark,
+    table: &str,
+    schema: &SchemaRef,
+    projection: &mut Vec<usize>,
+) -> Result<WatermarkSpec> {
+    let all = named(schema)?;
+    let time = schema.index_of(&watermark.column).map_err(|_| {
+        Error::user(format!("the watermark's column is not in the table {table}: {}", watermark.column))
+    })?;
+    let mut needed = vec![time];
+    for column in watermark.expr.column_refs() {
+        needed.push(all.input(column)?.0);
+    }
+    needed.sort_unstable();
+    for column in needed {
+        if !projection.contains(&column) {
+            projection.push(column);
+        }
+    }
+    let time_type = schema.field(time).data_type();
+    if time_unit(time_type).is_none() {
+        let message = format!("a watermark needs a column of type TIMESTAMP: {} is {time_type}", watermark.column);
+        return Err(Error::user(message).at(place_of(&watermark.expr)));
+    }
+    let read = schema.project(projection)?;
+    let columns = named(&read)?;
+    let mut expressions = Expressions::new(&columns);
+    expressions.output_as(&watermark.expr, time_type)?;
+    let column = projection.iter().position(|&column| column == time).expect("the time column was added above");
+    Ok(WatermarkSpec { program: expressions.finish(), column })
+}
+
+/// Columns of the table under their own names, as the watermark knows them.
+fn named(schema: &Schema) -> Result<Columns> {
+    let planned = DFSchema::try_from(schema.clone()).map_err(foreign)?;
+    Ok(Columns::whole(&planned, schema))
+}
+
+/// The conjuncts of a filter that a source can use to skip data.
+fn predicates(filter: &Expr, columns: &Columns, schema: &SchemaRef) -> Vec<Predicate> {
+    let mut found = Vec::new();
+    for conjunct in split_conjunction(filter) {
+        match conjunct {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                found.extend(predicate(left, *op, right, columns, schema));
+            }
+            Expr::Between(between) if !between.negated => {
+                found.extend(predicate(&between.expr, Operator::GtEq, &between.low, columns, schema));
+                found.extend(predicate(&between.expr, Operator::LtEq, &between.high, columns, schema));
+            }
+            _ => (),
+        }
+    }
+    found
+}
+
+fn predicate(left: &Expr, op: Operator, right: &Expr, columns: &Columns, schema: &SchemaRef) -> Option<Predicate> {
+    if let (Expr::Literal(..), Some(op)) = (left, op.swap()) {
+        return if matches!(right, Expr::Literal(..)) { None } else { predicate(right, op, left, columns, schema) };
+    }
+    let column = unqualified(left, columns)?;
+    let value = literal(right)?;
+    let op = match op {
+        Operator::Eq => Comparison::Eq,
+        Operator::NotEq => Comparison::NotEq,
+        Operator::Lt => Comparison::Lt,
+        Operator::LtEq => Comparison::LtEq,
+        Operator::Gt => Comparison::Gt,
+        Operator::GtEq => Comparison::GtEq,
+        _ => return None,
+    };
+    let data_type = schema.field(column).data_type();
+    let value = to_type(&value, data_type).ok()?;
+    (!value.is_null(0)).then_some(Predicate { column, op, value })
+}
+
+/// The table's column that a filter names: by its own name, whatever alias the scan goes by.
+fn unqualified(expr: &Expr, columns: &Columns) -> Option<usize> {
+    match expr {
+        Expr::Column(column) => columns.schema.index_of_column_by_name(None, &column.name),
+        _ => None,
+    }
+}
+
+/// A literal that was not made narrower by a cast.
+fn literal(expr: &Expr) -> Option<ArrayRef> {
+    match expr {
+        Expr::Literal(value, _) => engine_value(value).ok(),
+        Expr::Cast(Cast { expr, .. }) if matches!(expr.as_ref(), Expr::Literal(..)) => None,
+        _ => None,
+    }
+}

@@ -1,0 +1,132 @@
+//! What CREATE TABLE says beyond sqlparser's grammar: `WATERMARK FOR`, `CREATE STREAM`, option keys with dots.
+
+use datafusion_sql::parser::DFParserBuilder;
+use sqlparser::ast::{Expr, Ident};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::tokens::{DIALECT, closing, is_word, make_word, place_of, split_commas, starts_with};
+use crate::error::{Error, Place, Result};
+use crate::sql::error;
+
+/// `WATERMARK FOR column AS expr`: no row before `expr` is expected any more.
+#[derive(Debug, Clone)]
+pub struct WatermarkClause {
+    pub column: Ident,
+    pub expr: Expr,
+    pub place: Option<Place>,
+}
+
+/// Refuses what CREATE cannot make yet, and reads `STREAM` as `TABLE`.
+pub(super) fn check_create(tokens: &mut [TokenWithSpan]) -> Result<()> {
+    const BEFORE: &[&str] = &["CREATE", "OR", "REPLACE", "TEMP", "TEMPORARY", "UNBOUNDED", "EXTERNAL"];
+    let Some(at) = tokens.iter().position(|token| !BEFORE.iter().any(|word| is_word(token, word))) else {
+        return Ok(());
+    };
+    let place = place_of(&tokens[at..=at]);
+    if is_word(&tokens[at], "STREAM") {
+        tokens[at] = make_word("TABLE", None, tokens[at].span);
+    } else if starts_with(&tokens[at..], &["MATERIALIZED"]) {
+        return Err(Error::user(
+            "CREATE MATERIALIZED VIEW is not supported yet; use CREATE VIEW, or CREATE TABLE ... AS",
+        )
+        .at(place));
+    } else if is_word(&tokens[at], "SOURCE") || is_word(&tokens[at], "SINK") {
+        let message =
+            format!("CREATE {} is not known; use CREATE TABLE ... WITH (...), which serves as both", tokens[at].token);
+        return Err(Error::user(message).at(place));
+    } else if !is_word(&tokens[at], "TABLE") && !is_word(&tokens[at], "VIEW") {
+        return Err(Error::user(format!(
+            "CREATE {} is not supported; use CREATE TABLE or CREATE VIEW",
+            tokens[at].token
+        ))
+        .at(place));
+    }
+    Ok(())
+}
+
+/// Cuts `WATERMARK FOR ...` out of the column list.
+pub(super) fn cut_watermark(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, Option<WatermarkClause>)> {
+    let Some(open) = column_list(&tokens) else { return Ok((tokens, None)) };
+    let close = closing(&tokens, open);
+    let mut watermark = None;
+    let mut kept: Vec<TokenWithSpan> = tokens[..=open].to_vec();
+    let mut count = 0;
+    for part in split_commas(&tokens[open + 1..close]) {
+        if starts_with(part, &["WATERMARK", "FOR"]) {
+            if watermark.is_some() {
+                return Err(Error::user("a table has one watermark at most").at(place_of(part)));
+            }
+            watermark = Some(parse_watermark(part)?);
+            continue;
+        }
+        if count > 0 {
+            kept.push(TokenWithSpan::new(Token::Comma, tokens[open].span));
+        }
+        kept.extend(part.iter().cloned());
+        count += 1;
+    }
+    kept.extend(tokens[close..].iter().cloned());
+    Ok((kept, watermark))
+}
+
+/// The parenthesis that opens the column list of a CREATE TABLE.
+fn column_list(tokens: &[TokenWithSpan]) -> Option<usize> {
+    const AFTER: &[&str] = &["AS", "WITH", "STORED", "LOCATION", "OPTIONS"];
+    let at = tokens.iter().position(|t| t.token == Token::LParen || AFTER.iter().any(|word| is_word(t, word)))?;
+    (tokens[at].token == Token::LParen).then_some(at)
+}
+
+fn parse_watermark(part: &[TokenWithSpan]) -> Result<WatermarkClause> {
+    let place = place_of(part);
+    let usage = || {
+        Error::user("expected WATERMARK FOR column AS expression, such as WATERMARK FOR ts AS ts - INTERVAL '5' SECOND")
+            .at(place)
+    };
+    let column = match part.get(2).map(|token| (&token.token, token.span)) {
+        Some((Token::Word(word), span)) => Ident { value: word.value.clone(), quote_style: word.quote_style, span },
+        _ => return Err(usage()),
+    };
+    let expr = match &part[3..] {
+        [] => Expr::Identifier(column.clone()),
+        [keyword, rest @ ..] if is_word(keyword, "AS") && !rest.is_empty() => {
+            let parser = DFParserBuilder::new(rest.to_vec()).with_dialect(&DIALECT).build();
+            let parsed = parser.and_then(|mut parser| parser.parse_into_expr());
+            parsed.map_err(|e| error::from_datafusion(e).at(place))?.expr
+        }
+        _ => return Err(usage()),
+    };
+    Ok(WatermarkClause { column, expr, place: place_of(&part[2..3]) })
+}
+
+/// Quotes the keys of `WITH (key = value, ...)`, so that dots and keywords may be among them.
+pub(super) fn quote_option_keys(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let Some(with) = (0..tokens.len())
+        .find(|&at| is_word(&tokens[at], "WITH") && tokens.get(at + 1).is_some_and(|t| t.token == Token::LParen))
+    else {
+        return tokens;
+    };
+    let close = closing(&tokens, with + 1);
+    let mut out: Vec<TokenWithSpan> = tokens[..with + 2].to_vec();
+    for (index, part) in split_commas(&tokens[with + 2..close]).into_iter().enumerate() {
+        if index > 0 {
+            out.push(TokenWithSpan::new(Token::Comma, tokens[with].span));
+        }
+        match part.iter().position(|token| token.token == Token::Eq) {
+            Some(eq) if eq > 0 && matches!(part[0].token, Token::Word(_)) => {
+                let key: String = part[..eq].iter().map(key_text).collect();
+                out.push(make_word(&key, Some('"'), part[0].span));
+                out.extend(part[eq..].iter().cloned());
+            }
+            _ => out.extend(part.iter().cloned()),
+        }
+    }
+    out.extend(tokens[close..].iter().cloned());
+    out
+}
+
+fn key_text(token: &TokenWithSpan) -> String {
+    match &token.token {
+        Token::Word(word) => word.value.clone(),
+        other => other.to_string(),
+    }
+}

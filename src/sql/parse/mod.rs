@@ -1,0 +1,94 @@
+//! Text to syntax trees: several statements at once, with the words that streams need.
+//!
+//! Place       the first step of the query's way; `plan` takes what comes out.
+//! Invariants  sqlparser and DataFusion's parser are wrapped, not forked: what they do not know is cut out of the tokens
+//!             or rewritten before they see it, so that every place still points into the user's text.
+
+mod define; //     WATERMARK FOR, CREATE STREAM, option keys
+mod emit; //       EMIT ...
+mod statement; //  the statements there are
+mod tokens; //     tokens and their places
+mod window; //     WINDOW TUMBLING(...), TUMBLE(TABLE ...)
+
+pub use define::WatermarkClause;
+pub use emit::Emit;
+pub use statement::{CreateTable, CreateTableAs, CreateView, Drop, ExplainKind, Insert, QueryStatement, Statement};
+pub(crate) use tokens::place;
+
+use std::ops::Range;
+
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+
+use crate::error::{Place, Result};
+
+/// One statement of a text.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    pub statement: Statement,
+    /// The statement's own text, without the semicolon.
+    pub text: String,
+    /// The bytes of the whole text that it covers.
+    pub range: Range<usize>,
+    /// Where it starts; places in errors are places in the whole text.
+    pub place: Place,
+    tokens: Vec<TokenWithSpan>,
+}
+
+/// Cuts a text into statements and reads each.
+///
+/// Failure: the first mistake found, with its place in the whole text.
+pub fn parse(text: &str) -> Result<Vec<Parsed>> {
+    let tokens = tokens::tokenize(text)?;
+    let pieces = tokens.split(|token| token.token == Token::SemiColon).filter(|piece| !piece.is_empty());
+    pieces.map(|piece| Parsed::new(text, piece)).collect()
+}
+
+impl Parsed {
+    fn new(text: &str, piece: &[TokenWithSpan]) -> Result<Parsed> {
+        let statement = statement::parse(piece)?;
+        let place = tokens::place_of(piece).expect("a statement has tokens, each with a place");
+        let (start, end) = (piece[0].span.start, piece[piece.len() - 1].span.end);
+        let range = tokens::offset(text, start)..tokens::offset(text, end);
+        Ok(Parsed { statement, text: text[range.clone()].to_string(), range, place, tokens: piece.to_vec() })
+    }
+
+    /// The statement with unquoted names replaced by quoted ones: `names` holds what to look for (in lower case, between
+    /// two locations if they are known) and what to put there. `None` when nothing was found.
+    pub(super) fn with_exact_names(
+        &self,
+        names: &[(String, Option<(Location, Location)>, String)],
+    ) -> Option<Result<Parsed>> {
+        let mut tokens = self.tokens.clone();
+        let mut changed = false;
+        for (name, within, exact) in names {
+            let fits = |token: &TokenWithSpan| match within {
+                Some((start, end)) => token.span.start >= *start && token.span.end <= *end,
+                None => true,
+            };
+            let matches = |token: &TokenWithSpan| tokens::word(token).is_some_and(|word| &word == name) && fits(token);
+            let mut found: Vec<usize> = (0..tokens.len()).filter(|&at| matches(&tokens[at])).collect();
+            if within.is_some() {
+                found = found.pop().into_iter().collect();
+            }
+            for at in found {
+                tokens[at] = tokens::make_word(exact, Some('"'), tokens[at].span);
+                changed = true;
+            }
+        }
+        changed.then(|| Ok(Parsed { statement: statement::parse(&tokens)?, tokens, ..self.clone() }))
+    }
+
+    /// Where a name stands in the statement, unquoted or quoted.
+    pub(super) fn place_of_name(&self, name: &str) -> Option<Place> {
+        let is_name = |token: &&TokenWithSpan| match &token.token {
+            Token::Word(word) if word.quote_style.is_none() => word.value.eq_ignore_ascii_case(name),
+            Token::Word(word) => word.value == name,
+            Token::SingleQuotedString(text) => text == name,
+            _ => false,
+        };
+        self.tokens.iter().find(is_name).and_then(|token| place(token.span))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,376 @@
+//! The statements there are, and how a syntax tree becomes one of them.
+
+use std::collections::BTreeMap;
+
+use datafusion_sql::parser::{CreateExternalTable, DFParserBuilder, Statement as Tree};
+use sqlparser::ast::{
+    self, ColumnDef, ColumnOption, CreateTableOptions, Ident, ObjectName, ObjectType, Query, SqlOption,
+    TableConstraint, TableObject,
+};
+use sqlparser::tokenizer::TokenWithSpan;
+
+use super::define::{self, WatermarkClause};
+use super::emit::{self, Emit};
+use super::tokens::{DIALECT, is_word, place, place_of, starts_with};
+use super::window;
+use crate::error::{Error, Result};
+use crate::sql::error;
+
+/// A statement as the user wrote it, names not yet resolved.
+#[derive(Debug, Clone)]
+pub enum Statement {
+    Query(QueryStatement),
+    CreateTable(CreateTable),
+    CreateTableAs(CreateTableAs),
+    CreateView(CreateView),
+    Insert(Insert),
+    Drop(Drop),
+    Explain(ExplainKind, Box<Statement>),
+    Analyze(Box<Statement>),
+    ShowTables,
+    ShowFunctions,
+    Describe(ObjectName),
+    DescribeQuery(QueryStatement),
+}
+
+/// A query, and when its results leave.
+#[derive(Debug, Clone)]
+pub struct QueryStatement {
+    pub query: Box<Query>,
+    pub emit: Option<Emit>,
+}
+
+/// `CREATE TABLE`, `CREATE STREAM`, `CREATE EXTERNAL TABLE`.
+#[derive(Debug, Clone)]
+pub struct CreateTable {
+    pub name: ObjectName,
+    /// Empty: infer them.
+    pub columns: Vec<ColumnDef>,
+    pub primary_key: Vec<Ident>,
+    pub watermark: Option<WatermarkClause>,
+    pub options: BTreeMap<String, String>,
+    pub or_replace: bool,
+    pub if_not_exists: bool,
+}
+
+/// `CREATE TABLE ... AS query`.
+#[derive(Debug, Clone)]
+pub struct CreateTableAs {
+    pub name: ObjectName,
+    /// Empty: a table in memory.
+    pub options: BTreeMap<String, String>,
+    pub or_replace: bool,
+    pub if_not_exists: bool,
+    pub query: QueryStatement,
+}
+
+/// `CREATE VIEW`.
+#[derive(Debug, Clone)]
+pub struct CreateView {
+    pub name: ObjectName,
+    pub columns: Vec<Ident>,
+    pub query: Box<Query>,
+    pub or_replace: bool,
+    pub if_not_exists: bool,
+}
+
+/// `INSERT INTO sink [(columns)] query`.
+#[derive(Debug, Clone)]
+pub struct Insert {
+    pub sink: ObjectName,
+    pub columns: Vec<Ident>,
+    pub query: QueryStatement,
+}
+
+/// `DROP TABLE`, `DROP VIEW`.
+#[derive(Debug, Clone)]
+pub struct Drop {
+    pub names: Vec<ObjectName>,
+    pub is_view: bool,
+    pub if_exists: bool,
+}
+
+/// How far EXPLAIN follows the query's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExplainKind {
+    Syntax,
+    Logical,
+    Optimized,
+    Pipeline,
+}
+
+/// Reads one statement.
+pub(super) fn parse(tokens: &[TokenWithSpan]) -> Result<Statement> {
+    match () {
+        _ if starts_with(tokens, &["EXPLAIN"]) => parse_explain(tokens),
+        _ if starts_with(tokens, &["SHOW"]) => parse_show(tokens),
+        _ if starts_with(tokens, &["DESCRIBE"]) || starts_with(tokens, &["DESC"]) => parse_describe(tokens),
+        _ => parse_other(tokens),
+    }
+}
+
+fn parse_explain(tokens: &[TokenWithSpan]) -> Result<Statement> {
+    let kinds: &[(&str, ExplainKind)] = &[
+        ("SYNTAX", ExplainKind::Syntax),
+        ("LOGICAL", ExplainKind::Logical),
+        ("OPTIMIZED", ExplainKind::Optimized),
+        ("PIPELINE", ExplainKind::Pipeline),
+    ];
+    let nothing = || Error::user("EXPLAIN needs a statement to explain").at(place_of(&tokens[..1]));
+    let rest = &tokens[1..];
+    let first = rest.first().ok_or_else(nothing)?;
+    let kind = kinds.iter().find(|(word, _)| is_word(first, word)).map(|(_, kind)| *kind);
+    let is_analyze = is_word(first, "ANALYZE");
+    if is_word(first, "VERBOSE") || is_word(first, "FORMAT") {
+        let message = "EXPLAIN takes SYNTAX, LOGICAL, OPTIMIZED, PIPELINE or ANALYZE";
+        return Err(Error::user(message).at(place_of(&rest[..1])));
+    }
+    let explained = if kind.is_some() || is_analyze { &rest[1..] } else { rest };
+    if explained.is_empty() {
+        return Err(nothing());
+    }
+    let statement = Box::new(parse(explained)?);
+    if !matches!(*statement, Statement::Query(_) | Statement::CreateTableAs(_) | Statement::Insert(_)) {
+        return Err(
+            Error::user("EXPLAIN takes a query, an INSERT or a CREATE TABLE ... AS").at(place_of(&explained[..1]))
+        );
+    }
+    Ok(match kind {
+        _ if is_analyze => Statement::Analyze(statement),
+        kind => Statement::Explain(kind.unwrap_or(ExplainKind::Pipeline), statement),
+    })
+}
+
+fn parse_show(tokens: &[TokenWithSpan]) -> Result<Statement> {
+    match &tokens[1..] {
+        [what] if is_word(what, "TABLES") => Ok(Statement::ShowTables),
+        [what] if is_word(what, "FUNCTIONS") => Ok(Statement::ShowFunctions),
+        rest => Err(Error::user("SHOW takes TABLES or FUNCTIONS").at(place_of(rest).or(place_of(tokens)))),
+    }
+}
+
+fn parse_describe(tokens: &[TokenWithSpan]) -> Result<Statement> {
+    let rest = &tokens[1..];
+    if ["SELECT", "WITH", "VALUES", "FROM"].iter().any(|word| starts_with(rest, &[word])) {
+        return match parse(rest)? {
+            Statement::Query(query) => Ok(Statement::DescribeQuery(query)),
+            _ => Err(Error::user("DESCRIBE takes a table or a query").at(place_of(rest))),
+        };
+    }
+    let rest = if starts_with(rest, &["TABLE"]) { &rest[1..] } else { rest };
+    let mut parser =
+        DFParserBuilder::new(rest.to_vec()).with_dialect(&DIALECT).build().map_err(error::from_datafusion)?;
+    let name = parser.parser.parse_object_name(false).map_err(|e| error::from_parser(&e, rest))?;
+    let end = parser.parser.peek_token();
+    if end.token != sqlparser::tokenizer::Token::EOF {
+        return Err(Error::user(format!("expected the end of the statement, found: {}", end.token)).at(place(end.span)));
+    }
+    Ok(Statement::Describe(name))
+}
+
+fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
+    let (mut tokens, emit) = emit::cut(tokens)?;
+    let mut watermark = None;
+    if starts_with(&tokens, &["CREATE"]) {
+        define::check_create(&mut tokens)?;
+        if !tokens.iter().take(4).any(|token| is_word(token, "VIEW")) {
+            (tokens, watermark) = define::cut_watermark(tokens)?;
+            tokens = define::quote_option_keys(tokens);
+        }
+    }
+    let tokens = window::rewrite(tokens)?;
+    let mut parser =
+        DFParserBuilder::new(tokens.clone()).with_dialect(&DIALECT).build().map_err(error::from_datafusion)?;
+    let mut trees = parser.parse_statements().map_err(|e| error::from_statement(e, &tokens))?;
+    let tree = trees.pop_front().ok_or_else(|| Error::user("the statement is empty").at(place_of(&tokens)))?;
+    let statement = convert(tree, emit, watermark).map_err(|e| e.at(place_of(&tokens[..1])))?;
+    if let (Some(emit), Statement::CreateTable(_) | Statement::CreateView(_) | Statement::Drop(_)) = (emit, &statement)
+    {
+        return Err(Error::user("EMIT does not go with a definition; say it in the query that reads it").at(emit.place));
+    }
+    Ok(statement)
+}
+
+fn convert(tree: Tree, emit: Option<Emit>, watermark: Option<WatermarkClause>) -> Result<Statement> {
+    match tree {
+        Tree::Statement(statement) => convert_sql(*statement, emit, watermark),
+        Tree::CreateExternalTable(table) => convert_external(table, watermark).map(Statement::CreateTable),
+        Tree::CopyTo(_) => Err(Error::user("COPY is not supported; use INSERT INTO 'path' SELECT ...")),
+        Tree::Explain(_) => Err(Error::bug("EXPLAIN is read before")),
+        Tree::Reset(_) => Err(Error::user("RESET is not supported")),
+    }
+}
+
+fn convert_sql(statement: ast::Statement, emit: Option<Emit>, watermark: Option<WatermarkClause>) -> Result<Statement> {
+    use ast::Statement as S;
+    match statement {
+        S::Query(query) => Ok(Statement::Query(QueryStatement { query, emit })),
+        S::CreateTable(table) => convert_table(table, emit, watermark),
+        S::CreateView(view) => convert_view(view).map(Statement::CreateView),
+        S::Insert(insert) => convert_insert(insert, emit).map(Statement::Insert),
+        S::Drop { object_type, if_exists, names, .. } => match object_type {
+            ObjectType::Table => Ok(Statement::Drop(Drop { names, is_view: false, if_exists })),
+            ObjectType::View => Ok(Statement::Drop(Drop { names, is_view: true, if_exists })),
+            other => Err(Error::user(format!("DROP {other} is not supported; use DROP TABLE or DROP VIEW"))),
+        },
+        other => {
+            let text = other.to_string();
+            let words: Vec<&str> = text.split_whitespace().take(2).collect();
+            Err(Error::user(format!("statement not supported: {}", words.join(" "))))
+        }
+    }
+}
+
+fn convert_table(table: ast::CreateTable, emit: Option<Emit>, watermark: Option<WatermarkClause>) -> Result<Statement> {
+    let ast::CreateTable {
+        name,
+        columns,
+        constraints,
+        table_options,
+        query,
+        or_replace,
+        if_not_exists,
+        like,
+        clone,
+        ..
+    } = table;
+    if like.is_some() || clone.is_some() {
+        return Err(Error::user("CREATE TABLE ... LIKE is not supported; list the columns"));
+    }
+    let options = match table_options {
+        CreateTableOptions::None => BTreeMap::new(),
+        CreateTableOptions::With(options) | CreateTableOptions::Options(options) => convert_options(options)?,
+        other => return Err(Error::user(format!("table options must stand in WITH (...), found: {other}"))),
+    };
+    if let Some(query) = query {
+        if !columns.is_empty() || watermark.is_some() || !constraints.is_empty() {
+            return Err(Error::user("CREATE TABLE ... AS takes its columns from the query; leave the column list out"));
+        }
+        let query = QueryStatement { query, emit };
+        return Ok(Statement::CreateTableAs(CreateTableAs { name, options, or_replace, if_not_exists, query }));
+    }
+    let primary_key = primary_key(&columns, &constraints)?;
+    Ok(Statement::CreateTable(CreateTable {
+        name,
+        columns,
+        primary_key,
+        watermark,
+        options,
+        or_replace,
+        if_not_exists,
+    }))
+}
+
+fn convert_external(table: CreateExternalTable, watermark: Option<WatermarkClause>) -> Result<CreateTable> {
+    let CreateExternalTable { name, columns, file_type, locations, constraints, options: given, .. } = table;
+    let path = match <[String; 1]>::try_from(locations) {
+        Ok([path]) => path,
+        Err(paths) => {
+            return Err(Error::user(format!(
+                "one LOCATION is supported, found: {}; use a pattern such as 'dir/*.csv'",
+                paths.len()
+            )));
+        }
+    };
+    if !table.table_partition_cols.is_empty() {
+        return Err(Error::user("PARTITIONED BY is not supported"));
+    }
+    let mut options = BTreeMap::from([
+        ("connector".to_string(), "file".to_string()),
+        ("format".to_string(), file_type.to_lowercase()),
+        ("path".to_string(), path),
+    ]);
+    if table.unbounded {
+        options.insert("bounded".to_string(), "false".to_string());
+    }
+    for (key, value) in given {
+        let key = key.to_lowercase();
+        let key = key.strip_prefix("format.").unwrap_or(&key).to_string();
+        options.insert(key, value_text(&value));
+    }
+    let primary_key = primary_key(&columns, &constraints)?;
+    let (or_replace, if_not_exists) = (table.or_replace, table.if_not_exists);
+    Ok(CreateTable { name, columns, primary_key, watermark, options, or_replace, if_not_exists })
+}
+
+fn convert_view(view: ast::CreateView) -> Result<CreateView> {
+    let ast::CreateView { name, columns, query, or_replace, if_not_exists, .. } = view;
+    let columns = columns.into_iter().map(|column| column.name).collect();
+    Ok(CreateView { name, columns, query, or_replace, if_not_exists })
+}
+
+fn convert_insert(insert: ast::Insert, emit: Option<Emit>) -> Result<Insert> {
+    let refuse =
+        |what: &str| Err(Error::user(format!("INSERT with {what} is not supported; use INSERT INTO table SELECT ...")));
+    let TableObject::TableName(sink) = insert.table else { return refuse("a function") };
+    let Some(query) = insert.source else { return refuse("no query") };
+    if insert.on.is_some() {
+        return refuse("ON CONFLICT");
+    }
+    if insert.returning.is_some() {
+        return refuse("RETURNING");
+    }
+    let mut columns = Vec::new();
+    for name in insert.columns {
+        match name.0.last().and_then(|part| part.as_ident()) {
+            Some(column) if name.0.len() == 1 => columns.push(column.clone()),
+            _ => return Err(Error::user(format!("expected a column, found: {name}"))),
+        }
+    }
+    Ok(Insert { sink, columns, query: QueryStatement { query, emit } })
+}
+
+fn primary_key(columns: &[ColumnDef], constraints: &[TableConstraint]) -> Result<Vec<Ident>> {
+    let mut key: Vec<Ident> = Vec::new();
+    for column in columns {
+        if column.options.iter().any(|option| matches!(option.option, ColumnOption::PrimaryKey(_))) {
+            key.push(column.name.clone());
+        }
+    }
+    for constraint in constraints {
+        let TableConstraint::PrimaryKey(primary) = constraint else {
+            return Err(Error::user(format!("table constraint not supported: {constraint}")));
+        };
+        if !key.is_empty() {
+            return Err(Error::user("a table has one primary key at most"));
+        }
+        for column in &primary.columns {
+            match &column.column.expr {
+                ast::Expr::Identifier(ident) => key.push(ident.clone()),
+                other => return Err(Error::user(format!("a primary key takes columns, found: {other}"))),
+            }
+        }
+    }
+    Ok(key)
+}
+
+fn convert_options(given: Vec<SqlOption>) -> Result<BTreeMap<String, String>> {
+    let mut options = BTreeMap::new();
+    for option in given {
+        let SqlOption::KeyValue { key, value } = &option else {
+            return Err(Error::user(format!("expected 'key' = 'value' in WITH, found: {option}")));
+        };
+        let text = match value {
+            ast::Expr::Value(value) => value_text(&value.value),
+            ast::Expr::Identifier(ident) => ident.value.clone(),
+            ast::Expr::UnaryOp { .. } => value.to_string(),
+            other => {
+                return Err(
+                    Error::user(format!("option {} takes a constant, found: {other}", key.value)).at(place(key.span))
+                );
+            }
+        };
+        if options.insert(key.value.to_lowercase(), text).is_some() {
+            return Err(Error::user(format!("option given twice: {}", key.value)).at(place(key.span)));
+        }
+    }
+    Ok(options)
+}
+
+/// A constant as an option's text: strings without their quotes.
+fn value_text(value: &ast::Value) -> String {
+    match value.clone().into_string() {
+        Some(text) => text,
+        None => value.to_string(),
+    }
+}

@@ -1,0 +1,195 @@
+//! What DataFusion's planner asks about names: tables, views, paths, functions, types.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion_common::config::ConfigOptions;
+use datafusion_common::{Result as PlanResult, TableReference};
+use datafusion_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
+use datafusion_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion_sql::planner::SqlToRel;
+
+use super::functions::FUNCTIONS;
+use super::{relation, types, view, watermark};
+use crate::error::{Error, Result};
+use crate::pipeline::{Connectors, TableDefinition};
+use crate::sql::catalog::{Catalog, CatalogTable, Relation, TableEntry, is_path, path_definition};
+use crate::sql::error::{to_datafusion, without_place};
+
+/// How deep views may stand in views; deeper is a circle.
+const VIEW_DEPTH_MAX: usize = 32;
+
+/// One statement's view of the catalog.
+pub(super) struct Context<'a> {
+    pub(super) catalog: &'a Catalog,
+    connectors: &'a dyn Connectors,
+    options: Arc<ConfigOptions>,
+    relation_planners: Vec<Arc<dyn RelationPlanner>>,
+    type_planner: Arc<dyn TypePlanner>,
+    /// Tables of this statement that the catalog does not hold: paths, and `read_csv` and its kin.
+    opened: RefCell<BTreeMap<String, Arc<CatalogTable>>>,
+    view_depth: Cell<usize>,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(catalog: &'a Catalog, connectors: &'a dyn Connectors, options: Arc<ConfigOptions>) -> Self {
+        Context {
+            catalog,
+            connectors,
+            options,
+            relation_planners: vec![Arc::new(relation::Relations)],
+            type_planner: Arc::new(types::Types),
+            opened: RefCell::default(),
+            view_depth: Cell::new(0),
+        }
+    }
+
+    pub(super) fn planner(&self) -> SqlToRel<'_, Self> {
+        SqlToRel::new(self)
+    }
+
+    pub(super) fn config(&self) -> &Arc<ConfigOptions> {
+        &self.options
+    }
+
+    /// The table of an entry, ready to be planned over.
+    pub(super) fn open_entry(&self, entry: &TableEntry) -> Result<Arc<CatalogTable>> {
+        let table = entry.open(self.connectors)?;
+        let plain = CatalogTable::new(entry.definition(), table.clone(), None, entry.primary_key.clone());
+        let Some(clause) = &entry.watermark else { return Ok(Arc::new(plain)) };
+        let watermark =
+            watermark::plan(self, clause, &plain.schema()).map_err(|e| e.context(format!("table {}", entry.name)))?;
+        Ok(Arc::new(CatalogTable::new(entry.definition(), table, Some(watermark), entry.primary_key.clone())))
+    }
+
+    /// A table that is a path.
+    pub(super) fn open_definition(&self, definition: TableDefinition) -> Result<Arc<CatalogTable>> {
+        let key = format!("{:?}", definition.options);
+        if let Some(known) = self.opened.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let table = self.connectors.table(&definition)?;
+        let opened = Arc::new(CatalogTable::new(definition, table, None, Vec::new()));
+        self.opened.borrow_mut().insert(key, opened.clone());
+        Ok(opened)
+    }
+
+    fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
+        let plain = match name {
+            TableReference::Bare { table } => table.to_string(),
+            qualified => qualified.to_string(),
+        };
+        let relation = self.catalog.get(&plain);
+        let relation =
+            if relation.is_none() && !is_path(&plain) { self.catalog.get_ignoring_case(&plain) } else { relation };
+        match relation {
+            Some(Relation::Table(entry)) => Ok(self.open_entry(entry)?),
+            Some(Relation::View(view)) => self.open_view(view),
+            None if is_path(&plain) => Ok(self.open_definition(path_definition(&plain, BTreeMap::new()))?),
+            None => Err(self.not_found(&plain)),
+        }
+    }
+
+    /// The error for a name that nothing has.
+    pub(super) fn not_found(&self, name: &str) -> Error {
+        let known: Vec<&str> = self.catalog.relations().map(|(name, _)| name).collect();
+        Error::user(match self.catalog.closest(name) {
+            Some(meant) => format!("table not found: {name}; did you mean `{meant}`?"),
+            None if known.is_empty() => format!("table not found: {name}; no table is defined yet"),
+            None if known.len() <= 12 => format!("table not found: {name}; there are: {}", known.join(", ")),
+            None => format!("table not found: {name}"),
+        })
+    }
+
+    fn open_view(&self, view: &crate::sql::catalog::View) -> Result<Arc<dyn TableSource>> {
+        if self.view_depth.get() == VIEW_DEPTH_MAX {
+            return Err(Error::user(format!("views refer to one another in a circle: {}", view.name)));
+        }
+        self.view_depth.set(self.view_depth.get() + 1);
+        let plan = view::plan(self, view);
+        self.view_depth.set(self.view_depth.get() - 1);
+        let plan = plan.map_err(|e| without_place(e).context(format!("view {}", view.name)))?;
+        Ok(Arc::new(ViewSource { schema: Arc::new(plan.schema().as_arrow().clone()), plan }))
+    }
+}
+
+impl ContextProvider for Context<'_> {
+    fn get_table_source(&self, name: TableReference) -> PlanResult<Arc<dyn TableSource>> {
+        self.source(&name).map_err(to_datafusion)
+    }
+
+    fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> PlanResult<Arc<dyn TableSource>> {
+        let definition = relation::reader_definition(name, &args).map_err(to_datafusion)?;
+        Ok(self.open_definition(definition).map_err(to_datafusion)?)
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        &FUNCTIONS.planners
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relation_planners
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(self.type_planner.clone())
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.catalog.scalars().get(name).or_else(|| FUNCTIONS.scalars.get(name)).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        FUNCTIONS.higher_order.get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.catalog.aggregates().get(name).or_else(|| FUNCTIONS.aggregates.get(name)).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        FUNCTIONS.windows.get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        &self.options
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.catalog.scalars().keys().chain(FUNCTIONS.scalars.keys()).cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        FUNCTIONS.higher_order.keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.catalog.aggregates().keys().chain(FUNCTIONS.aggregates.keys()).cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        FUNCTIONS.windows.keys().cloned().collect()
+    }
+}
+
+/// A view on its way into the plan, where DataFusion puts its query in its place.
+struct ViewSource {
+    plan: LogicalPlan,
+    schema: SchemaRef,
+}
+
+impl TableSource for ViewSource {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn get_logical_plan(&'_ self) -> Option<std::borrow::Cow<'_, LogicalPlan>> {
+        Some(std::borrow::Cow::Borrowed(&self.plan))
+    }
+}

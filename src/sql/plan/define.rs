@@ -1,0 +1,138 @@
+//! Statements that define: CREATE TABLE, CREATE VIEW, DROP.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use sqlparser::ast::{ColumnDef, ColumnOption, Ident, ObjectName, ObjectNamePart, Spanned};
+
+use super::context::Context;
+use super::{view, watermark};
+use crate::error::{Error, Result};
+use crate::sql::catalog::{Catalog, Relation, TableEntry, View};
+use crate::sql::error::from_datafusion;
+use crate::sql::parse::{CreateTable, CreateView, Drop, Parsed, place};
+
+/// A name as the catalog holds it.
+pub(super) fn relation_name(name: &ObjectName) -> Result<String> {
+    match name.0.as_slice() {
+        [ObjectNamePart::Identifier(ident)] => Ok(normalize(ident)),
+        _ => Err(Error::user(format!("a name has one part here, there are no schemas: {name}")).at(place(name.span()))),
+    }
+}
+
+/// Lower case unless quoted.
+pub(super) fn normalize(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// Whether CREATE may go on; `Some` is the answer when the name is taken and that is all right.
+pub(super) fn check_free(
+    catalog: &Catalog,
+    name: &str,
+    or_replace: bool,
+    if_not_exists: bool,
+) -> Result<Option<String>> {
+    let (what, hint) = match catalog.get(name) {
+        Some(relation) if or_replace || relation.is_only_bound() => return Ok(None),
+        None => return Ok(None),
+        Some(Relation::Table(_)) => ("table", "use CREATE OR REPLACE TABLE, or DROP TABLE first"),
+        Some(Relation::View(_)) => ("view", "use CREATE OR REPLACE VIEW, or DROP VIEW first"),
+    };
+    if if_not_exists {
+        Ok(Some(format!("{what} {name} exists already")))
+    } else {
+        Err(Error::user(format!("{what} exists already: {name}; {hint}")))
+    }
+}
+
+pub(super) fn create_table(context: &Context<'_>, statement: &CreateTable) -> Result<TableEntry> {
+    let name = relation_name(&statement.name)?;
+    let at = place(statement.name.span());
+    let schema = match statement.columns.as_slice() {
+        [] => None,
+        columns => Some(schema(context, columns)?),
+    };
+    if schema.is_none() && statement.options.is_empty() && context.catalog.get(&name).is_none() {
+        return Err(
+            Error::user(format!("a table needs columns or a connector: {name}; say WITH ('connector' = ...)")).at(at)
+        );
+    }
+    let primary_key: Vec<String> = statement.primary_key.iter().map(normalize).collect();
+    if let Some(schema) = &schema {
+        for (column, ident) in primary_key.iter().zip(&statement.primary_key) {
+            if schema.field_with_name(column).is_err() {
+                return Err(Error::user(format!("the primary key's column is not in the table: {column}"))
+                    .at(place(ident.span)));
+            }
+        }
+        if let Some(clause) = &statement.watermark {
+            watermark::plan(context, clause, schema)?;
+        }
+    }
+    Ok(TableEntry {
+        name,
+        schema,
+        options: statement.options.clone(),
+        primary_key,
+        is_declared: true,
+        watermark: statement.watermark.clone(),
+        ..TableEntry::default()
+    })
+}
+
+fn schema(context: &Context<'_>, columns: &[ColumnDef]) -> Result<SchemaRef> {
+    let mut seen = HashSet::new();
+    for column in columns {
+        let at = place(column.name.span);
+        if !seen.insert(normalize(&column.name)) {
+            return Err(Error::user(format!("column appears twice: {}", column.name.value)).at(at));
+        }
+        let known = |option: &ColumnOption| {
+            matches!(
+                option,
+                ColumnOption::Null | ColumnOption::NotNull | ColumnOption::PrimaryKey(_) | ColumnOption::Comment(_)
+            )
+        };
+        if let Some(option) = column.options.iter().find(|option| !known(&option.option)) {
+            return Err(Error::user(format!("column option not supported: {}", option.option)).at(at));
+        }
+        context.planner().build_schema(vec![column.clone()]).map_err(|e| from_datafusion(e).at(at))?;
+    }
+    context.planner().build_schema(columns.to_vec()).map(Arc::new).map_err(from_datafusion)
+}
+
+pub(super) fn create_view(context: &Context<'_>, statement: &CreateView, parsed: &Parsed) -> Result<View> {
+    let name = relation_name(&statement.name)?;
+    view::plan_statement(context, statement)?;
+    Ok(View { name, parsed: parsed.clone() })
+}
+
+/// Forgets tables or views.
+pub(super) fn drop_relations(catalog: &mut Catalog, statement: &Drop) -> Result<String> {
+    let what = if statement.is_view { "view" } else { "table" };
+    let mut dropped = Vec::new();
+    for object in &statement.names {
+        let name = relation_name(object)?;
+        let at = place(object.span());
+        match catalog.get(&name) {
+            Some(Relation::Table(_)) if statement.is_view => {
+                return Err(Error::user(format!("not a view but a table: {name}; use DROP TABLE")).at(at));
+            }
+            Some(Relation::View(_)) if !statement.is_view => {
+                return Err(Error::user(format!("not a table but a view: {name}; use DROP VIEW")).at(at));
+            }
+            Some(_) => dropped.push(name),
+            None if statement.if_exists => {}
+            None => return Err(Error::user(format!("{what} not found: {name}")).at(at)),
+        }
+    }
+    for name in &dropped {
+        catalog.remove(name);
+    }
+    Ok(if dropped.is_empty() {
+        "nothing to drop".to_string()
+    } else {
+        format!("{what} {} dropped", dropped.join(", "))
+    })
+}

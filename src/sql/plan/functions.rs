@@ -1,0 +1,63 @@
+//! The functions of DataFusion that SQL may name: one list, package by package.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use datafusion_expr::planner::ExprPlanner;
+use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
+
+/// All functions by name and alias.
+pub(super) struct Functions {
+    pub(super) scalars: BTreeMap<String, Arc<ScalarUDF>>,
+    pub(super) aggregates: BTreeMap<String, Arc<AggregateUDF>>,
+    pub(super) windows: BTreeMap<String, Arc<WindowUDF>>,
+    pub(super) higher_order: BTreeMap<String, Arc<HigherOrderUDF>>,
+    pub(super) planners: Vec<Arc<dyn ExprPlanner>>,
+}
+
+/// The packages, made once per process.
+pub(super) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
+    let mut scalars = BTreeMap::new();
+    let packages =
+        [datafusion_functions::all_default_functions(), datafusion_functions_nested::all_default_nested_functions()];
+    for function in packages.into_iter().flatten() {
+        for alias in function.aliases() {
+            scalars.insert(alias.clone(), function.clone());
+        }
+        scalars.insert(function.name().to_string(), function);
+    }
+    let mut aggregates = BTreeMap::new();
+    for function in datafusion_functions_aggregate::all_default_aggregate_functions() {
+        for alias in function.aliases() {
+            aggregates.insert(alias.clone(), function.clone());
+        }
+        aggregates.insert(function.name().to_string(), function);
+    }
+    let mut windows = BTreeMap::new();
+    for function in datafusion_functions_window::all_default_window_functions() {
+        for alias in function.aliases() {
+            windows.insert(alias.clone(), function.clone());
+        }
+        windows.insert(function.name().to_string(), function);
+    }
+    let mut higher_order = BTreeMap::new();
+    for function in datafusion_functions_nested::all_default_higher_order_functions() {
+        for alias in function.aliases() {
+            higher_order.insert(alias.clone(), function.clone());
+        }
+        higher_order.insert(function.name().to_string(), function);
+    }
+    let planners: Vec<Arc<dyn ExprPlanner>> = vec![
+        Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
+        Arc::new(datafusion_functions_nested::planner::NestedFunctionPlanner),
+        Arc::new(datafusion_functions_nested::planner::FieldAccessPlanner),
+        Arc::new(datafusion_functions::datetime::planner::DatetimeFunctionPlanner),
+        Arc::new(datafusion_functions::unicode::planner::UnicodeFunctionPlanner),
+        Arc::new(datafusion_functions_aggregate::planner::AggregateFunctionPlanner),
+        Arc::new(datafusion_functions_window::planner::WindowFunctionPlanner),
+    ];
+    Functions { scalars, aggregates, windows, higher_order, planners }
+});
+
+/// The engine's own group functions, which the planner turns into windows before it looks for functions.
+pub(super) const WINDOW_FUNCTIONS: &[&str] = &["tumble", "tumble_start", "tumble_end", "hop", "hop_start", "hop_end"];

@@ -1,0 +1,274 @@
+//! Syntax trees to logical plans: names get their meaning, windows become nodes, definitions change the catalog.
+//!
+//! Place       between `parse` and `compile`. DataFusion's planner does the work; its hooks are in `context`, `relation`,
+//!             `types` and `functions`, and what it cannot do is done on the syntax tree before (`group`) or around it.
+
+mod context; //    what DataFusion's planner asks
+mod define; //     CREATE, DROP
+mod duration; //   intervals to ticks
+mod event_time; // the column that carries event time
+mod functions; //  the functions there are
+mod group; //      windows in GROUP BY
+mod insert; //     INSERT INTO
+mod names; //      a second try for names in another case
+mod query; //      a query to its plan
+mod relation; //   table functions
+mod show; //       SHOW, DESCRIBE
+mod types; //      names of types
+mod view; //       CREATE VIEW
+mod watermark; //  WATERMARK FOR
+mod window; //     the logical node of windows
+
+pub use window::{WINDOW_COLUMNS, WindowNode};
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::RecordBatch;
+use datafusion_common::config::ConfigOptions;
+use datafusion_common::{DFSchema, Result as PlanResult, ScalarValue};
+use datafusion_expr::simplify::SimplifyContext;
+use datafusion_expr::{Expr, LogicalPlan};
+use datafusion_optimizer::simplify_expressions::ExprSimplifier;
+
+use self::context::Context;
+use super::catalog::{Catalog, Relation};
+use super::error::from_datafusion;
+use super::optimize::optimize;
+use super::parse::{ExplainKind, Parsed, QueryStatement, Statement};
+use crate::error::{Error, Place, Result};
+use crate::pipeline::{Connectors, EmitMode, TableDefinition};
+
+/// A query, planned and optimized: what `compile` makes a pipeline of.
+#[derive(Debug, Clone)]
+pub struct LogicalQuery {
+    pub plan: LogicalPlan,
+    /// What EMIT says; `None`: what fits the input.
+    pub emit: Option<EmitMode>,
+    /// Where it says so.
+    pub emit_place: Option<Place>,
+    /// The statement's text.
+    pub text: String,
+    /// Where the statement starts.
+    pub place: Place,
+}
+
+/// What a statement asks of the engine.
+#[derive(Debug)]
+pub enum Planned {
+    /// Run it and hand out its rows.
+    Query(LogicalQuery),
+    /// Run it into a sink.
+    Insert { sink: TableDefinition, query: LogicalQuery },
+    /// Run it into a new sink, or without one into a new table in memory.
+    CreateTableAs { name: String, sink: Option<TableDefinition>, query: LogicalQuery },
+    /// Nothing more: the catalog has changed.
+    Done(String),
+    /// Print a step of the query's way.
+    Explain(Box<Explain>),
+    /// Run it and tell what each operator did.
+    Analyze(LogicalQuery),
+    /// Hand out these rows.
+    Rows(RecordBatch),
+}
+
+/// The steps of a query's way, as text; the last one, the pipeline, is made of `query`.
+#[derive(Debug)]
+pub struct Explain {
+    pub kind: ExplainKind,
+    pub query: LogicalQuery,
+    pub syntax: String,
+    pub logical: String,
+    pub optimized: String,
+}
+
+/// Plans a statement, or carries out a definition.
+///
+/// Failure: a user's error with its place in the text that was parsed.
+pub fn plan(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed) -> Result<Planned> {
+    let mut parsed = parsed.clone();
+    loop {
+        let error = match plan_once(catalog, connectors, &parsed) {
+            Ok(planned) => return Ok(planned),
+            Err(error) => error,
+        };
+        // Each try quotes at least one more name, so there is an end.
+        match names::exact(&parsed, &error) {
+            Some(next) => parsed = next?,
+            None => return Err(with_place(error, &parsed)),
+        }
+    }
+}
+
+/// Looks for the name that an error ends with, when nobody knows its place.
+fn with_place(error: Error, parsed: &Parsed) -> Error {
+    if error.place().is_some() {
+        return error;
+    }
+    let message = error.message().to_string();
+    let named = message.split_once(": ").map(|(_, rest)| rest.split([';', ' ']).next().unwrap_or(rest));
+    let quoted = message.split('\'').nth(1);
+    let place = [named, quoted].into_iter().flatten().find_map(|name| {
+        parsed.place_of_name(name).or_else(|| parsed.place_of_name(name.rsplit('.').next().unwrap_or(name)))
+    });
+    error.at(place)
+}
+
+/// Changes the catalog only when all has gone well.
+fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed) -> Result<Planned> {
+    let known = catalog.clone();
+    let context = Context::new(&known, connectors, CONFIG.clone());
+    match &parsed.statement {
+        Statement::CreateTable(statement) => {
+            let name = define::relation_name(&statement.name)?;
+            if let Some(done) = define::check_free(catalog, &name, statement.or_replace, statement.if_not_exists)? {
+                return Ok(Planned::Done(done));
+            }
+            let entry = define::create_table(&context, statement)?;
+            catalog.define(entry);
+            Ok(Planned::Done(format!("table {name} created")))
+        }
+        Statement::CreateView(statement) => {
+            let name = define::relation_name(&statement.name)?;
+            if let Some(done) = define::check_free(catalog, &name, statement.or_replace, statement.if_not_exists)? {
+                return Ok(Planned::Done(done));
+            }
+            let view = define::create_view(&context, statement, parsed)?;
+            catalog.insert(Relation::View(Arc::new(view)));
+            Ok(Planned::Done(format!("view {name} created")))
+        }
+        Statement::Drop(statement) => define::drop_relations(catalog, statement).map(Planned::Done),
+        Statement::ShowTables => show::tables(catalog).map(Planned::Rows),
+        Statement::ShowFunctions => show::functions(catalog).map(Planned::Rows),
+        Statement::Describe(name) => describe(&context, name).map(Planned::Rows),
+        Statement::DescribeQuery(statement) => {
+            let steps = plan_query(&context, statement, parsed)?;
+            show::columns(steps.query.plan.schema().as_arrow(), None).map(Planned::Rows)
+        }
+        Statement::Explain(kind, inner) => {
+            let Steps { query, syntax, logical } = plan_runnable(&context, inner, parsed)?.steps()?;
+            let optimized = query.plan.display_indent().to_string();
+            Ok(Planned::Explain(Box::new(Explain { kind: *kind, query, syntax, logical, optimized })))
+        }
+        Statement::Analyze(inner) => Ok(Planned::Analyze(plan_runnable(&context, inner, parsed)?.steps()?.query)),
+        Statement::Query(_) | Statement::Insert(_) | Statement::CreateTableAs(_) => {
+            Ok(match plan_runnable(&context, &parsed.statement, parsed)? {
+                Runnable::Query(steps) => Planned::Query(steps.query),
+                Runnable::Insert(sink, steps) => Planned::Insert { sink, query: steps.query },
+                Runnable::CreateTableAs(name, sink, steps) => Planned::CreateTableAs { name, sink, query: steps.query },
+                Runnable::Nothing(message) => Planned::Done(message),
+            })
+        }
+    }
+}
+
+/// A query and what it went through.
+struct Steps {
+    query: LogicalQuery,
+    syntax: String,
+    logical: String,
+}
+
+/// Statements that run a query.
+enum Runnable {
+    Query(Steps),
+    Insert(TableDefinition, Steps),
+    CreateTableAs(String, Option<TableDefinition>, Steps),
+    /// `IF NOT EXISTS`, and it does.
+    Nothing(String),
+}
+
+impl Runnable {
+    fn steps(self) -> Result<Steps> {
+        match self {
+            Runnable::Query(steps) | Runnable::Insert(_, steps) | Runnable::CreateTableAs(_, _, steps) => Ok(steps),
+            Runnable::Nothing(message) => Err(Error::user(format!("nothing to explain: {message}"))),
+        }
+    }
+}
+
+fn plan_runnable(context: &Context<'_>, statement: &Statement, parsed: &Parsed) -> Result<Runnable> {
+    match statement {
+        Statement::Query(statement) => Ok(Runnable::Query(plan_query(context, statement, parsed)?)),
+        Statement::Insert(statement) => {
+            let sink = insert::sink(context, &statement.sink)?;
+            let plan = query::plan(context, &statement.query.query)?;
+            let plan = insert::fit(plan, &sink, &statement.columns)?;
+            Ok(Runnable::Insert(sink, finish(plan, &statement.query, parsed)?))
+        }
+        Statement::CreateTableAs(statement) => {
+            let name = define::relation_name(&statement.name)?;
+            if let Some(done) =
+                define::check_free(context.catalog, &name, statement.or_replace, statement.if_not_exists)?
+            {
+                return Ok(Runnable::Nothing(done));
+            }
+            let steps = plan_query(context, &statement.query, parsed)?;
+            let sink = (!statement.options.is_empty()).then(|| TableDefinition {
+                name: name.clone(),
+                schema: Some(Arc::new(steps.query.plan.schema().as_arrow().clone())),
+                options: statement.options.clone(),
+            });
+            Ok(Runnable::CreateTableAs(name, sink, steps))
+        }
+        _ => Err(Error::bug("only statements that run a query come here")),
+    }
+}
+
+fn plan_query(context: &Context<'_>, statement: &QueryStatement, parsed: &Parsed) -> Result<Steps> {
+    let plan = query::plan(context, &statement.query)?;
+    finish(plan, statement, parsed)
+}
+
+fn finish(plan: LogicalPlan, statement: &QueryStatement, parsed: &Parsed) -> Result<Steps> {
+    let logical = plan.display_indent().to_string();
+    let plan = optimize(plan, &CONFIG).map_err(from_datafusion)?;
+    let emit = statement.emit.map(|emit| emit.mode);
+    let words = match emit {
+        Some(EmitMode::Final) => "\nEMIT FINAL",
+        Some(EmitMode::Changes) => "\nEMIT CHANGES",
+        None => "",
+    };
+    let syntax = format!("{:#}{words}", statement.query);
+    let emit_place = statement.emit.and_then(|emit| emit.place);
+    let query = LogicalQuery { plan, emit, emit_place, text: parsed.text.clone(), place: parsed.place };
+    Ok(Steps { query, syntax, logical })
+}
+
+fn describe(context: &Context<'_>, name: &sqlparser::ast::ObjectName) -> Result<RecordBatch> {
+    use datafusion_expr::planner::ContextProvider;
+    let reference =
+        datafusion_sql::planner::object_name_to_table_reference(name.clone(), true).map_err(from_datafusion)?;
+    let at = super::parse::place(sqlparser::ast::Spanned::span(name));
+    let source = context.get_table_source(reference).map_err(|e| from_datafusion(e).at(at))?;
+    show::columns(&source.schema(), source.downcast_ref())
+}
+
+/// DataFusion's settings, the same for all statements.
+static CONFIG: LazyLock<Arc<ConfigOptions>> = LazyLock::new(|| {
+    let mut options = ConfigOptions::default();
+    options.sql_parser.collect_spans = true;
+    options.sql_parser.map_string_types_to_utf8view = true;
+    options.optimizer.filter_null_join_keys = true;
+    options.optimizer.skip_failed_rules = false;
+    Arc::new(options)
+});
+
+/// Brings an expression's types into agreement and folds its constants.
+fn simplify(expr: Expr, schema: &DFSchema, config: &Arc<ConfigOptions>) -> PlanResult<Expr> {
+    let context =
+        SimplifyContext::builder().with_schema(Arc::new(schema.clone())).with_config_options(config.clone()).build();
+    let simplifier = ExprSimplifier::new(context);
+    let expr = simplifier.coerce(expr, schema)?;
+    simplifier.simplify(expr)
+}
+
+/// The value of an expression without columns.
+fn constant(expr: &Expr, schema: &DFSchema) -> Result<Option<ScalarValue>> {
+    match simplify(expr.clone(), schema, &CONFIG).map_err(from_datafusion)? {
+        Expr::Literal(value, _) => Ok(Some(value)),
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! A query's syntax tree to its logical plan, not yet optimized.
+
+use datafusion_expr::LogicalPlan;
+use sqlparser::ast::{Query, Statement};
+
+use super::context::Context;
+use super::group;
+use crate::error::Result;
+use crate::sql::error::from_datafusion;
+
+/// Plans a query; windows in GROUP BY become nodes of their own.
+pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> {
+    let mut query = query.clone();
+    group::rewrite(&mut query)?;
+    context.planner().sql_statement_to_plan(Statement::Query(Box::new(query))).map_err(from_datafusion)
+}

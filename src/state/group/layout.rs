@@ -1,0 +1,342 @@
+//! How several key columns share the bits of one word.
+//!
+//! Each column has a field of its own width; a column that has shown nulls has one bit more, set for NULL. Strings of
+//! up to seven bytes take 64 bits: the bytes, and their count in the highest byte. Floats are normalised, so that all
+//! NaN are one key and 0.0 is -0.0.
+
+use arrow::array::{ArrayRef, BinaryViewBuilder};
+use arrow::datatypes::DataType;
+
+use super::{DoesNotFit, write_integers, write_validity};
+use crate::batch::{Argument, Column, Fixed, Kind, Values};
+use crate::error::Result;
+
+/// The longest string that fits a field.
+const STRING_BYTES_MAX: usize = 7;
+
+/// A machine word that keys are packed into.
+pub(super) trait Word: Copy + Eq + Default + std::fmt::Debug + Send + 'static {
+    fn from_bits(bits: u128) -> Self;
+    fn bits(self) -> u128;
+    fn or_shifted(self, bits: u64, shift: u32) -> Self;
+    fn field(self, shift: u32) -> u64;
+    fn hash(level: millstream_kernels::level::Level, seed: u64, words: &[Self], out: &mut Vec<u64>);
+}
+
+impl Word for u64 {
+    fn from_bits(bits: u128) -> Self {
+        bits as u64
+    }
+    fn bits(self) -> u128 {
+        self as u128
+    }
+    #[inline(always)]
+    fn or_shifted(self, bits: u64, shift: u32) -> Self {
+        self | bits << shift
+    }
+    #[inline(always)]
+    fn field(self, shift: u32) -> u64 {
+        self >> shift
+    }
+    fn hash(level: millstream_kernels::level::Level, seed: u64, words: &[Self], out: &mut Vec<u64>) {
+        millstream_kernels::hash::fixed(level, seed, words, out);
+    }
+}
+
+impl Word for u128 {
+    fn from_bits(bits: u128) -> Self {
+        bits
+    }
+    fn bits(self) -> u128 {
+        self
+    }
+    #[inline(always)]
+    fn or_shifted(self, bits: u64, shift: u32) -> Self {
+        self | (bits as u128) << shift
+    }
+    #[inline(always)]
+    fn field(self, shift: u32) -> u64 {
+        (self >> shift) as u64
+    }
+    fn hash(level: millstream_kernels::level::Level, seed: u64, words: &[Self], out: &mut Vec<u64>) {
+        millstream_kernels::hash::u128s(level, seed, words, out);
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Field {
+    kind: Kind,
+    data_type: DataType,
+    shift: u32,
+    /// The bit that says NULL, for columns that have shown nulls.
+    null_shift: Option<u32>,
+}
+
+/// The fields of a packed key.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    fields: Vec<Field>,
+    bits: u32,
+}
+
+fn width(kind: Kind) -> Option<u32> {
+    Some(match kind {
+        Kind::Bool => 1,
+        Kind::I8 | Kind::U8 => 8,
+        Kind::I16 | Kind::U16 => 16,
+        Kind::I32 | Kind::U32 | Kind::F32 => 32,
+        Kind::I64 | Kind::U64 | Kind::F64 | Kind::View => 64,
+        Kind::I128 => 128,
+        Kind::Other => return None,
+    })
+}
+
+impl Layout {
+    /// The layout without room for nulls; `None` when the keys are too wide or of types without a packed form.
+    pub(super) fn narrowest(key_types: &[DataType]) -> Option<Layout> {
+        Self::with_nulls(key_types, |_| false)
+    }
+
+    /// The layout with room for the nulls that `keys` show.
+    pub(super) fn for_keys(key_types: &[DataType], keys: &[Argument<'_>]) -> Option<Layout> {
+        // A single key keeps its null apart: see `Packed`.
+        Self::with_nulls(key_types, |key| key_types.len() > 1 && shows_nulls(&keys[key]))
+    }
+
+    fn with_nulls(key_types: &[DataType], nullable: impl Fn(usize) -> bool) -> Option<Layout> {
+        let mut fields = Vec::with_capacity(key_types.len());
+        let mut bits = 0;
+        for (key, data_type) in key_types.iter().enumerate() {
+            let kind = Kind::of(data_type);
+            let shift = bits;
+            bits += width(kind)?;
+            let null_shift = nullable(key).then_some(bits);
+            bits += null_shift.is_some() as u32;
+            fields.push(Field { kind, data_type: data_type.clone(), shift, null_shift });
+        }
+        let wide_alone = fields.iter().all(|field| field.kind != Kind::I128) || fields.len() == 1;
+        (bits <= 128 && wide_alone).then_some(Layout { fields, bits })
+    }
+
+    /// The next layout that may hold `keys`: with room for the nulls they show. `None` when a string is too long, or
+    /// when the fields would be too wide: then keys must be written as rows.
+    pub(super) fn widened(&self, keys: &[Argument<'_>]) -> Result<Option<Layout>> {
+        for (field, key) in self.fields.iter().zip(keys) {
+            if field.kind == Kind::View && has_long_string(key)? {
+                return Ok(None);
+            }
+        }
+        let types: Vec<DataType> = self.fields.iter().map(|field| field.data_type.clone()).collect();
+        Ok(Self::with_nulls(&types, |key| self.fields[key].null_shift.is_some() || shows_nulls(&keys[key])))
+    }
+
+    pub(super) fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    pub(super) fn is_single(&self) -> bool {
+        self.fields.len() == 1
+    }
+
+    /// Packs the keys of each row.
+    pub(super) fn pack<W: Word>(
+        &self,
+        keys: &[Argument<'_>],
+        rows: usize,
+        words: &mut Vec<W>,
+    ) -> Result<Result<(), DoesNotFit>> {
+        words.clear();
+        words.resize(rows, W::default());
+        for (field, key) in self.fields.iter().zip(keys) {
+            if shows_nulls(key) && field.null_shift.is_none() && !self.is_single() {
+                return Ok(Err(DoesNotFit));
+            }
+            if field.pack(key, words)?.is_err() {
+                return Ok(Err(DoesNotFit));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Writes column `key` of the packed words that `word` gives for each group; `None` is a null.
+    pub(super) fn unpack<W: Word>(
+        &self,
+        key: usize,
+        groups: &[u32],
+        word: impl Fn(u32) -> Option<W>,
+        out: &mut Column,
+    ) -> Result<()> {
+        let field = &self.fields[key];
+        let value = |group| {
+            let word = word(group)?;
+            match field.null_shift {
+                Some(shift) if word.field(shift) & 1 == 1 => None,
+                _ => Some(word),
+            }
+        };
+        field.unpack(groups, value, out)
+    }
+}
+
+fn shows_nulls(key: &Argument<'_>) -> bool {
+    key.validity().is_some() || key.constant_is_null()
+}
+
+fn has_long_string(key: &Argument<'_>) -> Result<bool> {
+    let strings = key.strings()?;
+    let long = |(row, view): (usize, &u128)| *view as u32 as usize > STRING_BYTES_MAX && !key.is_null(row);
+    Ok(strings.views.iter().enumerate().any(long))
+}
+
+impl Field {
+    fn pack<W: Word>(&self, key: &Argument<'_>, words: &mut [W]) -> Result<Result<(), DoesNotFit>> {
+        macro_rules! integers {
+            ($($kind:ident: $native:ty as $unsigned:ty),+) => {
+                match self.kind {
+                    $(Kind::$kind => self.pack_values::<W, $native>(key, words, |v| v as $unsigned as u64)?,)+
+                    Kind::F32 => self.pack_values::<W, f32>(key, words, |v| normal_f32(v).to_bits() as u64)?,
+                    Kind::F64 => self.pack_values::<W, f64>(key, words, |v| normal_f64(v).to_bits())?,
+                    Kind::Bool => self.pack_bools(key, words)?,
+                    Kind::I128 => self.pack_wide(key, words)?,
+                    Kind::View => return self.pack_strings(key, words),
+                    Kind::Other => unreachable!("such keys have no layout"),
+                }
+            };
+        }
+        integers!(I8: i8 as u8, I16: i16 as u16, I32: i32 as u32, I64: i64 as u64, U8: u8 as u8, U16: u16 as u16,
+                  U32: u32 as u32, U64: u64 as u64);
+        Ok(Ok(()))
+    }
+
+    fn pack_values<W: Word, T: Fixed>(&self, key: &Argument<'_>, words: &mut [W], bits: impl Fn(T) -> u64) -> Result<()> {
+        let values = key.values::<T>()?;
+        let shift = self.shift;
+        if key.is_constant() {
+            let bits = if key.constant_is_null() { 0 } else { bits(values[0]) };
+            let null = key.constant_is_null();
+            words.iter_mut().for_each(|word| *word = word.or_shifted(bits, shift));
+            if let (true, Some(null_shift)) = (null, self.null_shift) {
+                words.iter_mut().for_each(|word| *word = word.or_shifted(1, null_shift));
+            }
+            return Ok(());
+        }
+        match (key.validity(), self.null_shift) {
+            (None, _) => {
+                for (word, &value) in words.iter_mut().zip(values) {
+                    *word = word.or_shifted(bits(value), shift);
+                }
+            }
+            (Some(validity), null_shift) => {
+                for (row, (word, &value)) in words.iter_mut().zip(values).enumerate() {
+                    let valid = validity[row / 64] >> (row % 64) & 1;
+                    *word = word.or_shifted(bits(value) & 0u64.wrapping_sub(valid), shift);
+                    if let Some(null_shift) = null_shift {
+                        *word = word.or_shifted(1 - valid, null_shift);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn pack_bools<W: Word>(&self, key: &Argument<'_>, words: &mut [W]) -> Result<()> {
+        let constant = key.constant_bool().unwrap_or(false);
+        let bits = if key.is_constant() { None } else { Some(key.bits()?) };
+        for (row, word) in words.iter_mut().enumerate() {
+            let null = key.is_null(row);
+            let value = bits.map_or(constant, |bits| bits[row / 64] >> (row % 64) & 1 == 1);
+            *word = word.or_shifted((value && !null) as u64, self.shift);
+            if let Some(null_shift) = self.null_shift {
+                *word = word.or_shifted(null as u64, null_shift);
+            }
+        }
+        Ok(())
+    }
+
+    fn pack_wide<W: Word>(&self, key: &Argument<'_>, words: &mut [W]) -> Result<()> {
+        let values = key.values::<i128>()?;
+        for (row, word) in words.iter_mut().enumerate() {
+            let value = if key.is_constant() { values[0] } else { values[row] };
+            *word = W::from_bits(if key.is_null(row) { 0 } else { value as u128 });
+        }
+        Ok(())
+    }
+
+    fn pack_strings<W: Word>(&self, key: &Argument<'_>, words: &mut [W]) -> Result<Result<(), DoesNotFit>> {
+        let views = key.strings()?.views;
+        let mut longest = 0;
+        for (row, word) in words.iter_mut().enumerate() {
+            let null = key.is_null(row);
+            let view = if key.is_constant() { views[0] } else { views[row] };
+            let view = if null { 0 } else { view };
+            let length = view as u32;
+            longest = longest.max(length);
+            // Inline bytes are zero beyond the length, so the word says all there is to say.
+            let bits = (view >> 32) as u64 & 0x00FF_FFFF_FFFF_FFFF | (length as u64) << 56;
+            *word = word.or_shifted(bits, self.shift);
+            if let Some(null_shift) = self.null_shift {
+                *word = word.or_shifted(null as u64, null_shift);
+            }
+        }
+        Ok(if longest as usize > STRING_BYTES_MAX { Err(DoesNotFit) } else { Ok(()) })
+    }
+
+    fn unpack<W: Word>(&self, groups: &[u32], word: impl Fn(u32) -> Option<W>, out: &mut Column) -> Result<()> {
+        let shift = self.shift;
+        match self.kind {
+            Kind::View => *out = Column::Array(self.unpack_strings(groups, word)?),
+            Kind::Bool => {
+                let flat = out.flat_mut(|v| matches!(v, Values::Bool(_)), || Values::Bool(Vec::new()));
+                if let Values::Bool(words) = &mut flat.values {
+                    words.clear();
+                    words.resize(groups.len().div_ceil(64), 0);
+                    for (row, &group) in groups.iter().enumerate() {
+                        let bit = word(group).map_or(0, |word| word.field(shift) & 1);
+                        words[row / 64] |= bit << (row % 64);
+                    }
+                }
+                write_validity(flat, groups, |group| word(group).is_some());
+            }
+            Kind::F32 => unpack_as(groups, &word, out, |word| f32::from_bits(word.field(shift) as u32)),
+            Kind::F64 => unpack_as(groups, &word, out, |word| f64::from_bits(word.field(shift))),
+            Kind::I128 => unpack_as(groups, &word, out, |word| word.bits() as i128),
+            kind => write_integers(kind, groups, out, |group| word(group).map(|word| word.field(shift))),
+        }
+        Ok(())
+    }
+
+    fn unpack_strings<W: Word>(&self, groups: &[u32], word: impl Fn(u32) -> Option<W>) -> Result<ArrayRef> {
+        let mut builder = BinaryViewBuilder::with_capacity(groups.len());
+        for &group in groups {
+            match word(group) {
+                None => builder.append_null(),
+                Some(word) => {
+                    let bytes = word.field(self.shift).to_le_bytes();
+                    builder.append_value(&bytes[..bytes[7] as usize]);
+                }
+            }
+        }
+        super::views::as_type(builder.finish(), &self.data_type)
+    }
+}
+
+fn unpack_as<W: Word, T: Fixed>(
+    groups: &[u32],
+    word: &impl Fn(u32) -> Option<W>,
+    out: &mut Column,
+    value: impl Fn(W) -> T,
+) {
+    let flat = out.flat_mut(|v| T::of_values(v).is_some(), || T::into_values(Vec::new()));
+    let values = T::of_values_mut(&mut flat.values).expect("made of this type above");
+    values.clear();
+    values.extend(groups.iter().map(|&group| word(group).map_or_else(T::default, &value)));
+    write_validity(flat, groups, |group| word(group).is_some());
+}
+
+fn normal_f64(value: f64) -> f64 {
+    if value.is_nan() { f64::NAN } else { value + 0.0 }
+}
+
+fn normal_f32(value: f32) -> f32 {
+    if value.is_nan() { f32::NAN } else { value + 0.0 }
+}

@@ -1,0 +1,279 @@
+//! Maps a batch of keys to dense group numbers, by the cheapest mode that the keys allow.
+//!
+//! ```text
+//! no key        one group
+//! one integer   dense array over [min, max] ── range too wide ──▶ packed 64
+//! ≤ 64 bits     packed 64   ── a null, a longer string ──▶ packed 128 or rows
+//! ≤ 128 bits    packed 128  ── the same ──▶ rows
+//! one string    views: short strings are their own key, long ones point into the table's bytes
+//! the rest      rows: keys written one after the other as bytes
+//! ```
+//! Invariants  a table only moves downwards; moving keeps every group's number.
+//! Source      crates measured in docs/internals/group-index.md.
+
+mod dense; //  one integer key: an array over its range
+mod layout; // how key columns share 64 or 128 bits
+mod packed; // keys of at most 128 bits, open addressing
+mod rows; //   keys of any type, written as bytes
+mod views; //  one string key, and the byte arena that rows use too
+
+use arrow::datatypes::DataType;
+use millstream_kernels::level::Level;
+
+use crate::batch::{Argument, Column, Flat, Kind, Values};
+use crate::error::Result;
+use dense::Dense;
+use layout::Layout;
+use packed::Packed;
+use rows::Rows;
+use views::Views;
+
+/// The number of an empty slot, and of no group.
+const EMPTY: u32 = u32::MAX;
+
+/// A growing set of keys, each with a dense group number.
+#[derive(Debug)]
+pub struct GroupIndex {
+    key_types: Vec<DataType>,
+    level: Level,
+    seed: u64,
+    mode: Mode,
+}
+
+#[derive(Debug)]
+enum Mode {
+    /// No key: one group, there from the first row on.
+    One { seen: bool },
+    Dense(Dense),
+    Packed64(Packed<u64>),
+    Packed128(Packed<u128>),
+    Views(Views),
+    Rows(Rows),
+}
+
+/// Says that the mode at hand cannot hold the batch; nothing of it was taken in.
+#[derive(Debug)]
+struct DoesNotFit;
+
+impl GroupIndex {
+    /// An empty table for keys of these types; `seed` makes the slots of this query unlike another's.
+    pub fn new(key_types: Vec<DataType>, seed: u64, level: Level) -> Self {
+        let mode = first_mode(&key_types, seed);
+        GroupIndex { key_types, level, seed, mode }
+    }
+
+    /// How many groups there are.
+    pub fn len(&self) -> usize {
+        match &self.mode {
+            Mode::One { seen } => *seen as usize,
+            Mode::Dense(table) => table.len(),
+            Mode::Packed64(table) => table.len(),
+            Mode::Packed128(table) => table.len(),
+            Mode::Views(table) => table.len(),
+            Mode::Rows(table) => table.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The mode's name, as EXPLAIN ANALYZE shows it.
+    pub fn mode(&self) -> &'static str {
+        match &self.mode {
+            Mode::One { .. } => "one",
+            Mode::Dense(_) => "dense",
+            Mode::Packed64(_) => "packed 64",
+            Mode::Packed128(_) => "packed 128",
+            Mode::Views(_) => "string",
+            Mode::Rows(_) => "rows",
+        }
+    }
+
+    /// Writes the group of each row into `groups`; keys not seen before get the next numbers.
+    ///
+    /// Shapes: each key covers `rows` or is constant.
+    pub fn lookup(&mut self, keys: &[Argument<'_>], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        assert_eq!(keys.len(), self.key_types.len(), "a column per key");
+        groups.clear();
+        if rows == 0 {
+            return Ok(());
+        }
+        loop {
+            let fitted = match &mut self.mode {
+                Mode::One { seen } => {
+                    *seen = true;
+                    groups.resize(rows, 0);
+                    Ok(())
+                }
+                Mode::Dense(table) => table.lookup(self.level, &keys[0], rows, groups)?,
+                Mode::Packed64(table) => table.lookup(self.level, keys, rows, groups)?,
+                Mode::Packed128(table) => table.lookup(self.level, keys, rows, groups)?,
+                Mode::Views(table) => {
+                    table.lookup(&keys[0], rows, groups)?;
+                    Ok(())
+                }
+                Mode::Rows(table) => {
+                    table.lookup(keys, rows, groups)?;
+                    Ok(())
+                }
+            };
+            match fitted {
+                Ok(()) => return Ok(()),
+                Err(DoesNotFit) => self.move_on(keys)?,
+            }
+        }
+    }
+
+    /// Writes key column `key` of `groups` into `out`, one row each.
+    pub fn keys(&self, key: usize, groups: &[u32], out: &mut Column) -> Result<()> {
+        let data_type = &self.key_types[key];
+        match &self.mode {
+            Mode::One { .. } => unreachable!("a table without keys has no key column"),
+            Mode::Dense(table) => table.keys(Kind::of(data_type), groups, out),
+            Mode::Packed64(table) => table.keys(key, groups, out)?,
+            Mode::Packed128(table) => table.keys(key, groups, out)?,
+            Mode::Views(table) => *out = Column::Array(table.keys(data_type, groups)?),
+            Mode::Rows(table) => table.keys(key, data_type, groups, out)?,
+        }
+        Ok(())
+    }
+
+    /// Forgets all groups and keeps the memory.
+    pub fn clear(&mut self) {
+        match &mut self.mode {
+            Mode::One { seen } => *seen = false,
+            Mode::Dense(table) => table.clear(),
+            Mode::Packed64(table) => table.clear(),
+            Mode::Packed128(table) => table.clear(),
+            Mode::Views(table) => table.clear(),
+            Mode::Rows(table) => table.clear(),
+        }
+    }
+
+    /// Bytes held.
+    pub fn size_bytes(&self) -> usize {
+        match &self.mode {
+            Mode::One { .. } => 0,
+            Mode::Dense(table) => table.size_bytes(),
+            Mode::Packed64(table) => table.size_bytes(),
+            Mode::Packed128(table) => table.size_bytes(),
+            Mode::Views(table) => table.size_bytes(),
+            Mode::Rows(table) => table.size_bytes(),
+        }
+    }
+
+    /// Moves to a mode that can hold `keys` too, with every group keeping its number.
+    fn move_on(&mut self, keys: &[Argument<'_>]) -> Result<()> {
+        let next = match &self.mode {
+            Mode::Dense(_) => packed(Layout::for_keys(&self.key_types, keys), &self.key_types, self.seed),
+            Mode::Packed64(table) => self.wider(table.layout(), keys)?,
+            Mode::Packed128(table) => self.wider(table.layout(), keys)?,
+            Mode::One { .. } | Mode::Views(_) | Mode::Rows(_) => unreachable!("these modes hold every key"),
+        };
+        let mut moved = GroupIndex { mode: next, key_types: self.key_types.clone(), ..*self };
+        let mut groups = Vec::new();
+        let all: Vec<u32> = (0..self.len() as u32).collect();
+        // In pieces of a batch, so that validity and scratch stay small.
+        for piece in all.chunks(1 << 16) {
+            let mut columns = Vec::with_capacity(self.key_types.len());
+            for key in 0..self.key_types.len() {
+                let mut column = Column::default();
+                self.keys(key, piece, &mut column)?;
+                columns.push(Owned::new(column));
+            }
+            let arguments: Vec<Argument<'_>> = columns.iter().map(|column| column.argument(piece.len())).collect();
+            moved.lookup(&arguments, piece.len(), &mut groups)?;
+            debug_assert_eq!(groups, piece, "moving keeps the numbers");
+        }
+        self.mode = moved.mode;
+        Ok(())
+    }
+
+    fn wider(&self, layout: &Layout, keys: &[Argument<'_>]) -> Result<Mode> {
+        Ok(match layout.widened(keys)? {
+            Some(layout) => packed(Some(layout), &self.key_types, self.seed),
+            None => Mode::Rows(Rows::new(&self.key_types, self.seed)),
+        })
+    }
+}
+
+/// A key column taken out of a table, with its validity as words.
+struct Owned {
+    column: Column,
+    validity: Option<Vec<u64>>,
+}
+
+impl Owned {
+    fn new(column: Column) -> Self {
+        let validity = match &column {
+            Column::Array(array) => array.logical_nulls().filter(|nulls| nulls.null_count() > 0).map(|nulls| {
+                let mut words = Vec::new();
+                millstream_kernels::bitmap::from_bytes(nulls.validity(), nulls.offset(), nulls.len(), &mut words);
+                words
+            }),
+            Column::Flat(flat) => flat.validity().map(<[u64]>::to_vec),
+            Column::Constant(_) => None,
+        };
+        Owned { column, validity }
+    }
+
+    fn argument(&self, rows: usize) -> Argument<'_> {
+        Argument::new(&self.column, self.validity.as_deref(), rows)
+    }
+}
+
+fn first_mode(key_types: &[DataType], seed: u64) -> Mode {
+    match key_types {
+        [] => Mode::One { seen: false },
+        [one] if Dense::takes(Kind::of(one)) => Mode::Dense(Dense::new()),
+        [one] if Kind::of(one) == Kind::View => Mode::Views(Views::new(seed)),
+        several => packed(Layout::narrowest(several), several, seed),
+    }
+}
+
+fn packed(layout: Option<Layout>, key_types: &[DataType], seed: u64) -> Mode {
+    match layout {
+        Some(layout) if layout.bits() <= 64 => Mode::Packed64(Packed::new(layout, seed)),
+        Some(layout) if layout.bits() <= 128 => Mode::Packed128(Packed::new(layout, seed)),
+        _ => Mode::Rows(Rows::new(key_types, seed)),
+    }
+}
+
+/// Writes integers of `kind` made by `value` for each group, with nulls where it gives none.
+fn write_integers(kind: Kind, groups: &[u32], out: &mut Column, value: impl Fn(u32) -> Option<u64>) {
+    macro_rules! write {
+        ($($kind:ident: $native:ty),+) => {
+            match kind {
+                $(Kind::$kind => {
+                    let flat = out.flat_mut(|v| matches!(v, Values::$kind(_)), || Values::$kind(Vec::new()));
+                    if let Values::$kind(values) = &mut flat.values {
+                        values.clear();
+                        values.extend(groups.iter().map(|&group| value(group).unwrap_or(0) as $native));
+                    }
+                    flat
+                })+
+                _ => unreachable!("only integers of at most 64 bits are written here"),
+            }
+        };
+    }
+    let flat = write!(I8: i8, I16: i16, I32: i32, I64: i64, U8: u8, U16: u16, U32: u32, U64: u64);
+    write_validity(flat, groups, |group| value(group).is_some());
+}
+
+/// Writes the validity of `groups` where some are null.
+fn write_validity(flat: &mut Flat, groups: &[u32], is_valid: impl Fn(u32) -> bool) {
+    flat.rows = groups.len();
+    flat.set_all_valid();
+    if groups.iter().all(|&group| is_valid(group)) {
+        return;
+    }
+    let words = flat.validity_mut(groups.len());
+    words.fill(0);
+    for (row, &group) in groups.iter().enumerate() {
+        words[row / 64] |= (is_valid(group) as u64) << (row % 64);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! Every mode against a map of rows, over random batches.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::*;
+use arrow::datatypes::DataType;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+
+/// A batch's key columns, as a table is given them.
+fn owned(columns: &[ArrayRef]) -> Vec<Owned> {
+    let load = |array: &ArrayRef| match array.data_type() {
+        DataType::Boolean => {
+            let bools = array.as_boolean();
+            let mut flat = Flat::new(Values::Bool(Vec::new()));
+            let mut words = vec![0u64; bools.len().div_ceil(64)];
+            let mut validity = words.clone();
+            for row in 0..bools.len() {
+                words[row / 64] |= (bools.is_valid(row) && bools.value(row)) as u64 * (1 << (row % 64));
+                validity[row / 64] |= bools.is_valid(row) as u64 * (1 << (row % 64));
+            }
+            flat.values = Values::Bool(words);
+            flat.rows = bools.len();
+            flat.set_validity((bools.null_count() > 0).then_some(&validity));
+            Owned::new(Column::Flat(flat))
+        }
+        _ => Owned::new(Column::Array(array.clone())),
+    };
+    columns.iter().map(load).collect()
+}
+
+fn text(columns: &[ArrayRef], row: usize) -> String {
+    let options = FormatOptions::new().with_null("NULL");
+    let cell = |array: &ArrayRef| {
+        let formatter = ArrayFormatter::try_new(array.as_ref(), &options).expect("printable");
+        let text = formatter.value(row).to_string();
+        // 0.0 and -0.0 are one key.
+        if text == "-0.0" { "0.0".to_string() } else { text }
+    };
+    columns.iter().map(|array| format!("[{}]", cell(array))).collect()
+}
+
+/// Feeds random batches made by `make` and checks groups and keys against a map.
+fn check(types: &[DataType], modes: &[&str], make: impl Fn(&mut StdRng, usize) -> Vec<ArrayRef>) {
+    for seed in 0..6 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut table = GroupIndex::new(types.to_vec(), seed, millstream_kernels::level::detect());
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            let mut model: HashMap<String, u32> = HashMap::new();
+            let mut groups = Vec::new();
+            for batch in 0..8 {
+                let rows = [1, 7, 64, 100, 1000, 3000, 3, 500][batch];
+                let columns = make(&mut random, rows);
+                let columns_owned = owned(&columns);
+                let keys: Vec<Argument<'_>> = columns_owned.iter().map(|column| column.argument(rows)).collect();
+                table.lookup(&keys, rows, &mut groups).expect("lookup");
+                for (row, &group) in groups.iter().enumerate() {
+                    let next = model.len() as u32;
+                    let expected = *model.entry(text(&columns, row)).or_insert(next);
+                    assert_eq!(group, expected, "seed {seed} batch {batch} row {row} in mode {}", table.mode());
+                }
+                seen.push(table.mode());
+            }
+            assert_eq!(table.len(), model.len());
+            let all: Vec<u32> = (0..table.len() as u32).collect();
+            let keys: Vec<ArrayRef> = (0..types.len())
+                .map(|key| {
+                    let mut column = Column::default();
+                    table.keys(key, &all, &mut column).expect("keys");
+                    column.to_array(&types[key], all.len(), &crate::batch::Selection::default()).expect("array")
+                })
+                .collect();
+            for (key, group) in &model {
+                assert_eq!(&text(&keys, *group as usize), key, "seed {seed} in mode {}", table.mode());
+            }
+            table.clear();
+            assert!(table.is_empty());
+        }
+        seen.dedup();
+        for mode in modes {
+            assert!(seen.contains(mode), "seed {seed}: mode {mode} was not reached, only {seen:?}");
+        }
+    }
+}
+
+fn ints(random: &mut StdRng, rows: usize, range: i64, nulls: f64) -> ArrayRef {
+    let value = |random: &mut StdRng| (!random.random_bool(nulls)).then(|| random.random_range(-range..=range));
+    Arc::new((0..rows).map(|_| value(random)).collect::<Int64Array>())
+}
+
+fn strings(random: &mut StdRng, rows: usize, length: usize, nulls: f64) -> ArrayRef {
+    let value = |random: &mut StdRng| {
+        let length = random.random_range(0..=length);
+        (!random.random_bool(nulls)).then(|| (0..length).map(|_| random.random_range('a'..='c')).collect::<String>())
+    };
+    Arc::new((0..rows).map(|_| value(random)).collect::<StringViewArray>())
+}
+
+#[test]
+fn dense_integers_with_nulls() {
+    check(&[DataType::Int64], &["dense"], |random, rows| vec![ints(random, rows, 300, 0.1)]);
+}
+
+#[test]
+fn wide_integers_leave_dense_for_packed() {
+    check(&[DataType::Int64], &["packed 64"], |random, rows| {
+        let range = if rows < 100 { 50 } else { i64::MAX / 2 };
+        vec![ints(random, rows, range, 0.05)]
+    });
+}
+
+#[test]
+fn unsigned_extremes() {
+    check(&[DataType::UInt64], &["packed 64"], |random, rows| {
+        let pick = [0, 1, u64::MAX, u64::MAX - 1, 1 << 63];
+        vec![Arc::new((0..rows).map(|_| Some(pick[random.random_range(0..5)])).collect::<UInt64Array>())]
+    });
+}
+
+#[test]
+fn floats_normalise() {
+    check(&[DataType::Float64], &["packed 64"], |random, rows| {
+        let pick = [0.0, -0.0, f64::NAN, -f64::NAN, f64::INFINITY, 1.5];
+        let value = |random: &mut StdRng| random.random_bool(0.9).then(|| pick[random.random_range(0..6)]);
+        vec![Arc::new((0..rows).map(|_| value(random)).collect::<Float64Array>())]
+    });
+}
+
+#[test]
+fn two_integers_then_nulls_then_rows() {
+    check(&[DataType::Int64, DataType::Int64], &["packed 128", "rows"], |random, rows| {
+        let nulls = if rows >= 1000 { 0.1 } else { 0.0 };
+        vec![ints(random, rows, 20, nulls), ints(random, rows, 20, nulls)]
+    });
+}
+
+#[test]
+fn short_strings_pack_with_others() {
+    let types = [DataType::Utf8View, DataType::Int32, DataType::Boolean];
+    check(&types, &["packed 128", "rows"], |random, rows| {
+        let length = if rows >= 1000 { 20 } else { 7 };
+        let bools = (0..rows).map(|_| random.random_bool(0.9).then(|| random.random_bool(0.5)));
+        let bools: ArrayRef = Arc::new(bools.collect::<BooleanArray>());
+        let numbers = (0..rows).map(|_| random.random_bool(0.9).then(|| random.random_range(-3..3)));
+        let numbers: ArrayRef = Arc::new(numbers.collect::<Int32Array>());
+        vec![strings(random, rows, length, 0.1), numbers, bools]
+    });
+}
+
+#[test]
+fn one_string_short_and_long() {
+    check(&[DataType::Utf8View], &["string"], |random, rows| vec![strings(random, rows, 30, 0.1)]);
+}
+
+#[test]
+fn lists_and_decimals_as_rows() {
+    let list = DataType::new_list(DataType::Int64, true);
+    let types = [list, DataType::Decimal128(38, 2), DataType::Float32];
+    check(&types, &["rows"], |random, rows| {
+        let mut lists = ListBuilder::new(Int64Builder::new());
+        for _ in 0..rows {
+            for _ in 0..random.random_range(0..3) {
+                lists.values().append_value(random.random_range(0..2));
+            }
+            lists.append(random.random_bool(0.9));
+        }
+        let decimals = (0..rows).map(|_| random.random_bool(0.9).then(|| random.random_range(-2i128..2) << 80));
+        let decimals: Decimal128Array = decimals.collect();
+        let decimals = decimals.with_precision_and_scale(38, 2).expect("valid");
+        let floats: Float32Array = (0..rows).map(|_| Some(random.random_range(0..2) as f32)).collect();
+        vec![Arc::new(lists.finish()), Arc::new(decimals), Arc::new(floats)]
+    });
+}
+
+#[test]
+fn constants_are_keys_for_all_rows() {
+    let mut table = GroupIndex::new(vec![DataType::Int64], 1, millstream_kernels::level::detect());
+    let mut groups = Vec::new();
+    for (value, expected) in [(Some(5i64), 0), (None, 1), (Some(5), 0)] {
+        let column = Column::Constant(Arc::new(Int64Array::from(vec![value])));
+        table.lookup(&[Argument::new(&column, None, 3)], 3, &mut groups).expect("lookup");
+        assert_eq!(groups, [expected; 3]);
+    }
+}

@@ -1,0 +1,192 @@
+//! One string key: short strings are compared as the 16-byte views they are, long ones by view, then bytes.
+//!
+//! ```text
+//! slot    tag (high hash bits) | group number
+//! group   short: the Arrow view itself; long: length, prefix, offset into the table's bytes
+//! ```
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BinaryViewArray, BinaryViewBuilder};
+use arrow::datatypes::DataType;
+use millstream_kernels::{hash, view};
+
+use super::EMPTY;
+use crate::batch::Argument;
+use crate::error::Result;
+
+const SLOTS_MIN: usize = 1 << 10;
+
+#[derive(Debug)]
+pub(super) struct Views {
+    seed: u64,
+    /// Tag and group number.
+    slots: Vec<(u32, u32)>,
+    hashes: Vec<u64>,
+    entries: Vec<u128>,
+    bytes: Vec<u8>,
+    null_group: u32,
+}
+
+impl Views {
+    pub(super) fn new(seed: u64) -> Self {
+        Views {
+            seed,
+            slots: vec![(0, EMPTY); SLOTS_MIN],
+            hashes: Vec::new(),
+            entries: Vec::new(),
+            bytes: Vec::new(),
+            null_group: EMPTY,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn lookup(&mut self, key: &Argument<'_>, rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        if key.constant_is_null() {
+            let group = self.null_group();
+            groups.resize(rows, group);
+            return Ok(());
+        }
+        let strings = key.strings()?;
+        if key.is_constant() {
+            let group = self.find_or_insert(strings.bytes(0), strings.views[0]);
+            groups.resize(rows, group);
+            return Ok(());
+        }
+        groups.reserve(rows);
+        // Streams repeat themselves: the last short key and its group save a probe.
+        let (mut last, mut last_group) = (0u128, EMPTY);
+        for row in 0..rows {
+            if key.validity().is_some() && key.is_null(row) {
+                groups.push(self.null_group());
+                continue;
+            }
+            let found = strings.views[row];
+            if found == last && last_group != EMPTY && found as u32 <= 12 {
+                groups.push(last_group);
+                continue;
+            }
+            let group = self.find_or_insert(strings.bytes(row), found);
+            (last, last_group) = (found, group);
+            groups.push(group);
+        }
+        Ok(())
+    }
+
+    /// The group of `bytes`, which need no view: rows of keys written as bytes come here.
+    pub(super) fn group_of_bytes(&mut self, bytes: &[u8]) -> u32 {
+        let found = if bytes.len() <= 12 { view::short(bytes) } else { view::long(bytes, 0, 0) };
+        self.find_or_insert(bytes, found)
+    }
+
+    fn null_group(&mut self) -> u32 {
+        if self.null_group == EMPTY {
+            self.null_group = self.entries.len() as u32;
+            self.entries.push(0);
+            self.hashes.push(0);
+        }
+        self.null_group
+    }
+
+    #[inline]
+    fn find_or_insert(&mut self, bytes: &[u8], found: u128) -> u32 {
+        let hash = hash::bytes(self.seed, bytes);
+        let (tag, mask) = ((hash >> 32) as u32, self.slots.len() - 1);
+        let mut at = hash as usize & mask;
+        loop {
+            let (slot_tag, group) = self.slots[at];
+            if group == EMPTY {
+                return self.insert(at, hash, bytes, found);
+            }
+            if slot_tag == tag && self.is_equal(group, bytes, found) {
+                return group;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    #[inline]
+    fn is_equal(&self, group: u32, bytes: &[u8], found: u128) -> bool {
+        let entry = self.entries[group as usize];
+        if bytes.len() <= 12 {
+            return entry == found;
+        }
+        entry as u64 == found as u64 && self.long(entry) == bytes
+    }
+
+    fn long(&self, entry: u128) -> &[u8] {
+        let offset = (entry >> 64) as usize;
+        &self.bytes[offset..offset + entry as u32 as usize]
+    }
+
+    /// The key of a group that is not the null group.
+    pub(super) fn bytes_of(&self, group: u32) -> &[u8] {
+        let entry = &self.entries[group as usize];
+        let length = *entry as u32 as usize;
+        if length <= 12 { view::inline(entry, length) } else { self.long(*entry) }
+    }
+
+    #[cold]
+    fn insert(&mut self, at: usize, hash: u64, bytes: &[u8], found: u128) -> u32 {
+        let group = self.entries.len() as u32;
+        let entry = if bytes.len() <= 12 {
+            found
+        } else {
+            let offset = self.bytes.len() as u128;
+            self.bytes.extend_from_slice(bytes);
+            (found as u64) as u128 | offset << 64
+        };
+        self.entries.push(entry);
+        self.hashes.push(hash);
+        self.slots[at] = ((hash >> 32) as u32, group);
+        if self.entries.len() * 2 > self.slots.len() {
+            self.grow();
+        }
+        group
+    }
+
+    fn grow(&mut self) {
+        let slots = self.slots.len() * 4;
+        let mask = slots - 1;
+        self.slots.clear();
+        self.slots.resize(slots, (0, EMPTY));
+        for (group, &hash) in self.hashes.iter().enumerate() {
+            if group as u32 == self.null_group {
+                continue;
+            }
+            let mut at = hash as usize & mask;
+            while self.slots[at].1 != EMPTY {
+                at = (at + 1) & mask;
+            }
+            self.slots[at] = ((hash >> 32) as u32, group as u32);
+        }
+    }
+
+    pub(super) fn keys(&self, data_type: &DataType, groups: &[u32]) -> Result<ArrayRef> {
+        let mut builder = BinaryViewBuilder::with_capacity(groups.len());
+        for &group in groups {
+            if group == self.null_group { builder.append_null() } else { builder.append_value(self.bytes_of(group)) }
+        }
+        as_type(builder.finish(), data_type)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.slots.fill((0, EMPTY));
+        self.hashes.clear();
+        self.entries.clear();
+        self.bytes.clear();
+        self.null_group = EMPTY;
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        (self.slots.capacity() + self.hashes.capacity()) * 8 + self.entries.capacity() * 16 + self.bytes.capacity()
+    }
+}
+
+/// Bytes as the key's own type, `Utf8View` or `BinaryView`.
+pub(super) fn as_type(array: BinaryViewArray, data_type: &DataType) -> Result<ArrayRef> {
+    if data_type == &DataType::Utf8View { Ok(Arc::new(array.to_string_view()?)) } else { Ok(Arc::new(array)) }
+}

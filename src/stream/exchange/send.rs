@@ -1,0 +1,148 @@
+//! The operator at the sending end: parts a batch by key and posts each part to its owner.
+
+use std::sync::Arc;
+
+use arrow::array::UInt32Array;
+use arrow::compute::take;
+use arrow::datatypes::DataType;
+use millstream_kernels::partition;
+use smallvec::SmallVec;
+
+use super::{Message, Sender, hash};
+use crate::batch::{Argument, Batch, Column};
+use crate::error::{Error, Result};
+use crate::expression::{Evaluator, Program, gather_flat};
+use crate::function::KernelContext;
+use crate::stream::operator::{Ending, Next, Operator};
+
+/// How an exchange chooses the receiver of a row.
+#[derive(Debug, Clone)]
+pub enum Route {
+    /// By the hash of the first columns, whose types these are.
+    Hash(Vec<DataType>),
+    /// All rows to the first receiver.
+    First,
+}
+
+/// The sending end of an exchange, in one worker.
+pub struct Exchange {
+    route: Route,
+    keys: Evaluator,
+    context: KernelContext,
+    senders: Vec<Sender>,
+    hashes: Vec<u64>,
+    column_hashes: Vec<u64>,
+    parts: Vec<Vec<u16>>,
+}
+
+impl Exchange {
+    /// An exchange towards `senders`, one per receiving worker.
+    pub fn new(route: Route, senders: Vec<Sender>, context: KernelContext) -> Self {
+        let types = match &route {
+            Route::Hash(types) => types.clone(),
+            Route::First => Vec::new(),
+        };
+        let program = Program::columns(&types.into_iter().enumerate().collect::<Vec<_>>());
+        Exchange {
+            keys: Evaluator::new(Arc::new(program), context),
+            route,
+            context,
+            parts: vec![Vec::new(); senders.len()],
+            senders,
+            hashes: Vec::new(),
+            column_hashes: Vec::new(),
+        }
+    }
+
+    /// Parts the selected rows by the hash of their keys.
+    fn part(&mut self, batch: &Batch, types: &[DataType]) -> Result<()> {
+        self.keys.run(batch)?;
+        let columns: SmallVec<[Argument<'_>; 4]> = (0..types.len()).map(|key| self.keys.output(batch, key)).collect();
+        let rows = self.keys.rows();
+        hash::keys(self.context.level, &columns, types, rows, &mut self.column_hashes, &mut self.hashes)?;
+        partition::by_hash(&self.hashes, self.senders.len(), &mut self.parts);
+        if let Some(selected) = batch.selection.as_slice() {
+            self.parts.iter_mut().flatten().for_each(|row| *row = selected[*row as usize]);
+        }
+        Ok(())
+    }
+
+    /// Hands a batch over as it is: its memory goes, other memory comes.
+    fn post_whole(&mut self, receiver: usize, batch: &mut Batch) {
+        let mut out = self.senders[receiver].empty_batch();
+        std::mem::swap(&mut out, batch);
+        // The maker of the batch refills as many columns as it gave.
+        batch.columns.resize_with(out.columns.len(), Column::default);
+        self.senders[receiver].post(Message::Batch(out));
+    }
+
+    fn post_part(&mut self, receiver: usize, batch: &Batch) -> Result<()> {
+        let rows = &self.parts[receiver];
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut out = self.senders[receiver].empty_batch();
+        out.columns.resize_with(batch.columns.len(), Column::default);
+        for (from, into) in batch.columns.iter().zip(&mut out.columns) {
+            gather(from, rows, into)?;
+        }
+        out.rows = rows.len();
+        out.changes = batch.changes.as_ref().map(|changes| rows.iter().map(|&row| changes[row as usize]).collect());
+        out.watermarks = batch.watermarks.as_ref().map(|marks| rows.iter().map(|&row| marks[row as usize]).collect());
+        self.senders[receiver].post(Message::Batch(out));
+        Ok(())
+    }
+
+    fn post_all(&mut self, message: impl Fn() -> Message) {
+        self.senders.iter_mut().for_each(|sender| sender.post(message()));
+    }
+}
+
+/// The rows `rows` of a column. Strings keep the bytes they point to.
+fn gather(from: &Column, rows: &[u16], into: &mut Column) -> Result<()> {
+    match from {
+        Column::Flat(flat) => gather_flat(flat, rows, into),
+        Column::Constant(_) => into.clone_from(from),
+        Column::Array(array) => {
+            let indices = UInt32Array::from_iter_values(rows.iter().map(|&row| row as u32));
+            *into = Column::Array(take(array, &indices, None)?);
+        }
+    }
+    Ok(())
+}
+
+impl Operator for Exchange {
+    fn push(&mut self, _port: usize, batch: &mut Batch, _next: &mut Next<'_>) -> Result<()> {
+        if self.senders.len() == 1 || matches!(self.route, Route::First) {
+            self.post_whole(0, batch);
+            return Ok(());
+        }
+        if let Route::Hash(types) = self.route.clone() {
+            self.part(batch, &types)?;
+        }
+        (0..self.senders.len()).try_for_each(|receiver| self.post_part(receiver, batch))
+    }
+
+    fn watermark(&mut self, watermark: i64, _next: &mut Next<'_>) -> Result<()> {
+        self.post_all(|| Message::Watermark(watermark));
+        Ok(())
+    }
+
+    fn finish(&mut self, ending: Ending, _next: &mut Next<'_>) -> Result<()> {
+        self.post_all(|| Message::End(ending));
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<bool> {
+        let mut all = true;
+        for sender in &mut self.senders {
+            if !sender.flush() {
+                if sender.is_abandoned() {
+                    return Err(Error::cancelled());
+                }
+                all = false;
+            }
+        }
+        Ok(all)
+    }
+}

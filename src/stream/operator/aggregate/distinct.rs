@@ -1,0 +1,220 @@
+//! Each value once per group: `count(DISTINCT x)` and its kin.
+//!
+//! A table of (group, arguments) pairs stands before the function's own states: the first row of a pair is taken in,
+//! with changes the last retraction of one is taken out. Rows with a null argument are left out, as SQL has it.
+
+use std::any::Any;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Field, Fields};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+use super::TableShape;
+use super::table::KeyColumn;
+use crate::batch::{Argument, Change, Column, Flat, Selection, Values};
+use crate::error::{Error, Result};
+use crate::function::{AggregateStates, KernelContext, Update};
+use crate::pipeline::AggregateCall;
+use crate::state::GroupIndex;
+
+/// States that see each pair of group and arguments once.
+pub(super) struct Distinct {
+    pairs: GroupIndex,
+    /// How often each pair is there; only kept once something was taken back.
+    counts: Vec<i64>,
+    arg_types: Vec<DataType>,
+    inner: Box<dyn AggregateStates>,
+    context: KernelContext,
+    group_count: usize,
+}
+
+impl Distinct {
+    pub(super) fn new(shape: &TableShape, call: &AggregateCall, inner: Box<dyn AggregateStates>) -> Self {
+        let types = std::iter::once(DataType::UInt32).chain(call.arg_types.iter().cloned()).collect();
+        Distinct {
+            pairs: GroupIndex::new(types, shape.seed, shape.level()),
+            counts: Vec::new(),
+            arg_types: call.arg_types.clone(),
+            inner,
+            context: shape.context,
+            group_count: 0,
+        }
+    }
+
+    /// Takes rows in that all count; feeds the inner states with the pairs that appear or disappear.
+    fn take(&mut self, groups: &[u32], args: &[Argument<'_>], changes: Option<&[Change]>) -> Result<()> {
+        let group_column = group_column(groups);
+        let mut keys: SmallVec<[Argument<'_>; 4]> = SmallVec::new();
+        keys.push(Argument::new(&group_column, None, groups.len()));
+        keys.extend(args.iter().copied());
+        let mut pairs = Vec::new();
+        self.pairs.lookup(&keys, groups.len(), &mut pairs)?;
+        self.counts.resize(self.pairs.len(), 0);
+        let (mut rows, mut feed) = (Vec::new(), Vec::new());
+        for (row, &pair) in pairs.iter().enumerate() {
+            let change = changes.map_or(Change::INSERT, |changes| changes[row]);
+            let count = &mut self.counts[pair as usize];
+            let before = *count > 0;
+            *count += change.weight();
+            let after = *count > 0;
+            if before != after {
+                rows.push(row as u32);
+                feed.push(if after { Change::INSERT } else { Change::DELETE });
+            }
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let feed_groups: Vec<u32> = rows.iter().map(|&row| groups[row as usize]).collect();
+        let columns = self.select(args, &rows)?;
+        self.feed(&feed_groups, &columns, changes.is_some().then_some(&feed[..]))
+    }
+
+    /// The arguments of some rows, as columns of their own.
+    fn select(&self, args: &[Argument<'_>], rows: &[u32]) -> Result<Vec<ArrayRef>> {
+        let rows = UInt32Array::from(rows.to_vec());
+        let pick = |(arg, data_type): (&Argument<'_>, &DataType)| {
+            Ok(take(&arg.to_array(data_type)?, &rows, None)?)
+        };
+        args.iter().zip(&self.arg_types).map(pick).collect()
+    }
+
+    fn feed(&mut self, groups: &[u32], columns: &[ArrayRef], changes: Option<&[Change]>) -> Result<()> {
+        let columns: Vec<KeyColumn> = columns.iter().cloned().map(KeyColumn::from_array).collect();
+        let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(groups.len())).collect();
+        let update = Update { groups, group_count: self.group_count, args: &args, filter: None, changes };
+        self.inner.update(&self.context, &update)
+    }
+
+    /// All pairs that are there: groups and argument columns.
+    fn pairs(&self) -> Result<(Vec<u32>, Vec<ArrayRef>)> {
+        let alive = |pair: &u32| self.counts[*pair as usize] > 0;
+        let pairs: Vec<u32> = (0..self.pairs.len() as u32).filter(alive).collect();
+        let column = |key: usize, data_type: &DataType| {
+            let mut column = Column::default();
+            self.pairs.keys(key, &pairs, &mut column)?;
+            column.to_array(data_type, pairs.len(), &Selection::default())
+        };
+        let groups = column(0, &DataType::UInt32)?;
+        let groups = groups.as_primitive::<arrow::datatypes::UInt32Type>().values().to_vec();
+        let args = self.arg_types.iter().enumerate().map(|(arg, data_type)| column(arg + 1, data_type));
+        Ok((groups, args.collect::<Result<_>>()?))
+    }
+
+    fn take_arrays(&mut self, groups: &[u32], columns: Vec<ArrayRef>) -> Result<()> {
+        let columns: Vec<KeyColumn> = columns.into_iter().map(KeyColumn::from_array).collect();
+        let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(groups.len())).collect();
+        self.take(groups, &args, None)
+    }
+}
+
+fn group_column(groups: &[u32]) -> Column {
+    let mut flat = Flat::new(Values::U32(groups.to_vec()));
+    flat.rows = groups.len();
+    Column::Flat(flat)
+}
+
+/// Rows that count: the filter's, without null arguments; `None` when all do.
+fn counting_rows(update: &Update<'_>) -> Option<Vec<u32>> {
+    let nullable = update.args.iter().any(|arg| arg.validity().is_some() || arg.constant_is_null());
+    if update.filter.is_none() && !nullable {
+        return None;
+    }
+    let passes = |row: usize| update.filter.is_none_or(|words| words[row / 64] >> (row % 64) & 1 == 1);
+    let counts = |row: &u32| passes(*row as usize) && !update.args.iter().any(|arg| arg.is_null(*row as usize));
+    Some((0..update.groups.len() as u32).filter(counts).collect())
+}
+
+impl AggregateStates for Distinct {
+    fn update(&mut self, context: &KernelContext, update: &Update<'_>) -> Result<()> {
+        self.context = *context;
+        self.group_count = update.group_count;
+        if update.groups.is_empty() {
+            return self.inner.update(context, update);
+        }
+        match counting_rows(update) {
+            None => self.take(update.groups, update.args, update.changes)?,
+            Some(rows) => {
+                let columns = self.select(update.args, &rows)?;
+                let groups: Vec<u32> = rows.iter().map(|&row| update.groups[row as usize]).collect();
+                let changes: Option<Vec<Change>> =
+                    update.changes.map(|changes| rows.iter().map(|&row| changes[row as usize]).collect());
+                let columns: Vec<KeyColumn> = columns.into_iter().map(KeyColumn::from_array).collect();
+                let args: SmallVec<[Argument<'_>; 4]> =
+                    columns.iter().map(|column| column.argument(groups.len())).collect();
+                self.take(&groups, &args, changes.as_deref())?;
+            }
+        }
+        // Groups whose rows all fell out still have their empty state.
+        let grow = Update { groups: &[], group_count: update.group_count, args: &[], filter: None, changes: None };
+        self.inner.update(context, &grow)
+    }
+
+    fn merge(&mut self, groups: &[u32], group_count: usize, other: &mut dyn AggregateStates) -> Result<()> {
+        let other = other.as_any_mut().downcast_mut::<Distinct>();
+        let other = other.ok_or_else(|| Error::bug("a distinct aggregate was merged with another function"))?;
+        self.group_count = group_count;
+        let (theirs, columns) = other.pairs()?;
+        let mine: Vec<u32> = theirs.iter().map(|&group| groups[group as usize]).collect();
+        self.take_arrays(&mine, columns)?;
+        let grow = Update { groups: &[], group_count, args: &[], filter: None, changes: None };
+        self.inner.update(&self.context.clone(), &grow)
+    }
+
+    fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
+        self.inner.finish(groups, out)
+    }
+
+    /// One list per group, of its argument rows as structs.
+    fn save(&mut self, group_count: usize) -> Result<Vec<ArrayRef>> {
+        let (groups, columns) = self.pairs()?;
+        let mut order: Vec<u32> = (0..groups.len() as u32).collect();
+        order.sort_by_key(|&pair| groups[pair as usize]);
+        let mut lengths = vec![0usize; group_count];
+        groups.iter().for_each(|&group| lengths[group as usize] += 1);
+        let order = UInt32Array::from(order);
+        let sorted = columns.iter().map(|column| Ok(take(column, &order, None)?)).collect::<Result<Vec<ArrayRef>>>()?;
+        let fields: Fields = self
+            .arg_types
+            .iter()
+            .enumerate()
+            .map(|(arg, data_type)| Field::new(format!("arg{arg}"), data_type.clone(), true))
+            .collect();
+        let rows = StructArray::try_new(fields.clone(), sorted, None)?;
+        let item = Arc::new(Field::new_struct("item", fields, false));
+        let list = ListArray::try_new(item, OffsetBuffer::from_lengths(lengths), Arc::new(rows), None)?;
+        Ok(vec![Arc::new(list)])
+    }
+
+    fn merge_saved(&mut self, groups: &[u32], group_count: usize, columns: &[ArrayRef]) -> Result<()> {
+        self.group_count = group_count;
+        let list = columns[0].as_list::<i32>();
+        let mut mine = Vec::new();
+        for (row, &group) in groups.iter().enumerate() {
+            mine.extend(std::iter::repeat_n(group, list.value_length(row) as usize));
+        }
+        let (from, to) = (list.value_offsets()[0] as usize, list.value_offsets()[list.len()] as usize);
+        let rows = list.values().slice(from, to - from);
+        self.take_arrays(&mine, rows.as_struct().columns().to_vec())?;
+        let grow = Update { groups: &[], group_count, args: &[], filter: None, changes: None };
+        self.inner.update(&self.context.clone(), &grow)
+    }
+
+    fn clear(&mut self) {
+        self.pairs.clear();
+        self.counts.clear();
+        self.inner.clear();
+        self.group_count = 0;
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.pairs.size_bytes() + self.counts.capacity() * 8 + self.inner.size_bytes()
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}

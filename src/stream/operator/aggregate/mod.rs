@@ -1,0 +1,48 @@
+//! Groups rows and aggregates each group: at the end, on every change, or per window.
+//!
+//! Place       after exchange (a key lives in one partition).
+//! Owns        a table of groups, or one per open pane.
+
+mod changes; //  old and new results of the groups that a batch touched
+mod distinct; // each value once per group
+mod plain; //    one table for all rows
+mod table; //    groups and the states of their aggregates
+mod windowed; // a table per pane, merged and emitted as windows close
+
+pub use plain::Aggregate;
+pub use windowed::WindowedAggregate;
+
+use millstream_kernels::level::Level;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+
+use crate::function::KernelContext;
+use crate::pipeline::AggregateSpec;
+
+/// What every table of one aggregate operator is made from.
+#[derive(Debug, Clone)]
+pub struct TableShape {
+    pub key_types: Vec<DataType>,
+    pub calls: Arc<Vec<crate::pipeline::AggregateCall>>,
+    pub seed: u64,
+    pub context: KernelContext,
+}
+
+impl TableShape {
+    /// The shape that `spec` asks for.
+    pub fn new(spec: &AggregateSpec, seed: u64, context: KernelContext) -> Self {
+        let key_types = spec.program.output_types[..spec.key_count].to_vec();
+        TableShape { key_types, calls: Arc::new(spec.aggregates.clone()), seed, context }
+    }
+
+    /// The types of keys, then `between`, then results.
+    fn output_types(&self, between: &[DataType]) -> Vec<DataType> {
+        let results = self.calls.iter().map(|call| call.function.result_type());
+        self.key_types.iter().cloned().chain(between.iter().cloned()).chain(results).collect()
+    }
+
+    fn level(&self) -> Level {
+        self.context.level
+    }
+}

@@ -1,0 +1,218 @@
+//! Groups and the states of their aggregates: columns indexed by group number, kept when the table is used again.
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+use smallvec::SmallVec;
+
+use super::TableShape;
+use super::distinct::Distinct;
+use crate::batch::{Argument, Batch, Change, Column};
+use crate::error::Result;
+use crate::expression::{Evaluator, load_bits};
+use crate::function::{AggregateStates, Update};
+use crate::state::GroupIndex;
+use crate::stream::operator::filter::true_rows;
+
+/// One table of groups.
+pub(super) struct Table {
+    shape: TableShape,
+    pub(super) index: GroupIndex,
+    states: Vec<Box<dyn AggregateStates>>,
+    /// Rows in each group, retractions taken off: a group without rows is gone. Only kept for inputs that take back.
+    weights: Option<Vec<i64>>,
+}
+
+/// Memory for one batch on its way into a table; shared by all tables of an operator.
+#[derive(Default)]
+pub(super) struct Scratch {
+    pub(super) groups: Vec<u32>,
+    mask: Vec<u64>,
+}
+
+impl Table {
+    /// An empty table; `takes_back`: whether its input may retract rows.
+    pub(super) fn new(shape: TableShape, takes_back: bool) -> Self {
+        let index = GroupIndex::new(shape.key_types.clone(), shape.seed, shape.level());
+        let states = shape.calls.iter().map(|call| {
+            let states = call.function.states();
+            if call.distinct { Box::new(Distinct::new(&shape, call, states)) as _ } else { states }
+        });
+        let states = states.collect();
+        Table { index, states, weights: takes_back.then(Vec::new), shape }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// The one group of a query without keys, which is there even when no row came.
+    pub(super) fn ensure_single_group(&mut self, scratch: &mut Scratch) -> Result<()> {
+        assert!(self.shape.key_types.is_empty(), "only a table without keys has a group of its own");
+        self.index.lookup(&[], 1, &mut scratch.groups)?;
+        self.grow()
+    }
+
+    /// Finds the groups of the evaluated rows and leaves them in `scratch.groups`.
+    pub(super) fn find_groups(&mut self, evaluator: &Evaluator, batch: &Batch, scratch: &mut Scratch) -> Result<()> {
+        let keys: SmallVec<[Argument<'_>; 4]> =
+            (0..self.shape.key_types.len()).map(|key| evaluator.output(batch, key)).collect();
+        self.index.lookup(&keys, evaluator.rows(), &mut scratch.groups)
+    }
+
+    /// Takes the evaluated rows in, whose groups are in `scratch.groups`.
+    pub(super) fn update(
+        &mut self,
+        evaluator: &Evaluator,
+        batch: &Batch,
+        changes: Option<&[Change]>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let group_count = self.index.len();
+        if let Some(weights) = &mut self.weights {
+            weights.resize(group_count, 0);
+            for (row, &group) in scratch.groups.iter().enumerate() {
+                weights[group as usize] += changes.map_or(1, |changes| changes[row].weight());
+            }
+        }
+        let mut output = self.shape.key_types.len();
+        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
+            let args: SmallVec<[Argument<'_>; 4]> =
+                (output..output + call.arg_count).map(|arg| evaluator.output(batch, arg)).collect();
+            output += call.arg_count;
+            if call.filtered {
+                let condition = evaluator.output(batch, output);
+                output += 1;
+                true_rows(self.shape.context, &condition, evaluator.rows(), &mut scratch.mask)?;
+            }
+            let filter = call.filtered.then_some(&scratch.mask[..]);
+            let update = Update { groups: &scratch.groups, group_count, args: &args, filter, changes };
+            states.update(&self.shape.context, &update)?;
+        }
+        Ok(())
+    }
+
+    /// Merges all groups of `other` in.
+    pub(super) fn merge(&mut self, other: &mut Table, scratch: &mut Scratch, keys: &mut Vec<KeyColumn>) -> Result<()> {
+        let rows = other.len();
+        if rows == 0 {
+            return Ok(());
+        }
+        let mut all = std::mem::take(&mut scratch.groups);
+        all.clear();
+        all.extend(0..rows as u32);
+        keys.resize_with(self.shape.key_types.len(), KeyColumn::default);
+        for (key, column) in keys.iter_mut().enumerate() {
+            other.index.keys(key, &all, &mut column.column)?;
+            column.settle();
+        }
+        let arguments: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|column| column.argument(rows)).collect();
+        self.index.lookup(&arguments, rows, &mut all)?;
+        let group_count = self.index.len();
+        for (mine, theirs) in self.states.iter_mut().zip(&mut other.states) {
+            mine.merge(&all, group_count, theirs.as_mut())?;
+        }
+        if let (Some(mine), Some(theirs)) = (&mut self.weights, &other.weights) {
+            mine.resize(group_count, 0);
+            for (from, &to) in all.iter().enumerate() {
+                mine[to as usize] += theirs.get(from).copied().unwrap_or(0);
+            }
+        }
+        scratch.groups = all;
+        Ok(())
+    }
+
+    /// Brings every state to the number of groups, for groups that no row has updated.
+    fn grow(&mut self) -> Result<()> {
+        let group_count = self.index.len();
+        for states in &mut self.states {
+            let update = Update { groups: &[], group_count, args: &[], filter: None, changes: None };
+            states.update(&self.shape.context, &update)?;
+        }
+        Ok(())
+    }
+
+    /// Whether `group` has rows.
+    pub(super) fn is_alive(&self, group: u32) -> bool {
+        let weights = self.weights.as_ref().filter(|_| !self.shape.key_types.is_empty());
+        weights.is_none_or(|weights| weights.get(group as usize).is_some_and(|weight| *weight > 0))
+    }
+
+    /// Writes keys, then `between`, then results of `groups` into `out`'s columns.
+    pub(super) fn write(
+        &mut self,
+        groups: &[u32],
+        out: &mut Batch,
+        between: impl FnOnce(usize, &mut [Column]) -> Result<usize>,
+    ) -> Result<()> {
+        let key_count = self.shape.key_types.len();
+        for key in 0..key_count {
+            self.index.keys(key, groups, &mut out.columns[key])?;
+        }
+        let middle = between(groups.len(), &mut out.columns[key_count..])?;
+        let results = &mut out.columns[key_count + middle..];
+        for (states, column) in self.states.iter_mut().zip(results) {
+            states.finish(groups, column)?;
+        }
+        out.rows = groups.len();
+        out.selection.clear();
+        out.changes = None;
+        out.watermarks = None;
+        Ok(())
+    }
+
+    /// Forgets all groups and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.index.clear();
+        self.states.iter_mut().for_each(|states| states.clear());
+        if let Some(weights) = &mut self.weights {
+            weights.clear();
+        }
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        let weights = self.weights.as_ref().map_or(0, |weights| weights.capacity() * 8);
+        self.index.size_bytes() + self.states.iter().map(|states| states.size_bytes()).sum::<usize>() + weights
+    }
+}
+
+/// A key column on its way from one table into another.
+#[derive(Default)]
+pub(super) struct KeyColumn {
+    pub(super) column: Column,
+    validity: Vec<u64>,
+    nullable: bool,
+}
+
+impl KeyColumn {
+    /// An Arrow array as kernels read it.
+    pub(super) fn from_array(array: ArrayRef) -> Self {
+        let mut column = KeyColumn { column: Column::Array(array), ..KeyColumn::default() };
+        column.settle();
+        column
+    }
+
+    /// Brings the validity of Arrow arrays into words.
+    pub(super) fn settle(&mut self) {
+        self.nullable = false;
+        if let Column::Array(array) = &self.column
+            && let Some(nulls) = array.logical_nulls().filter(|nulls| nulls.null_count() > 0)
+        {
+            millstream_kernels::bitmap::from_bytes(nulls.validity(), nulls.offset(), nulls.len(), &mut self.validity);
+            self.nullable = true;
+        }
+        if let Column::Array(array) = &self.column
+            && array.data_type() == &DataType::Boolean
+        {
+            let array = array.clone();
+            load_bits(&array, &mut self.column);
+        }
+    }
+
+    pub(super) fn argument(&self, rows: usize) -> Argument<'_> {
+        let validity = match &self.column {
+            Column::Flat(flat) => flat.validity(),
+            _ => self.nullable.then_some(&self.validity[..]),
+        };
+        Argument::new(&self.column, validity, rows)
+    }
+}

@@ -1,0 +1,379 @@
+//! A table per pane: rows go to the pane of their time, a window is its panes merged, closing one is a reset.
+//!
+//! Owns        open panes in time order, and closed ones to be used again.
+//! Invariants  a window is emitted once, when the watermark reaches its end; a row never goes to a window that its own
+//!             source partition's watermark had closed before it; rows late for all their windows are counted.
+//!
+//! A row that is late for the first of its hopping windows, and in time for the others, goes to a pane of its own beside
+//! the others of its time: the pane says from which window end on it counts. So results do not depend on how far other
+//! partitions are.
+//!
+//! With EMIT CHANGES a table is a whole window: every batch tells the windows it touched.
+
+use std::sync::Arc;
+
+use millstream_kernels::pane::min_max;
+
+use super::TableShape;
+use super::changes::Changed;
+use super::table::{KeyColumn, Scratch, Table};
+use crate::batch::{Batch, Column, ROWS_MAX, Selection, Values};
+use crate::error::Result;
+use crate::expression::{Evaluator, Program};
+use crate::function::KernelContext;
+use crate::pipeline::{AggregateSpec, AggregateWindow, EmitMode, WindowColumn};
+use crate::stream::operator::{Ending, Next, Operator};
+use crate::time::{END, START, Windows};
+
+/// A running GROUP BY per window.
+pub struct WindowedAggregate {
+    evaluator: Evaluator,
+    times: Evaluator,
+    shape: TableShape,
+    takes_back: bool,
+    windows: Windows,
+    outputs: Vec<WindowColumn>,
+    emit: EmitMode,
+    batch_rows: usize,
+    open: Vec<Pane>,
+    pool: Vec<Table>,
+    /// Windows that end at or before it have been emitted.
+    emitted: i64,
+    late_rows: u64,
+    split: Split,
+    scratch: Scratch,
+    merge_keys: Vec<KeyColumn>,
+    changed: Changed,
+    whole: Selection,
+    out: Batch,
+}
+
+/// Which pane, and the end of the first window its rows count for (`START`: all of them).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct PaneKey {
+    start: i64,
+    first_end: i64,
+}
+
+struct Pane {
+    key: PaneKey,
+    table: Table,
+}
+
+/// The rows of a batch by pane; lists are kept for the next batch.
+#[derive(Default)]
+struct Split {
+    lists: Vec<(PaneKey, Vec<u16>)>,
+    used: usize,
+}
+
+impl Split {
+    fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    /// The list of `key`, looked for from the last one used backwards: rows come nearly in order.
+    fn list(&mut self, key: PaneKey) -> &mut Vec<u16> {
+        let found = self.lists[..self.used].iter().rposition(|(known, _)| *known == key);
+        let at = found.unwrap_or_else(|| {
+            if self.used == self.lists.len() {
+                self.lists.push((key, Vec::new()));
+            }
+            self.lists[self.used].0 = key;
+            self.lists[self.used].1.clear();
+            self.used += 1;
+            self.used - 1
+        });
+        &mut self.lists[at].1
+    }
+}
+
+impl WindowedAggregate {
+    pub fn new(
+        spec: &AggregateSpec,
+        window: &AggregateWindow,
+        seed: u64,
+        context: KernelContext,
+        takes_back: bool,
+        batch_rows: usize,
+    ) -> Self {
+        let shape = TableShape::new(spec, seed, context);
+        let between = vec![window.data_type.clone(); window.outputs.len()];
+        let times = Program::columns(&[(window.column, window.data_type.clone())]);
+        let mut out = Batch::default();
+        let columns = spec.key_count + window.outputs.len() + spec.aggregates.len();
+        out.columns.resize_with(columns, Column::default);
+        WindowedAggregate {
+            evaluator: Evaluator::new(spec.program.clone(), context),
+            times: Evaluator::new(Arc::new(times), context),
+            changed: Changed::new(shape.output_types(&between)),
+            shape,
+            takes_back,
+            windows: Windows::new(window.kind.size(), window.kind.slide(), window.kind.offset()),
+            outputs: window.outputs.clone(),
+            emit: spec.emit,
+            batch_rows: batch_rows.min(ROWS_MAX),
+            open: Vec::new(),
+            pool: Vec::new(),
+            emitted: START,
+            late_rows: 0,
+            split: Split::default(),
+            scratch: Scratch::default(),
+            merge_keys: Vec::new(),
+            whole: Selection::default(),
+            out,
+        }
+    }
+
+    /// The pane that holds the whole batch, if one does and no row can be late.
+    fn single_pane(&self, batch: &Batch) -> Result<Option<PaneKey>> {
+        let times = self.times.output(batch, 0);
+        if batch.watermarks.is_some() || times.is_constant() || self.emit == EmitMode::Changes {
+            return Ok(None);
+        }
+        let values = times.values::<i64>()?;
+        let no_nulls = times.validity().is_none();
+        let Some((min, max)) = min_max(self.shape.context.level, values, None).filter(|_| no_nulls) else {
+            return Ok(None);
+        };
+        let start = self.pane_start(min);
+        let same = start == self.pane_start(max) && self.windows.last_end(start).is_some();
+        Ok(same.then_some(PaneKey { start, first_end: START }))
+    }
+
+    fn pane_start(&self, time: i64) -> i64 {
+        let pane = self.windows.pane();
+        time.wrapping_sub(time.wrapping_sub(self.windows.offset).rem_euclid(pane))
+    }
+
+    /// Sorts the selected rows into `split` by pane (by window with EMIT CHANGES), and counts late ones.
+    fn split(&mut self, batch: &Batch) -> Result<()> {
+        let mut split = std::mem::take(&mut self.split);
+        split.clear();
+        let watermarks = batch.selected_watermarks();
+        let times = self.times.output(batch, 0);
+        let values = times.values::<i64>()?;
+        let mut late_rows = 0;
+        for row in 0..times.rows() {
+            if times.is_null(row) {
+                continue;
+            }
+            let time = if times.is_constant() { values[0] } else { values[row] };
+            let watermark = watermarks.as_ref().map_or(START, |watermarks| watermarks[row]);
+            if !self.place(row as u16, time, watermark, &mut split) {
+                late_rows += 1;
+            }
+        }
+        self.late_rows += late_rows;
+        self.split = split;
+        Ok(())
+    }
+
+    /// Puts a row into its lists; `false` when it is late for all its windows.
+    #[inline(always)]
+    fn place(&self, row: u16, time: i64, watermark: i64, split: &mut Split) -> bool {
+        let Some(last_end) = self.windows.last_end(time) else { return true };
+        if last_end <= watermark {
+            return false;
+        }
+        if self.emit == EmitMode::Changes {
+            let first_end = self.windows.first_end_after(time, watermark).expect("the last window is open");
+            let mut end = first_end;
+            while end <= last_end {
+                split.list(PaneKey { start: end - self.windows.size, first_end: START }).push(row);
+                end += self.windows.slide;
+            }
+            return true;
+        }
+        let in_time_for_all = watermark == START || self.windows.first_end(time).is_some_and(|end| end > watermark);
+        let first_end = if in_time_for_all {
+            START
+        } else {
+            self.windows.first_end_after(time, watermark).expect("the last window is open")
+        };
+        split.list(PaneKey { start: self.pane_start(time), first_end }).push(row);
+        true
+    }
+
+    /// Takes the selected rows into one pane.
+    fn update(&mut self, key: PaneKey, batch: &Batch, next: &mut Next<'_>) -> Result<()> {
+        self.evaluator.run(batch)?;
+        let changes = batch.selected_changes();
+        let at = self.open_pane(key);
+        let table = &mut self.open[at].table;
+        let known = table.len() as u32;
+        table.find_groups(&self.evaluator, batch, &mut self.scratch)?;
+        let (outputs, size) = (&self.outputs, self.windows.size);
+        let between = |rows: usize, columns: &mut [Column]| window_columns(outputs, key.start, size, rows, columns);
+        let groups = &self.scratch.groups;
+        if self.emit == EmitMode::Changes {
+            self.changed.before(table, groups, known, &mut self.out, between)?;
+        }
+        table.update(&self.evaluator, batch, changes.as_deref(), &mut self.scratch)?;
+        if self.emit == EmitMode::Changes {
+            self.changed.after(table, &mut self.out, between)?;
+            self.changed.push(self.batch_rows, next)?;
+        }
+        Ok(())
+    }
+
+    fn open_pane(&mut self, key: PaneKey) -> usize {
+        // Streams mostly write to the last pane.
+        if self.open.last().is_some_and(|pane| pane.key == key) {
+            return self.open.len() - 1;
+        }
+        match self.open.binary_search_by_key(&key, |pane| pane.key) {
+            Ok(at) => at,
+            Err(at) => {
+                let table = self.pool.pop().unwrap_or_else(|| Table::new(self.shape.clone(), self.takes_back));
+                self.open.insert(at, Pane { key, table });
+                at
+            }
+        }
+    }
+
+    /// Emits every window that ends at or before `watermark` and was not emitted yet, in order of their ends.
+    fn close(&mut self, watermark: i64, next: &mut Next<'_>) -> Result<()> {
+        if self.emit == EmitMode::Final {
+            while let Some(end) = self.next_end().filter(|end| *end <= watermark) {
+                self.emit_window(end, next)?;
+                self.emitted = end;
+            }
+        }
+        let mut at = 0;
+        while at < self.open.len() {
+            let start = self.open[at].key.start;
+            let last_end = match self.emit {
+                EmitMode::Final => self.windows.last_end(start).unwrap_or(START),
+                EmitMode::Changes => start.saturating_add(self.windows.size),
+            };
+            if last_end <= watermark {
+                let mut pane = self.open.remove(at);
+                pane.table.clear();
+                self.pool.push(pane.table);
+            } else {
+                at += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// End of the first window with rows that was not emitted yet.
+    fn next_end(&self) -> Option<i64> {
+        let ends = self.open.iter().filter_map(|pane| {
+            let after = self.emitted.max(pane.key.first_end.saturating_sub(1));
+            self.windows.first_end_after(pane.key.start, after)
+        });
+        ends.min()
+    }
+
+    fn emit_window(&mut self, end: i64, next: &mut Next<'_>) -> Result<()> {
+        let start = end - self.windows.size;
+        let holds = |key: &PaneKey| key.start >= start && key.start < end && key.first_end <= end;
+        let members: Vec<usize> = (0..self.open.len()).filter(|at| holds(&self.open[*at].key)).collect();
+        let [only] = members[..] else {
+            let mut merged = self.pool.pop().unwrap_or_else(|| Table::new(self.shape.clone(), self.takes_back));
+            for at in members {
+                merged.merge(&mut self.open[at].table, &mut self.scratch, &mut self.merge_keys)?;
+            }
+            self.write(&mut merged, start, next)?;
+            merged.clear();
+            self.pool.push(merged);
+            return Ok(());
+        };
+        // Taken out for the call, and put back whatever it gives.
+        let mut pane = self.open.remove(only);
+        let written = self.write(&mut pane.table, start, next);
+        self.open.insert(only, pane);
+        written
+    }
+
+    fn write(&mut self, table: &mut Table, start: i64, next: &mut Next<'_>) -> Result<()> {
+        let count = table.len() as u32;
+        let mut groups = std::mem::take(&mut self.scratch.groups);
+        let mut from = 0;
+        while from < count {
+            groups.clear();
+            while from < count && groups.len() < self.batch_rows {
+                if table.is_alive(from) {
+                    groups.push(from);
+                }
+                from += 1;
+            }
+            let (outputs, size) = (&self.outputs, self.windows.size);
+            table.write(&groups, &mut self.out, |rows, columns| window_columns(outputs, start, size, rows, columns))?;
+            next.push(&mut self.out)?;
+        }
+        self.scratch.groups = groups;
+        Ok(())
+    }
+}
+
+/// Writes the window columns, the same value in every row.
+fn window_columns(
+    outputs: &[WindowColumn],
+    start: i64,
+    size: i64,
+    rows: usize,
+    columns: &mut [Column],
+) -> Result<usize> {
+    for (output, column) in outputs.iter().zip(columns) {
+        let value = match output {
+            WindowColumn::Start => start,
+            WindowColumn::End => start.saturating_add(size),
+            WindowColumn::Time => start.saturating_add(size) - 1,
+        };
+        let flat = column.flat_mut(|values| matches!(values, Values::I64(_)), || Values::I64(Vec::new()));
+        if let Values::I64(values) = &mut flat.values {
+            values.clear();
+            values.resize(rows, value);
+        }
+        flat.rows = rows;
+        flat.set_all_valid();
+    }
+    Ok(outputs.len())
+}
+
+impl Operator for WindowedAggregate {
+    fn push(&mut self, _port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        self.times.run(batch)?;
+        if let Some(key) = self.single_pane(batch)? {
+            return self.update(key, batch, next);
+        }
+        self.split(batch)?;
+        let mut split = std::mem::take(&mut self.split);
+        self.whole.clone_from(&batch.selection);
+        for (key, rows) in &split.lists[..split.used] {
+            batch.selection.clone_from(&self.whole);
+            batch.selection.narrow(rows);
+            self.update(*key, batch, next)?;
+        }
+        split.clear();
+        self.split = split;
+        Ok(())
+    }
+
+    fn watermark(&mut self, watermark: i64, next: &mut Next<'_>) -> Result<()> {
+        self.close(watermark, next)?;
+        next.watermark(watermark)
+    }
+
+    fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {
+        if ending == Ending::Flush { self.close(END, next) } else { Ok(()) }
+    }
+
+    fn size_bytes(&self) -> usize {
+        let open: usize = self.open.iter().map(|pane| pane.table.size_bytes()).sum();
+        open + self.pool.iter().map(|table| table.size_bytes()).sum::<usize>()
+    }
+
+    fn remarks(&self) -> String {
+        let modes = self.open.last().map(|pane| &pane.table).or(self.pool.last());
+        let mode = modes.map_or("none", |table| table.index.mode());
+        format!("open panes {}, pooled {}, keys {mode}", self.open.len(), self.pool.len())
+    }
+
+    fn late_rows(&self) -> u64 {
+        self.late_rows
+    }
+}

@@ -1,0 +1,244 @@
+//! Operators wired together: a push travels down the wires by plain calls.
+//!
+//! ```text
+//! slot 0 scan filter ─▶ slot 1 project ─▶ slot 2 aggregate ─▶ slot 3 output        targets always lie further down
+//! ```
+//! A slot keeps what every operator needs and none should write itself: watermarks per input, counters, the budget.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use super::Operator;
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::time::{END, Inputs};
+
+/// How the input of a query ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The input is complete: every open window closes, every group leaves.
+    Flush,
+    /// The query is stopped, or was told to keep windows open: only what was complete before leaves.
+    Hold,
+}
+
+/// Where a slot pushes to: a slot further down, and which of its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    pub slot: usize,
+    pub port: usize,
+}
+
+/// Counters of one operator instance; its owner writes them, anyone reads them.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub rows_in: AtomicU64,
+    pub batches_in: AtomicU64,
+    pub rows_out: AtomicU64,
+    pub late_rows: AtomicU64,
+    pub state_bytes: AtomicU64,
+    /// Nanoseconds in the operator and everything below it; only measured for EXPLAIN ANALYZE.
+    pub nanoseconds: AtomicU64,
+    /// What the operator had to say when it ended.
+    pub remarks: OnceLock<String>,
+}
+
+/// The memory that all operators of an engine share.
+#[derive(Debug)]
+pub struct Budget {
+    limit_bytes: Option<u64>,
+    used_bytes: AtomicU64,
+    peak_bytes: AtomicU64,
+}
+
+impl Budget {
+    pub fn new(limit_bytes: Option<usize>) -> Self {
+        let limit_bytes = limit_bytes.map(|limit| limit as u64);
+        Budget { limit_bytes, used_bytes: AtomicU64::new(0), peak_bytes: AtomicU64::new(0) }
+    }
+
+    /// The most bytes held at once so far.
+    pub fn peak_bytes(&self) -> u64 {
+        self.peak_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes that an operator's state went from `old` to `new` bytes.
+    fn change(&self, operator: &str, old: u64, new: u64) -> Result<()> {
+        if old == new {
+            return Ok(());
+        }
+        let before = self.used_bytes.fetch_add(new.wrapping_sub(old), Ordering::Relaxed);
+        let used = before.wrapping_add(new).wrapping_sub(old);
+        self.peak_bytes.fetch_max(used, Ordering::Relaxed);
+        match self.limit_bytes {
+            Some(limit) if used > limit && new > old => Err(Error::user(format!(
+                "out of memory: {operator} holds {new} bytes, all operators together {used} of {limit}; raise the \
+                 memory limit, or bound the state with a window or a filter"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An operator in its place.
+pub struct Slot {
+    pub name: String,
+    /// The pipeline node it runs, for EXPLAIN ANALYZE; `None` for what the runtime adds.
+    pub node: Option<usize>,
+    pub operator: Box<dyn Operator>,
+    pub target: Option<Target>,
+    pub inputs: Inputs,
+    pub counters: Arc<Counters>,
+    pub budget: Arc<Budget>,
+    pub timed: bool,
+    state_bytes: u64,
+}
+
+impl Slot {
+    /// A slot for `operator` with `input_count` inputs.
+    pub fn new(name: String, operator: Box<dyn Operator>, input_count: usize, budget: Arc<Budget>) -> Self {
+        Slot {
+            name,
+            node: None,
+            operator,
+            target: None,
+            inputs: Inputs::new(input_count),
+            counters: Arc::default(),
+            budget,
+            timed: false,
+            state_bytes: 0,
+        }
+    }
+
+    fn account(&mut self) -> Result<()> {
+        let bytes = self.operator.size_bytes() as u64;
+        if bytes != self.state_bytes {
+            let old = std::mem::replace(&mut self.state_bytes, bytes);
+            self.counters.state_bytes.store(bytes, Ordering::Relaxed);
+            self.budget.change(&self.name, old, bytes)?;
+        }
+        self.counters.late_rows.store(self.operator.late_rows(), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // Giving bytes back cannot exceed a limit.
+        let _ = self.budget.change(&self.name, self.state_bytes, 0);
+    }
+}
+
+/// The operators of one worker between two exchanges.
+#[derive(Default)]
+pub struct Graph {
+    pub slots: Vec<Slot>,
+}
+
+impl Graph {
+    /// Pushes a batch into `target`.
+    pub fn push(&mut self, target: Target, batch: &mut Batch) -> Result<()> {
+        self.next(target).push(batch)
+    }
+
+    /// Tells `target` its input's watermark.
+    pub fn watermark(&mut self, target: Target, watermark: i64) -> Result<()> {
+        self.next(target).watermark(watermark)
+    }
+
+    /// Tells `target` that its input has ended.
+    pub fn end(&mut self, target: Target, ending: Ending) -> Result<()> {
+        self.next(target).end(ending)
+    }
+
+    /// Sends what waits in outboxes; `false` while some still waits.
+    pub fn send(&mut self) -> Result<bool> {
+        let mut all = true;
+        for slot in &mut self.slots {
+            all &= slot.operator.send()?;
+        }
+        Ok(all)
+    }
+
+    /// Whether what is pushed into `target` cannot change the output any more.
+    pub fn is_satisfied(&self, target: Target) -> bool {
+        let mut at = Some(target);
+        while let Some(target) = at {
+            let slot = &self.slots[target.slot];
+            if slot.operator.is_satisfied() {
+                return true;
+            }
+            at = slot.target;
+        }
+        false
+    }
+
+    fn next(&mut self, target: Target) -> Next<'_> {
+        Next { slots: &mut self.slots, base: 0, target: Some(target), counters: None }
+    }
+}
+
+/// What lies behind an operator: where its rows, watermarks and end go.
+pub struct Next<'a> {
+    slots: &'a mut [Slot],
+    /// Number of the first of `slots`.
+    base: usize,
+    target: Option<Target>,
+    counters: Option<&'a Counters>,
+}
+
+impl Next<'_> {
+    /// Pushes rows on. Empty batches stop here.
+    pub fn push(&mut self, batch: &mut Batch) -> Result<()> {
+        let rows = batch.selected_rows() as u64;
+        if rows == 0 {
+            return Ok(());
+        }
+        if let Some(counters) = self.counters {
+            counters.rows_out.fetch_add(rows, Ordering::Relaxed);
+        }
+        self.visit(|slot, port, next| {
+            slot.counters.rows_in.fetch_add(rows, Ordering::Relaxed);
+            slot.counters.batches_in.fetch_add(1, Ordering::Relaxed);
+            slot.operator.push(port, batch, next)
+        })
+    }
+
+    /// Passes a watermark on.
+    pub fn watermark(&mut self, watermark: i64) -> Result<()> {
+        self.visit(|slot, port, next| match slot.inputs.advance(port, watermark) {
+            Some(minimum) if minimum != END => slot.operator.watermark(minimum, next),
+            _ => Ok(()),
+        })
+    }
+
+    /// Passes the end on.
+    pub fn end(&mut self, ending: Ending) -> Result<()> {
+        self.visit(|slot, port, next| {
+            let minimum = slot.inputs.advance(port, END);
+            if slot.inputs.end() {
+                slot.operator.finish(ending, next)?;
+                let _ = slot.counters.remarks.set(slot.operator.remarks());
+                return next.end(ending);
+            }
+            match minimum {
+                Some(minimum) if minimum != END => slot.operator.watermark(minimum, next),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn visit(&mut self, act: impl FnOnce(&mut Slot, usize, &mut Next<'_>) -> Result<()>) -> Result<()> {
+        let Some(target) = self.target else { return Ok(()) };
+        let (slot, rest) = self.slots[target.slot - self.base..].split_first_mut().expect("targets lie further down");
+        let counters = slot.counters.clone();
+        let started = slot.timed.then(Instant::now);
+        let mut next = Next { slots: rest, base: target.slot + 1, target: slot.target, counters: Some(&counters) };
+        act(slot, target.port, &mut next)?;
+        if let Some(started) = started {
+            counters.nanoseconds.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        }
+        slot.account()
+    }
+}

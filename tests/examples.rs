@@ -1,0 +1,27 @@
+//! The examples run, and end with what they promise.
+
+use std::process::Command;
+
+#[test]
+fn embed() {
+    let shown = run("embed");
+    assert!(shown.contains("| Cairo   | 1 | 31.2 |"), "{shown}");
+    assert!(shown.contains("| Oslo    | 2 | -1.0 |"), "{shown}");
+}
+
+#[test]
+fn push() {
+    let shown = run("push");
+    let counts: u64 = shown.matches("| /about | 20     |").count() as u64;
+    assert_eq!((counts, shown.matches("| /      | 40     |").count()), (3, 3), "{shown}");
+}
+
+/// Cargo builds examples beside the tests.
+fn run(name: &str) -> String {
+    let tests = std::env::current_exe().expect("a test knows where it is");
+    let folder = tests.ancestors().nth(2).expect("tests lie in target/profile/deps");
+    let path = folder.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
+    let ran = Command::new(&path).output().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).expect("text")
+}
