@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use super::format::Format;
 use super::decode::options::Options;
+use super::format::Format;
 use super::sink::blackhole::Blackhole;
 use super::{sink, source};
 use crate::error::{Error, Result};
