@@ -243,7 +243,7 @@ fn count(number: usize, what: &str) -> String {
 }
 
 /// Ticks as people say them: `1h30m`, `10s`, `250ms`.
-fn show_duration(ticks: i64, unit: TimeUnit) -> String {
+pub fn show_duration(ticks: i64, unit: TimeUnit) -> String {
     let second = ticks_per_second(unit);
     let mut rest = ticks.unsigned_abs();
     let mut text = if ticks < 0 { "-".to_string() } else { String::new() };

@@ -7,7 +7,7 @@ mod explain; //  the pipeline as text
 mod spec; //     what each node does, a spec per operator
 mod table; //    the traits of sources and sinks, as the pipeline names them
 
-pub use explain::{explain, explain_with};
+pub use explain::{explain, explain_with, show_duration};
 pub use spec::*;
 pub use table::*;
 

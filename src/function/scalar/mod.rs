@@ -5,6 +5,7 @@
 //!             so after warm-up no call allocates; validity is the AND of the arguments' but where a file says otherwise.
 
 mod arithmetic; // + - * / % negate abs, checked for integers
+mod shift; //      timestamps moved by a constant interval
 mod calendar;
 mod cast; //       numbers to wider numbers, dates and timestamps
 mod decimal; //    the same of decimals, as far as 38 digits go
@@ -19,6 +20,7 @@ pub use calendar::date_part;
 pub use cast::cast;
 pub use logic::{is_not_null, is_null, not};
 pub use pane::{date_bin, date_trunc, window_start};
+pub use shift::shift;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::DFSchema;
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
@@ -53,13 +53,19 @@ impl ForeignKernel {
         Ok(ForeignKernel {
             name: call.name,
             template: call.template,
-            schema: call.schema.inner().clone(),
+            schema: nullable(call.schema.as_arrow()),
             expression,
             result: call.result,
             deterministic: !call.expression.is_volatile(),
             can_fail: call.can_fail,
         })
     }
+}
+
+/// The same columns, any of them nullable: what a plan calls never null may be so under rows that nobody looks at.
+fn nullable(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    Arc::new(Schema::new(fields.collect::<Vec<Field>>()))
 }
 
 /// The physical form of an expression over `schema`, with exact arithmetic.

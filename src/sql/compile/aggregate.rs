@@ -9,6 +9,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion_expr::{Aggregate, Expr, LogicalPlan};
 
 use super::call::Call;
+use super::closed::Closed;
 use super::columns::Columns;
 use super::expression::Expressions;
 use super::place::place_of;
@@ -41,7 +42,7 @@ impl Compiler {
             _ => {
                 let keys = datafusion_expr::utils::grouping_set_to_exprlist(&aggregate.group_expr);
                 let keys = keys.map_err(crate::sql::bridge::foreign)?;
-                let grouped = self.grouped(&aggregate.input, &keys, &aggregate.aggr_expr)?;
+                let grouped = self.grouped(&aggregate.input, &keys, &aggregate.aggr_expr, is_outermost)?;
                 self.add_aggregate(&grouped, &keys, &aggregate.aggr_expr, schema, is_outermost)?
             }
         };
@@ -55,15 +56,21 @@ impl Compiler {
         let keys: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
         let keys: Vec<&Expr> = keys.iter().collect();
         let is_outermost = !std::mem::replace(&mut self.below_aggregate, true);
-        let grouped = self.grouped(input, &keys, &[])?;
+        let grouped = self.grouped(input, &keys, &[], is_outermost)?;
         let node = self.add_aggregate(&grouped, &keys, &[], schema, is_outermost)?;
         self.below_aggregate = !is_outermost;
         Ok(node)
     }
 
     /// Compiles what is to be grouped: in windows by panes, when window columns are among the keys and nothing else of
-    /// the aggregate looks into them.
-    pub(super) fn grouped(&mut self, input: &LogicalPlan, keys: &[&Expr], calls: &[Expr]) -> Result<Grouped> {
+    /// the aggregate looks into them, or when the rows tell of windows that have closed.
+    pub(super) fn grouped(
+        &mut self,
+        input: &LogicalPlan,
+        keys: &[&Expr],
+        calls: &[Expr],
+        is_outermost: bool,
+    ) -> Result<Grouped> {
         let known = super::window::window_columns(input);
         let by_window = known.is_some_and(|known| {
             let is_window = |expr: &Expr| super::window::plain_index(expr, input).is_some_and(|column| known[column]);
@@ -77,7 +84,15 @@ impl Compiler {
             return Ok(Grouped { node: windowed.node, columns: windowed.columns.clone(), window: Some(windowed) });
         }
         let node = self.plan(input)?;
-        Ok(Grouped { node, columns: self.columns(node, input), window: None })
+        let columns = self.columns(node, input);
+        let at_once = is_outermost && self.emit == Some(EmitMode::Changes);
+        if !self.nodes[node].bounded
+            && !at_once
+            && let Some(windowed) = self.in_closed_windows(node, &columns, keys)?
+        {
+            return Ok(Grouped { node: windowed.node, columns, window: Some(windowed) });
+        }
+        Ok(Grouped { node, columns, window: None })
     }
 
     /// Groups rows by `keys`; the node's columns are those of `schema`: the keys, then a column per call.
@@ -119,8 +134,17 @@ impl Compiler {
             outputs: window_outputs(windowed, &groups),
         });
         let outputs = window.as_ref().map_or(Vec::new(), |window| window.outputs.clone());
-        let physical = physical_schema(key_fields, window.as_ref(), &schema.fields()[keys.len()..]);
-        let time = window.as_ref().filter(|_| emit == EmitMode::Final).and_then(|window| event_time(window, key_count));
+        let results = schema.fields()[keys.len()..].iter().zip(&aggregates);
+        let results = results.map(|(field, call)| field.as_ref().clone().with_name(call.text.clone()));
+        let physical = physical_schema(key_fields, window.as_ref(), results);
+        let closed = grouped.window.as_ref().filter(|_| emit == EmitMode::Final).map(|windowed| {
+            let keys = keys.iter().zip(&groups).filter(|(_, group)| matches!(group, Group::Key(_)));
+            let keys = keys.map(|(key, _)| windowed.closed.as_ref()?.columns[grouped.columns.plain(key)?]);
+            let columns = keys.chain(outputs.iter().copied().map(Some)).chain(calls.iter().map(|_| None));
+            let kind = windowed.closed.as_ref().map_or(windowed.kind, |closed| closed.kind);
+            Closed { kind, data_type: windowed.data_type.clone(), columns: columns.collect() }
+        });
+        let time = closed.as_ref().and_then(event_time);
         let spec = AggregateSpec { program: expressions.finish(), key_count, aggregates, window, emit };
         let Node { bounded, place, .. } = self.nodes[grouped.node];
         let node = Node {
@@ -133,6 +157,9 @@ impl Compiler {
             place: keys.iter().copied().chain(calls).find_map(place_of).or(place),
         };
         let mut node = self.add(node);
+        if let Some(closed) = closed {
+            self.closed.insert(node, closed);
+        }
         if let Some(windowed) = &grouped.window {
             for (condition, columns) in &windowed.late {
                 let columns = columns.after_window(&outputs, key_count, &windowed.data_type);
@@ -158,7 +185,11 @@ impl Compiler {
     fn reordered(&mut self, node: NodeId, order: &[usize], schema: SchemaRef) -> NodeId {
         let as_is =
             order.len() == self.nodes[node].schema.fields().len() && order.iter().enumerate().all(|(i, &c)| i == c);
-        if as_is { node } else { self.add_selection(node, order, schema) }
+        if !as_is {
+            return self.add_selection(node, order, schema);
+        }
+        self.nodes[node].schema = schema;
+        node
     }
 }
 
@@ -176,7 +207,11 @@ fn window_outputs(windowed: &Windowed, groups: &[Group]) -> Vec<WindowColumn> {
 }
 
 /// Keys, window columns, aggregates.
-fn physical_schema(mut fields: Vec<Field>, window: Option<&AggregateWindow>, calls: &[Arc<Field>]) -> SchemaRef {
+fn physical_schema(
+    mut fields: Vec<Field>,
+    window: Option<&AggregateWindow>,
+    results: impl Iterator<Item = Field>,
+) -> SchemaRef {
     for column in window.iter().flat_map(|window| window.outputs.iter().map(|output| (output, &window.data_type))) {
         let name = match column.0 {
             WindowColumn::Start => "window_start",
@@ -185,15 +220,15 @@ fn physical_schema(mut fields: Vec<Field>, window: Option<&AggregateWindow>, cal
         };
         fields.push(Field::new(name, column.1.clone(), false));
     }
-    fields.extend(calls.iter().map(|field| field.as_ref().clone()));
+    fields.extend(results);
     Arc::new(Schema::new(fields))
 }
 
 /// The column of closed windows that is their event time: the last tick inside, else the end.
-fn event_time(window: &AggregateWindow, key_count: usize) -> Option<EventTime> {
-    let position = |wanted| window.outputs.iter().position(|output| *output == wanted);
-    let column = key_count + position(WindowColumn::Time).or(position(WindowColumn::End))?;
-    Some(EventTime { column, unit: time_unit(&window.data_type)? })
+fn event_time(closed: &Closed) -> Option<EventTime> {
+    let position = |wanted| closed.columns.iter().position(|column| *column == Some(wanted));
+    let column = position(WindowColumn::Time).or(position(WindowColumn::End))?;
+    Some(EventTime { column, unit: time_unit(&closed.data_type)? })
 }
 
 /// For each column of the plan, the column of the node.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion_common::ScalarValue;
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{Column, ScalarValue};
 use datafusion_expr::expr::{AggregateFunction as Planned, NullTreatment, Sort};
 use datafusion_expr::{AggregateUDF, Expr, ExprSchemable};
 
 use super::Result;
-use super::columns::refuse;
 use super::expression::Expressions;
 use super::place::place_of;
 use crate::error::Error;
@@ -67,11 +67,10 @@ impl<'a> Call<'a> {
         incremental: bool,
         retracts: bool,
     ) -> Result<AggregateCall> {
-        self.check(retracts)?;
         let native = self.native(expressions, retracts)?;
         let function = match native {
             Some(function) => function,
-            None => self.foreign(expressions, incremental || retracts, retracts)?,
+            None => self.foreign(expressions, incremental, retracts)?,
         };
         let keys = self.order_keys().to_vec();
         let mut arg_types = Vec::new();
@@ -82,16 +81,8 @@ impl<'a> Call<'a> {
             expressions.output(filter)?;
         }
         let (distinct, filtered) = (self.distinct && !self.args.is_empty(), self.filter.is_some());
-        let text = self.expr.human_display().to_string();
+        let text = shown(self.expr);
         Ok(AggregateCall { function, arg_count: arg_types.len(), arg_types, distinct, filtered, text })
-    }
-
-    fn check(&self, retracts: bool) -> Result<()> {
-        if self.distinct && retracts {
-            let why = "DISTINCT inside an aggregate cannot take rows back, and its input takes some back";
-            return Err(refuse(self.expr, why));
-        }
-        Ok(())
     }
 
     /// The sort keys that are arguments of the call: a WITHIN GROUP key is the first argument anyway.
@@ -101,7 +92,11 @@ impl<'a> Call<'a> {
 
     /// A function of our own, where there is one that does what the call says.
     fn native(&self, expressions: &Expressions<'_>, retracts: bool) -> Result<Option<Arc<dyn AggregateFunction>>> {
-        if !self.order_by.is_empty() || self.ignore_nulls {
+        let plain_order = match self.function.supports_within_group_clause() {
+            true => self.order_by.iter().all(|key| key.asc),
+            false => self.order_by.is_empty(),
+        };
+        if !plain_order || self.ignore_nulls {
             return Ok(None);
         }
         let types = self.args.iter().map(|arg| expressions.engine_type_of(arg)).collect::<Result<Vec<_>>>()?;
@@ -156,6 +151,18 @@ impl<'a> Call<'a> {
             self.order_by.push(Sort { expr: value.clone(), asc: true, nulls_first: false });
         }
     }
+}
+
+/// The call as EXPLAIN shows it: columns by their bare names.
+fn shown(expr: &Expr) -> String {
+    let bare = expr.clone().transform(|node| {
+        Ok(match node {
+            Expr::Column(column) => Transformed::yes(Expr::Column(Column::new_unqualified(column.name))),
+            other => Transformed::no(other),
+        })
+    });
+    let text = bare.map_or_else(|_| expr.human_display().to_string(), |bare| bare.data.human_display().to_string());
+    text.replace("count(1)", "count(*)")
 }
 
 fn literal(expr: &Expr) -> Option<ScalarValue> {

@@ -31,6 +31,8 @@ impl Compiler {
         let (schema, time) = (self.nodes[input].schema.clone(), self.nodes[input].time.clone());
         let node = self.add_above(input, Spec::Filter(FilterSpec { conjuncts: first }), schema, time);
         self.nodes[node].place = place_of(predicate);
+        let columns: Vec<Option<usize>> = (0..self.nodes[node].schema.fields().len()).map(Some).collect();
+        self.closed_after(input, node, &columns);
         Ok(node)
     }
 }

@@ -27,7 +27,7 @@ impl Compiler {
     ) -> Result<NodeId> {
         let keys = sets.distinct_expr();
         let sets = expanded(sets)?;
-        let grouped = self.grouped(&aggregate.input, &keys, &aggregate.aggr_expr)?;
+        let grouped = self.grouped(&aggregate.input, &keys, &aggregate.aggr_expr, is_outermost)?;
         if grouped.window.is_some() && !sets.iter().all(|set| set.iter().any(|key| grouped.columns.reads_window(key))) {
             return Err(super::columns::refuse(
                 keys[0],

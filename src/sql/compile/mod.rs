@@ -6,6 +6,7 @@
 
 mod aggregate; //  groups, windows of groups, DISTINCT
 mod call; //       one aggregate call: its function, arguments, order and filter
+mod closed; //     windows that have closed, grouped again
 mod columns; //    what the columns of a plan node are in the pipeline
 mod expression; // expressions into programs
 mod filter;
@@ -23,12 +24,15 @@ mod window; //     windows, by rows or under an aggregate
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use arrow::datatypes::SchemaRef;
 use datafusion_expr::{Distinct, LogicalPlan};
 
 use crate::error::{Error, Result};
 use crate::pipeline::{ChangeMode, EmitMode, EventTime, Node, NodeId, Pipeline, Spec};
 use crate::sql::plan::LogicalQuery;
+use closed::Closed;
 use columns::Columns;
 
 /// Compiles an optimized query.
@@ -40,7 +44,8 @@ pub fn compile(query: &LogicalQuery) -> Result<Pipeline> {
 
 /// Compiles an optimized plan; `emit` is what the query's EMIT clause says, `None` without one.
 fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> {
-    let mut compiler = Compiler { nodes: Vec::new(), needs_input_order: false, emit, below_aggregate: false };
+    let mut compiler =
+        Compiler { nodes: Vec::new(), needs_input_order: false, emit, below_aggregate: false, closed: HashMap::new() };
     compiler.plan(plan)?;
     Ok(Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order })
 }
@@ -52,6 +57,8 @@ struct Compiler {
     emit: Option<EmitMode>,
     /// Whether an aggregate stands above what is being compiled: EMIT speaks of the outermost one.
     below_aggregate: bool,
+    /// What the columns of some nodes tell of windows that have closed.
+    closed: HashMap<NodeId, Closed>,
 }
 
 impl Compiler {

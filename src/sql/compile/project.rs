@@ -43,6 +43,7 @@ impl Compiler {
         let spec = Spec::Project(ProjectSpec { program: expressions.finish() });
         let node = self.add_above(input, spec, schema, time);
         self.nodes[node].place = exprs.iter().find_map(|expr| place_of(expr));
+        self.closed_after(input, node, &sources);
         Ok(node)
     }
 
@@ -57,7 +58,9 @@ impl Compiler {
         let fields: Vec<Field> =
             types.map(|(field, (_, data_type))| field.as_ref().clone().with_data_type(data_type.clone())).collect();
         let program = Arc::new(Program::columns(&columns));
-        self.add_above(input, Spec::Project(ProjectSpec { program }), Arc::new(Schema::new(fields)), time)
+        let node = self.add_above(input, Spec::Project(ProjectSpec { program }), Arc::new(Schema::new(fields)), time);
+        self.closed_after(input, node, &sources);
+        node
     }
 
     /// Which of the new columns is the event time, where each is the input column named or a computed one.

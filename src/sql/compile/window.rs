@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion_expr::utils::{conjunction, split_conjunction};
 use datafusion_expr::{Expr, Extension, Filter, LogicalPlan, Projection};
 
+use super::closed::Closed;
 use super::columns::{Columns, Slot, refuse};
 use super::expression::Expressions;
 use super::place::place_of;
@@ -26,6 +27,8 @@ pub(super) struct Windowed {
     pub data_type: DataType,
     /// Conditions on the window's columns alone, with the columns they read: for the aggregate's results.
     pub late: Vec<(Expr, Columns)>,
+    /// What the columns of `node` tell of windows that have closed below, when these are the windows here.
+    pub closed: Option<Closed>,
 }
 
 impl Compiler {
@@ -73,7 +76,15 @@ impl Compiler {
         let mut columns = self.columns(node, &window.input);
         columns.schema = window.schema.as_ref().clone();
         columns.slots.extend([WindowColumn::Start, WindowColumn::End, WindowColumn::Time].map(Slot::Window));
-        Ok(Windowed { node, columns, kind: window.kind, time, data_type: window.time_type().clone(), late: Vec::new() })
+        Ok(Windowed {
+            node,
+            columns,
+            kind: window.kind,
+            time,
+            data_type: window.time_type().clone(),
+            late: Vec::new(),
+            closed: None,
+        })
     }
 
     /// Fails where windows could not be closed or would have to be opened again.

@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, UInt32Array, new_empty_array};
+use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
 use datafusion_expr::{EmitTo, GroupsAccumulator};
 
@@ -66,8 +66,7 @@ impl GroupedStates {
     fn grow(&mut self, group_count: usize) -> Result<()> {
         self.group_count = self.group_count.max(group_count);
         let (count, function) = (self.group_count, self.function.clone());
-        let nothing: Vec<ArrayRef> = function.arg_types.iter().map(new_empty_array).collect();
-        self.accumulator()?.update_batch(&nothing, &[], None, count).map_err(foreign)
+        function.grow(self.accumulator()?.as_mut(), count)
     }
 
     fn results(&mut self, group_count: usize) -> Result<ArrayRef> {
@@ -90,6 +89,9 @@ impl GroupedStates {
 impl AggregateStates for GroupedStates {
     fn update(&mut self, _: &KernelContext, update: &Update<'_>) -> Result<()> {
         refuse_retractions(&self.function.name, update)?;
+        if update.groups.is_empty() {
+            return self.grow(update.group_count);
+        }
         let arrays = self.function.arrays(update.args)?;
         let filter = update.filter.map(|words| filter_array(words, update.groups.len()));
         let mut groups = std::mem::take(&mut self.groups);

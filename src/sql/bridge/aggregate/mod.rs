@@ -4,9 +4,10 @@
 //! Invariants  results are asked for without disturbing the states, as often as one likes; states merge and save by the
 //!             state arrays that DataFusion's own two-phase aggregation uses.
 
+mod counted; // rows kept with how often each is there: for rows that may be taken back
 mod grouped; // all groups in one accumulator: for results that leave once
 mod ordered; // rows kept until they are sorted: for ORDER BY inside the call
-mod single; //  an accumulator per group: for results after each batch, and for rows taken back
+mod single; //  an accumulator per group: for results after each batch
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray};
+use arrow::array::{ArrayRef, BooleanArray, new_empty_array};
 use arrow::buffer::{BooleanBuffer, Buffer};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Schema};
@@ -44,7 +45,7 @@ pub struct ForeignAggregateCall {
     pub ignore_nulls: bool,
     /// The type of the result inside the engine.
     pub result: DataType,
-    /// Whether results are asked for after each batch, or rows may be taken back.
+    /// Whether results are asked for after each batch.
     pub incremental: bool,
     /// Whether rows may be taken back.
     pub retracts: bool,
@@ -62,7 +63,8 @@ struct Inner {
     state_types: Vec<DataType>,
     result: DataType,
     mode: Mode,
-    retracts: bool,
+    /// Whether the accumulators take the order keys behind the arguments.
+    takes_order: bool,
     order_sensitive: bool,
 }
 
@@ -70,11 +72,26 @@ struct Inner {
 enum Mode {
     Grouped,
     Single,
-    /// How many of the columns go to the function, and how rows are sorted before they do.
-    Ordered {
-        arg_count: usize,
-        order_by: Vec<(usize, SortOptions)>,
-    },
+    Ordered(Kept),
+    Counted(Kept),
+}
+
+/// Which columns a state keeps of its rows, in what order.
+#[derive(Debug, Clone, PartialEq)]
+struct Kept {
+    /// How many of the columns go to the function.
+    arg_count: usize,
+    /// Columns and directions that rows are ordered by.
+    order_by: Vec<(usize, SortOptions)>,
+}
+
+impl Kept {
+    /// The order keys, then the arguments: rows that ORDER BY leaves equal are ordered by the arguments themselves, so
+    /// that the answer does not depend on how rows were spread over partitions.
+    fn columns(&self) -> impl Iterator<Item = (usize, SortOptions)> + '_ {
+        let ties = (0..self.arg_count).map(|column| (column, SortOptions { descending: false, nulls_first: false }));
+        self.order_by.iter().copied().chain(ties)
+    }
 }
 
 /// Functions whose result depends on the order of the rows when the call itself says nothing of it.
@@ -94,13 +111,17 @@ impl ForeignAggregate {
         let order_sensitive = call.order_by.is_empty() && is_order_sensitive(&call.function);
         let expression = call.expression(!sorts).map_err(foreign)?;
         let arg_types: Vec<DataType> = call.schema.fields().iter().map(|field| field.data_type().clone()).collect();
-        let mode = if sorts {
-            Mode::Ordered { arg_count: call.arg_count, order_by: call.order_by.clone() }
-        } else if call.incremental || !expression.groups_accumulator_supported() {
-            Mode::Single
-        } else {
-            Mode::Grouped
+        let kept = || Kept { arg_count: call.arg_count, order_by: call.order_by.clone() };
+        let mode = match () {
+            () if call.retracts => Mode::Counted(kept()),
+            () if sorts => Mode::Ordered(kept()),
+            () if call.incremental || !expression.groups_accumulator_supported() => Mode::Single,
+            () => Mode::Grouped,
         };
+        if call.retracts && order_sensitive {
+            let message = "this aggregate needs ORDER BY inside the call, for its input takes rows back";
+            return Err(Error::user(format!("{message}: {name}")));
+        }
         let mut inner = Inner {
             name,
             call: expression,
@@ -108,15 +129,12 @@ impl ForeignAggregate {
             state_types: Vec::new(),
             result: call.result,
             mode,
-            retracts: call.retracts,
+            takes_order: !sorts && keeps_own_order,
             order_sensitive,
         };
         inner.state_types = inner.state_types()?;
-        if inner.retracts && (inner.mode != Mode::Single || !inner.accumulator()?.supports_retract_batch()) {
-            return Err(Error::user(format!(
-                "this aggregate cannot take rows back, and its input takes some back: {}",
-                inner.name
-            )));
+        if let Mode::Counted(kept) = &inner.mode {
+            counted::check(kept, &inner.arg_types)?;
         }
         Ok(ForeignAggregate(Arc::new(inner)))
     }
@@ -145,22 +163,36 @@ impl ForeignAggregateCall {
 
 impl Inner {
     fn accumulator(&self) -> Result<Box<dyn Accumulator>> {
-        let made = if self.retracts { self.call.create_sliding_accumulator() } else { self.call.create_accumulator() };
-        made.map_err(foreign)
+        self.call.create_accumulator().map_err(foreign)
+    }
+
+    /// Whether the function is the first of its values in order, or the last; `None` for other functions.
+    fn extreme(&self) -> Option<bool> {
+        match self.name.as_str() {
+            "min" => Some(true),
+            "max" => Some(false),
+            _ => None,
+        }
     }
 
     fn groups_accumulator(&self) -> Result<Box<dyn GroupsAccumulator>> {
-        self.call.create_groups_accumulator().map_err(foreign)
+        let mut accumulator = self.call.create_groups_accumulator().map_err(foreign)?;
+        // Without ever having met a filter, it takes every group for one that has had rows; ours may have had none.
+        self.grow(accumulator.as_mut(), 0)?;
+        Ok(accumulator)
+    }
+
+    /// Makes an accumulator know groups that no row of it has.
+    fn grow(&self, accumulator: &mut dyn GroupsAccumulator, group_count: usize) -> Result<()> {
+        let nothing: Vec<ArrayRef> = self.arg_types.iter().map(new_empty_array).collect();
+        let filter = BooleanArray::from(Vec::<bool>::new());
+        accumulator.update_batch(&nothing, &[], Some(&filter), group_count).map_err(foreign)
     }
 
     fn state_types(&self) -> Result<Vec<DataType>> {
         match &self.mode {
-            Mode::Ordered { .. } => Ok(ordered::state_types(&self.arg_types)),
-            // What a sliding accumulator saves is its own affair: ask an empty one.
-            Mode::Single if self.retracts => {
-                let state = self.accumulator()?.state().map_err(foreign)?;
-                Ok(state.iter().map(ScalarValue::data_type).collect())
-            }
+            Mode::Ordered(_) => Ok(ordered::state_types(&self.arg_types)),
+            Mode::Counted(kept) => Ok(counted::state_types(kept, &self.arg_types)),
             _ => {
                 let fields = self.call.state_fields().map_err(foreign)?;
                 Ok(fields.iter().map(|field| field.data_type().clone()).collect())
@@ -188,15 +220,16 @@ impl AggregateFunction for ForeignAggregate {
     }
 
     fn states(&self) -> Box<dyn AggregateStates> {
-        match self.0.mode {
+        match &self.0.mode {
             Mode::Grouped => Box::new(grouped::GroupedStates::new(self.0.clone())),
             Mode::Single => Box::new(single::SingleStates::new(self.0.clone())),
-            Mode::Ordered { .. } => Box::new(ordered::OrderedStates::new(self.0.clone())),
+            Mode::Ordered(kept) => Box::new(ordered::OrderedStates::new(self.0.clone(), kept.clone())),
+            Mode::Counted(kept) => Box::new(counted::CountedStates::new(self.0.clone(), kept.clone())),
         }
     }
 
     fn can_retract(&self) -> bool {
-        self.0.retracts
+        matches!(self.0.mode, Mode::Counted(_))
     }
 
     fn is_order_sensitive(&self) -> bool {

@@ -1,8 +1,7 @@
 //! Rows kept until they are sorted: for ORDER BY inside the call.
 //!
 //! Rows arrive in any order and from several partitions, so all of them are kept; a result sorts its group's rows and
-//! gives them to a fresh accumulator. Rows that the ORDER BY leaves equal are ordered by the arguments themselves, so
-//! that the answer does not depend on how rows were spread over partitions.
+//! gives them to a fresh accumulator.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,13 +13,14 @@ use arrow::datatypes::{DataType, Field};
 use arrow::row::{RowConverter, SortField};
 use datafusion_common::ScalarValue;
 
-use super::{Inner, Mode, foreign, refuse_retractions, same, to_type};
+use super::{Inner, Kept, foreign, refuse_retractions, same, to_type};
 use crate::batch::Column;
 use crate::error::Result;
 use crate::function::{AggregateStates, KernelContext, Update};
 
 pub struct OrderedStates {
     function: Arc<Inner>,
+    kept: Kept,
     /// The kept rows: one column per argument and order key, in pieces as they came.
     pieces: Vec<Vec<ArrayRef>>,
     /// The group of each kept row.
@@ -40,13 +40,13 @@ pub fn state_types(arg_types: &[DataType]) -> Vec<DataType> {
     arg_types.iter().map(|data_type| DataType::List(list_field(data_type))).collect()
 }
 
-fn list_field(data_type: &DataType) -> Arc<Field> {
+pub fn list_field(data_type: &DataType) -> Arc<Field> {
     Arc::new(Field::new("item", data_type.clone(), true))
 }
 
 impl OrderedStates {
-    pub fn new(function: Arc<Inner>) -> Self {
-        OrderedStates { function, pieces: Vec::new(), groups: Vec::new(), sorted: None }
+    pub fn new(function: Arc<Inner>, kept: Kept) -> Self {
+        OrderedStates { function, kept, pieces: Vec::new(), groups: Vec::new(), sorted: None }
     }
 
     fn keep(&mut self, columns: Vec<ArrayRef>, groups: impl IntoIterator<Item = u32>) {
@@ -95,9 +95,7 @@ impl OrderedStates {
 
     /// Rows that compare as ORDER BY wants them, ties broken by the arguments.
     fn sort_keys(&self, columns: &[ArrayRef]) -> Result<arrow::row::Rows> {
-        let Mode::Ordered { arg_count, order_by } = &self.function.mode else { unreachable!("made for this mode") };
-        let ties = (0..*arg_count).map(|index| (index, SortOptions::default()));
-        let keys: Vec<(usize, SortOptions)> = order_by.iter().copied().chain(ties).collect();
+        let keys: Vec<(usize, SortOptions)> = self.kept.columns().collect();
         let field = |(index, options): &(usize, SortOptions)| {
             SortField::new_with_options(self.function.arg_types[*index].clone(), *options)
         };
@@ -110,6 +108,9 @@ impl OrderedStates {
 impl AggregateStates for OrderedStates {
     fn update(&mut self, _: &KernelContext, update: &Update<'_>) -> Result<()> {
         refuse_retractions(&self.function.name, update)?;
+        if update.groups.is_empty() {
+            return Ok(());
+        }
         let arrays = self.function.arrays(update.args)?;
         match update.filter {
             None => self.keep(arrays, update.groups.iter().copied()),
@@ -137,7 +138,7 @@ impl AggregateStates for OrderedStates {
 
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
         let function = self.function.clone();
-        let Mode::Ordered { arg_count, .. } = function.mode else { unreachable!("made for this mode") };
+        let arg_count = self.kept.arg_count;
         let group_count = groups.iter().max().map_or(0, |&last| last as usize + 1);
         let sorted = self.sorted(group_count)?;
         let mut values = Vec::with_capacity(groups.len());

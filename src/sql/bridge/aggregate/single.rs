@@ -1,4 +1,4 @@
-//! An accumulator per group: for results after each batch, and for rows taken back.
+//! An accumulator per group: for results after each batch, and for functions that have nothing faster.
 //!
 //! `evaluate` leaves an accumulator as it is; `state` does not, so who asks for it gives the accumulator its state back.
 
@@ -10,7 +10,7 @@ use arrow::compute::take;
 use datafusion_common::ScalarValue;
 use datafusion_expr::Accumulator;
 
-use super::{Inner, foreign, same, to_type};
+use super::{Inner, foreign, refuse_retractions, same, to_type};
 use crate::batch::Column;
 use crate::error::Result;
 use crate::function::{AggregateStates, KernelContext, Update};
@@ -47,29 +47,20 @@ impl SingleStates {
         changed
     }
 
-    /// Gives the rows of `update` for which `wanted` holds to their groups' accumulators, group by group.
-    fn apply(&mut self, update: &Update<'_>, arrays: &[ArrayRef], retract: bool) -> Result<()> {
-        let counts = |row: usize| update.filter.is_none_or(|words| words[row / 64] >> (row % 64) & 1 == 1);
-        let retracts = |row: usize| update.changes.is_some_and(|changes| changes[row].is_retraction());
+    /// Gives the rows of `update` to their groups' accumulators, group by group.
+    fn apply(&mut self, update: &Update<'_>, arrays: &[ArrayRef]) -> Result<()> {
+        let counts = |row: &usize| update.filter.is_none_or(|words| words[row / 64] >> (row % 64) & 1 == 1);
         let mut rows = std::mem::take(&mut self.rows);
         rows.clear();
-        rows.extend(
-            (0..update.groups.len()).filter(|&row| counts(row) && retracts(row) == retract).map(|row| row as u32),
-        );
-        if rows.is_empty() {
-            self.rows = rows;
-            return Ok(());
-        }
+        rows.extend((0..update.groups.len()).filter(counts).map(|row| row as u32));
         rows.sort_by_key(|&row| update.groups[row as usize]); // stable: rows keep their order within a group
         let indices = UInt32Array::from(rows.clone());
         let sorted = arrays.iter().map(|array| Ok(take(array, &indices, None)?)).collect::<Result<Vec<_>>>()?;
         let mut from = 0;
         for run in rows.chunk_by(|&left, &right| update.groups[left as usize] == update.groups[right as usize]) {
             let part: Vec<ArrayRef> = sorted.iter().map(|array| array.slice(from, run.len())).collect();
-            self.change(update.groups[run[0] as usize] as usize, |accumulator| {
-                let applied = if retract { accumulator.retract_batch(&part) } else { accumulator.update_batch(&part) };
-                applied.map_err(foreign)
-            })?;
+            let group = update.groups[run[0] as usize] as usize;
+            self.change(group, |accumulator| accumulator.update_batch(&part).map_err(foreign))?;
             from += run.len();
         }
         self.rows = rows;
@@ -89,17 +80,13 @@ impl SingleStates {
 
 impl AggregateStates for SingleStates {
     fn update(&mut self, _: &KernelContext, update: &Update<'_>) -> Result<()> {
-        if !self.function.retracts {
-            super::refuse_retractions(&self.function.name, update)?;
-        }
+        refuse_retractions(&self.function.name, update)?;
         self.grow(update.group_count)?;
-        let arrays = self.function.arrays(update.args)?;
-        self.apply(update, &arrays, false)?;
-        if update.changes.is_some() {
-            // Inserts go first: a row that came and went in one batch is there to be taken out.
-            self.apply(update, &arrays, true)?;
+        if update.groups.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let arrays = self.function.arrays(update.args)?;
+        self.apply(update, &arrays)
     }
 
     fn merge(&mut self, groups: &[u32], group_count: usize, other: &mut dyn AggregateStates) -> Result<()> {

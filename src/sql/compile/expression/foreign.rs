@@ -42,7 +42,7 @@ impl Expressions<'_> {
         let key = format!("foreign {rewritten:?} {:?}", arguments.fields);
         let kernel = ForeignKernel::new(ForeignCall {
             name: name_of(expr),
-            template: rewritten.human_display().to_string(),
+            template: template(&rewritten),
             expression: &rewritten,
             schema: &schema,
             result: result.clone(),
@@ -169,6 +169,17 @@ fn released(rewritten: datafusion_common::Result<Transformed<Expr>>, failure: Op
         (_, Some(error)) => Err(error),
         (Ok(rewritten), None) => Ok(rewritten.data),
         (Err(error), None) => Err(bridge::foreign(error)),
+    }
+}
+
+/// The call as text, with its arguments' places in it.
+fn template(expr: &Expr) -> String {
+    let shown = expr.human_display().to_string();
+    match expr {
+        Expr::BinaryExpr(_) | Expr::InList(_) | Expr::Like(_) => format!("({shown})"),
+        Expr::Cast(cast) => format!("CAST({shown} AS {})", cast.field.data_type()),
+        Expr::TryCast(cast) => format!("TRY_CAST({shown} AS {})", cast.field.data_type()),
+        _ => shown,
     }
 }
 

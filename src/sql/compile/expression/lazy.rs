@@ -15,11 +15,16 @@ impl Expressions<'_> {
             Expr::Alias(alias) => return self.can_fail(&alias.expr),
             _ => (),
         }
-        let itself = match self.native_call(expr)? {
-            Some(call) => call.kernel.can_fail(),
-            None => !is_total(expr),
-        };
-        Ok(itself || self.any_child(expr, |child| self.can_fail(child))?)
+        // Their kernels never fail, and looking for one asks the same question of the parts again.
+        let connects = |op: &Operator| matches!(op, Operator::And | Operator::Or);
+        if matches!(expr, Expr::Between(_)) || matches!(expr, Expr::BinaryExpr(binary) if connects(&binary.op)) {
+            return self.any_child(expr, |child| self.can_fail(child));
+        }
+        match self.native_call(expr)? {
+            Some(call) if call.kernel.can_fail() => Ok(true),
+            Some(call) => any(&call.args, |arg| self.can_fail(arg)),
+            None => Ok(!is_total(expr) || self.any_child(expr, |child| self.can_fail(child))?),
+        }
     }
 
     /// Whether `expr` is all native kernels that cannot fail: cheap, and safe to evaluate on any row.
@@ -53,6 +58,15 @@ impl Expressions<'_> {
         debug_assert!(walked.is_ok(), "looking at an expression does not fail");
         found
     }
+}
+
+fn any(exprs: &[Expr], test: impl Fn(&Expr) -> Result<bool>) -> Result<bool> {
+    for expr in exprs {
+        if test(expr)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a call that DataFusion runs has a value for all arguments of its types.

@@ -5,6 +5,7 @@
 //!             evaluated: branches of CASE and COALESCE, and the right side of AND and OR where it could fail.
 
 mod foreign; // calls that DataFusion runs
+mod interval; // constant intervals as ticks
 mod lazy; //    what may be evaluated though a branch is not taken
 mod native; //  calls that kernels of our own run
 

@@ -6,11 +6,12 @@ use arrow::datatypes::DataType;
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::{Between, BinaryExpr, Expr, Operator, lit};
 
-use super::{Expressions, Value};
+use super::{Expressions, Value, interval};
 use crate::error::Result;
 use crate::expression::Operand;
 use crate::function::ScalarKernel;
 use crate::function::scalar::{self, BinaryOp};
+use crate::pipeline::show_duration;
 use crate::sql::bridge::function;
 
 /// A kernel found for an expression, and what it is applied to.
@@ -64,12 +65,33 @@ impl Expressions<'_> {
         if matches!(op, BinaryOp::And | BinaryOp::Or) && self.can_fail(right)? {
             return Ok(None); // the right side may be evaluated only where the left one does not decide
         }
+        if let Some(call) = self.shift_call(left, op, right)? {
+            return Ok(Some(call));
+        }
         let kernel = scalar::binary(op, &self.engine_type_of(left)?, &self.engine_type_of(right)?);
         Ok(kernel.map(|kernel| NativeCall {
             key: op.symbol().to_string(),
             kernel,
             args: vec![left.as_ref().clone(), right.as_ref().clone()],
         }))
+    }
+
+    /// A timestamp plus or minus a constant interval.
+    fn shift_call(&self, left: &Expr, op: BinaryOp, right: &Expr) -> Result<Option<NativeCall>> {
+        let (time, interval) = match (op, left, right) {
+            (BinaryOp::Add, Expr::Literal(..), time) => (time, left),
+            (BinaryOp::Add | BinaryOp::Sub, time, Expr::Literal(..)) => (time, right),
+            _ => return Ok(None),
+        };
+        let data_type = self.engine_type_of(time)?;
+        let Some(unit) = interval::steady_unit(&data_type) else { return Ok(None) };
+        let Some(ticks) = interval::ticks(interval, unit) else { return Ok(None) };
+        let Some(ticks) = (if op == BinaryOp::Sub { ticks.checked_neg() } else { Some(ticks) }) else {
+            return Ok(None);
+        };
+        let shown = show_duration(ticks.saturating_abs(), unit);
+        let kernel = scalar::shift(ticks, &shown, &data_type);
+        Ok(kernel.map(|kernel| NativeCall { key: format!("shift {ticks}"), kernel, args: vec![time.clone()] }))
     }
 
     fn unary_call(
@@ -109,19 +131,40 @@ impl Expressions<'_> {
 
     fn function_call(&self, call: &ScalarFunction) -> Result<Option<NativeCall>> {
         let types = call.args.iter().map(|arg| self.engine_type_of(arg)).collect::<Result<Vec<_>>>()?;
-        let kernel = match function::scalar_kernel(&call.func, &types) {
-            Some(kernel) => Some(kernel),
-            None => builtin(call.func.name(), &types),
-        };
-        let key = format!("{}{types:?}", call.func.name());
-        Ok(kernel.map(|kernel| NativeCall { key, kernel, args: call.args.clone() }))
+        if let Some(kernel) = function::scalar_kernel(&call.func, &types) {
+            return Ok(Some(NativeCall {
+                key: format!("{}{types:?}", call.func.name()),
+                kernel,
+                args: call.args.clone(),
+            }));
+        }
+        let found = builtin(call.func.name(), &call.args, &types);
+        Ok(found.map(|(arg, kernel)| {
+            // Literals are settings of the kernel, not arguments.
+            let settings: Vec<&Expr> = call.args.iter().filter(|arg| matches!(arg, Expr::Literal(..))).collect();
+            NativeCall { key: format!("{} {settings:?}", call.func.name()), kernel, args: vec![arg.clone()] }
+        }))
     }
 }
 
-/// Functions of DataFusion's names that have a kernel of our own.
-fn builtin(name: &str, types: &[DataType]) -> Option<Arc<dyn ScalarKernel>> {
-    match (name, types) {
-        ("abs", [arg]) => scalar::abs(arg),
+/// Functions of DataFusion's names that have a kernel of our own, and the one argument it takes.
+fn builtin<'a>(name: &str, args: &'a [Expr], types: &[DataType]) -> Option<(&'a Expr, Arc<dyn ScalarKernel>)> {
+    match (name, args, types) {
+        ("abs", [arg], [data_type]) => Some((arg, scalar::abs(data_type)?)),
+        ("date_part", [part, time], [_, data_type]) => Some((time, scalar::date_part(text(part)?, data_type)?)),
+        ("date_trunc", [unit, time], [_, data_type]) => Some((time, scalar::date_trunc(text(unit)?, data_type)?)),
+        ("date_bin", [size, time], [_, data_type]) => {
+            let size = interval::ticks(size, interval::steady_unit(data_type)?)?;
+            Some((time, scalar::date_bin(size, 0, data_type)?))
+        }
+        _ => None,
+    }
+}
+
+/// A literal text.
+fn text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
         _ => None,
     }
 }

@@ -3,15 +3,60 @@
 use super::compiled;
 use crate::pipeline::explain;
 
+fn check(sql: &str, expected: &str) {
+    let expected = expected.strip_prefix('\n').unwrap_or(expected);
+    assert_eq!(explain(&compiled(sql)), expected, "{sql}");
+}
+
 #[test]
-fn pipelines_as_text() {
-    let sqls = [
+fn rows_one_by_one() {
+    check(
         "SELECT k, j + 1 AS x FROM s WHERE upper(k) = 'A' AND j > 3",
-        "SELECT window_start, window_end, k, count(*) AS n, sum(j) FROM s_tumbled WHERE j > 3 GROUP BY window_start, window_end, k",
-        "SELECT k, count(*) FROM s GROUP BY k",
-        "SELECT DISTINCT k FROM t ORDER BY k DESC LIMIT 3",
+        "
+Project: k, (CAST(j AS Int64) + 1) AS x [append, unbounded]
+  Filter: (j > 3) AND (upper(k) = 'A') [append, unbounded] foreign: upper
+    Project: k, j [append, unbounded]
+      Scan: s (memory), columns k j ts, may skip unless j > 3, watermark (ts - INTERVAL '5s') [append, time ts, unbounded]
+",
+    );
+    check(
         "SELECT j FROM t LIMIT 2",
-    ];
-    let text: Vec<String> = sqls.iter().map(|sql| format!("{sql}\n{}", explain(&compiled(sql)))).collect();
-    println!("{}", text.join("\n"));
+        "
+Limit: first 2 [append, bounded]
+  Scan: t (memory), columns j, at most 2 rows [append, bounded]
+runs on one partition: the answer depends on the order of the input
+",
+    );
+}
+
+#[test]
+fn windows_and_groups() {
+    check(
+        "SELECT window_start, window_end, k, count(*) AS n, sum(j) AS total \
+         FROM TUMBLE(TABLE s, DESCRIPTOR(ts), INTERVAL '10' SECOND) \
+         WHERE j > 3 GROUP BY window_start, window_end, k",
+        "
+Project: window_start, window_end, k, count(*) AS n, sum(j) AS total [append, time window_end, unbounded]
+  Aggregate: by k in tumble(10s) of ts, count(*), sum(j), when the window closes [append, time window_end, unbounded] state: panes x groups, bounded by the watermark
+    Project: k, j, ts [append, time ts, unbounded]
+      Filter: (j > 3) [append, time ts, unbounded]
+        Scan: s (memory), columns k j ts, may skip unless j > 3, watermark (ts - INTERVAL '5s') [append, time ts, unbounded]
+",
+    );
+    check(
+        "SELECT k, corr(j, f) FROM s GROUP BY k",
+        "
+Aggregate: by k, corr(j, f), after each batch [updating, unbounded] state: grows with distinct keys foreign: corr
+  Project: k, j, f [append, unbounded]
+    Scan: s (memory), columns k j f ts, watermark (ts - INTERVAL '5s') [append, time ts, unbounded]
+",
+    );
+    check(
+        "SELECT DISTINCT k FROM t ORDER BY k DESC LIMIT 3",
+        "
+Sort: k DESC, first 3 [append, bounded] state: first rows, bounded
+  Aggregate: by k, when the input ends [append, bounded] state: grows with distinct keys
+    Scan: t (memory), columns k [append, bounded]
+",
+    );
 }

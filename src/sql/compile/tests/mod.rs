@@ -2,9 +2,10 @@
 
 mod explains; //    golden pipelines
 mod expressions; // values of expressions
+mod functions; //   users' functions
 mod plans; //       answers of whole queries, and what is refused
-pub mod run; //         the naive runner
+mod run; //         the naive runner
 mod world; //       tables in memory, text to plan
 
 use run::answer;
-use world::{compiled, compiled_with, refused};
+use world::{compiled, refused};

@@ -7,29 +7,34 @@ use arrow::compute::{SortColumn, concat_batches, filter_record_batch, lexsort_to
 use arrow::row::{RowConverter, SortField};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use super::world::{catalog, compiled_in};
 use crate::batch::{Argument, Batch, Column};
 use crate::error::Result;
-use crate::expression::{Evaluator, Program};
+use crate::expression::{Evaluator, Operand, Program};
 use crate::function::{KernelContext, Update};
 use crate::pipeline::{AggregateSpec, NodeId, Pipeline, Spec};
+use crate::sql::Catalog;
 
 /// The answer of a query as text, a line per row; unsorted answers are sorted as text.
 pub fn answer(sql: &str) -> String {
-    let pipeline = super::compiled(sql);
-    let rows = run(&pipeline, pipeline.nodes.len() - 1).unwrap_or_else(|e| panic!("{sql}: {e}"));
-    assert_eq!(rows.schema().fields().len(), pipeline.schema().fields().len());
+    answer_in(catalog(), sql).unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+/// The same over a catalog, or why there is none.
+pub fn answer_in(catalog: Catalog, sql: &str) -> Result<String> {
+    let pipeline = compiled_in(catalog, sql)?;
+    let rows = run(&pipeline, pipeline.nodes.len() - 1)?;
     let mut lines = shown(&rows);
     let sorted = pipeline.nodes.iter().any(|node| matches!(node.spec, Spec::Sort(_) | Spec::Limit(_)));
     if !sorted {
         lines.sort();
     }
-    lines.join("\n")
+    Ok(lines.join("\n"))
 }
 
 /// Runs a query that fails and gives its error.
 pub fn failure(sql: &str) -> String {
-    let pipeline = super::compiled(sql);
-    run(&pipeline, pipeline.nodes.len() - 1).expect_err("fails").to_string()
+    answer_in(catalog(), sql).expect_err("fails").to_string()
 }
 
 fn shown(rows: &RecordBatch) -> Vec<String> {
@@ -143,13 +148,27 @@ fn grouped(spec: &AggregateSpec, rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
     let mut at = spec.key_count;
     for call in &spec.aggregates {
         let args = &inputs[at..at + call.arg_count];
+        let constants: Vec<Option<ArrayRef>> = spec.program.outputs[at..at + call.arg_count]
+            .iter()
+            .map(|output| match output {
+                Operand::Constant(constant) => Some(spec.program.constants[*constant].0.clone()),
+                _ => None,
+            })
+            .collect();
         let filter = call.filtered.then(|| inputs[at + call.arg_count].as_boolean().clone());
         at += call.arg_count + usize::from(call.filtered);
         let wanted = distinct_rows(call.distinct, args, filter.as_ref(), &groups)?;
         let half = row_count / 2;
         let mut tables = [call.function.states(), call.function.states()];
         for (table, range) in tables.iter_mut().zip([0..half, half..row_count]) {
-            let args: Vec<Column> = args.iter().map(|arg| Column::Array(arg.slice(range.start, range.len()))).collect();
+            let args: Vec<Column> = args
+                .iter()
+                .zip(&constants)
+                .map(|(arg, constant)| match constant {
+                    Some(value) => Column::Constant(value.clone()),
+                    None => Column::Array(arg.slice(range.start, range.len())),
+                })
+                .collect();
             let args: Vec<Argument<'_>> = args.iter().map(|column| Argument::new(column, None, range.len())).collect();
             // Validity travels beside the column, as the evaluator gives it.
             let validity: Vec<Option<Vec<u64>>> = args.iter().map(|arg| words_of_nulls(arg.column())).collect();

@@ -1,24 +1,14 @@
 //! Tables in memory, and the way from text to a compiled pipeline.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringViewArray};
-use arrow::array::{Decimal128Array, TimestampMillisecondArray};
-use arrow::datatypes::{DataType, SchemaRef};
-use datafusion_common::config::ConfigOptions;
-use datafusion_common::{Result as PlanResult, TableReference, plan_err};
-use datafusion_expr::planner::{ContextProvider, ExprPlanner};
-use datafusion_expr::{AggregateUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF, col, lit};
-use datafusion_optimizer::{Analyzer, Optimizer, OptimizerContext};
-use datafusion_sql::parser::{DFParser, Statement};
-use datafusion_sql::planner::{ParserOptions, SqlToRel};
+use arrow::array::{ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch};
+use arrow::array::{StringViewArray, TimestampMillisecondArray};
+use arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
-use crate::pipeline::{EmitMode, Pipeline, Scan, ScanRequest, Table, TableDefinition, WindowKind};
-use crate::sql::catalog::{CatalogTable, Watermark};
-use crate::sql::compile::compile_plan;
-use crate::sql::plan::WindowNode;
+use crate::pipeline::{Connectors, Pipeline, Scan, ScanRequest, Sink, Table, TableDefinition, explain};
+use crate::sql::{Catalog, Planned, compile, parse, plan};
 
 /// A table that the naive runner reads and nobody opens.
 #[derive(Debug)]
@@ -39,12 +29,20 @@ impl Table for Memory {
         "memory".to_string()
     }
 
-    fn row_count(&self) -> Option<u64> {
-        None
-    }
-
     fn open(&self, _: &ScanRequest) -> Result<Arc<dyn Scan>> {
         Err(Error::bug("the naive runner reads the rows itself"))
+    }
+}
+
+struct NoConnectors;
+
+impl Connectors for NoConnectors {
+    fn table(&self, definition: &TableDefinition) -> Result<Arc<dyn Table>> {
+        Err(Error::user(format!("no such table: {}", definition.name)))
+    }
+
+    fn sink(&self, definition: &TableDefinition, _: SchemaRef, _: bool) -> Result<Box<dyn Sink>> {
+        Err(Error::user(format!("no such sink: {}", definition.name)))
     }
 }
 
@@ -72,166 +70,33 @@ pub fn rows() -> RecordBatch {
     RecordBatch::try_from_iter(columns).unwrap()
 }
 
-fn source(name: &str, bounded: bool) -> Arc<dyn TableSource> {
-    let table = Arc::new(Memory { bounded });
-    let watermark = (!bounded).then(|| Watermark {
-        column: "ts".to_string(),
-        expr: col("ts") - lit(datafusion_common::ScalarValue::new_interval_dt(0, 5_000)),
-    });
-    let definition = TableDefinition { name: name.to_string(), schema: None, options: Default::default() };
-    Arc::new(CatalogTable::new(definition, table, watermark, Vec::new()))
+/// The catalog with `t` and `s`.
+pub fn catalog() -> Catalog {
+    let mut catalog = Catalog::default();
+    catalog.register("t", Arc::new(Memory { bounded: true })).unwrap();
+    let definition = "CREATE TABLE s (k VARCHAR, i BIGINT, j INT, f DOUBLE, b BOOLEAN, d DECIMAL(10, 2), \
+                      ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)";
+    let parsed = parse(definition).unwrap().remove(0);
+    plan(&mut catalog, &NoConnectors, &parsed).unwrap();
+    catalog.register("s", Arc::new(Memory { bounded: false })).unwrap();
+    catalog
 }
 
-/// What the planner may ask for.
-struct World {
-    options: ConfigOptions,
-    scalars: HashMap<String, Arc<ScalarUDF>>,
-    aggregates: HashMap<String, Arc<AggregateUDF>>,
-    planners: Vec<Arc<dyn ExprPlanner>>,
-}
-
-impl World {
-    fn new(more: Vec<ScalarUDF>) -> Self {
-        let mut scalars = HashMap::new();
-        let nested = datafusion_functions_nested::all_default_nested_functions();
-        let all = datafusion_functions::all_default_functions().into_iter().chain(nested);
-        for function in all.chain(more.into_iter().map(Arc::new)) {
-            for name in function.aliases().iter().chain([&function.name().to_string()]) {
-                scalars.insert(name.clone(), function.clone());
-            }
-        }
-        let mut aggregates = HashMap::new();
-        for function in datafusion_functions_aggregate::all_default_aggregate_functions() {
-            for name in function.aliases().iter().chain([&function.name().to_string()]) {
-                aggregates.insert(name.clone(), function.clone());
-            }
-        }
-        World {
-            options: ConfigOptions::default(),
-            scalars,
-            aggregates,
-            planners: vec![
-                Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
-                Arc::new(datafusion_functions_nested::planner::NestedFunctionPlanner),
-                Arc::new(datafusion_functions_nested::planner::FieldAccessPlanner),
-                Arc::new(datafusion_functions::datetime::planner::DatetimeFunctionPlanner),
-                Arc::new(datafusion_functions::unicode::planner::UnicodeFunctionPlanner),
-                Arc::new(datafusion_functions_aggregate::planner::AggregateFunctionPlanner),
-            ],
-        }
+/// Compiles a query over a catalog.
+pub fn compiled_in(mut catalog: Catalog, sql: &str) -> Result<Pipeline> {
+    let parsed = parse(sql)?.remove(0);
+    match plan(&mut catalog, &NoConnectors, &parsed)? {
+        Planned::Query(query) => compile(&query),
+        other => panic!("not a query: {other:?}"),
     }
-}
-
-impl ContextProvider for World {
-    fn get_table_source(&self, name: TableReference) -> PlanResult<Arc<dyn TableSource>> {
-        match name.table() {
-            "t" => Ok(source("t", true)),
-            "s" => Ok(source("s", false)),
-            "t_tumbled" => Ok(windows("t", WindowKind::Tumble { size: 10_000, offset: 0 })),
-            "t_hopped" => Ok(windows("t", WindowKind::Hop { size: 20_000, slide: 10_000, offset: 0 })),
-            "s_tumbled" => Ok(windows("s", WindowKind::Tumble { size: 10_000, offset: 0 })),
-            other => plan_err!("no such table: {other}"),
-        }
-    }
-
-    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.scalars.get(name).cloned()
-    }
-
-    fn get_higher_order_meta(&self, _: &str) -> Option<Arc<datafusion_expr::HigherOrderUDF>> {
-        None
-    }
-
-    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
-        self.aggregates.get(name).cloned()
-    }
-
-    fn get_window_meta(&self, _: &str) -> Option<Arc<WindowUDF>> {
-        None
-    }
-
-    fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
-        None
-    }
-
-    fn options(&self) -> &ConfigOptions {
-        &self.options
-    }
-
-    fn udf_names(&self) -> Vec<String> {
-        self.scalars.keys().cloned().collect()
-    }
-
-    fn higher_order_function_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn udaf_names(&self) -> Vec<String> {
-        self.aggregates.keys().cloned().collect()
-    }
-
-    fn udwf_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
-        &self.planners
-    }
-}
-
-/// Plans a query and optimizes it by DataFusion's rules, as the engine does.
-pub fn planned(sql: &str, functions: Vec<ScalarUDF>) -> LogicalPlan {
-    let world = World::new(functions);
-    let statement = DFParser::parse_sql(sql).unwrap().pop_front().unwrap();
-    let options = ParserOptions::default().with_collect_spans(true);
-    let Statement::Statement(statement) = statement else { panic!("a query is expected") };
-    let plan = SqlToRel::new_with_options(&world, options).sql_statement_to_plan(*statement).unwrap();
-    optimized(plan)
-}
-
-fn optimized(plan: LogicalPlan) -> LogicalPlan {
-    let options = Arc::new(ConfigOptions::default());
-    let plan = Analyzer::new().execute_and_check(plan, &options, |_, _| {}).unwrap();
-    let unwanted = [
-        "single_distinct_aggregation_to_group_by",
-        "common_sub_expression_eliminate",
-        "extract_leaf_expressions",
-        "push_down_leaf_projections",
-    ];
-    let rules = Optimizer::new().rules.into_iter().filter(|rule| !unwanted.contains(&rule.name())).collect();
-    Optimizer::with_rules(rules).optimize(plan, &OptimizerContext::new(), |_, _| {}).unwrap()
-}
-
-/// A table in windows, as a view: how queries spell windows belongs to another room.
-#[derive(Debug)]
-struct Windows(LogicalPlan);
-
-impl TableSource for Windows {
-    fn schema(&self) -> SchemaRef {
-        self.0.schema().inner().clone()
-    }
-
-    fn get_logical_plan(&self) -> Option<std::borrow::Cow<'_, LogicalPlan>> {
-        Some(std::borrow::Cow::Borrowed(&self.0))
-    }
-}
-
-fn windows(table: &str, kind: WindowKind) -> Arc<dyn TableSource> {
-    let scan = LogicalPlanBuilder::scan(table, source(table, table == "t"), None).unwrap().build().unwrap();
-    Arc::new(Windows(WindowNode::try_new(scan, kind, col("ts")).unwrap().into_plan()))
-}
-
-/// Compiles a query under an EMIT clause.
-pub fn compiled_with(sql: &str, emit: Option<EmitMode>) -> Result<Pipeline> {
-    compile_plan(&planned(sql, Vec::new()), emit)
 }
 
 /// Compiles a query.
 pub fn compiled(sql: &str) -> Pipeline {
-    compiled_with(sql, None).unwrap_or_else(|e| panic!("{sql}: {e}"))
+    compiled_in(catalog(), sql).unwrap_or_else(|e| panic!("{sql}: {e}"))
 }
 
 /// Why a query is refused.
-pub fn refused(sql: &str, emit: Option<EmitMode>) -> String {
-    compiled_with(sql, emit).map(|p| crate::pipeline::explain(&p)).expect_err("refused").to_string()
+pub fn refused(sql: &str) -> Error {
+    compiled_in(catalog(), sql).map(|pipeline| explain(&pipeline)).expect_err("refused")
 }
