@@ -9,7 +9,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let engine = Engine::default();
     engine.register_file("weather", &file)?;
-    let query = engine.sql("SELECT station, COUNT(*) AS n, AVG(degrees) AS mean FROM weather GROUP BY station ORDER BY station")?;
+    let query = engine
+        .sql("SELECT station, COUNT(*) AS n, AVG(degrees) AS mean FROM weather GROUP BY station ORDER BY station")?;
     println!("{}", pretty_format_batches(&query.collect()?)?);
 
     std::fs::remove_file(&file)?;

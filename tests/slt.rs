@@ -120,7 +120,9 @@ fn check_record(engine: &Engine, record: &Record, sql: &str, place: &dyn Fn(&str
             }
             match answer.rows == expected {
                 true => Ok(()),
-                false => Err(format!("another answer:\n{}\nexpected:\n{}", answer.rows.join("\n"), expected.join("\n"))),
+                false => {
+                    Err(format!("another answer:\n{}\nexpected:\n{}", answer.rows.join("\n"), expected.join("\n")))
+                }
             }
         }
     }

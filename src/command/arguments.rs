@@ -201,7 +201,8 @@ impl TextArguments {
 
 /// Reads a file of SQL.
 pub fn read_file(path: &std::path::Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|e| Error::outside(format!("cannot read SQL: {}", path.display())).caused_by(e))
+    std::fs::read_to_string(path)
+        .map_err(|e| Error::outside(format!("cannot read SQL: {}", path.display())).caused_by(e))
 }
 
 impl EngineArguments {

@@ -12,12 +12,81 @@ use rustyline::{Context, Helper};
 use super::shell::DOT_COMMANDS;
 
 const KEYWORDS: &[&str] = &[
-    "ALL", "ALLOW", "AND", "AS", "ASC", "BETWEEN", "BY", "CASE", "CAST", "CHANGES", "CREATE", "CUBE", "DESC", "DESCRIBE",
-    "DESCRIPTOR", "DISTINCT", "DROP", "ELSE", "EMIT", "END", "EXCEPT", "EXISTS", "EXPLAIN", "EXTERNAL", "FALSE", "FILTER",
-    "FINAL", "FIRST", "FROM", "FUNCTIONS", "GROUP", "GROUPING", "HAVING", "HOP", "IF", "IN", "INSERT", "INTERVAL", "INTO",
-    "IS", "LAST", "LIKE", "LIMIT", "LOGICAL", "NOT", "NULL", "NULLS", "OFFSET", "ON", "OPTIMIZED", "OR", "ORDER",
-    "PARTITION", "PIPELINE", "PRIMARY KEY", "REPLACE", "ROLLUP", "SELECT", "SETS", "SHOW", "STREAM", "SYNTAX", "TABLE",
-    "TABLES", "THEN", "TIMESTAMP", "TRUE", "TUMBLE", "UNION", "VALUES", "VIEW", "WATERMARK FOR", "WHEN", "WHERE", "WINDOW",
+    "ALL",
+    "ALLOW",
+    "AND",
+    "AS",
+    "ASC",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "CHANGES",
+    "CREATE",
+    "CUBE",
+    "DESC",
+    "DESCRIBE",
+    "DESCRIPTOR",
+    "DISTINCT",
+    "DROP",
+    "ELSE",
+    "EMIT",
+    "END",
+    "EXCEPT",
+    "EXISTS",
+    "EXPLAIN",
+    "EXTERNAL",
+    "FALSE",
+    "FILTER",
+    "FINAL",
+    "FIRST",
+    "FROM",
+    "FUNCTIONS",
+    "GROUP",
+    "GROUPING",
+    "HAVING",
+    "HOP",
+    "IF",
+    "IN",
+    "INSERT",
+    "INTERVAL",
+    "INTO",
+    "IS",
+    "LAST",
+    "LIKE",
+    "LIMIT",
+    "LOGICAL",
+    "NOT",
+    "NULL",
+    "NULLS",
+    "OFFSET",
+    "ON",
+    "OPTIMIZED",
+    "OR",
+    "ORDER",
+    "PARTITION",
+    "PIPELINE",
+    "PRIMARY KEY",
+    "REPLACE",
+    "ROLLUP",
+    "SELECT",
+    "SETS",
+    "SHOW",
+    "STREAM",
+    "SYNTAX",
+    "TABLE",
+    "TABLES",
+    "THEN",
+    "TIMESTAMP",
+    "TRUE",
+    "TUMBLE",
+    "UNION",
+    "VALUES",
+    "VIEW",
+    "WATERMARK FOR",
+    "WHEN",
+    "WHERE",
+    "WINDOW",
     "WITH",
 ];
 
@@ -86,9 +155,9 @@ impl Completer for Complete {
             let pair = |command: &str| Pair { display: command.to_string(), replacement: command.to_string() };
             return Ok((0, fitting.map(pair).collect()));
         }
-        let start = before.rfind(|letter: char| !is_word(letter)).map_or(0, |end| {
-            end + before[end..].chars().next().map_or(1, char::len_utf8)
-        });
+        let start = before
+            .rfind(|letter: char| !is_word(letter))
+            .map_or(0, |end| end + before[end..].chars().next().map_or(1, char::len_utf8));
         Ok((start, self.words(line, &before[start..])))
     }
 }
@@ -173,7 +242,9 @@ mod tests {
 
     #[test]
     fn statements_end_with_a_semicolon() {
-        for text in ["SELECT 1;", "SELECT ';';", "SELECT 1; -- done", "SELECT 1; /* ; */ ", "", ".tables", "SELECT 'it''s';"] {
+        for text in
+            ["SELECT 1;", "SELECT ';';", "SELECT 1; -- done", "SELECT 1; /* ; */ ", "", ".tables", "SELECT 'it''s';"]
+        {
             assert!(is_complete(text), "{text}");
         }
         for text in ["SELECT 1", "SELECT ';", "SELECT 1 -- ;", "SELECT 1 /* ;", "SELECT 1; SELECT", "SELECT \"a;"] {

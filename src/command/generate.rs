@@ -25,7 +25,9 @@ pub fn run(arguments: &GenerateArguments) -> Result<(), Stop> {
 
 fn nexmark(path: &Path, entity: &str, events: u64, seed: u64) -> Result<(), Stop> {
     if !entity.chars().all(|letter| letter.is_ascii_alphabetic()) {
-        return Err(Error::user(format!("unknown type of event: '{entity}'; known are bid, auction, person, all")).into());
+        return Err(
+            Error::user(format!("unknown type of event: '{entity}'; known are bid, auction, person, all")).into()
+        );
     }
     let text = format!(
         "CREATE TABLE events WITH ('connector' = 'nexmark', 'type' = '{entity}', 'events' = '{events}', 'seed' = '{seed}');\n\

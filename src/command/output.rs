@@ -24,7 +24,8 @@ impl Output {
     /// Opens the sink for a query's rows. `is_last`: no query follows.
     pub fn open(&self, schema: SchemaRef, is_updating: bool, is_last: bool) -> Result<Box<dyn Sink>> {
         let fold = self.fold && is_updating;
-        let sink = DefaultConnectors::default().sink(&self.definition(is_last), schema.clone(), is_updating && !fold)?;
+        let sink =
+            DefaultConnectors::default().sink(&self.definition(is_last), schema.clone(), is_updating && !fold)?;
         Ok(if fold { Box::new(Fold::new(sink, schema)?) } else { sink })
     }
 

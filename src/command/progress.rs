@@ -50,10 +50,8 @@ impl Progress {
     /// Of a query that is about to start.
     pub fn new(prepared: &Prepared, is_quiet: bool) -> Progress {
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let line = Line {
-            is_enabled: !is_quiet && !is_dumb && std::io::stderr().is_terminal(),
-            state: Mutex::new(Shown::No),
-        };
+        let line =
+            Line { is_enabled: !is_quiet && !is_dumb && std::io::stderr().is_terminal(), state: Mutex::new(Shown::No) };
         let nodes = prepared.pipeline().nodes.iter();
         let times = nodes.filter(|node| matches!(node.spec, Spec::Scan(_))).filter_map(|node| node.time.as_ref());
         Progress {
@@ -99,7 +97,8 @@ impl Progress {
             (0, _) => None,
             (total, _) => Some(metrics.bytes_in as f64 / total as f64),
         };
-        let mut parts = vec![format!("{} rows", show::count(metrics.rows_in as f64)), format!("{} rows/s", show::count(rate))];
+        let mut parts =
+            vec![format!("{} rows", show::count(metrics.rows_in as f64)), format!("{} rows/s", show::count(rate))];
         if metrics.bytes_in > 0 {
             parts.push(show::bytes(metrics.bytes_in));
         }

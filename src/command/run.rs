@@ -26,7 +26,8 @@ pub fn run(arguments: &RunArguments) -> Result<(), Stop> {
 
 /// The engine that the arguments describe.
 pub fn engine(arguments: &RunArguments) -> Result<Engine> {
-    let engine = Engine::new(millstream::config::Config { keep_open: arguments.keep_open, ..arguments.engine.config() });
+    let engine =
+        Engine::new(millstream::config::Config { keep_open: arguments.keep_open, ..arguments.engine.config() });
     bind(&engine, &arguments.source)?;
     Ok(engine)
 }

@@ -83,9 +83,7 @@ impl Connectors for DefaultConnectors {
             "stdout" => sink::file::stdout(definition, schema, updating, Format::Csv),
             "print" => sink::file::stdout(definition, schema, updating, Format::Table),
             "blackhole" => blackhole(definition),
-            "datagen" | "nexmark" | "stdin" => {
-                Err(Error::user(format!("connector can only be read: '{connector}'")))
-            }
+            "datagen" | "nexmark" | "stdin" => Err(Error::user(format!("connector can only be read: '{connector}'"))),
             _ => Err(self.unknown(&connector)),
         }
     }

@@ -44,7 +44,8 @@ impl Script {
             if line.trim().is_empty() || line.starts_with('#') {
                 continue;
             }
-            let block: Vec<_> = lines.by_ref().map(|(_, line)| line).take_while(|line| !line.trim().is_empty()).collect();
+            let block: Vec<_> =
+                lines.by_ref().map(|(_, line)| line).take_while(|line| !line.trim().is_empty()).collect();
             script.add(at + 1, line, &block).map_err(|mistake| format!("{}: {mistake}: {line}", at + 1))?;
         }
         Ok(script)

@@ -316,7 +316,8 @@ fn json_is_what_arrow_reads_whatever_the_blocks_and_batches() {
     for seed in 1..4 {
         let schema = Arc::new(json_schema());
         let text = random_json(seed, 200, &schema);
-        let reader = arrow::json::ReaderBuilder::new(schema.clone()).with_batch_size(1 << 20).build(text.as_bytes()).unwrap();
+        let reader =
+            arrow::json::ReaderBuilder::new(schema.clone()).with_batch_size(1 << 20).build(text.as_bytes()).unwrap();
         let records: Vec<_> = reader.map(|record| record.unwrap()).collect();
         let wanted = concat_batches(&schema, &records).unwrap();
         let input = file(&folder, "all.json", text.as_bytes());
@@ -325,7 +326,11 @@ fn json_is_what_arrow_reads_whatever_the_blocks_and_batches() {
             let table = table.clone().with_block_bytes(block_bytes);
             let (found, _) = collect(&table, &request(&table, batch_rows)).unwrap();
             for (column, field) in schema.fields().iter().enumerate() {
-                assert_eq!(found.column(column), wanted.column(column), "seed {seed}, {field}, blocks of {block_bytes}");
+                assert_eq!(
+                    found.column(column),
+                    wanted.column(column),
+                    "seed {seed}, {field}, blocks of {block_bytes}"
+                );
             }
         }
     }
