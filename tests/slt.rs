@@ -64,15 +64,12 @@ fn check_file(path: &Path) -> Option<String> {
     for batch_rows in BATCH_ROWS {
         for partitions in PARTITIONS {
             let config = Config { batch_rows, partitions, ..Config::default() };
-            let failed = std::panic::catch_unwind(|| check_script(&script, config)).unwrap_or_else(|panic| {
-                let text = panic.downcast_ref::<String>().map_or("no message", String::as_str);
-                Err(format!("panicked: {text}"))
-            });
-            let Err(failure) = failed else { continue };
-            let name = format!("{batch_rows} x {partitions}");
-            match failures.iter_mut().find(|(known, _)| *known == failure) {
-                Some((_, configs)) => configs.push(name),
-                None => failures.push((failure, vec![name])),
+            for failure in check_script(&script, config) {
+                let name = format!("{batch_rows} x {partitions}");
+                match failures.iter_mut().find(|(known, _)| *known == failure) {
+                    Some((_, configs)) => configs.push(name),
+                    None => failures.push((failure, vec![name])),
+                }
             }
         }
     }
@@ -82,21 +79,23 @@ fn check_file(path: &Path) -> Option<String> {
         _ => format!("{failure}\n(with batch rows x partitions: {})", configs.join(", ")),
     };
     let shown: Vec<_> = failures.iter().map(show).collect();
-    (!shown.is_empty()).then(|| format!("{}:{}", path.display(), shown.join("\n---\n")))
+    (!shown.is_empty()).then(|| shown.iter().map(|failure| format!("{}:{failure}\n", path.display())).collect())
 }
 
-fn check_script(script: &Script, config: Config) -> Result<(), String> {
+/// Runs a script from its beginning; what failed.
+fn check_script(script: &Script, config: Config) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder for the files of the script");
     let place = |text: &str| text.replace("$DIR", &folder.path().to_string_lossy());
     for (name, content) in &script.files {
         std::fs::write(folder.path().join(name), content).expect("a file of the script");
     }
     let engine = Engine::new(config);
-    for record in &script.records {
-        check_record(&engine, record, &place(&record.sql), &place)
-            .map_err(|failure| format!("{}: {failure}\n  {}", record.line, record.sql.replace('\n', "\n  ")))?;
-    }
-    Ok(())
+    let failed = |record: &Record| {
+        let failure = check_record(&engine, record, &place(&record.sql), &place).err()?;
+        let failure = failure.replace(&*folder.path().to_string_lossy(), "$DIR");
+        Some(format!("{}: {failure}\n  {}", record.line, record.sql.replace('\n', "\n  ")))
+    };
+    script.records.iter().filter_map(failed).collect()
 }
 
 fn check_record(engine: &Engine, record: &Record, sql: &str, place: &dyn Fn(&str) -> String) -> Result<(), String> {

@@ -90,7 +90,8 @@ fn complain(error: &Error) {
     let mut cause = std::error::Error::source(error);
     while let Some(this) = cause {
         let because = this.to_string();
-        if !text.contains(&because) {
+        let gist = because.split(" (os error").next().unwrap_or_default().to_lowercase();
+        if !text.to_lowercase().contains(&gist) {
             text.push_str(&format!("\n  because: {because}"));
         }
         cause = this.source();

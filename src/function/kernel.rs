@@ -105,7 +105,8 @@ pub struct Update<'a> {
 
 /// The states of one aggregate for all groups of a table, as columns indexed by group number.
 pub trait AggregateStates: Send {
-    /// Takes a batch in. Groups not seen before start from the empty state.
+    /// Takes a batch in. Groups not seen before start from the empty state. A batch without rows, which then may come
+    /// without arguments, only makes room for `group_count` groups.
     ///
     /// Failure: overflow of an exact sum; a retraction where `can_retract` is false is a bug.
     fn update(&mut self, context: &KernelContext, update: &Update<'_>) -> Result<()>;

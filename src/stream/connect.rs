@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use super::format::Format;
-use super::option::Options;
+use super::decode::options::Options;
 use super::sink::blackhole::Blackhole;
 use super::{sink, source};
 use crate::error::{Error, Result};
@@ -113,8 +113,8 @@ fn with_path(definition: &TableDefinition, path: &str) -> Result<TableDefinition
 }
 
 fn blackhole(definition: &TableDefinition) -> Result<Box<dyn Sink>> {
-    let options = Options::new(definition);
-    options.text("connector");
+    let mut options = Options::new(&definition.options);
+    options.take("connector");
     options.finish()?;
     Ok(Box::new(Blackhole::default()))
 }

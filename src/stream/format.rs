@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::option::Options;
+use super::decode::options::Options;
 use crate::error::{Error, Result};
 
 /// The formats of files and pipes.
@@ -74,8 +74,8 @@ impl Format {
     }
 
     /// The option 'format', if it is given.
-    pub fn from_options(options: &Options) -> Result<Option<Format>> {
-        options.text("format").map(Format::from_word).transpose()
+    pub fn from_options(options: &mut Options) -> Result<Option<Format>> {
+        options.take("format").map(|word| Format::from_word(&word)).transpose()
     }
 
     /// The format that the ending of a file name gives away; a `.gz` or `.zst` behind it does not count.

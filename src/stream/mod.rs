@@ -8,4 +8,3 @@ pub mod encode; //   5  batches become bytes
 pub mod sink; //     6  bytes go to the outside
 pub mod connect; //     definitions become tables and sinks: the list of connectors
 pub mod format; //      the file formats: words, endings, magic bytes
-pub mod option; //      the options of a definition, each asked for by name

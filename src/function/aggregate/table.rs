@@ -147,6 +147,9 @@ struct States<T: Table> {
 impl<T: Table> AggregateStates for States<T> {
     fn update(&mut self, context: &KernelContext, update: &Update<'_>) -> Result<()> {
         self.table.grow(update.group_count);
+        if update.groups.is_empty() {
+            return Ok(());
+        }
         let retracts = update.changes.is_some_and(|changes| changes.iter().any(|change| change.is_retraction()));
         if retracts && !self.can_retract {
             return Err(Error::bug("rows were taken back from an aggregate that cannot give them back"));

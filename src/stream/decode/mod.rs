@@ -5,13 +5,14 @@
 //! Invariants  a decoder never panics on what it reads; the rows are the same wherever the text is cut;
 //!             a value that is not projected is not looked at beyond what finding its end takes.
 
-pub mod block; //  the text a decoder works on
-pub mod column; // the column being filled
-pub mod csv;
-pub mod fault; //  what is wrong with a row, and what to do about it
-pub mod json;
+pub mod block; //   the text a decoder works on
+pub mod fault; //   what is wrong with a row, and what to do about it
 pub mod options; // options as strings
-pub mod value; //  text of one value → value
+pub mod column; //  the column being filled
+pub mod value; //   text of one value → value
+pub mod infer; //   types from samples
+pub mod csv; //     comma-separated values
+pub mod json; //    an object per line
 
 pub use block::Block;
 pub use fault::OnError;

@@ -19,7 +19,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::error::Result;
 use crate::stream::format::Format;
-use crate::stream::option::Options;
+use crate::stream::decode::options::Options;
 
 /// Turns rows into bytes.
 pub trait Encoder: Send {
@@ -36,10 +36,17 @@ pub trait Encoder: Send {
 }
 
 /// The encoder of a format, for rows of `schema`, which has `_op` in front where rows may be taken back.
-pub fn encoder(format: Format, schema: &SchemaRef, options: &Options) -> Result<Box<dyn Encoder>> {
+///
+/// `continues`: whether the rows are put behind others, so that no header is wanted.
+pub fn encoder(
+    format: Format,
+    schema: &SchemaRef,
+    options: &mut Options,
+    continues: bool,
+) -> Result<Box<dyn Encoder>> {
     Ok(match format {
-        Format::Csv => Box::new(csv::CsvEncoder::from_options(schema, b',', options)?),
-        Format::Tsv => Box::new(csv::CsvEncoder::from_options(schema, b'\t', options)?),
+        Format::Csv => Box::new(csv::CsvEncoder::from_options(schema, b',', options, continues)?),
+        Format::Tsv => Box::new(csv::CsvEncoder::from_options(schema, b'\t', options, continues)?),
         Format::Json => Box::new(json::JsonEncoder::new(schema)),
         Format::Table => Box::new(table::TableEncoder::new(schema)),
         Format::Parquet => Box::new(parquet::ParquetEncoder::new(schema)?),

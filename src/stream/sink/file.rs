@@ -14,37 +14,38 @@ use crate::pipeline::{Sink, TableDefinition};
 use crate::stream::encode::changes::{only_inserts, rows_with_op, schema_with_op};
 use crate::stream::encode::{Encoder, encoder};
 use crate::stream::format::{Compression, Format};
-use crate::stream::option::Options;
+use crate::stream::decode::options::{Options, boolean};
 
 /// Bytes that wait before they are written.
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Opens the option 'path' for rows of `schema`.
+///
+/// The file is written anew, unless 'append' says that rows go behind those that are there.
 pub fn open(definition: &TableDefinition, schema: SchemaRef, updating: bool) -> Result<Box<dyn Sink>> {
-    let options = Options::new(definition);
-    options.text("connector");
-    let path = options.needed("path")?;
-    if matches!(path, "-" | "/dev/stdout") {
+    let mut options = options_of(definition);
+    let path = options.take("path").ok_or_else(|| Error::user("a file needs the option 'path'"))?;
+    if matches!(path.as_str(), "-" | "/dev/stdout") {
         return stdout(definition, schema, updating, Format::Csv);
     }
-    let format = match Format::from_options(&options)? {
+    let path = Path::new(&path);
+    let unknown = || Error::user(format!("format is not known: {}; say it with the option 'format'", path.display()));
+    let format = match Format::from_options(&mut options)? {
         Some(format) => format,
-        None => Format::from_path(Path::new(path))
-            .ok_or_else(|| Error::user(format!("format is not known: {path}; say it with the option 'format'")))?,
+        None => Format::from_path(path).ok_or_else(unknown)?,
     };
-    let append = options.flag("append", false)?;
+    let append = options.parse("append", boolean, "true or false")?.unwrap_or(false);
     if append && !format.is_text() {
         return Err(Error::user(format!("format cannot be appended to: {}; write to another file", format.word())));
     }
-    let path = Path::new(path);
-    let has_header = append && path.metadata().is_ok_and(|about| about.len() > 0);
-    if has_header && matches!(format, Format::Csv | Format::Tsv) {
-        let mut definition = definition.clone();
-        definition.options.insert("header".to_string(), "false".to_string());
-        return build(&Options::new(&definition), format, schema, updating, || in_place(path, true));
-    }
-    let whole_only = !format.is_text() && format != Format::ArrowStream;
-    build(&options, format, schema, updating, || if whole_only { Output::aside(path) } else { in_place(path, append) })
+    let continues = append && path.metadata().is_ok_and(|about| about.len() > 0);
+    let is_regular = path.metadata().map_or(true, |about| about.is_file());
+    let whole_only = is_regular && !format.is_text() && format != Format::ArrowStream;
+    let open = || match whole_only {
+        true => Output::aside(path),
+        false => Output::in_place(path, Compression::from_path(path), append),
+    };
+    build(options, format, schema, updating, continues, open)
 }
 
 /// Opens standard output, in `format` unless the options say another.
@@ -54,26 +55,30 @@ pub fn stdout(
     updating: bool,
     format: Format,
 ) -> Result<Box<dyn Sink>> {
-    let options = Options::new(definition);
-    options.text("connector");
-    options.text("path");
-    let format = Format::from_options(&options)?.unwrap_or(format);
-    build(&options, format, schema, updating, Output::stdout)
+    let mut options = options_of(definition);
+    options.take("path");
+    let format = Format::from_options(&mut options)?.unwrap_or(format);
+    build(options, format, schema, updating, false, Output::stdout)
 }
 
-fn in_place(path: &Path, append: bool) -> Result<Output> {
-    Output::in_place(path, Compression::from_path(path), append)
+/// The options, those taken off that concern reading only: a table may be read and written.
+fn options_of(definition: &TableDefinition) -> Options {
+    let mut options = Options::new(&definition.options);
+    options.take("connector");
+    options.take("on_error");
+    options
 }
 
 fn build(
-    options: &Options,
+    mut options: Options,
     format: Format,
     schema: SchemaRef,
     updating: bool,
+    continues: bool,
     open: impl FnOnce() -> Result<Output>,
 ) -> Result<Box<dyn Sink>> {
     let schema = if updating { schema_with_op(&schema) } else { schema };
-    let encoder = encoder(format, &schema, options)?;
+    let encoder = encoder(format, &schema, &mut options, continues)?;
     options.finish()?;
     Ok(Box::new(EncodedSink::new(encoder, open()?, schema, updating)))
 }

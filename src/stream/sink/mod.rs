@@ -17,3 +17,6 @@ use crate::batch::Change;
 
 /// Rows and what each does to the answer; `None` means all are inserts.
 pub type Rows = (RecordBatch, Option<Vec<Change>>);
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use arrow::datatypes::SchemaRef;
 
-use super::fit::{Fit, normal_schema};
+use super::fit::{Fit, engine_schema, normal_schema};
 use super::listing::{list, reason};
 use super::pieces::{Piece, PieceScan};
 use super::records::ReadPlan;
@@ -62,7 +62,7 @@ impl<F: ColumnarFile> FileTable<F> {
         };
         let first = list(path, Some(format))?.swap_remove(0);
         let file = table.header(&first)?;
-        table.schema = declared.unwrap_or_else(|| normal_schema(file.schema()));
+        table.schema = declared.map_or_else(|| normal_schema(file.schema()), |declared| engine_schema(&declared));
         table.files()?;
         Ok(table)
     }

@@ -7,48 +7,88 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
+
 use super::avro::AvroFile;
 use super::columnar::FileTable;
 use super::ipc::IpcFile;
 use super::listing::{is_stdin, list, reason};
 use super::parquet::ParquetFile;
+use super::text::TextFormat;
+use super::text_files::TextFiles;
 use crate::error::{Error, Result};
 use crate::pipeline::{Table, TableDefinition};
+use crate::stream::decode::OnError;
+use crate::stream::decode::csv::CsvOptions;
+use crate::stream::decode::json::JsonOptions;
+use crate::stream::decode::options::Options;
 use crate::stream::format::Format;
-use crate::stream::option::Options;
 
 /// Opens the files of the option 'path' as a table.
 ///
 /// Failure: nothing there, an unknown format, a header that cannot be read, columns that do not fit the declared ones.
 pub fn open(definition: &TableDefinition) -> Result<Arc<dyn Table>> {
-    let options = Options::new(definition);
-    options.text("connector");
-    let path = options.needed("path")?;
-    let format = match Format::from_options(&options)? {
+    let mut options = Options::new(&definition.options);
+    options.take("connector");
+    // For writing only: a table may be read and written.
+    options.take("append");
+    let path = options.take("path").ok_or_else(|| Error::user("a file needs the option 'path'"))?;
+    let format = match Format::from_options(&mut options)? {
         Some(format) => format,
-        None => detect(path)?,
+        None => detect(&path)?,
     };
-    if format.is_text() {
-        return Err(Error::user(format!("format cannot be read: {}", format.word())));
+    let declared = definition.schema.clone();
+    match format {
+        Format::Csv | Format::Tsv => {
+            let mut csv = CsvOptions::take(&mut options)?;
+            if format == Format::Tsv {
+                csv.delimiter = csv.delimiter.or(Some(b'\t'));
+            }
+            text(&path, format, TextFormat::Csv(csv), declared, options)
+        }
+        Format::Json => {
+            let json = JsonOptions::take(&mut options)?;
+            text(&path, format, TextFormat::Json(json), declared, options)
+        }
+        Format::Parquet => columns(&path, format, options, || FileTable::<ParquetFile>::new(&path, format, declared)),
+        Format::Arrow | Format::ArrowStream => {
+            columns(&path, format, options, || FileTable::<IpcFile>::new(&path, format, declared))
+        }
+        Format::Avro => columns(&path, format, options, || FileTable::<AvroFile>::new(&path, format, declared)),
+        Format::Table => Err(Error::user("format can only be written: table")),
     }
+}
+
+fn text(
+    path: &str,
+    format: Format,
+    text: TextFormat,
+    declared: Option<SchemaRef>,
+    mut options: Options,
+) -> Result<Arc<dyn Table>> {
+    let on_error = options.take("on_error").map(|word| word.parse::<OnError>()).transpose()?.unwrap_or_default();
+    options.finish()?;
+    Ok(Arc::new(TextFiles::new(path, format, text, declared, on_error)?))
+}
+
+fn columns<T: Table + 'static>(
+    path: &str,
+    format: Format,
+    options: Options,
+    open: impl FnOnce() -> Result<T>,
+) -> Result<Arc<dyn Table>> {
     options.finish()?;
     if is_stdin(path) {
         return Err(Error::user(format!("format cannot be read from standard input: {}; use a file", format.word())));
     }
-    let declared = definition.schema.clone();
-    Ok(match format {
-        Format::Parquet => Arc::new(FileTable::<ParquetFile>::new(path, format, declared)?),
-        Format::Arrow | Format::ArrowStream => Arc::new(FileTable::<IpcFile>::new(path, format, declared)?),
-        Format::Avro => Arc::new(FileTable::<AvroFile>::new(path, format, declared)?),
-        Format::Csv | Format::Tsv | Format::Json | Format::Table => unreachable!("text is handled above"),
-    })
+    Ok(Arc::new(open()?))
 }
 
 /// The format of the files at a path: one for all of them.
 pub fn detect(path: &str) -> Result<Format> {
     let unknown = |path: &str| Error::user(format!("format is not known: {path}; say it with the option 'format'"));
     if is_stdin(path) {
-        return Err(unknown(path));
+        return Err(unknown("standard input"));
     }
     let mut found: Option<(Format, &Path)> = None;
     let files = list(path, None)?;

@@ -178,6 +178,12 @@ pub fn normal_schema(file: &Schema) -> SchemaRef {
     Arc::new(Schema::new(file.fields().iter().map(field).collect::<Vec<_>>()))
 }
 
+/// A declared schema with the engine's types; what else it says stays.
+pub fn engine_schema(declared: &Schema) -> SchemaRef {
+    let field = |field: &FieldRef| Field::new(field.name(), normal_type(field.data_type()), field.is_nullable());
+    Arc::new(Schema::new(declared.fields().iter().map(field).collect::<Vec<_>>()))
+}
+
 /// The type in which the engine carries values of a type: one for all strings, one for all lists, no dictionaries.
 pub fn normal_type(data_type: &DataType) -> DataType {
     let inner =

@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 
-use super::fit::{Fit, normal_schema};
+use super::fit::{Fit, engine_schema};
 use super::pieces::{Piece, PieceScan};
 use super::records::fill;
 use crate::batch::Batch;
@@ -80,14 +80,6 @@ impl MemoryTable {
             }
         }
     }
-}
-
-/// The schema with the engine's types; nullability stays as it was said.
-pub(super) fn engine_schema(schema: &SchemaRef) -> SchemaRef {
-    let normal = normal_schema(schema);
-    let fields = normal.fields().iter().zip(schema.fields());
-    let fields = fields.map(|(normal, given)| normal.as_ref().clone().with_nullable(given.is_nullable()));
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 fn cut(batch: &RecordBatch, batch_rows: usize) -> impl Iterator<Item = Slice> {

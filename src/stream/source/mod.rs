@@ -6,6 +6,7 @@ pub mod listing; //      a path becomes files
 pub mod file; //         a file table, whatever its format
 pub mod block; //        bytes, cut into blocks of whole records
 pub mod text; //         tables over CSV and NDJSON
+mod text_files; //       text files by path: their options and columns
 mod columnar; //         files that hold columns already: what they share
 pub mod parquet;
 mod prune; //            row groups that statistics rule out

@@ -12,8 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::fit::Fit;
-use super::memory::engine_schema;
+use super::fit::{Fit, engine_schema};
 use super::records::{ReadPlan, RecordReader, Records};
 use crate::batch::Batch;
 use crate::error::{Error, Result};

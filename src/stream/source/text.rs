@@ -16,10 +16,13 @@ use super::block::{BLOCK_BYTES, BlockSource, Input, Next, ORDERED_BLOCK_BYTES, P
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take};
-use crate::stream::decode::csv::{CsvDecoder, CsvOptions, Layout};
+use crate::stream::decode::csv::{self, CsvDecoder, CsvOptions, Header, Layout};
 use crate::stream::decode::fault::Fault;
-use crate::stream::decode::json::{JsonDecoder, JsonOptions};
+use crate::stream::decode::json::{self, JsonDecoder, JsonOptions};
 use crate::stream::decode::{Block, OnError};
+
+/// Bytes that columns, types and the format are found out from.
+const SAMPLE_BYTES: usize = 1 << 20;
 
 /// How the text is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +67,47 @@ impl TextTable {
         let table = TextTable { inputs, format, schema, on_error, block_bytes: None };
         Decoder::new(&table.format, table.schema.fields(), on_error)?;
         Ok(table)
+    }
+
+    /// A table whose columns, and whatever the format leaves open, are found out from the first bytes of its first input
+    /// that has any.
+    ///
+    /// Failure: nothing to be found out from; a file that is not there.
+    pub fn infer(inputs: Vec<Input>, format: TextFormat, on_error: OnError) -> Result<Self> {
+        let mut sample = Vec::new();
+        for input in &inputs {
+            sample = input.sample(SAMPLE_BYTES)?;
+            if !sample.is_empty() {
+                break;
+            }
+        }
+        let name = inputs.first().map(Input::name).unwrap_or_default();
+        let (schema, format) = match format {
+            TextFormat::Csv(options) => {
+                let inferred = csv::infer(&sample, &options).map_err(|error| error.context(name))?;
+                (inferred.schema, TextFormat::Csv(inferred.options))
+            }
+            TextFormat::Json(options) => {
+                (json::infer(&sample).map_err(|error| error.context(name))?, TextFormat::Json(options))
+            }
+        };
+        Self::new(inputs, format, &schema, on_error)
+    }
+
+    /// A table of these columns, whose delimiter and header are found out from a file where the format leaves them open.
+    /// A stream is not waited for: it has commas and a header unless the format says otherwise.
+    ///
+    /// Failure: as [`TextTable::new`]; a file that is not there.
+    pub fn sniff(inputs: Vec<Input>, format: TextFormat, schema: &Schema, on_error: OnError) -> Result<Self> {
+        let format = match (format, inputs.first()) {
+            (TextFormat::Csv(options), Some(first))
+                if first.is_file() && (options.delimiter.is_none() || options.header == Header::Auto) =>
+            {
+                TextFormat::Csv(csv::sniff(&first.sample(SAMPLE_BYTES)?, &options, schema.fields().len()))
+            }
+            (format, _) => format,
+        };
+        Self::new(inputs, format, schema, on_error)
     }
 
     /// The same table, read in blocks of `bytes`.

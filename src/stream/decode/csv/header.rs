@@ -26,7 +26,8 @@ impl Layout {
     ///
     /// Failure: a header that names some columns but not all, or has another number of fields.
     pub fn of_header(header: &[u8], options: &CsvOptions, schema: &Schema, projection: &[usize]) -> Result<Self> {
-        let names = split(header, options);
+        let given = split(header, options);
+        let names = column_names(given.iter().map(String::as_str));
         let find = |wanted: &str| {
             let exact = names.iter().position(|name| name == wanted);
             exact.or_else(|| names.iter().position(|name| name.eq_ignore_ascii_case(wanted)))
@@ -51,5 +52,53 @@ impl Layout {
             )));
         }
         Ok(Layout::in_order(schema, projection))
+    }
+}
+
+/// The columns' names from the fields of a header: no name becomes `column` and its number from 0, one that was there
+/// before gets a number behind it.
+pub fn column_names<'a>(header: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (column, given) in header.into_iter().enumerate() {
+        let wanted = match given.trim() {
+            "" => format!("column{column}"),
+            given => given.to_string(),
+        };
+        let mut name = wanted.clone();
+        for number in 1.. {
+            if !names.contains(&name) {
+                break;
+            }
+            name = format!("{wanted}_{number}");
+        }
+        names.push(name);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::{DataType, Field};
+
+    fn check(header: &str, wanted: Option<(usize, &[usize])>) {
+        let schema = Schema::new(["a", "b"].map(|name| Field::new(name, DataType::Int64, true)).to_vec());
+        let found = Layout::of_header(header.as_bytes(), &CsvOptions::default(), &schema, &[1, 0]);
+        let wanted = wanted.map(|(fields, columns)| Layout { fields, columns: columns.to_vec() });
+        assert_eq!(found.ok(), wanted, "{header}");
+    }
+
+    #[test]
+    fn columns_are_found_by_name_or_else_in_order() {
+        check("a,b\r\n", Some((2, &[1, 0])));
+        check("B,more,\"A\"\n", Some((3, &[0, 2])));
+        check("x,y\n", Some((2, &[1, 0])));
+        check("x,y,z\n", None);
+        check("a,y\n", None);
+    }
+
+    #[test]
+    fn every_column_gets_a_name_of_its_own() {
+        assert_eq!(column_names(["a", "", "a", "a_1", " a "]), ["a", "column1", "a_1", "a_1_1", "a_2"]);
     }
 }

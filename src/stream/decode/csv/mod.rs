@@ -5,16 +5,16 @@
 //!             field. An empty field without quotes is NULL, `""` is the empty string; in columns that are no strings
 //!             both are NULL. One empty field more than the table has, at the end of a line, is not counted.
 
-mod decoder; //   fields → columns
-mod field; //     one field that is not plain
-mod header; //    which field is which column
-mod infer;
 mod options; //   delimiter, quote, header, null strings
 mod quotes; //    which bytes are quoted
-mod structure; // where fields and rows end //     names and types from a sample
+mod structure; // where fields and rows end
+mod field; //     one field that is not plain
+mod header; //    which field is which column
+mod decoder; //   fields → columns
+mod infer; //     names and types from a sample
 
 pub use decoder::CsvDecoder;
 pub use header::Layout;
-//pub use infer::{Inferred, infer};
+pub use infer::{Inferred, infer, sniff};
 pub use options::{CsvOptions, Header};
 pub use quotes::Cutter;

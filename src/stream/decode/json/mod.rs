@@ -7,14 +7,14 @@
 //!             a string column takes any value, other than strings as their JSON text; bytes are hexadecimal.
 
 mod cursor; //  the grammar: strings, numbers, skipping
-mod decoder; // members → columns
 mod escape; //  strings with escapes
-mod infer;
 mod keys; //    keys in the order of the last row
-mod nested; //  lists, structs and maps //   names and types from a sample
+mod decoder; // members → columns
+mod nested; //  lists, structs and maps
+mod infer; //   names and types from a sample
 
 pub use decoder::JsonDecoder;
-//pub use infer::infer;
+pub use infer::infer;
 
 use super::options::Options;
 use crate::error::Result;

@@ -30,7 +30,9 @@ enum From {
     Reader(Box<dyn Read + Send>),
     /// A stream that nobody has asked for yet.
     Unopened(Option<Opener>),
+    /// The last chunk is empty; without it, the thread died.
     Thread(Receiver<io::Result<Vec<u8>>>),
+    Ended,
 }
 
 impl std::fmt::Debug for Feed {
@@ -111,14 +113,21 @@ impl Feed {
             let open = open.take().expect("opened once, then it is a thread");
             self.from = From::Thread(spawn(open).map_err(|cause| failed(&self.name, cause))?);
         }
-        let From::Thread(chunks) = &self.from else { return Ok(false) };
+        let From::Thread(chunks) = &self.from else {
+            self.ahead.clear();
+            self.ahead_at = 0;
+            return Ok(true);
+        };
         let chunk = if waits { chunks.recv().map_err(|_| TryRecvError::Disconnected) } else { chunks.try_recv() };
         self.ahead = match chunk {
             Ok(chunk) => chunk.map_err(|cause| failed(&self.name, cause))?,
             Err(TryRecvError::Empty) => return Ok(false),
-            Err(TryRecvError::Disconnected) => Vec::new(),
+            Err(TryRecvError::Disconnected) => return Err(Error::bug(format!("the thread that reads {} died", self.name))),
         };
         self.ahead_at = 0;
+        if self.ahead.is_empty() {
+            self.from = From::Ended;
+        }
         if let Some(progress) = &self.progress {
             progress.add_bytes(self.ahead.len());
         }
@@ -150,12 +159,11 @@ fn spawn(open: Opener) -> io::Result<Receiver<io::Result<Vec<u8>>>> {
         let mut buffer = vec![0; CHUNK_BYTES];
         loop {
             let chunk = match read_some(&mut reader, &mut buffer) {
-                Ok(0) => return,
                 Ok(count) => Ok(buffer[..count].to_vec()),
                 Err(error) => Err(error),
             };
-            let is_failed = chunk.is_err();
-            if sender.send(chunk).is_err() || is_failed {
+            let is_last = chunk.as_ref().map_or(true, Vec::is_empty);
+            if sender.send(chunk).is_err() || is_last {
                 return;
             }
         }

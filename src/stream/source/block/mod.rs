@@ -5,9 +5,9 @@
 //! Invariants  a block ends at a record's end; blocks are numbered without gaps, and the last one is marked, which may
 //!             be empty; nothing waits for a stream: it is read by a thread of its own.
 
-mod feed; //   bytes as they come: read here, or by a thread that waits
-mod open; //   files and streams, plain or compressed
-mod pool; //   block memory, used again
+mod open; // files and streams, plain or compressed
+mod feed; // bytes as they come: read here, or by a thread that waits
+mod pool; // block memory, used again
 
 pub use feed::Feed;
 pub use open::{Input, decompressed};
@@ -176,3 +176,6 @@ impl BlockSource {
         Some(cut)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use crate::pipeline::Progress;
 /// Where the bytes of one source partition come from.
 #[derive(Clone)]
 pub enum Input {
-    /// A file; one that is no regular file (a named pipe, a device) is read as a stream.
+    /// A regular file.
     File(PathBuf),
     /// A stream that can be read once.
     Stream(Arc<Stream>),
@@ -31,6 +31,23 @@ impl std::fmt::Debug for Input {
 }
 
 impl Input {
+    /// What is at `path`; a named pipe or a device is a stream.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        match path.metadata() {
+            Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => {
+                let name = path.display().to_string();
+                Self::stream(&name, move || Ok(Box::new(File::open(path)?)))
+            }
+            _ => Input::File(path),
+        }
+    }
+
+    /// Whether it is a file, which can be read again and again.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Input::File(_))
+    }
+
     /// The standard input of the process.
     pub fn stdin() -> Self {
         Self::stream("stdin", || Ok(Box::new(io::stdin())))
@@ -128,7 +145,8 @@ impl<R: Read> Read for Counted<R> {
 pub fn decompressed(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut first = [0; 4];
     let mut count = 0;
-    while count < first.len() {
+    // Not a byte more than it takes: a stream may pause.
+    while count < first.len() && (count == 0 || may_be_compressed(&first[..count])) {
         match reader.read(&mut first[count..]) {
             Ok(0) => break,
             Ok(read) => count += read,
@@ -138,10 +156,16 @@ pub fn decompressed(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read
     }
     let whole = Cursor::new(first[..count].to_vec()).chain(reader);
     Ok(match first {
-        [0x1f, 0x8b, 8, _] => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, whole))),
+        [0x1f, 0x8b, 8, _] if count > 2 => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, whole))),
         [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
             Box::new(zstd::stream::read::Decoder::new(whole)?)
         }
         _ => Box::new(whole),
     })
+}
+
+fn may_be_compressed(first: &[u8]) -> bool {
+    let starts = |magic: &[u8]| magic.starts_with(first);
+    let skippable = matches!(first[0], 0x50..=0x5f) && [0x2a, 0x4d, 0x18].starts_with(&first[1..]);
+    starts(&[0x1f, 0x8b, 8]) || starts(&[0x28, 0xb5, 0x2f, 0xfd]) || skippable
 }
