@@ -100,6 +100,7 @@ impl Watch {
 /// A worker's view of event time while it reads one morsel after another.
 pub(super) struct EventTime {
     watch: Arc<Watch>,
+    context: KernelContext,
     marks: Evaluator,
     times: Evaluator,
     before: Vec<i64>,
@@ -114,6 +115,7 @@ impl EventTime {
         let times = Program::columns(&[(spec.column, time_type)]);
         EventTime {
             watch,
+            context,
             marks: Evaluator::new(spec.program.clone(), context),
             times: Evaluator::new(Arc::new(times), context),
             before: Vec::new(),
@@ -158,7 +160,7 @@ impl EventTime {
         let marks = self.marks.output(batch, 0);
         let values = marks.values::<i64>()?;
         let highest = millstream_kernels::pane::min_max(
-            millstream_kernels::level::detect(),
+            self.context.level,
             values,
             marks.validity().filter(|_| !marks.is_constant()),
         );
@@ -175,8 +177,7 @@ impl EventTime {
             return Ok(());
         }
         let end = self.watermark.max(highest);
-        let level = millstream_kernels::level::detect();
-        let lowest = millstream_kernels::pane::min_max(level, times.values::<i64>()?, times.validity());
+        let lowest = millstream_kernels::pane::min_max(self.context.level, times.values::<i64>()?, times.validity());
         if lowest.is_none_or(|(lowest, _)| lowest >= end) {
             self.watermark = end;
             return Ok(());
