@@ -86,7 +86,10 @@ impl JsonDecoder {
             level: level::detect(),
             on_error,
             keys: Keys::new(fields),
-            scratch: Scratch { seen: Seen { first: 0, more: vec![0; builders.len().saturating_sub(64).div_ceil(64)] }, copy: Vec::new() },
+            scratch: Scratch {
+                seen: Seen { first: 0, more: vec![0; builders.len().saturating_sub(64).div_ceil(64)] },
+                copy: Vec::new(),
+            },
             builders,
             block: Block::empty(),
             text: None,
