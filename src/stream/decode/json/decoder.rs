@@ -35,9 +35,39 @@ pub struct JsonDecoder {
 /// What reading a row needs beside its columns.
 #[derive(Debug, Default)]
 struct Scratch {
-    /// A bit per projected column: whether the row has a value for it.
-    seen: Vec<u64>,
+    seen: Seen,
     copy: Vec<u8>,
+}
+
+/// A bit per projected column: whether the row has a value for it. The first 64 are apart: most tables have no more, and
+/// emptying a vector is a call.
+#[derive(Debug, Default)]
+struct Seen {
+    first: u64,
+    more: Vec<u64>,
+}
+
+impl Seen {
+    #[inline(always)]
+    fn clear(&mut self) {
+        self.first = 0;
+        if !self.more.is_empty() {
+            self.more.fill(0);
+        }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, column: usize, is_value: bool) {
+        if column < 64 {
+            self.first = self.first & !(1 << column) | (is_value as u64) << column;
+        } else {
+            set_bit(&mut self.more, column - 64, is_value);
+        }
+    }
+
+    fn word(&self, index: usize) -> u64 {
+        if index == 0 { self.first } else { self.more[index - 1] }
+    }
 }
 
 /// Why a row is bad, before it is known which column it is.
@@ -56,7 +86,10 @@ impl JsonDecoder {
             level: level::detect(),
             on_error,
             keys: Keys::new(fields),
-            scratch: Scratch { seen: vec![0; builders.len().div_ceil(64)], copy: Vec::new() },
+            scratch: Scratch {
+                seen: Seen { first: 0, more: vec![0; builders.len().saturating_sub(64).div_ceil(64)] },
+                copy: Vec::new(),
+            },
             builders,
             block: Block::empty(),
             text: None,
@@ -158,7 +191,7 @@ impl JsonDecoder {
     #[inline]
     fn row(&mut self, cursor: &mut Cursor<'_>, row: usize, rows_max: usize) -> Result<(), (Bad, Option<usize>)> {
         let start = cursor.at;
-        self.scratch.seen.fill(0);
+        self.scratch.seen.clear();
         self.members(cursor, row)?;
         cursor.skip_blanks();
         if cursor.byte() != b'\n' {
@@ -204,7 +237,7 @@ impl JsonDecoder {
                     let builder = &mut self.builders[column];
                     let is_value =
                         read(builder, cursor, row, &mut self.scratch.copy).map_err(|bad| (bad, Some(column)))?;
-                    set_bit(&mut self.scratch.seen, column, is_value);
+                    self.scratch.seen.set(column, is_value);
                 }
                 None => skip(cursor, &mut self.scratch.copy).map_err(|expected| no_column(broken(cursor, expected)))?,
             }
@@ -240,10 +273,11 @@ impl JsonDecoder {
     #[inline(always)]
     fn fill_missing(&mut self, row: usize, rows_max: usize) -> Result<(), usize> {
         let count = self.builders.len();
-        for index in 0..self.scratch.seen.len() {
+        for index in 0..count.div_ceil(64) {
             let wanted = if count - index * 64 >= 64 { !0 } else { (1 << (count - index * 64)) - 1 };
-            if self.scratch.seen[index] != wanted {
-                self.fill_missing_of(index, wanted & !self.scratch.seen[index], row, rows_max)?;
+            let missing = wanted & !self.scratch.seen.word(index);
+            if missing != 0 {
+                self.fill_missing_of(index, missing, row, rows_max)?;
             }
         }
         Ok(())
