@@ -9,11 +9,11 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 
 use super::Control;
+use super::Options;
 use super::event_time::{EventTime, Watch};
 use super::metrics::{Registered, Registry};
 use super::scan::ScanTask;
 use super::worker::{Input, Stage, Worker};
-use super::Options;
 use crate::batch::Batch;
 use crate::config::Config;
 use crate::error::Result;
@@ -304,10 +304,13 @@ impl Assembly<'_> {
             self.append(&mut part, "exchange", None, Box::new(operator));
             self.done[worker].push(part.stage);
         }
-        let mut next: Parts = receivers.into_iter().map(|receivers| {
-            let input = Input::Exchange { receivers, slot: 0 };
-            Some(Part { stage: Stage { inputs: vec![input], ..Stage::default() }, end: End::Input(0) })
-        }).collect();
+        let mut next: Parts = receivers
+            .into_iter()
+            .map(|receivers| {
+                let input = Input::Exchange { receivers, slot: 0 };
+                Some(Part { stage: Stage { inputs: vec![input], ..Stage::default() }, end: End::Input(0) })
+            })
+            .collect();
         next.resize_with(self.partitions, || None);
         Ok(next)
     }

@@ -37,11 +37,7 @@ struct Partition {
 impl Watch {
     pub(super) fn new(partitions: usize) -> Self {
         let start = Partition { sequence: 0, watermark: START };
-        Watch {
-            partitions: Mutex::new(vec![start; partitions]),
-            turn: Condvar::new(),
-            shown: AtomicI64::new(START),
-        }
+        Watch { partitions: Mutex::new(vec![start; partitions]), turn: Condvar::new(), shown: AtomicI64::new(START) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Partition>> {
@@ -104,6 +100,7 @@ impl Watch {
 /// A worker's view of event time while it reads one morsel after another.
 pub(super) struct EventTime {
     watch: Arc<Watch>,
+    context: KernelContext,
     marks: Evaluator,
     times: Evaluator,
     before: Vec<i64>,
@@ -118,6 +115,7 @@ impl EventTime {
         let times = Program::columns(&[(spec.column, time_type)]);
         EventTime {
             watch,
+            context,
             marks: Evaluator::new(spec.program.clone(), context),
             times: Evaluator::new(Arc::new(times), context),
             before: Vec::new(),
@@ -162,7 +160,7 @@ impl EventTime {
         let marks = self.marks.output(batch, 0);
         let values = marks.values::<i64>()?;
         let highest = millstream_kernels::pane::min_max(
-            millstream_kernels::level::detect(),
+            self.context.level,
             values,
             marks.validity().filter(|_| !marks.is_constant()),
         );
@@ -179,8 +177,7 @@ impl EventTime {
             return Ok(());
         }
         let end = self.watermark.max(highest);
-        let level = millstream_kernels::level::detect();
-        let lowest = millstream_kernels::pane::min_max(level, times.values::<i64>()?, times.validity());
+        let lowest = millstream_kernels::pane::min_max(self.context.level, times.values::<i64>()?, times.validity());
         if lowest.is_none_or(|(lowest, _)| lowest >= end) {
             self.watermark = end;
             return Ok(());

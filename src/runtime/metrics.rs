@@ -108,7 +108,8 @@ impl Metrics {
         let known = match self.operators.iter_mut().find(same) {
             Some(known) => known,
             None => {
-                let new = OperatorMetrics { name: registered.name.clone(), node: registered.node, ..Default::default() };
+                let new =
+                    OperatorMetrics { name: registered.name.clone(), node: registered.node, ..Default::default() };
                 self.operators.push(new);
                 self.operators.last_mut().expect("pushed above")
             }
