@@ -67,7 +67,7 @@ fn check(world: &World, spec: &Spec, settings: &[Setting]) -> Result<(), String>
             world.rows() as u64,
             "the model counts every row once"
         );
-        let compared = run::run(&run::engine(world, setting), &sql).and_then(|given| {
+        let compared = run::run(&run::engine(world, setting), &sql, spec.group_columns()).and_then(|given| {
             compare(&given, &expected, world)?;
             in_order(&given, spec, setting, world)
         });
@@ -99,7 +99,7 @@ fn compare(given: &Given, expected: &Expected, world: &World) -> Result<(), Stri
 /// On one partition windows leave in the order of their ends.
 fn in_order(given: &Given, spec: &Spec, setting: &Setting, world: &World) -> Result<(), String> {
     let one = setting.partitions == 1 && world.partitions.len() == 1;
-    match one && spec.window.is_some() && !spec.changes && !run::is_rising(&given.emitted, spec.keys.len() + 1) {
+    match one && spec.window.is_some() && !spec.changes && !run::is_rising(&given.emitted, spec.group_columns() - 1) {
         true => Err("windows leave out of order".to_string()),
         false => Ok(()),
     }

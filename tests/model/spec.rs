@@ -89,6 +89,11 @@ impl Spec {
         }
     }
 
+    /// How many of its first columns tell a group: keys and the window's bounds.
+    pub fn group_columns(&self) -> usize {
+        self.keys.len() + if self.window.is_some() { 2 } else { 0 }
+    }
+
     pub fn sql(&self) -> String {
         let aggregates = self.aggregates.iter().map(Aggregate::sql);
         let keys = self.keys.iter().map(|key| key.sql().to_string());
