@@ -32,7 +32,10 @@ fn main() {
     let rows = std::env::var("MILLSTREAM_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok());
     let rows: u64 = rows.unwrap_or(if tiny { 100_000 } else { 10_000_000 });
     let folder = tempfile::tempdir().expect("a temporary folder");
-    println!("{:<28} {:>4} {:>12} {:>9} {:>9} {:>14} {:>10}", "case", "part", "rows", "wall s", "cpu s", "M rows/s/core", "ns/row");
+    println!(
+        "{:<28} {:>4} {:>12} {:>9} {:>9} {:>14} {:>10}",
+        "case", "part", "rows", "wall s", "cpu s", "M rows/s/core", "ns/row"
+    );
     for case in cases() {
         if wanted.is_empty() || wanted.iter().any(|name| case.name.contains(name.as_str())) {
             run(&case, rows, if tiny { 1 } else { 3 }, folder.path());
@@ -112,7 +115,11 @@ fn cases() -> Vec<Case> {
     let entries = std::fs::read_dir(folder).expect("the folder of cases");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
-    paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "bench")).map(|path| read(path)).collect()
+    paths
+        .iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "bench"))
+        .map(|path| read(path))
+        .collect()
 }
 
 fn read(path: &Path) -> Case {
