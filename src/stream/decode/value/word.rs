@@ -13,7 +13,7 @@ pub fn load(bytes: &[u8]) -> u64 {
     // Two reads that may overlap take any length; a choice among eight lengths would be mispredicted.
     if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
         let (first, last) = (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64);
-        return first | last << (8 * (bytes.len() as u32 - 4) & 63);
+        return first | last << ((8 * (bytes.len() as u32 - 4)) & 63);
     }
     if let (Some(first), Some(last)) = (bytes.first_chunk::<2>(), bytes.last_chunk::<2>()) {
         let (first, last) = (u16::from_le_bytes(*first) as u64, u16::from_le_bytes(*last) as u64);
