@@ -44,14 +44,16 @@ const WINDOWS: usize = 20;
 /// `per_window` batches for each of the windows, keys and values the same in all of them.
 fn batches(per_window: usize) -> Vec<RecordBatch> {
     let timestamp = DataType::Timestamp(TimeUnit::Millisecond, None);
-    let fields = [("ts", timestamp), ("id", DataType::Int64), ("price", DataType::Float64), ("name", DataType::Utf8View)];
+    let fields =
+        [("ts", timestamp), ("id", DataType::Int64), ("price", DataType::Float64), ("name", DataType::Utf8View)];
     let schema = Arc::new(Schema::new(fields.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec()));
     let batch = |(window, number): (usize, usize)| {
         let tick = |i: usize| window * 10_000 + (number * ROWS + i) * 10_000 / (per_window * ROWS);
         let ts = TimestampMillisecondArray::from_iter_values((0..ROWS).map(|i| tick(i) as i64));
         let key = Int64Array::from_iter_values((0..ROWS).map(|i| (i * 7 % 1000) as i64));
         let price: Float64Array = (0..ROWS).map(|i| (i % 50 != 0).then_some(i as f64)).collect();
-        let name: StringViewArray = (0..ROWS).map(|i| Some(["short", "a name of more than twelve bytes"][i % 2])).collect();
+        let name: StringViewArray =
+            (0..ROWS).map(|i| Some(["short", "a name of more than twelve bytes"][i % 2])).collect();
         RecordBatch::try_new(schema.clone(), vec![Arc::new(ts), Arc::new(key), Arc::new(price), Arc::new(name)])
             .expect("the columns fit")
     };
@@ -89,6 +91,8 @@ fn a_batch_allocates_nothing() {
          FROM t WHERE price > 100.0), DESCRIPTOR(ts), INTERVAL '10' SECOND) GROUP BY id, window_start, window_end",
     );
     check("SELECT name, count(*), min(price), max(price), avg(price) FROM t GROUP BY name");
-    check("SELECT id, window_end, count(*) FROM HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '10' SECOND) \
-           GROUP BY id, window_start, window_end");
+    check(
+        "SELECT id, window_end, count(*) FROM HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '10' SECOND) \
+           GROUP BY id, window_start, window_end",
+    );
 }
