@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use millstream_kernels::level::Level;
+
 /// Settings of an engine; each query starts with a copy.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -13,7 +15,10 @@ pub struct Config {
     pub memory_bytes: Option<usize>,
     /// Messages an exchange ring holds.
     pub ring_capacity: usize,
-    /// Whether the flush at the end of input is withheld: windows still open stay open.
+    /// What kernels may ask of the CPU; `None`: all that this machine has.
+    pub level: Option<Level>,
+    /// Whether the flush at the end of input is withheld: windows that the watermark of the slowest source partition
+    /// has not closed stay open.
     pub keep_open: bool,
     /// How long an idle worker sleeps before it looks around again.
     pub idle_sleep: Duration,
@@ -26,6 +31,7 @@ impl Default for Config {
             partitions: std::thread::available_parallelism().map_or(1, |n| n.get()),
             memory_bytes: None,
             ring_capacity: 16,
+            level: None,
             keep_open: false,
             idle_sleep: Duration::from_millis(1),
         }

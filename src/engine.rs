@@ -234,7 +234,7 @@ impl Engine {
 
     /// Starts a query into a sink of the caller's.
     pub fn start_into(&self, prepared: &Prepared, sink: Box<dyn Sink>) -> Result<Running> {
-        let options = Options { timed: prepared.timed, ..Options::default() };
+        let options = Options { timed: prepared.timed, level: self.inner.config.level };
         runtime::start(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options)
     }
 
@@ -330,4 +330,3 @@ impl Sink for MemorySink {
         self.engine.register_table(&self.name, Arc::new(MemoryTable::new(self.schema.clone(), batches)?))
     }
 }
-

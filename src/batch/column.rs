@@ -37,6 +37,14 @@ impl Column {
         }
     }
 
+    /// Makes this column equal to `from`: flat buffers are copied into its own where they have the same type.
+    pub fn copy_from(&mut self, from: &Column) {
+        match (self, from) {
+            (Column::Flat(to), Column::Flat(from)) => to.clone_from(from),
+            (to, from) => *to = from.clone(),
+        }
+    }
+
     /// The selected rows as an Arrow array of type `data_type`. A flat column without selection hands its buffers over.
     pub fn to_array(&mut self, data_type: &DataType, rows: usize, selection: &Selection) -> Result<ArrayRef> {
         let whole = match self {
@@ -60,5 +68,35 @@ pub fn select(array: &ArrayRef, selection: &Selection) -> Result<ArrayRef> {
             let indices = UInt32Array::from_iter_values(rows.iter().map(|&row| row as u32));
             Ok(take(array, &indices, None)?)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_reuses_the_memory_of_the_column_it_replaces() {
+        let flat = |values: Vec<i64>, validity: Option<&[u64]>| {
+            let rows = values.len();
+            let mut flat = Flat::new(Values::I64(values));
+            flat.rows = rows;
+            flat.set_validity(validity);
+            Column::Flat(flat)
+        };
+        let address = |column: &Column| match column {
+            Column::Flat(Flat { values: Values::I64(values), .. }) => values.as_ptr(),
+            _ => panic!("a flat column of i64"),
+        };
+        let mut to = flat(vec![0; 100], None);
+        let before = address(&to);
+        to.copy_from(&flat(vec![1, 2, 3], Some(&[0b101])));
+        assert_eq!(address(&to), before);
+        let array = to.to_array(&DataType::Int64, 3, &Selection::default()).expect("flat as Arrow");
+        assert_eq!(array.as_ref(), &arrow::array::Int64Array::from(vec![Some(1), None, Some(3)]));
+        let mut other = Column::Flat(Flat::new(Values::Bool(Vec::new())));
+        other.copy_from(&flat(vec![7], None));
+        let array = other.to_array(&DataType::Int64, 1, &Selection::default()).expect("flat as Arrow");
+        assert_eq!(array.as_ref(), &arrow::array::Int64Array::from(vec![7]));
     }
 }

@@ -10,7 +10,7 @@ use super::Kind;
 use crate::error::{Error, Result};
 
 /// The values of a flat column, by their machine type. Booleans are bitmap words.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Values {
     Bool(Vec<u64>),
     I8(Vec<i8>),
@@ -27,7 +27,7 @@ pub enum Values {
 }
 
 /// A flat column: values and, where some are null, a validity bitmap (a set bit is a value).
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Flat {
     pub values: Values,
     pub rows: usize,
@@ -97,6 +97,40 @@ impl Flat {
             .build()
             .map(make_array)
             .map_err(|e| Error::bug(format!("a flat column is no {data_type}: {e}")))
+    }
+}
+
+/// Written out because a derived `clone_from` takes new memory instead of its own.
+impl Clone for Flat {
+    fn clone(&self) -> Self {
+        Flat { values: self.values.clone(), validity: self.validity.clone(), ..*self }
+    }
+
+    fn clone_from(&mut self, from: &Self) {
+        self.values.clone_from(&from.values);
+        self.set_validity(from.validity());
+        self.rows = from.rows;
+    }
+}
+
+impl Clone for Values {
+    fn clone(&self) -> Self {
+        macro_rules! cloned {
+            ($($kind:ident),+) => { match self { $(Values::$kind(values) => Values::$kind(values.clone())),+ } };
+        }
+        cloned!(Bool, I8, I16, I32, I64, U8, U16, U32, U64, F32, F64, I128)
+    }
+
+    fn clone_from(&mut self, from: &Self) {
+        macro_rules! copied {
+            ($($kind:ident),+) => {
+                match (self, from) {
+                    $((Values::$kind(to), Values::$kind(from)) => to.clone_from(from),)+
+                    (to, from) => *to = from.clone(),
+                }
+            };
+        }
+        copied!(Bool, I8, I16, I32, I64, U8, U16, U32, U64, F32, F64, I128)
     }
 }
 

@@ -1,10 +1,22 @@
 //! Which rows of a batch still count, as a list of row numbers whose memory is reused.
 
 /// An ascending list of row numbers, or all rows when inactive.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub struct Selection {
     active: bool,
     rows: Vec<u16>,
+}
+
+/// Written out because a derived `clone_from` takes new memory instead of its own.
+impl Clone for Selection {
+    fn clone(&self) -> Self {
+        Selection { active: self.active, rows: self.rows.clone() }
+    }
+
+    fn clone_from(&mut self, from: &Self) {
+        self.active = from.active;
+        self.rows.clone_from(&from.rows);
+    }
 }
 
 impl Selection {

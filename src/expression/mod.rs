@@ -9,5 +9,4 @@ mod evaluator; // runs a program over a batch
 mod program; //   the program as plain data
 
 pub use evaluator::Evaluator;
-pub(crate) use evaluator::{gather_flat, load_bits};
 pub use program::{Builder, Constant, Operand, Program, Step};

@@ -31,10 +31,8 @@ fn note(pipeline: &Pipeline, metrics: &Metrics, node: NodeId) -> Option<String> 
     let inside: u64 = mine.iter().map(|operator| operator.nanoseconds).sum();
     let own = inside.saturating_sub(below(pipeline, metrics, node));
     let per_row = own as f64 / main.rows_in.max(1) as f64;
-    let mut text = format!(
-        "rows in {}, out {}, batches {}, {per_row:.1} ns/row",
-        main.rows_in, main.rows_out, main.batches_in
-    );
+    let mut text =
+        format!("rows in {}, out {}, batches {}, {per_row:.1} ns/row", main.rows_in, main.rows_out, main.batches_in);
     if main.state_bytes > 0 {
         text.push_str(&format!(", state {} bytes", main.state_bytes));
     }
@@ -56,7 +54,11 @@ fn below(pipeline: &Pipeline, metrics: &Metrics, node: NodeId) -> u64 {
             let of_consumer = metrics.operators.iter().filter(|operator| operator.node == Some(consumer));
             let mut times = of_consumer.map(|operator| (operator.name.as_str(), operator.nanoseconds));
             // Behind an exchange the consumer runs in calls of its own; only what stands before it counts.
-            if crossed { times.find(|(name, _)| *name == "project").map_or(0, |(_, time)| time) } else { times.map(|t| t.1).sum() }
+            if crossed {
+                times.find(|(name, _)| *name == "project").map_or(0, |(_, time)| time)
+            } else {
+                times.map(|t| t.1).sum()
+            }
         }
         None => metrics.operators.iter().filter(|o| o.name == "output" && !crossed).map(|o| o.nanoseconds).sum(),
     }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 
 use super::Control;
+use super::Options;
 use super::event_time::{EventTime, Watch};
 use super::metrics::{Registered, Registry};
 use super::scan::ScanTask;
 use super::worker::{Input, Stage, Worker};
-use super::Options;
 use crate::batch::Batch;
 use crate::config::Config;
 use crate::error::Result;
@@ -135,7 +135,7 @@ impl Assembly<'_> {
             fetch: spec.fetch,
         };
         let scan = spec.table.open(&request).map_err(|e| e.at(node.place))?;
-        let watch = Arc::new(Watch::new(scan.source_partitions()));
+        let watch = Arc::new(Watch::new(scan.source_partitions(), self.config.keep_open));
         self.metrics.scans.push((spec.name.clone(), scan.clone(), watch.clone()));
         let shared = self.partitions > 1;
         let parts = (0..self.partitions).map(|_| {
@@ -204,9 +204,17 @@ impl Assembly<'_> {
         slot.node = node;
         slot.timed = self.options.timed;
         let counters = slot.counters.clone();
-        self.metrics.operators.push(Registered { name: name.to_string(), node, counters });
+        let takes_away = name == "filter" && node.is_some_and(|node| self.is_stateless_up_to(node));
+        self.metrics.operators.push(Registered { name: name.to_string(), node, takes_away, counters });
         stage.graph.slots.push(slot);
         stage.graph.slots.len() - 1
+    }
+
+    /// Whether rows reach a node as they were read: not grouped, sorted or cut off before.
+    fn is_stateless_up_to(&self, id: NodeId) -> bool {
+        let node = &self.pipeline.nodes[id];
+        let passes = !matches!(node.spec, Spec::Aggregate(_) | Spec::Sort(_) | Spec::Limit(_));
+        passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
     }
 
     fn union(&mut self, id: NodeId, node: &Node) -> Result<Parts> {
@@ -304,10 +312,13 @@ impl Assembly<'_> {
             self.append(&mut part, "exchange", None, Box::new(operator));
             self.done[worker].push(part.stage);
         }
-        let mut next: Parts = receivers.into_iter().map(|receivers| {
-            let input = Input::Exchange { receivers, slot: 0 };
-            Some(Part { stage: Stage { inputs: vec![input], ..Stage::default() }, end: End::Input(0) })
-        }).collect();
+        let mut next: Parts = receivers
+            .into_iter()
+            .map(|receivers| {
+                let input = Input::Exchange { receivers, slot: 0 };
+                Some(Part { stage: Stage { inputs: vec![input], ..Stage::default() }, end: End::Input(0) })
+            })
+            .collect();
         next.resize_with(self.partitions, || None);
         Ok(next)
     }

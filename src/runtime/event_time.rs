@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::Control;
-use crate::batch::Batch;
+use crate::batch::{Argument, Batch};
 use crate::error::{Error, Result};
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
@@ -25,6 +25,8 @@ pub(super) struct Watch {
     partitions: Mutex<Vec<Partition>>,
     turn: Condvar,
     shown: AtomicI64,
+    /// Whether the end of a partition leaves its watermark where it is.
+    keep_open: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -32,15 +34,17 @@ struct Partition {
     /// The morsel whose turn it is.
     sequence: u64,
     watermark: i64,
+    ended: bool,
 }
 
 impl Watch {
-    pub(super) fn new(partitions: usize) -> Self {
-        let start = Partition { sequence: 0, watermark: START };
+    pub(super) fn new(partitions: usize, keep_open: bool) -> Self {
+        let start = Partition { sequence: 0, watermark: START, ended: false };
         Watch {
             partitions: Mutex::new(vec![start; partitions]),
             turn: Condvar::new(),
             shown: AtomicI64::new(START),
+            keep_open,
         }
     }
 
@@ -68,7 +72,8 @@ impl Watch {
         known.watermark = known.watermark.max(watermark);
         if done {
             known.sequence += 1;
-            if is_last {
+            known.ended = is_last;
+            if is_last && !self.keep_open {
                 known.watermark = END;
             }
         }
@@ -94,6 +99,11 @@ impl Watch {
         self.lock().iter().map(|partition| partition.watermark).min().unwrap_or(END)
     }
 
+    /// Whether the rows of all partitions have been processed.
+    fn has_ended(&self) -> bool {
+        self.lock().iter().all(|partition| partition.ended)
+    }
+
     /// The watermark to show to people.
     pub(super) fn shown(&self) -> Option<i64> {
         let shown = self.shown.load(Ordering::Relaxed);
@@ -104,6 +114,7 @@ impl Watch {
 /// A worker's view of event time while it reads one morsel after another.
 pub(super) struct EventTime {
     watch: Arc<Watch>,
+    context: KernelContext,
     marks: Evaluator,
     times: Evaluator,
     before: Vec<i64>,
@@ -118,6 +129,7 @@ impl EventTime {
         let times = Program::columns(&[(spec.column, time_type)]);
         EventTime {
             watch,
+            context,
             marks: Evaluator::new(spec.program.clone(), context),
             times: Evaluator::new(Arc::new(times), context),
             before: Vec::new(),
@@ -162,7 +174,7 @@ impl EventTime {
         let marks = self.marks.output(batch, 0);
         let values = marks.values::<i64>()?;
         let highest = millstream_kernels::pane::min_max(
-            millstream_kernels::level::detect(),
+            self.context.level,
             values,
             marks.validity().filter(|_| !marks.is_constant()),
         );
@@ -174,22 +186,19 @@ impl EventTime {
         self.times.run(batch)?;
         let highest = self.highest_mark(batch)?;
         let times = self.times.output(batch, 0);
-        if times.is_constant() {
-            self.watermark = self.watermark.max(highest);
-            return Ok(());
-        }
         let end = self.watermark.max(highest);
-        let level = millstream_kernels::level::detect();
-        let lowest = millstream_kernels::pane::min_max(level, times.values::<i64>()?, times.validity());
+        let lowest = millstream_kernels::pane::min_max(self.context.level, times.values::<i64>()?, times.validity());
+        let lowest = lowest.filter(|_| !times.constant_is_null());
         if lowest.is_none_or(|(lowest, _)| lowest >= end) {
             self.watermark = end;
             return Ok(());
         }
         let marks = self.marks.output(batch, 0);
-        let valid = |row: usize| !times.is_null(row) && !marks.is_null(row);
-        let mark_values = marks.values::<i64>()?;
-        let time_values = times.values::<i64>()?;
-        let behind = lateness(&mut self.watermark, mark_values, time_values, valid, &mut self.before);
+        let (mark_values, time_values) = (marks.values::<i64>()?, times.values::<i64>()?);
+        let at = |row: usize, argument: &Argument<'_>| if argument.is_constant() { 0 } else { row };
+        let mark = |row: usize| (!marks.is_null(row)).then(|| mark_values[at(row, &marks)]);
+        let time = |row: usize| (!times.is_null(row)).then(|| time_values[at(row, &times)]);
+        let behind = lateness(&mut self.watermark, batch.rows, mark, time, &mut self.before);
         batch.watermarks = behind.then(|| self.before.clone());
         Ok(())
     }
@@ -202,6 +211,11 @@ impl EventTime {
     /// The minimum over all source partitions, for a worker between two morsels.
     pub(super) fn minimum(&self) -> i64 {
         self.watch.minimum()
+    }
+
+    /// Whether the rows of all source partitions have been processed, by whichever workers.
+    pub(super) fn has_ended(&self) -> bool {
+        self.watch.has_ended()
     }
 
     /// Lets others see how far this morsel has come; for morsels that are read as they are processed.

@@ -32,9 +32,16 @@ pub(super) struct Stage {
 pub(super) enum Input {
     Scan(ScanTask),
     /// Constant rows, pushed once.
-    Values { batch: Option<Batch>, target: Target, ended: bool },
+    Values {
+        batch: Option<Batch>,
+        target: Target,
+        ended: bool,
+    },
     /// The receiving ends of an exchange, one per sending worker; each is a port of the target slot.
-    Exchange { receivers: Vec<Receiver>, slot: usize },
+    Exchange {
+        receivers: Vec<Receiver>,
+        slot: usize,
+    },
 }
 
 /// One owner thread's work.

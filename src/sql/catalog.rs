@@ -51,6 +51,8 @@ pub struct TableEntry {
     pub primary_key: Vec<String>,
     /// Whether CREATE TABLE named it; else a binding did, before any definition.
     pub is_declared: bool,
+    /// Whether it is to be read as if it did not end.
+    pub is_unbounded: bool,
     pub(super) watermark: Option<WatermarkClause>,
     pub(super) table: Option<Arc<dyn Table>>,
     pub(super) opened: OnceLock<Arc<dyn Table>>,
@@ -74,6 +76,8 @@ pub struct Watermark {
     pub column: String,
     /// Over the table's columns, unqualified, of the event time's type: no row before it is expected.
     pub expr: Expr,
+    /// As the user wrote it.
+    pub text: String,
 }
 
 impl Catalog {
@@ -217,6 +221,7 @@ impl TableEntry {
             return Ok(Arc::new(Unbound { name: self.name.clone(), schema }));
         }
         let table = connectors.table(&self.definition()).map_err(|e| e.context(format!("table {}", self.name)))?;
+        let table = if self.is_unbounded { Arc::new(Endless(table)) } else { table };
         Ok(self.opened.get_or_init(|| table).clone())
     }
 
@@ -238,6 +243,7 @@ impl TableEntry {
             options: self.options.clone(),
             primary_key: self.primary_key.clone(),
             is_declared: self.is_declared,
+            is_unbounded: self.is_unbounded,
             watermark: self.watermark.clone(),
             table: self.table.clone(),
             opened: OnceLock::new(),
@@ -329,9 +335,32 @@ impl Table for Unbound {
     }
 }
 
+/// A table that was declared UNBOUNDED: its queries emit as those of a stream do, even if it ends one day.
+#[derive(Debug)]
+struct Endless(Arc<dyn Table>);
+
+impl Table for Endless {
+    fn schema(&self) -> SchemaRef {
+        self.0.schema()
+    }
+
+    fn is_bounded(&self) -> bool {
+        false
+    }
+
+    fn describe(&self) -> String {
+        format!("unbounded {}", self.0.describe())
+    }
+
+    fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
+        self.0.open(request)
+    }
+}
+
 /// Whether a name in FROM is a path rather than the name of a table.
 pub(super) fn is_path(name: &str) -> bool {
-    const FORMATS: &[&str] = &["csv", "tsv", "ndjson", "jsonl", "json", "parquet", "arrow", "ipc", "feather", "avro"];
+    const FORMATS: &[&str] =
+        &["csv", "tsv", "ndjson", "jsonl", "json", "parquet", "arrow", "arrows", "ipc", "feather", "avro"];
     let stem = ["gz", "zst"].iter().find_map(|packed| name.strip_suffix(packed)?.strip_suffix('.')).unwrap_or(name);
     let extension = Path::new(stem).extension().map(|extension| extension.to_string_lossy().to_lowercase());
     name.contains('/') || extension.is_some_and(|extension| FORMATS.contains(&extension.as_str()))

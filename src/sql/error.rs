@@ -16,7 +16,10 @@ pub(super) fn from_tokenizer(error: TokenizerError) -> Error {
 pub(super) fn from_parser(error: &ParserError, tokens: &[TokenWithSpan]) -> Error {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message.as_str(),
-        ParserError::RecursionLimitExceeded => return Error::user("the statement is nested too deep"),
+        ParserError::RecursionLimitExceeded => {
+            let start = tokens.first().and_then(|token| super::parse::place(token.span));
+            return Error::user("the statement is nested too deep").at(start);
+        }
     };
     let (message, place) = split_location(message);
     let at_end = message.ends_with("found: EOF");
@@ -137,9 +140,8 @@ fn message(error: &DataFusionError) -> String {
             }
             ParserError::RecursionLimitExceeded => "the statement is nested too deep".to_string(),
         },
-        DataFusionError::Plan(message)
-        | DataFusionError::Execution(message)
-        | DataFusionError::Configuration(message) => clean(message),
+        DataFusionError::Plan(message) => plan_message(message),
+        DataFusionError::Execution(message) | DataFusionError::Configuration(message) => clean(message),
         DataFusionError::NotImplemented(message) => {
             let message = clean(message);
             if message.contains("not supported") || message.starts_with("unsupported") {
@@ -216,7 +218,39 @@ fn clean(message: &str) -> String {
         text.push_str("; ");
         text.push_str(&hint.replacen("Did", "did", 1).replace('\'', "`"));
     }
-    lower_first(&text)
+    let text = lower_first(&text);
+    match text.strip_prefix("expected: ") {
+        Some(rest) => format!("expected {rest}"),
+        None => text,
+    }
+}
+
+/// Messages of the planner that say too much, in few words.
+fn plan_message(message: &str) -> String {
+    let quoted = |mark: char, at: usize| message.split(mark).nth(2 * at + 1).unwrap_or_default().to_string();
+    if let Some(at) = message.find(" must be in GROUP BY or an aggregate function") {
+        let clause = message[..at].rsplit("in ").next().unwrap_or_default();
+        return format!("a column in {clause} must be in GROUP BY or inside an aggregate function: {}", quoted('"', 0));
+    }
+    if message.contains("Invalid function '") {
+        let meant = message.split_once("Did you mean '").and_then(|(_, rest)| rest.split('\'').next());
+        let meant = meant.filter(|meant| closest(&quoted('\'', 0), std::iter::once(*meant)).is_some());
+        let hint = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+        return format!("function not found: {}{hint}", quoted('\'', 0));
+    }
+    if message.contains("failed to match any signature") {
+        let received = message.split_once("but received ").and_then(|(_, rest)| rest.split(" (").next());
+        let received = received.map_or_else(String::new, |received| format!(" of type {received}"));
+        return format!("function does not take arguments{received}: {}; cast them", quoted('\'', 0));
+    }
+    if let Some((_, call)) = message.split_once("No function matches the given name and argument types '") {
+        let call = call.split('\'').next().unwrap_or_default();
+        return format!("function does not take arguments of these types: {call}; cast them");
+    }
+    if message.contains("require unique expression names") {
+        return format!("two columns have the same name: {}; give one of them another name with AS", quoted('"', 0));
+    }
+    clean(message)
 }
 
 /// Words of the language keep their capitals: only a capital before a small letter is lowered.

@@ -16,8 +16,10 @@ mod optimize; //     3  logical plan to better logical plan
 pub mod compile; //  4  logical plan to pipeline
 pub mod bridge; //      DataFusion's functions as our kernels
 mod error; //           DataFusion's errors in our words
+mod stack; //           room for recursion
 
 pub use catalog::{Catalog, CatalogTable, Relation, Watermark};
 pub use compile::compile;
 pub use parse::{ExplainKind, Parsed, parse};
 pub use plan::{Explain, LogicalQuery, Planned, WINDOW_COLUMNS, WindowNode, plan};
+pub use stack::with_deep_stack;

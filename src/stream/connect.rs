@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use super::format::Format;
 use super::decode::options::Options;
+use super::format::Format;
 use super::sink::blackhole::Blackhole;
 use super::{sink, source};
 use crate::error::{Error, Result};
@@ -83,9 +83,7 @@ impl Connectors for DefaultConnectors {
             "stdout" => sink::file::stdout(definition, schema, updating, Format::Csv),
             "print" => sink::file::stdout(definition, schema, updating, Format::Table),
             "blackhole" => blackhole(definition),
-            "datagen" | "nexmark" | "stdin" => {
-                Err(Error::user(format!("connector can only be read: '{connector}'")))
-            }
+            "datagen" | "nexmark" | "stdin" => Err(Error::user(format!("connector can only be read: '{connector}'"))),
             _ => Err(self.unknown(&connector)),
         }
     }

@@ -67,7 +67,11 @@ mod tests {
     /// All windows by definition, for ticks near zero.
     fn ends(windows: &Windows, tick: i64) -> Vec<i64> {
         let starts = (-200..200).map(|k| windows.offset + k * windows.slide);
-        starts.map(|start| (start, start + windows.size)).filter(|(s, e)| *s <= tick && tick < *e).map(|w| w.1).collect()
+        starts
+            .map(|start| (start, start + windows.size))
+            .filter(|(s, e)| *s <= tick && tick < *e)
+            .map(|w| w.1)
+            .collect()
     }
 
     #[test]

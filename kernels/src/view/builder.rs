@@ -88,24 +88,24 @@ impl ViewBuilder {
 
     /// Makes row `row` the bytes `start..end` of the block, and says whether that is a value: the range lies in the
     /// block, and for strings it begins and ends between characters.
-    #[inline]
+    #[inline(always)]
     pub fn set_range(&mut self, row: usize, start: usize, end: usize) -> bool {
         let Some(block) = self.block.as_deref() else { return false };
         if self.is_text && !(is_boundary(block, start) && is_boundary(block, end)) {
             return false;
         }
         let Some(value) = block.get(start..end) else { return false };
-        let length = value.len() as u128;
-        self.views[row] = match block.get(start..start + 16) {
-            Some(&[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]) => {
-                let word = u128::from_le_bytes([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]);
-                if value.len() <= 12 {
-                    (word & INLINE[value.len()]) << 32 | length
-                } else {
-                    length | (word as u32 as u128) << 32 | (BLOCK as u128) << 64 | (start as u128) << 96
-                }
+        let length = value.len();
+        self.views[row] = match block[start..].first_chunk::<16>() {
+            Some(ahead) => {
+                let ahead = u128::from_le_bytes(*ahead);
+                // Chosen by mask: which of the two it is cannot be predicted.
+                let inline = (ahead & INLINE[length.min(12)]) << 32;
+                let long = (ahead as u32 as u128) << 32 | (BLOCK as u128) << 64 | (start as u128) << 96;
+                let is_long = 0u128.wrapping_sub((length > 12) as u128);
+                length as u128 | inline & !is_long | long & is_long
             }
-            _ => view(value, BLOCK, start as u32),
+            None => view(value, BLOCK, start as u32),
         };
         true
     }
@@ -185,7 +185,7 @@ fn view(value: &[u8], buffer: u32, offset: u32) -> u128 {
     if value.len() <= 12 { super::short(value) } else { super::long(value, buffer, offset) }
 }
 
-#[inline]
+#[inline(always)]
 fn is_boundary(block: &[u8], at: usize) -> bool {
     // A continuation byte is 0b10xx_xxxx, below -64 as a signed number.
     block.get(at).map_or(at == block.len(), |&byte| byte as i8 >= -0x40)

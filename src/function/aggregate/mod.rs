@@ -54,6 +54,5 @@ pub fn resolve(name: &str, args: &[DataType], result: &DataType) -> Option<Arc<d
     }
 }
 
-
 #[cfg(test)]
 mod tests;

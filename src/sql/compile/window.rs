@@ -73,6 +73,9 @@ impl Compiler {
         let node = self.plan(&window.input)?;
         self.refuse_window(node, window)?;
         let time = self.window_column(window, node)?;
+        if self.nodes[node].time.as_ref().is_none_or(|event_time| event_time.column != time) {
+            self.without_watermark(node);
+        }
         let mut columns = self.columns(node, &window.input);
         columns.schema = window.schema.as_ref().clone();
         columns.slots.extend([WindowColumn::Start, WindowColumn::End, WindowColumn::Time].map(Slot::Window));
@@ -102,6 +105,18 @@ impl Compiler {
         }
         debug_assert_eq!(input.changes, ChangeMode::Append, "updating input was refused above");
         Ok(())
+    }
+
+    /// Takes the watermarks below a node away: they speak of another column than its windows, which close at the end.
+    fn without_watermark(&mut self, node: NodeId) {
+        let below = &mut self.nodes[node];
+        below.time = None;
+        if let Spec::Scan(scan) = &mut below.spec {
+            scan.watermark = None;
+        }
+        for input in below.inputs.clone() {
+            self.without_watermark(input);
+        }
     }
 
     fn windowed_filter(&mut self, filter: &Filter) -> Result<Windowed> {

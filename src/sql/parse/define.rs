@@ -52,7 +52,8 @@ pub(super) fn cut_watermark(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWith
     let mut kept: Vec<TokenWithSpan> = tokens[..=open].to_vec();
     let mut count = 0;
     for part in split_commas(&tokens[open + 1..close]) {
-        if starts_with(part, &["WATERMARK", "FOR"]) {
+        let is_short = starts_with(part, &["WATERMARK"]) && part.get(2).is_some_and(|token| is_word(token, "AS"));
+        if starts_with(part, &["WATERMARK", "FOR"]) || is_short {
             if watermark.is_some() {
                 return Err(Error::user("a table has one watermark at most").at(place_of(part)));
             }
@@ -82,6 +83,9 @@ fn parse_watermark(part: &[TokenWithSpan]) -> Result<WatermarkClause> {
         Error::user("expected WATERMARK FOR column AS expression, such as WATERMARK FOR ts AS ts - INTERVAL '5' SECOND")
             .at(place)
     };
+    if !starts_with(part, &["WATERMARK", "FOR"]) {
+        return Err(usage());
+    }
     let column = match part.get(2).map(|token| (&token.token, token.span)) {
         Some((Token::Word(word), span)) => Ident { value: word.value.clone(), quote_style: word.quote_style, span },
         _ => return Err(usage()),
@@ -129,4 +133,44 @@ fn key_text(token: &TokenWithSpan) -> String {
         Token::Word(word) => word.value.clone(),
         other => other.to_string(),
     }
+}
+
+/// Writes `MAP<k, v>` as `MAP(k, v)`, which sqlparser takes.
+pub(super) fn round_map_types(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is_map = |tokens: &[TokenWithSpan], at: usize| {
+        is_word(&tokens[at], "MAP") && tokens.get(at + 1).is_some_and(|token| token.token == Token::Lt)
+    };
+    let mut at = 0;
+    while at < tokens.len() {
+        if is_map(&tokens, at) {
+            let Some(close) = closing_angle(&mut tokens, at + 1) else { break };
+            tokens[at + 1].token = Token::LParen;
+            tokens[close].token = Token::RParen;
+        }
+        at += 1;
+    }
+    tokens
+}
+
+/// The `>` that closes the `<` at `open`; a `>>` on the way is cut in two.
+fn closing_angle(tokens: &mut Vec<TokenWithSpan>, open: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    let mut at = open;
+    while at < tokens.len() {
+        if tokens[at].token == Token::ShiftRight {
+            tokens[at].token = Token::Gt;
+            let second = tokens[at].clone();
+            tokens.insert(at + 1, second);
+        }
+        match tokens[at].token {
+            Token::Lt => depth += 1,
+            Token::Gt => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+        at += 1;
+    }
+    None
 }

@@ -4,11 +4,12 @@
 //! Invariants  sqlparser and DataFusion's parser are wrapped, not forked: what they do not know is cut out of the tokens
 //!             or rewritten before they see it, so that every place still points into the user's text.
 
-mod define; //     WATERMARK FOR, CREATE STREAM, option keys
-mod emit; //       EMIT ...
 mod statement; //  the statements there are
-mod tokens; //     tokens and their places
+mod define; //     WATERMARK FOR, CREATE STREAM, option keys
 mod window; //     WINDOW TUMBLING(...), TUMBLE(TABLE ...)
+mod emit; //       EMIT ...
+mod tokens; //     tokens and their places
+mod depth; //      how deep a statement may be
 
 pub use define::WatermarkClause;
 pub use emit::Emit;
@@ -17,9 +18,10 @@ pub(crate) use tokens::place;
 
 use std::ops::Range;
 
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 use crate::error::{Place, Result};
+use crate::sql::stack::with_deep_stack;
 
 /// One statement of a text.
 #[derive(Debug, Clone)]
@@ -34,10 +36,25 @@ pub struct Parsed {
     tokens: Vec<TokenWithSpan>,
 }
 
+/// A name to be written exactly.
+#[derive(Debug)]
+pub(super) struct Replacement {
+    /// What to look for, in lower case.
+    pub(super) name: String,
+    /// Where to look; `None`: everywhere in the statement.
+    pub(super) within: Option<Span>,
+    /// What to put there, quoted.
+    pub(super) exact: String,
+}
+
 /// Cuts a text into statements and reads each.
 ///
 /// Failure: the first mistake found, with its place in the whole text.
 pub fn parse(text: &str) -> Result<Vec<Parsed>> {
+    with_deep_stack(|| parse_all(text))
+}
+
+fn parse_all(text: &str) -> Result<Vec<Parsed>> {
     let tokens = tokens::tokenize(text)?;
     let pieces = tokens.split(|token| token.token == Token::SemiColon).filter(|piece| !piece.is_empty());
     pieces.map(|piece| Parsed::new(text, piece)).collect()
@@ -52,23 +69,17 @@ impl Parsed {
         Ok(Parsed { statement, text: text[range.clone()].to_string(), range, place, tokens: piece.to_vec() })
     }
 
-    /// The statement with unquoted names replaced by quoted ones: `names` holds what to look for (in lower case, between
-    /// two locations if they are known) and what to put there. `None` when nothing was found.
-    pub(super) fn with_exact_names(
-        &self,
-        names: &[(String, Option<(Location, Location)>, String)],
-    ) -> Option<Result<Parsed>> {
+    /// The statement with unquoted names replaced by quoted ones; `None` when nothing was found.
+    pub(super) fn with_exact_names(&self, replacements: &[Replacement]) -> Option<Result<Parsed>> {
         let mut tokens = self.tokens.clone();
         let mut changed = false;
-        for (name, within, exact) in names {
-            let fits = |token: &TokenWithSpan| match within {
-                Some((start, end)) => token.span.start >= *start && token.span.end <= *end,
-                None => true,
-            };
-            let matches = |token: &TokenWithSpan| tokens::word(token).is_some_and(|word| &word == name) && fits(token);
-            let mut found: Vec<usize> = (0..tokens.len()).filter(|&at| matches(&tokens[at])).collect();
+        for Replacement { name, within, exact } in replacements {
+            let inside = |span: Span| within.is_none_or(|within| span.start >= within.start && span.end <= within.end);
+            let fits =
+                |token: &TokenWithSpan| inside(token.span) && tokens::word(token).is_some_and(|word| &word == name);
+            let mut found: Vec<usize> = (0..tokens.len()).filter(|&at| fits(&tokens[at])).collect();
             if within.is_some() {
-                found = found.pop().into_iter().collect();
+                found = found.pop().into_iter().collect(); // the column of `table.column`
             }
             for at in found {
                 tokens[at] = tokens::make_word(exact, Some('"'), tokens[at].span);

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use datafusion_sql::parser::{CreateExternalTable, DFParserBuilder, Statement as Tree};
 use sqlparser::ast::{
-    self, ColumnDef, ColumnOption, CreateTableOptions, Ident, ObjectName, ObjectType, Query, SqlOption,
-    TableConstraint, TableObject,
+    self, ColumnDef, ColumnOption, CreateTableOptions, HiveDistributionStyle, Ident, ObjectName, ObjectType, Query,
+    SqlOption, TableConstraint, TableObject,
 };
 use sqlparser::tokenizer::TokenWithSpan;
 
 use super::define::{self, WatermarkClause};
+use super::depth;
 use super::emit::{self, Emit};
 use super::tokens::{DIALECT, is_word, place, place_of, starts_with};
 use super::window;
@@ -20,7 +21,7 @@ use crate::sql::error;
 #[derive(Debug, Clone)]
 pub enum Statement {
     Query(QueryStatement),
-    CreateTable(CreateTable),
+    CreateTable(Box<CreateTable>),
     CreateTableAs(CreateTableAs),
     CreateView(CreateView),
     Insert(Insert),
@@ -49,6 +50,8 @@ pub struct CreateTable {
     pub primary_key: Vec<Ident>,
     pub watermark: Option<WatermarkClause>,
     pub options: BTreeMap<String, String>,
+    /// `UNBOUNDED`: to be read as if it did not end.
+    pub is_unbounded: bool,
     pub or_replace: bool,
     pub if_not_exists: bool,
 }
@@ -175,7 +178,7 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
         define::check_create(&mut tokens)?;
         if !tokens.iter().take(4).any(|token| is_word(token, "VIEW")) {
             (tokens, watermark) = define::cut_watermark(tokens)?;
-            tokens = define::quote_option_keys(tokens);
+            tokens = define::round_map_types(define::quote_option_keys(tokens));
         }
     }
     let tokens = window::rewrite(tokens)?;
@@ -183,6 +186,9 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
         DFParserBuilder::new(tokens.clone()).with_dialect(&DIALECT).build().map_err(error::from_datafusion)?;
     let mut trees = parser.parse_statements().map_err(|e| error::from_statement(e, &tokens))?;
     let tree = trees.pop_front().ok_or_else(|| Error::user("the statement is empty").at(place_of(&tokens)))?;
+    if let Tree::Statement(statement) = &tree {
+        depth::check(statement).map_err(|e| e.at(place_of(&tokens[..1])))?;
+    }
     let statement = convert(tree, emit, watermark).map_err(|e| e.at(place_of(&tokens[..1])))?;
     if let (Some(emit), Statement::CreateTable(_) | Statement::CreateView(_) | Statement::Drop(_)) = (emit, &statement)
     {
@@ -194,7 +200,9 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
 fn convert(tree: Tree, emit: Option<Emit>, watermark: Option<WatermarkClause>) -> Result<Statement> {
     match tree {
         Tree::Statement(statement) => convert_sql(*statement, emit, watermark),
-        Tree::CreateExternalTable(table) => convert_external(table, watermark).map(Statement::CreateTable),
+        Tree::CreateExternalTable(table) => {
+            convert_external(table, watermark).map(|table| Statement::CreateTable(Box::new(table)))
+        }
         Tree::CopyTo(_) => Err(Error::user("COPY is not supported; use INSERT INTO 'path' SELECT ...")),
         Tree::Explain(_) => Err(Error::bug("EXPLAIN is read before")),
         Tree::Reset(_) => Err(Error::user("RESET is not supported")),
@@ -222,21 +230,16 @@ fn convert_sql(statement: ast::Statement, emit: Option<Emit>, watermark: Option<
 }
 
 fn convert_table(table: ast::CreateTable, emit: Option<Emit>, watermark: Option<WatermarkClause>) -> Result<Statement> {
-    let ast::CreateTable {
-        name,
-        columns,
-        constraints,
-        table_options,
-        query,
-        or_replace,
-        if_not_exists,
-        like,
-        clone,
-        ..
-    } = table;
-    if like.is_some() || clone.is_some() {
-        return Err(Error::user("CREATE TABLE ... LIKE is not supported; list the columns"));
-    }
+    let ignored = [
+        (!matches!(table.hive_distribution, HiveDistributionStyle::NONE), "PARTITIONED BY"),
+        (table.partition_by.is_some() || table.partition_of.is_some(), "PARTITION BY"),
+        (table.cluster_by.is_some() || table.clustered_by.is_some(), "CLUSTER BY"),
+        (table.order_by.is_some(), "ORDER BY"),
+        (table.inherits.is_some(), "INHERITS"),
+        (table.like.is_some() || table.clone.is_some(), "LIKE (list the columns)"),
+    ];
+    refuse_ignored("CREATE TABLE", &ignored)?;
+    let ast::CreateTable { name, columns, constraints, table_options, query, or_replace, if_not_exists, .. } = table;
     let options = match table_options {
         CreateTableOptions::None => BTreeMap::new(),
         CreateTableOptions::With(options) | CreateTableOptions::Options(options) => convert_options(options)?,
@@ -250,15 +253,16 @@ fn convert_table(table: ast::CreateTable, emit: Option<Emit>, watermark: Option<
         return Ok(Statement::CreateTableAs(CreateTableAs { name, options, or_replace, if_not_exists, query }));
     }
     let primary_key = primary_key(&columns, &constraints)?;
-    Ok(Statement::CreateTable(CreateTable {
+    Ok(Statement::CreateTable(Box::new(CreateTable {
         name,
         columns,
         primary_key,
         watermark,
         options,
+        is_unbounded: false,
         or_replace,
         if_not_exists,
-    }))
+    })))
 }
 
 fn convert_external(table: CreateExternalTable, watermark: Option<WatermarkClause>) -> Result<CreateTable> {
@@ -280,17 +284,14 @@ fn convert_external(table: CreateExternalTable, watermark: Option<WatermarkClaus
         ("format".to_string(), file_type.to_lowercase()),
         ("path".to_string(), path),
     ]);
-    if table.unbounded {
-        options.insert("bounded".to_string(), "false".to_string());
-    }
     for (key, value) in given {
         let key = key.to_lowercase();
         let key = key.strip_prefix("format.").unwrap_or(&key).to_string();
         options.insert(key, value_text(&value));
     }
     let primary_key = primary_key(&columns, &constraints)?;
-    let (or_replace, if_not_exists) = (table.or_replace, table.if_not_exists);
-    Ok(CreateTable { name, columns, primary_key, watermark, options, or_replace, if_not_exists })
+    let (is_unbounded, or_replace, if_not_exists) = (table.unbounded, table.or_replace, table.if_not_exists);
+    Ok(CreateTable { name, columns, primary_key, watermark, options, is_unbounded, or_replace, if_not_exists })
 }
 
 fn convert_view(view: ast::CreateView) -> Result<CreateView> {
@@ -302,14 +303,16 @@ fn convert_view(view: ast::CreateView) -> Result<CreateView> {
 fn convert_insert(insert: ast::Insert, emit: Option<Emit>) -> Result<Insert> {
     let refuse =
         |what: &str| Err(Error::user(format!("INSERT with {what} is not supported; use INSERT INTO table SELECT ...")));
+    let ignored = [
+        (insert.on.is_some() || insert.or.is_some() || insert.ignore || insert.replace_into, "a rule for conflicts"),
+        (insert.overwrite, "OVERWRITE"),
+        (insert.partitioned.is_some(), "PARTITION"),
+        (insert.returning.is_some() || insert.output.is_some(), "RETURNING"),
+        (!insert.assignments.is_empty(), "SET"),
+    ];
+    refuse_ignored("INSERT", &ignored)?;
     let TableObject::TableName(sink) = insert.table else { return refuse("a function") };
     let Some(query) = insert.source else { return refuse("no query") };
-    if insert.on.is_some() {
-        return refuse("ON CONFLICT");
-    }
-    if insert.returning.is_some() {
-        return refuse("RETURNING");
-    }
     let mut columns = Vec::new();
     for name in insert.columns {
         match name.0.last().and_then(|part| part.as_ident()) {
@@ -318,6 +321,14 @@ fn convert_insert(insert: ast::Insert, emit: Option<Emit>) -> Result<Insert> {
         }
     }
     Ok(Insert { sink, columns, query: QueryStatement { query, emit } })
+}
+
+/// Refuses clauses that would be passed over in silence.
+fn refuse_ignored(statement: &str, ignored: &[(bool, &str)]) -> Result<()> {
+    match ignored.iter().find(|(is_there, _)| *is_there) {
+        Some((_, what)) => Err(Error::user(format!("{statement} does not take {what}"))),
+        None => Ok(()),
+    }
 }
 
 fn primary_key(columns: &[ColumnDef], constraints: &[TableConstraint]) -> Result<Vec<Ident>> {

@@ -212,13 +212,21 @@ fn is_duration(tokens: &[TokenWithSpan]) -> bool {
     }
 }
 
-/// Numbers, each with its unit: `1m`, `1h 30m`.
+/// Numbers, each with its unit: `1m`, `1h 30m`, `-10s`.
 fn is_short_duration(tokens: &[TokenWithSpan]) -> bool {
+    let tokens = without_sign(tokens);
     tokens.len() >= 2
         && tokens.len().is_multiple_of(2)
         && tokens
             .chunks(2)
             .all(|pair| matches!(pair[0].token, Token::Number(..)) && matches!(pair[1].token, Token::Word(_)))
+}
+
+fn without_sign(tokens: &[TokenWithSpan]) -> &[TokenWithSpan] {
+    match tokens {
+        [sign, rest @ ..] if sign.token == Token::Minus => rest,
+        _ => tokens,
+    }
 }
 
 /// A duration as `INTERVAL '...'`.
@@ -228,13 +236,15 @@ fn duration(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
         [TokenWithSpan { token: Token::SingleQuotedString(text), .. }] => text.clone(),
         _ if is_short_duration(tokens) => {
             let mut words = Vec::new();
-            for pair in tokens.chunks(2) {
+            let unsigned = without_sign(tokens);
+            let sign = if unsigned.len() < tokens.len() { "-" } else { "" };
+            for pair in unsigned.chunks(2) {
                 let unit = word(&pair[1]).and_then(|unit| unit_name(&unit));
                 let unit = unit.ok_or_else(|| {
                     Error::user(format!("unknown unit of time: {}; use ms, s, m, h or d", pair[1].token))
                         .at(place_of(&pair[1..]))
                 })?;
-                words.push(format!("{} {unit}", pair[0].token));
+                words.push(format!("{sign}{} {unit}", pair[0].token));
             }
             words.join(" ")
         }

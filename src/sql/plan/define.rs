@@ -76,6 +76,7 @@ pub(super) fn create_table(context: &Context<'_>, statement: &CreateTable) -> Re
         options: statement.options.clone(),
         primary_key,
         is_declared: true,
+        is_unbounded: statement.is_unbounded,
         watermark: statement.watermark.clone(),
         ..TableEntry::default()
     })

@@ -13,19 +13,20 @@ use crate::sql::error::from_datafusion;
 ///
 /// Failure: no constant, months or years, parts of a tick.
 pub(super) fn ticks(expr: &Expr, unit: TimeUnit, what: &str) -> Result<i64> {
-    let nanoseconds = nanoseconds(expr, what)?;
+    let (nanoseconds, shown) = nanoseconds(expr, what)?;
     let per_tick = i128::from(1_000_000_000 / ticks_per_second(unit));
     if nanoseconds % per_tick != 0 {
         let message = format!(
-            "the {what} of a window must be a whole number of its time column's ticks: {expr} in a column of {unit:?}s"
+            "the {what} of a window must be a whole number of its time column's ticks: {shown} in a column of {unit:?}s"
         );
         return Err(Error::user(message));
     }
     i64::try_from(nanoseconds / per_tick)
-        .map_err(|_| Error::user(format!("the {what} of a window is too long: {expr}")))
+        .map_err(|_| Error::user(format!("the {what} of a window is too long: {shown}")))
 }
 
-fn nanoseconds(expr: &Expr, what: &str) -> Result<i128> {
+/// The length of an interval, and the interval as text.
+fn nanoseconds(expr: &Expr, what: &str) -> Result<(i128, String)> {
     const DAY: i128 = 86_400_000_000_000;
     let value = constant(expr, &DFSchema::empty())?;
     let value =
@@ -36,34 +37,34 @@ fn nanoseconds(expr: &Expr, what: &str) -> Result<i128> {
         }
         _ => value,
     };
-    match value {
-        ScalarValue::IntervalMonthDayNano(Some(interval)) if interval.months != 0 => Err(calendar(expr, what)),
-        ScalarValue::IntervalYearMonth(Some(_)) => Err(calendar(expr, what)),
-        ScalarValue::IntervalMonthDayNano(Some(interval)) => {
-            Ok(i128::from(interval.days) * DAY + i128::from(interval.nanoseconds))
+    let shown = value.to_array().map_err(from_datafusion)?;
+    let shown = arrow::util::display::array_value_to_string(&shown, 0)?;
+    let nanoseconds = match &value {
+        ScalarValue::IntervalMonthDayNano(Some(interval)) if interval.months == 0 => {
+            i128::from(interval.days) * DAY + i128::from(interval.nanoseconds)
         }
         ScalarValue::IntervalDayTime(Some(interval)) => {
-            Ok(i128::from(interval.days) * DAY + i128::from(interval.milliseconds) * 1_000_000)
+            i128::from(interval.days) * DAY + i128::from(interval.milliseconds) * 1_000_000
         }
-        ScalarValue::DurationSecond(Some(value)) => Ok(i128::from(value) * 1_000_000_000),
-        ScalarValue::DurationMillisecond(Some(value)) => Ok(i128::from(value) * 1_000_000),
-        ScalarValue::DurationMicrosecond(Some(value)) => Ok(i128::from(value) * 1_000),
-        ScalarValue::DurationNanosecond(Some(value)) => Ok(i128::from(value)),
-        other => {
+        ScalarValue::DurationSecond(Some(value)) => i128::from(*value) * 1_000_000_000,
+        ScalarValue::DurationMillisecond(Some(value)) => i128::from(*value) * 1_000_000,
+        ScalarValue::DurationMicrosecond(Some(value)) => i128::from(*value) * 1_000,
+        ScalarValue::DurationNanosecond(Some(value)) => i128::from(*value),
+        ScalarValue::IntervalMonthDayNano(Some(_)) | ScalarValue::IntervalYearMonth(Some(_)) => {
+            let hint = "use days or less, or GROUP BY date_trunc('month', ...)";
             let message = format!(
-                "the {what} of a window must be an interval, such as INTERVAL '1' MINUTE: {other} is {}",
-                other.data_type()
+                "the {what} of a window must not be in months or years, which differ in length: {shown}; {hint}"
             );
-            Err(Error::user(message))
+            return Err(Error::user(message));
         }
-    }
-}
-
-fn calendar(expr: &Expr, what: &str) -> Error {
-    let message = format!(
-        "the {what} of a window must not be in months or years, which differ in length: {expr}; use days or less, or GROUP BY date_trunc('month', ...)"
-    );
-    Error::user(message)
+        other => {
+            let hint = "write INTERVAL '1' MINUTE";
+            let message =
+                format!("the {what} of a window must be an interval: {shown} is {}; {hint}", other.data_type());
+            return Err(Error::user(message));
+        }
+    };
+    Ok((nanoseconds, shown))
 }
 
 /// A tumbling window, checked.

@@ -105,15 +105,20 @@ fn rewrite_block(select: &mut Select, mut order_by: Option<&mut OrderBy>) -> Res
     let mut failure = None;
     each_expr(select, &mut order_by, &mut |expr| {
         if let Expr::Function(function) = &*expr
+            && function_name(function).is_some_and(|name| name == "session" || name == "cumulate")
+        {
+            let message = format!("{} windows are not supported yet; use tumble or hop", function.name);
+            failure = failure.take().or(Some(Error::user(message).at(place(function.name.span()))));
+        } else if let Expr::Function(function) = &*expr
             && let Some(name) = function_name(function).filter(|name| WINDOW_FUNCTIONS.contains(&name.as_str()))
         {
             let unified = read(&name, function).and_then(|call| unify(window.take(), call));
             match unified {
                 Ok((call, column)) => {
                     window = Some(call);
-                    *expr = column_expr(column, function.span());
+                    *expr = column_expr(column, function.name.span());
                 }
-                Err(error) => failure = failure.take().or(Some(error.at(place(function.span())))),
+                Err(error) => failure = failure.take().or(Some(error.at(place(function.name.span())))),
             }
         }
     });
@@ -173,15 +178,16 @@ fn read(name: &str, function: &Function) -> Result<Call> {
         }
     }
     // Without a time column when the window clause made the call: then sizes only.
+    let is_column = |expr: &Expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
     let has_time = match (shape, args.len()) {
         (_, 0) if name.contains('_') => false,
-        (Shape::Tumble, 1) | (Shape::Hop, 2) => false,
+        (Shape::Tumble, 1) | (Shape::Hop, 2) if !is_column(&args[0]) => false,
         (Shape::Tumble, 2 | 3) | (Shape::Hop, 3 | 4) => true,
         _ => return Err(shape.usage()),
     };
     let time = has_time.then(|| args.remove(0));
     let column = if name.ends_with("_end") { "window_end" } else { "window_start" };
-    Ok(Call { shape, time, intervals: args, span: function.span(), column })
+    Ok(Call { shape, time, intervals: args, span: function.name.span(), column })
 }
 
 /// Makes one window of two calls, and says which column the second stands for.

@@ -66,7 +66,13 @@ pub(super) fn fit(plan: LogicalPlan, sink: &TableDefinition, columns: &[Ident]) 
     }
     let given: DFSchemaRef = plan.schema().clone();
     if given.fields().len() != targets.len() {
-        let message = format!("the query has {} columns, {} takes {}", given.fields().len(), sink.name, targets.len());
+        let message = format!(
+            "the query's columns do not fit {}: given {}, wanted {}: {}",
+            sink.name,
+            given.fields().len(),
+            targets.len(),
+            targets.iter().map(|&target| names[target]).collect::<Vec<_>>().join(", ")
+        );
         return Err(Error::user(message));
     }
     let mut exprs = Vec::with_capacity(names.len());

@@ -3,21 +3,23 @@
 //! Place       between `parse` and `compile`. DataFusion's planner does the work; its hooks are in `context`, `relation`,
 //!             `types` and `functions`, and what it cannot do is done on the syntax tree before (`group`) or around it.
 
-mod context; //    what DataFusion's planner asks
-mod define; //     CREATE, DROP
-mod duration; //   intervals to ticks
-mod event_time; // the column that carries event time
-mod functions; //  the functions there are
-mod group; //      windows in GROUP BY
-mod insert; //     INSERT INTO
-mod names; //      a second try for names in another case
 mod query; //      a query to its plan
+mod refuse; //     clauses that would be ignored
+mod group; //      windows in GROUP BY
+mod outputs; //    names for columns that look alike
 mod relation; //   table functions
-mod show; //       SHOW, DESCRIBE
-mod types; //      names of types
-mod view; //       CREATE VIEW
-mod watermark; //  WATERMARK FOR
 mod window; //     the logical node of windows
+mod event_time; // the column that carries event time
+mod duration; //   intervals to ticks
+mod context; //    what DataFusion's planner asks
+mod functions; //  the functions there are
+mod types; //      names of types
+mod names; //      a second try for names in another case
+mod define; //     CREATE, DROP
+mod watermark; //  WATERMARK FOR
+mod view; //       CREATE VIEW
+mod insert; //     INSERT INTO
+mod show; //       SHOW, DESCRIBE
 
 pub use window::{WINDOW_COLUMNS, WindowNode};
 
@@ -35,6 +37,7 @@ use super::catalog::{Catalog, Relation};
 use super::error::from_datafusion;
 use super::optimize::optimize;
 use super::parse::{ExplainKind, Parsed, QueryStatement, Statement};
+use super::stack::with_deep_stack;
 use crate::error::{Error, Place, Result};
 use crate::pipeline::{Connectors, EmitMode, TableDefinition};
 
@@ -85,6 +88,10 @@ pub struct Explain {
 ///
 /// Failure: a user's error with its place in the text that was parsed.
 pub fn plan(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed) -> Result<Planned> {
+    with_deep_stack(|| plan_with_names(catalog, connectors, parsed))
+}
+
+fn plan_with_names(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed) -> Result<Planned> {
     let mut parsed = parsed.clone();
     loop {
         let error = match plan_once(catalog, connectors, &parsed) {
@@ -105,11 +112,16 @@ fn with_place(error: Error, parsed: &Parsed) -> Error {
         return error;
     }
     let message = error.message().to_string();
-    let named = message.split_once(": ").map(|(_, rest)| rest.split([';', ' ']).next().unwrap_or(rest));
+    let named = message.rsplit_once(": ").map(|(_, rest)| rest.split([';', ' ', '(']).next().unwrap_or(rest));
     let quoted = message.split('\'').nth(1);
-    let place = [named, quoted].into_iter().flatten().find_map(|name| {
-        parsed.place_of_name(name).or_else(|| parsed.place_of_name(name.rsplit('.').next().unwrap_or(name)))
-    });
+    let written: &[&str] = match named {
+        Some("window_start") => &["window_start", "tumble", "tumble_start", "hop", "hop_start"],
+        Some("window_end") => &["window_end", "tumble_end", "hop_end"],
+        _ => &[],
+    };
+    let column = |name: &str| parsed.place_of_name(name.rsplit('.').next().unwrap_or(name));
+    let place = written.iter().copied().chain(named).chain(quoted);
+    let place = place.into_iter().find_map(|name| parsed.place_of_name(name).or_else(|| column(name)));
     error.at(place)
 }
 

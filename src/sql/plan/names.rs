@@ -5,14 +5,11 @@
 
 use std::error::Error as _;
 
-use datafusion_common::{Column, DataFusionError, Location, SchemaError, Span};
+use datafusion_common::{Column, DataFusionError, SchemaError, Span};
+use sqlparser::tokenizer::{Location as TokenLocation, Span as TokenSpan};
 
 use crate::error::{Error, Result};
-use crate::sql::parse::Parsed;
-use sqlparser::tokenizer::Location as TokenLocation;
-
-/// What to look for, between which locations, and what to put there.
-type Replacement = (String, Option<(TokenLocation, TokenLocation)>, String);
+use crate::sql::parse::{Parsed, Replacement};
 
 /// The statement with the names that `error` complains of written exactly; `None` if that does not help.
 pub(super) fn exact(parsed: &Parsed, error: &Error) -> Option<Result<Parsed>> {
@@ -39,16 +36,17 @@ fn collect(error: &DataFusionError, span: Option<Span>, out: &mut Vec<Replacemen
                 && let Some(name) = only_by_case(field, valid_fields)
             {
                 let span = span.or(field.spans.first());
-                let within = span.map(|span| (token_location(span.start), token_location(span.end)));
-                out.push((field.name.to_lowercase(), within, name));
+                let within = span.map(token_span);
+                out.push(Replacement { name: field.name.to_lowercase(), within, exact: name });
             }
         }
         _ => {}
     }
 }
 
-fn token_location(location: Location) -> TokenLocation {
-    TokenLocation { line: location.line, column: location.column }
+fn token_span(span: Span) -> TokenSpan {
+    let location = |at: datafusion_common::Location| TokenLocation { line: at.line, column: at.column };
+    TokenSpan::new(location(span.start), location(span.end))
 }
 
 /// The one name among `valid` that differs from the column's in case only.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use datafusion_common::{Column, DFSchema, Result as PlanResult, TableReference};
 use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
 use sqlparser::ast::{
     self, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, TableAlias, TableFactor,
     Value,
@@ -43,8 +43,9 @@ impl RelationPlanner for Relations {
     ) -> PlanResult<RelationPlanning> {
         let planned = match relation {
             TableFactor::Unpivot { table, value, columns, name, .. } if group::is_marker(&name, &columns) => {
-                let input = context.plan(*table)?;
-                (plan_group_window(input, value, context), None)
+                let call = group::call(&value).ok_or_else(|| to_datafusion(Error::bug("a marker holds its window")))?;
+                let (input, at) = (context.plan(*table)?, place(call.span));
+                (plan_group_window(input, call, context).map_err(|e| e.at(at)), None)
             }
             TableFactor::Table { ref name, args: Some(ref args), ref alias, .. } => {
                 match plan_function(name, &args.args, context) {
@@ -124,31 +125,26 @@ fn plan_table_window(
 /// The window that `group` found in a query: `tumble([ts,] size [, offset])`, `hop([ts,] slide, size [, offset])`.
 fn plan_group_window(
     input: LogicalPlan,
-    call: ast::Expr,
+    call: group::Call,
     context: &mut dyn RelationPlannerContext,
 ) -> Result<LogicalPlan> {
-    let call = group::call(&call).ok_or_else(|| Error::bug("the marker of a window holds its call"))?;
-    let at = place(call.span);
-    let plan = || -> Result<LogicalPlan> {
-        let time = match call.time {
-            Some(time) => plan_time(time, &input, context)?,
-            None => Expr::Column(event_time::of(&input)?),
-        };
-        let mut intervals = Vec::new();
-        for expr in call.intervals {
-            intervals.push(context.sql_to_expr(expr, &DFSchema::empty()).map_err(from_datafusion)?);
-        }
-        let kind = match (call.shape, intervals.as_slice()) {
-            (Shape::Tumble, [size]) => kind(call.shape, &input, &time, size, None, None)?,
-            (Shape::Tumble, [size, offset]) => kind(call.shape, &input, &time, size, None, Some(offset))?,
-            (Shape::Hop, [slide, size]) => kind(call.shape, &input, &time, size, Some(slide), None)?,
-            (Shape::Hop, [slide, size, offset]) => kind(call.shape, &input, &time, size, Some(slide), Some(offset))?,
-            _ => return Err(call.shape.usage()),
-        };
-        Ok(WindowNode::try_new(input.clone(), kind, time)?.into_plan())
+    let time = match call.time {
+        Some(time) => plan_time(time, &input, context)?,
+        None => Expr::Column(event_time::of(&input)?),
     };
-    let mut plan = plan;
-    plan().map_err(|e| e.at(at))
+    let mut intervals = Vec::new();
+    for expr in call.intervals {
+        intervals.push(context.sql_to_expr(expr, &DFSchema::empty()).map_err(from_datafusion)?);
+    }
+    let (slide, size, offset) = match (call.shape, intervals.as_slice()) {
+        (Shape::Tumble, [size]) => (None, size, None),
+        (Shape::Tumble, [size, offset]) => (None, size, Some(offset)),
+        (Shape::Hop, [slide, size]) => (Some(slide), size, None),
+        (Shape::Hop, [slide, size, offset]) => (Some(slide), size, Some(offset)),
+        _ => return Err(call.shape.usage()),
+    };
+    let kind = kind(call.shape, &input, &time, size, slide, offset)?;
+    Ok(WindowNode::try_new(input, kind, time)?.into_plan())
 }
 
 /// Sizes in ticks of the time column.
@@ -160,7 +156,6 @@ fn kind(
     slide: Option<&Expr>,
     offset: Option<&Expr>,
 ) -> Result<WindowKind> {
-    use datafusion_expr::ExprSchemable;
     let data_type = time.get_type(input.schema()).map_err(from_datafusion)?;
     let Some(unit) = time_unit(&data_type) else {
         let message =

@@ -53,7 +53,7 @@ pub(super) fn columns(schema: &Schema, table: Option<&CatalogTable>) -> Result<R
                 notes.push("primary key".to_string());
             }
             if let Some(watermark) = table.watermark.as_ref().filter(|watermark| &watermark.column == field.name()) {
-                notes.push(format!("watermark {}", watermark.expr));
+                notes.push(format!("watermark {}", watermark.text));
             }
         }
         let nullable = if field.is_nullable() { "YES" } else { "NO" };

@@ -119,6 +119,11 @@ fn simple(sql_type: &SqlType) -> Option<DataType> {
         SqlType::Double(_) | SqlType::DoublePrecision => DataType::Float64,
         SqlType::Float(ExactNumberInfo::None) | SqlType::Real => DataType::Float32,
         SqlType::Date => DataType::Date32,
+        SqlType::Array(
+            ArrayElemTypeDef::AngleBracket(element)
+            | ArrayElemTypeDef::Parenthesis(element)
+            | ArrayElemTypeDef::SquareBracket(element, None),
+        ) => DataType::List(Arc::new(Field::new_list_field(simple(element)?, true))),
         other => return convert(other).ok().flatten(),
     })
 }

@@ -38,7 +38,7 @@ pub(super) fn plan(context: &Context<'_>, clause: &WatermarkClause, schema: &Arc
         other => Ok(Transformed::no(other)),
     };
     let expr = expr.transform(bare).map_err(from_datafusion)?.data;
-    Ok(Watermark { column: name, expr })
+    Ok(Watermark { column: name, expr, text: clause.expr.to_string() })
 }
 
 fn column_name(clause: &WatermarkClause, schema: &Schema) -> Result<String> {

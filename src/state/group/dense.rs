@@ -136,9 +136,7 @@ impl Dense {
     pub(super) fn keys(&self, kind: Kind, groups: &[u32], out: &mut Column) {
         let signed = matches!(kind, Kind::I8 | Kind::I16 | Kind::I32 | Kind::I64);
         let flip = if signed { 1 << 63 } else { 0 };
-        write_integers(kind, groups, out, |group| {
-            (group != self.null_group).then(|| self.keys[group as usize] ^ flip)
-        });
+        write_integers(kind, groups, out, |group| (group != self.null_group).then(|| self.keys[group as usize] ^ flip));
     }
 
     /// The range starts anew with the next key: panes of later times hold later keys.

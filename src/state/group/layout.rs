@@ -208,7 +208,12 @@ impl Field {
         Ok(Ok(()))
     }
 
-    fn pack_values<W: Word, T: Fixed>(&self, key: &Argument<'_>, words: &mut [W], bits: impl Fn(T) -> u64) -> Result<()> {
+    fn pack_values<W: Word, T: Fixed>(
+        &self,
+        key: &Argument<'_>,
+        words: &mut [W],
+        bits: impl Fn(T) -> u64,
+    ) -> Result<()> {
         let values = key.values::<T>()?;
         let shift = self.shift;
         if key.is_constant() {

@@ -43,7 +43,9 @@ pub struct GroupIndex {
 #[derive(Debug)]
 enum Mode {
     /// No key: one group, there from the first row on.
-    One { seen: bool },
+    One {
+        seen: bool,
+    },
     Dense(Dense),
     Packed64(Packed<u64>),
     Packed128(Packed<u128>),

@@ -15,6 +15,7 @@ pub struct Block {
     memory: Buffer,
     /// The records and the padding.
     bytes: Buffer,
+    lines: u64,
     /// The number of its first line in the source, from 1.
     pub first_line: u64,
 }
@@ -30,8 +31,9 @@ impl Block {
             length += 1;
         }
         memory[length..length + PADDING].fill(0);
+        let lines = count_lines(&memory[..length]);
         let memory = Buffer::from_vec(memory);
-        Block { bytes: memory.slice_with_length(0, length + PADDING), memory, first_line }
+        Block { bytes: memory.slice_with_length(0, length + PADDING), memory, lines, first_line }
     }
 
     /// A block of a text in memory.
@@ -67,6 +69,11 @@ impl Block {
     /// Gives the memory up, to be reused when nobody else holds it.
     pub fn into_memory(self) -> Buffer {
         self.memory
+    }
+
+    /// How many lines there are.
+    pub fn lines(&self) -> usize {
+        self.lines as usize
     }
 
     /// The line of the source that byte `at` lies in, from 1.

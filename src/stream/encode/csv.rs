@@ -92,7 +92,9 @@ impl Style {
         }
         let Some(quote) = self.quote else {
             let field = String::from_utf8_lossy(field);
-            return Err(Error::user(format!("value cannot be written without quotes: '{field}'; set the option 'quote'")));
+            return Err(Error::user(format!(
+                "value cannot be written without quotes: '{field}'; set the option 'quote'"
+            )));
         };
         out.push(quote);
         for &byte in field {
@@ -106,9 +108,7 @@ impl Style {
     }
 
     fn needs_quotes(&self, field: &[u8]) -> bool {
-        let special = |byte: &u8| {
-            *byte == self.delimiter || Some(*byte) == self.quote || matches!(byte, b'\n' | b'\r')
-        };
+        let special = |byte: &u8| *byte == self.delimiter || Some(*byte) == self.quote || matches!(byte, b'\n' | b'\r');
         let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
         blank(field.first())
             || blank(field.last())
@@ -152,7 +152,8 @@ mod tests {
         let encode = |given: &[(&str, &str)], continues| {
             let given = given.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
             let mut out = Vec::new();
-            let mut encoder = CsvEncoder::from_options(&rows.schema(), b';', &mut Options::new(&given), continues).unwrap();
+            let mut encoder =
+                CsvEncoder::from_options(&rows.schema(), b';', &mut Options::new(&given), continues).unwrap();
             encoder.encode(&rows, &mut out).map(|()| String::from_utf8(out).unwrap())
         };
         let options = [("quote", "'"), ("escape", "\\"), ("null", "NA")];

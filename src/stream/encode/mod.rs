@@ -18,8 +18,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use crate::error::Result;
-use crate::stream::format::Format;
 use crate::stream::decode::options::Options;
+use crate::stream::format::Format;
 
 /// Turns rows into bytes.
 pub trait Encoder: Send {
@@ -38,12 +38,7 @@ pub trait Encoder: Send {
 /// The encoder of a format, for rows of `schema`, which has `_op` in front where rows may be taken back.
 ///
 /// `continues`: whether the rows are put behind others, so that no header is wanted.
-pub fn encoder(
-    format: Format,
-    schema: &SchemaRef,
-    options: &mut Options,
-    continues: bool,
-) -> Result<Box<dyn Encoder>> {
+pub fn encoder(format: Format, schema: &SchemaRef, options: &mut Options, continues: bool) -> Result<Box<dyn Encoder>> {
     Ok(match format {
         Format::Csv => Box::new(csv::CsvEncoder::from_options(schema, b',', options, continues)?),
         Format::Tsv => Box::new(csv::CsvEncoder::from_options(schema, b'\t', options, continues)?),

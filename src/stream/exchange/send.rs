@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::UInt32Array;
-use arrow::compute::take;
 use arrow::datatypes::DataType;
 use millstream_kernels::partition;
 use smallvec::SmallVec;
@@ -11,7 +9,7 @@ use smallvec::SmallVec;
 use super::{Message, Sender, hash};
 use crate::batch::{Argument, Batch, Column};
 use crate::error::{Error, Result};
-use crate::expression::{Evaluator, Program, gather_flat};
+use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
 use crate::stream::operator::{Ending, Next, Operator};
 
@@ -84,7 +82,7 @@ impl Exchange {
         let mut out = self.senders[receiver].empty_batch();
         out.columns.resize_with(batch.columns.len(), Column::default);
         for (from, into) in batch.columns.iter().zip(&mut out.columns) {
-            gather(from, rows, into)?;
+            from.gather_into(rows, into)?;
         }
         out.rows = rows.len();
         out.changes = batch.changes.as_ref().map(|changes| rows.iter().map(|&row| changes[row as usize]).collect());
@@ -96,19 +94,6 @@ impl Exchange {
     fn post_all(&mut self, message: impl Fn() -> Message) {
         self.senders.iter_mut().for_each(|sender| sender.post(message()));
     }
-}
-
-/// The rows `rows` of a column. Strings keep the bytes they point to.
-fn gather(from: &Column, rows: &[u16], into: &mut Column) -> Result<()> {
-    match from {
-        Column::Flat(flat) => gather_flat(flat, rows, into),
-        Column::Constant(_) => into.clone_from(from),
-        Column::Array(array) => {
-            let indices = UInt32Array::from_iter_values(rows.iter().map(|&row| row as u32));
-            *into = Column::Array(take(array, &indices, None)?);
-        }
-    }
-    Ok(())
 }
 
 impl Operator for Exchange {

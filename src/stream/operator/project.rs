@@ -36,7 +36,7 @@ impl Project {
             let again = picks[out + 1..].contains(&column);
             match &batch.columns[column] {
                 Column::Flat(_) if !again => std::mem::swap(&mut self.out.columns[out], &mut batch.columns[column]),
-                shared => self.out.columns[out].clone_from(shared),
+                shared => self.out.columns[out].copy_from(shared),
             }
         }
         self.out.rows = batch.rows;

@@ -83,7 +83,8 @@ fn is_sortable(data_type: &DataType) -> bool {
 }
 
 fn pick(rows: &RecordBatch, order: &UInt32Array) -> Result<RecordBatch> {
-    let columns = rows.columns().iter().map(|column| Ok(take(column, order, None)?)).collect::<Result<Vec<ArrayRef>>>()?;
+    let columns =
+        rows.columns().iter().map(|column| Ok(take(column, order, None)?)).collect::<Result<Vec<ArrayRef>>>()?;
     Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
 

@@ -8,13 +8,11 @@ use std::sync::Arc;
 use super::{Next, Operator};
 use crate::batch::{Batch, Column, Flat, ROWS_MAX, Selection, Values};
 use crate::error::Result;
-use crate::expression::{Evaluator, Program, gather_flat};
+use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
 use crate::pipeline::WindowSpec;
 use crate::time::{START, Windows};
 
-use arrow::array::UInt32Array;
-use arrow::compute::take;
 use arrow::datatypes::DataType;
 
 /// A running window table function.
@@ -80,7 +78,7 @@ impl Window {
         let columns = batch.columns.len();
         self.out.columns.resize_with(columns + 3, Column::default);
         for (from, into) in batch.columns.iter().zip(&mut self.out.columns) {
-            gather(from, &physical, into)?;
+            from.gather_into(&physical, into)?;
         }
         let ends = &self.ends[from..to];
         let shifts = [self.windows.size, 0, 1];
@@ -97,19 +95,6 @@ impl Window {
             batch.watermarks.as_ref().map(|marks| physical.iter().map(|&row| marks[row as usize]).collect());
         next.push(&mut self.out)
     }
-}
-
-/// The physical rows `rows` of a column, which may name a row several times.
-fn gather(from: &Column, rows: &[u16], into: &mut Column) -> Result<()> {
-    match from {
-        Column::Flat(flat) => gather_flat(flat, rows, into),
-        Column::Constant(_) => into.clone_from(from),
-        Column::Array(array) => {
-            let indices = UInt32Array::from_iter_values(rows.iter().map(|&row| row as u32));
-            *into = Column::Array(take(array, &indices, None)?);
-        }
-    }
-    Ok(())
 }
 
 impl Operator for Window {

@@ -11,10 +11,10 @@ use super::output::Output;
 use crate::batch::Change;
 use crate::error::{Error, Result};
 use crate::pipeline::{Sink, TableDefinition};
+use crate::stream::decode::options::{Options, boolean};
 use crate::stream::encode::changes::{only_inserts, rows_with_op, schema_with_op};
 use crate::stream::encode::{Encoder, encoder};
 use crate::stream::format::{Compression, Format};
-use crate::stream::decode::options::{Options, boolean};
 
 /// Bytes that wait before they are written.
 const BUFFER_BYTES: usize = 256 << 10;

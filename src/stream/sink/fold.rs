@@ -33,8 +33,9 @@ impl Fold {
     /// Failure: a column type that rows cannot be compared by.
     pub fn new(inner: Box<dyn Sink>, schema: SchemaRef) -> Result<Self> {
         let fields = schema.fields().iter().map(|field| SortField::new(field.data_type().clone())).collect();
-        let converter = RowConverter::new(fields)
-            .map_err(|e| Error::user("changes of these columns cannot be folded up; write them as they come").caused_by(e))?;
+        let converter = RowConverter::new(fields).map_err(|e| {
+            Error::user("changes of these columns cannot be folded up; write them as they come").caused_by(e)
+        })?;
         Ok(Fold { inner, schema, converter, places: HashMap::new(), counts: Vec::new(), rows: Vec::new() })
     }
 

@@ -6,7 +6,7 @@ pub mod listing; //      a path becomes files
 pub mod file; //         a file table, whatever its format
 pub mod block; //        bytes, cut into blocks of whole records
 pub mod text; //         tables over CSV and NDJSON
-mod text_files; //       text files by path: their options and columns
+mod text_files; //       the same, of files as CREATE TABLE names them
 mod columnar; //         files that hold columns already: what they share
 pub mod parquet;
 mod prune; //            row groups that statistics rule out

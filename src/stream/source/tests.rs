@@ -136,7 +136,8 @@ fn nested_columns(random: &mut Random, rows: usize) -> Vec<(&'static str, ArrayR
     }
     let numbers = Arc::new(Int64Array::from(random.column(rows, |r| r.next() as i64))) as ArrayRef;
     let words = Arc::new(StringArray::from(random.column(rows, Random::text))) as ArrayRef;
-    let members = vec![Arc::new(Field::new("n", DataType::Int64, true)), Arc::new(Field::new("w", DataType::Utf8, true))];
+    let members =
+        vec![Arc::new(Field::new("n", DataType::Int64, true)), Arc::new(Field::new("w", DataType::Utf8, true))];
     let structs = StructArray::new(members.into(), vec![numbers, words], None);
     vec![("list", Arc::new(lists.finish())), ("map", Arc::new(maps.finish())), ("struct", Arc::new(structs))]
 }
@@ -327,7 +328,10 @@ fn row_groups_that_cannot_match_are_not_read() {
     let half = |op, value| Predicate { column: 2, op, value: Arc::new(Float64Array::from(vec![value])) };
     assert_eq!(groups_read(vec![half(Comparison::Lt, 60.0)]), 2);
     assert_eq!(groups_read(vec![half(Comparison::Gt, 490.0)]), 10, "NaN would be greater and is not in statistics");
-    assert_eq!(groups_read(vec![Predicate { column: 0, op: Comparison::Eq, value: new_null_array(&DataType::Int64, 1) }]), 10);
+    assert_eq!(
+        groups_read(vec![Predicate { column: 0, op: Comparison::Eq, value: new_null_array(&DataType::Int64, 1) }]),
+        10
+    );
 }
 
 #[test]
@@ -446,14 +450,17 @@ fn files_of_a_table_must_agree() {
 
     write(&file("c.parquet"), &[numbered(4, 2).project(&[0, 1]).unwrap()]);
     let message = refusal(folder.path());
-    let expected = format!("file '{}': column is not in the file: 'h'; the file has 'n', 'w'", file("c.parquet").display());
+    let expected =
+        format!("file '{}': column is not in the file: 'h'; the file has 'n', 'w'", file("c.parquet").display());
     assert_eq!(message, expected);
 
     let more = RecordBatch::try_from_iter([("x", new_null_array(&DataType::Int64, 1))]).unwrap();
     let columns = numbered(0, 1).columns().iter().chain(more.columns()).cloned().collect();
     let fields: Vec<_> = numbered(0, 1).schema().fields().iter().chain(more.schema().fields()).cloned().collect();
     write(&file("c.parquet"), &[RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()]);
-    assert!(refusal(folder.path()).ends_with("column is not in the first file: 'x'; declare the columns in CREATE TABLE"));
+    assert!(
+        refusal(folder.path()).ends_with("column is not in the first file: 'x'; declare the columns in CREATE TABLE")
+    );
 
     write(&file("c.arrow"), &[numbered(0, 1)]);
     assert!(refusal(folder.path()).starts_with("files are of different formats: "));
@@ -516,7 +523,8 @@ fn arrow_files_with_dictionaries_and_packed_bodies_are_read() {
     let rows = RecordBatch::try_from_iter(columns).unwrap();
     for compression in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
         let options = IpcWriteOptions::default().try_with_compression(Some(compression)).unwrap();
-        let mut writer = FileWriter::try_new_with_options(fs::File::create(&path).unwrap(), &rows.schema(), options).unwrap();
+        let mut writer =
+            FileWriter::try_new_with_options(fs::File::create(&path).unwrap(), &rows.schema(), options).unwrap();
         writer.write(&rows).unwrap();
         writer.write(&rows.slice(5, 10)).unwrap();
         writer.finish().unwrap();

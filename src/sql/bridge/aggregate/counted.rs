@@ -103,22 +103,17 @@ impl CountedStates {
 
     /// The least or the greatest value that is not null.
     fn extreme(&self, group: usize, first: bool) -> Result<ScalarValue> {
-        let there = |(_, count): &(&Box<[u8]>, &i64)| **count > 0;
-        let rows = self.groups[group].iter();
-        // Nulls sort last: from the back there is one key of them at most.
-        let mut candidates: Box<dyn Iterator<Item = (&Box<[u8]>, &i64)>> =
-            if first { Box::new(rows.filter(there)) } else { Box::new(rows.rev().filter(there)) };
-        let value = |key: &[u8]| -> Result<ScalarValue> {
-            let column = self.converter.convert_rows([self.converter.parser().parse(key)])?.remove(0);
-            ScalarValue::try_from_array(&column, 0).map_err(foreign)
-        };
-        let null = ScalarValue::try_from(&self.function.arg_types[0]).map_err(foreign)?;
-        let Some((key, _)) = candidates.next() else { return Ok(null) };
-        let found = value(key)?;
-        match (found.is_null(), candidates.next()) {
-            (true, Some((key, _))) if !first => value(key),
-            _ => Ok(found),
+        let parser = self.converter.parser();
+        let there = self.groups[group].iter().filter(|(_, count)| **count > 0).map(|(key, _)| parser.parse(key));
+        // Nulls sort last, and one key stands for all of them.
+        let ends = if first { there.take(1).collect::<Vec<_>>() } else { there.rev().take(2).collect() };
+        for row in ends {
+            let column = self.converter.convert_rows([row])?.remove(0);
+            if column.is_valid(0) {
+                return ScalarValue::try_from_array(&column, 0).map_err(foreign);
+            }
         }
+        ScalarValue::try_from(&self.function.arg_types[0]).map_err(foreign)
     }
 }
 

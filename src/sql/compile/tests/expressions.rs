@@ -1,7 +1,8 @@
 //! Values of expressions, against what SQL says they are.
 
 use super::answer;
-use super::run::failure;
+use super::run::{answer_in, failure};
+use super::world::catalog;
 
 /// One expression over the rows of `t` with `j` beside, in the order of `j`.
 fn check(expr: &str, expected: &[&str]) {
@@ -80,6 +81,73 @@ fn volatile_calls_are_made_for_each_row() {
 }
 
 #[test]
-fn arrays_and_lambdas_run_by_the_bridge() {
+fn arrays_run_by_the_bridge() {
     check("array_length(make_array(j, 1))", &["2"; 6]);
+}
+
+#[test]
+fn functions_of_the_library() {
+    // Over one row: k = 'a long key of b', j = 5, f = 0.0, d = 0.01, ts = 31 seconds after the epoch.
+    let cases = [
+        ("lower(upper(k))", "a long key of b"),
+        ("concat(k, '-', j)", "a long key of b-5"),
+        ("concat_ws(',', k, NULL, 'x')", "a long key of b,x"),
+        ("substr(k, 3, 4)", "long"),
+        ("split_part(k, ' ', 3)", "key"),
+        ("replace(k, 'key', 'door')", "a long door of b"),
+        ("regexp_replace(k, '[aeiou]', '_', 'g')", "_ l_ng k_y _f b"),
+        ("regexp_like(k, '^a.*b$')", "true"),
+        ("k ~ 'ke+y'", "true"),
+        ("k ILIKE 'A LONG%'", "true"),
+        ("starts_with(k, 'a ')", "true"),
+        ("strpos(k, 'key')", "8"),
+        ("length(k)", "15"),
+        ("lpad(k, 3, 'x')", "a l"),
+        ("md5(k)", "ea724a989eebeac99323167ccc69cc82"),
+        ("trim(both 'ab' from k)", " long key of "),
+        ("abs(j - 8)", "3"),
+        ("round(d * 100)", "1"),
+        ("power(j, 2)", "25.0"),
+        ("sqrt(j * j)", "5.0"),
+        ("floor(f + 1.5)", "1.0"),
+        ("greatest(j, 3, 9)", "9"),
+        ("nullif(j, 5)", "NULL"),
+        ("coalesce(b, true)", "true"),
+        ("date_trunc('minute', ts)", "1970-01-01T00:00:00"),
+        ("date_bin(INTERVAL '10' SECOND, ts)", "1970-01-01T00:00:30"),
+        ("date_bin(INTERVAL '10' SECOND, ts, TIMESTAMP '1970-01-01 00:00:03')", "1970-01-01T00:00:23"),
+        ("extract(year FROM ts)", "1970"),
+        ("extract(epoch FROM ts)", "31.0"),
+        ("to_char(ts, '%Y-%m-%d')", "1970-01-01"),
+        ("CAST(ts AS DATE)", "1970-01-01"),
+        ("ts - at", "PT26S"),
+        ("ts + INTERVAL '1' MONTH", "1970-02-01T00:00:31"),
+        ("arrow_typeof(k)", "Utf8View"),
+        ("CAST(j AS VARCHAR) || k", "5a long key of b"),
+        ("CAST(k AS BYTEA) = CAST('x' AS BYTEA)", "false"),
+        ("j::DOUBLE / 2", "2.5"),
+        ("d::INT", "0"),
+        ("CASE WHEN k LIKE '%key%' THEN upper(k) WHEN 1 / (j - 5) > 0 THEN 'never' ELSE k END", "A LONG KEY OF B"),
+        ("j IN (1, 2, 3, 4, 5)", "true"),
+        ("j NOT IN (1, 2, NULL)", "NULL"),
+        ("array_to_string(make_array(j, 6), '+')", "5+6"),
+        ("make_array(k, 'x')[1]", "a long key of b"),
+        ("struct(j, k)['c0']", "5"),
+        ("k || NULL", "NULL"),
+        ("bit_length(k) % 7", "1"),
+        ("j & 4 | 2", "6"),
+        ("j << 2", "20"),
+        ("TRY_CAST(k AS DOUBLE)", "NULL"),
+        ("f IS NOT DISTINCT FROM -0.0", "true"),
+        ("encode(CAST(k AS BYTEA), 'hex')", "61206c6f6e67206b6579206f662062"),
+    ];
+    let mut wrong = Vec::new();
+    for (expr, expected) in cases {
+        let shown = answer_in(catalog(), &format!("SELECT {expr} AS x FROM t WHERE j = 5"));
+        let shown = shown.unwrap_or_else(|e| e.to_string());
+        if shown != expected {
+            wrong.push(format!("{expr}: {shown} instead of {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -93,6 +93,23 @@ fn windows_by_panes() {
 }
 
 #[test]
+fn windows_of_a_column_without_the_watermark() {
+    let windows = |table: &str, time: &str| {
+        format!(
+            "SELECT window_start, count(*) FROM TUMBLE(TABLE {table}, DESCRIPTOR({time}), INTERVAL '1' MINUTE) GROUP BY window_start"
+        )
+    };
+    let watermark = |sql: &str| {
+        compiled(sql).nodes.iter().any(|node| matches!(&node.spec, Spec::Scan(scan) if scan.watermark.is_some()))
+    };
+    assert!(watermark(&windows("w", "ts")));
+    // Its windows close at the end, whatever the other column's watermark says.
+    assert!(!watermark(&windows("w", "at")));
+    check(&windows("w", "at"), "1970-01-01T00:00:00 | 6");
+    assert!(refused(&windows("s", "at")).message().contains("needs a column with a watermark"));
+}
+
+#[test]
 fn aggregates_of_closed_windows_close_with_them() {
     let inner = "SELECT window_start, window_end, k, count(*) AS n \
                  FROM HOP(TABLE s, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '20' SECOND) \

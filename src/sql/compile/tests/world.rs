@@ -46,7 +46,7 @@ impl Connectors for NoConnectors {
     }
 }
 
-/// The rows of every table here: `t` is a file, `s` the same rows as an endless stream with a watermark on `ts`.
+/// The rows of every table here: `t` is a file, `s` an endless stream with a watermark on `ts`, `w` a file with one.
 pub fn rows() -> RecordBatch {
     let columns: Vec<(&str, ArrayRef)> = vec![
         (
@@ -66,19 +66,23 @@ pub fn rows() -> RecordBatch {
         ("b", Arc::new(BooleanArray::from(vec![Some(true), Some(false), None, Some(true), Some(false), None]))),
         ("d", Arc::new(Decimal128Array::from(vec![100, 250, 333, -50, 0, 1]).with_precision_and_scale(10, 2).unwrap())),
         ("ts", Arc::new(TimestampMillisecondArray::from(vec![0, 1_000, 9_999, 10_000, 15_000, 31_000]))),
+        ("at", Arc::new(TimestampMillisecondArray::from(vec![5_000; 6]))),
     ];
     RecordBatch::try_from_iter(columns).unwrap()
 }
 
-/// The catalog with `t` and `s`.
+/// The catalog with all of them.
 pub fn catalog() -> Catalog {
     let mut catalog = Catalog::default();
     catalog.register("t", Arc::new(Memory { bounded: true })).unwrap();
-    let definition = "CREATE TABLE s (k VARCHAR, i BIGINT, j INT, f DOUBLE, b BOOLEAN, d DECIMAL(10, 2), \
-                      ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)";
-    let parsed = parse(definition).unwrap().remove(0);
-    plan(&mut catalog, &NoConnectors, &parsed).unwrap();
-    catalog.register("s", Arc::new(Memory { bounded: false })).unwrap();
+    for (name, bounded) in [("s", false), ("w", true)] {
+        let columns =
+            "k VARCHAR, i BIGINT, j INT, f DOUBLE, b BOOLEAN, d DECIMAL(10, 2), ts TIMESTAMP(3), at TIMESTAMP(3)";
+        let definition = format!("CREATE TABLE {name} ({columns}, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)");
+        let parsed = parse(&definition).unwrap().remove(0);
+        plan(&mut catalog, &NoConnectors, &parsed).unwrap();
+        catalog.register(name, Arc::new(Memory { bounded })).unwrap();
+    }
     catalog
 }
 

@@ -10,12 +10,12 @@ use super::field::{Unquoted, unquote};
 use super::header::Layout;
 use super::options::CsvOptions;
 use super::quotes::Dialect;
-use super::structure::Structure;
+use super::structure::{Found, Structure};
 use crate::batch::{Batch, Column, Fixed, Values};
 use crate::error::Result;
 use crate::stream::decode::column::{ColumnBuilder, Data, Reading, date64, set_bit, time_of_day, timestamp};
 use crate::stream::decode::fault::{Fault, Reason};
-use crate::stream::decode::value::{boolean::boolean, decimal::decimal, float, integer, time};
+use crate::stream::decode::value::{Field, boolean::boolean, decimal::decimal, float, integer, time};
 use crate::stream::decode::{Block, OnError};
 
 /// Positions per table at most, so that it stays in the cache.
@@ -32,6 +32,8 @@ pub struct CsvDecoder {
     structure: Structure,
     block: Block,
     text: Option<Text>,
+    /// Rows there are still at most.
+    lines_left: usize,
     faults: Vec<Fault>,
     copy: Vec<u8>,
 }
@@ -73,6 +75,7 @@ impl CsvDecoder {
             structure: Structure::new(),
             block: Block::empty(),
             text: None,
+            lines_left: 0,
             faults: Vec::new(),
             copy: Vec::new(),
         })
@@ -85,6 +88,7 @@ impl CsvDecoder {
         let has_text = self.builders.iter().any(|builder| matches!(builder.reading, Reading::Text));
         self.text = has_text.then(|| block.checked()).flatten();
         self.structure.begin(block.text(), self.dialect);
+        self.lines_left = block.lines();
         self.block = block;
     }
 
@@ -102,28 +106,29 @@ impl CsvDecoder {
     /// Decodes the next rows, `rows_max` at most, and says how many they are and how many bad ones were left out.
     /// Failure: the first bad row, when none may be left out.
     pub fn read(&mut self, batch: &mut Batch, rows_max: usize) -> Result<(usize, usize), Fault> {
+        if self.structure.is_done(self.block.text()) {
+            return Ok((0, 0));
+        }
+        let rows_max = rows_max.min(self.lines_left);
         batch.columns.resize_with(self.builders.len(), Column::default);
         for (builder, column) in self.builders.iter_mut().zip(&mut batch.columns) {
             builder.begin(column, &self.block, self.text.as_ref(), rows_max);
         }
         let chunk = (POSITIONS_MAX / (self.layout.fields + 1)).max(16);
         let (mut rows, mut left_out) = (0, 0);
-        while rows < rows_max && !self.structure.is_done(self.block.text()) {
-            let mut bad_shape = None;
-            let skip = self.on_error == OnError::Skip;
-            let found =
-                self.structure.take(self.block.text(), self.layout.fields, chunk.min(rows_max - rows), |fault| {
-                    left_out += 1;
-                    bad_shape = Some(fault);
-                    skip
-                });
-            let kept = self.decode(rows, found, rows_max)?;
-            if let Some(fault) = bad_shape.filter(|_| !skip) {
-                return Err(fault);
+        while rows < rows_max {
+            match self.structure.take(self.block.text(), self.layout.fields, chunk.min(rows_max - rows)) {
+                Found::Rows(found) => {
+                    let kept = self.decode(rows, found, rows_max)?;
+                    left_out += found - kept;
+                    rows += kept;
+                }
+                Found::Bad(fault) if self.on_error == OnError::Fail => return Err(fault),
+                Found::Bad(_) => left_out += 1,
+                Found::End => break,
             }
-            left_out += found - kept;
-            rows += kept;
         }
+        self.lines_left -= rows;
         for (builder, column) in self.builders.iter_mut().zip(&mut batch.columns) {
             builder.finish(column, rows);
         }
@@ -133,7 +138,7 @@ impl CsvDecoder {
 
     /// Decodes the `found` rows of the table to rows `base..`, and returns how many were good.
     fn decode(&mut self, base: usize, found: usize, rows_max: usize) -> Result<usize, Fault> {
-        self.decode_columns(base, rows_max);
+        self.decode_columns(base, 0, found, rows_max);
         if self.faults.is_empty() {
             return Ok(found);
         }
@@ -143,35 +148,37 @@ impl CsvDecoder {
         let mut bad: Vec<usize> = self.faults.iter().map(|fault| fault.row).collect();
         bad.sort_unstable();
         bad.dedup();
-        let stride = self.layout.fields + 1;
-        let mut kept = 0;
-        for row in 0..found {
-            let from = row * stride;
-            let start = self.structure.positions[from].wrapping_add(1) as usize;
-            if bad.binary_search(&start).is_err() {
-                self.structure.positions.copy_within(from..from + stride, kept * stride);
-                kept += 1;
+        self.builders.iter_mut().for_each(|builder| builder.rewind(base));
+        // Once more, from one bad row to the next.
+        let stride = self.structure.stride;
+        let (mut kept, mut first) = (0, 0);
+        for row in 0..=found {
+            let start = self.structure.positions[row * stride].wrapping_add(1) as usize;
+            if row == found || bad.binary_search(&start).is_ok() {
+                self.decode_columns(base + kept, first, row - first, rows_max);
+                debug_assert!(self.faults.is_empty(), "bad rows were taken out");
+                kept += row - first;
+                first = row + 1;
             }
         }
-        self.structure.positions.truncate(kept * stride);
-        self.builders.iter_mut().for_each(|builder| builder.rewind(base));
-        self.decode_columns(base, rows_max);
-        debug_assert!(self.faults.is_empty(), "bad rows were taken out");
         Ok(kept)
     }
 
-    fn decode_columns(&mut self, base: usize, rows_max: usize) {
+    /// Decodes `count` rows of the table, from `first` on, to rows `base..`.
+    fn decode_columns(&mut self, base: usize, first: usize, count: usize, rows_max: usize) {
         self.faults.clear();
+        let stride = self.structure.stride;
         for (index, builder) in self.builders.iter_mut().enumerate() {
             let field = self.layout.columns[index];
             let mut job = Job {
-                text: self.block.text(),
-                positions: &self.structure.positions,
-                stride: self.layout.fields + 1,
+                text: self.block.padded(),
+                positions: &self.structure.positions[first * stride..=(first + count) * stride],
+                stride,
                 field,
-                is_last: field + 1 == self.layout.fields,
+                is_last: field + 1 == stride,
                 index,
                 base,
+                rows: count,
                 rows_max,
                 dialect: self.dialect,
                 nulls: &self.nulls,
@@ -193,6 +200,7 @@ struct Job<'a> {
     is_last: bool,
     index: usize,
     base: usize,
+    rows: usize,
     rows_max: usize,
     dialect: Dialect,
     nulls: &'a Nulls,
@@ -210,44 +218,44 @@ enum Look<V> {
 impl Job<'_> {
     fn column(&mut self, builder: &mut ColumnBuilder) {
         match builder.reading.clone() {
-            Reading::Bool => self.fixed(builder, words_of, boolean, set_bit),
-            Reading::I8 => self.numbers(builder, |text: &[u8]| i8::try_from(integer::signed(text)?).ok()),
-            Reading::I16 => self.numbers(builder, |text: &[u8]| i16::try_from(integer::signed(text)?).ok()),
-            Reading::I32 => self.numbers(builder, |text: &[u8]| i32::try_from(integer::signed(text)?).ok()),
-            Reading::I64 => self.numbers(builder, integer::signed),
-            Reading::U8 => self.numbers(builder, |text: &[u8]| u8::try_from(integer::positive(text)?).ok()),
-            Reading::U16 => self.numbers(builder, |text: &[u8]| u16::try_from(integer::positive(text)?).ok()),
-            Reading::U32 => self.numbers(builder, |text: &[u8]| u32::try_from(integer::positive(text)?).ok()),
-            Reading::U64 => self.numbers(builder, integer::positive),
-            Reading::F32 => self.numbers(builder, float::single),
-            Reading::F64 => self.numbers(builder, float::double),
+            Reading::Bool => self.fixed(builder, words_of, |text: Field<'_>| boolean(text.bytes), set_bit),
+            Reading::I8 => self.numbers(builder, |text: Field<'_>| i8::try_from(integer::signed_field(text)?).ok()),
+            Reading::I16 => self.numbers(builder, |text: Field<'_>| i16::try_from(integer::signed_field(text)?).ok()),
+            Reading::I32 => self.numbers(builder, |text: Field<'_>| i32::try_from(integer::signed_field(text)?).ok()),
+            Reading::I64 => self.numbers(builder, integer::signed_field),
+            Reading::U8 => self.numbers(builder, |text: Field<'_>| u8::try_from(integer::positive_field(text)?).ok()),
+            Reading::U16 => self.numbers(builder, |text: Field<'_>| u16::try_from(integer::positive_field(text)?).ok()),
+            Reading::U32 => self.numbers(builder, |text: Field<'_>| u32::try_from(integer::positive_field(text)?).ok()),
+            Reading::U64 => self.numbers(builder, integer::positive_field),
+            Reading::F32 => self.numbers(builder, float::single_field),
+            Reading::F64 => self.numbers(builder, float::double_field),
             Reading::Decimal { precision, scale } => {
-                self.numbers(builder, |text: &[u8]| decimal(text, precision, scale))
+                self.numbers(builder, |text: Field<'_>| decimal(text.bytes, precision, scale))
             }
-            Reading::Date32 => self.numbers(builder, time::date_of),
-            Reading::Date64 => self.numbers(builder, date64),
+            Reading::Date32 => self.numbers(builder, |text: Field<'_>| time::date_of(text.bytes)),
+            Reading::Date64 => self.numbers(builder, |text: Field<'_>| date64(text.bytes)),
             Reading::Time32(ticks) => {
-                self.numbers(builder, |text: &[u8]| i32::try_from(time_of_day(text, ticks)?).ok())
+                self.numbers(builder, |text: Field<'_>| i32::try_from(time_of_day(text.bytes, ticks)?).ok())
             }
-            Reading::Time64(ticks) => self.numbers(builder, |text: &[u8]| time_of_day(text, ticks)),
+            Reading::Time64(ticks) => self.numbers(builder, |text: Field<'_>| time_of_day(text.bytes, ticks)),
             Reading::Timestamp { per_second, zone } => {
-                self.numbers(builder, |text: &[u8]| timestamp(text, per_second, zone));
+                self.numbers(builder, |text: Field<'_>| timestamp(text.bytes, per_second, zone));
             }
             Reading::Text | Reading::Bytes => self.views(builder),
             Reading::Nested => unreachable!("a decoder of csv refuses nested columns"),
         }
     }
 
-    /// Where each row's field is.
+    /// Where the field of a row is.
     #[inline(always)]
-    fn range(&self, row: &[u32]) -> (usize, usize) {
-        let start = row[self.field].wrapping_add(1) as usize;
-        let end = row[self.field + 1] as usize;
+    fn range(&self, row: usize) -> (usize, usize) {
+        let at = row * self.stride + self.field;
+        let (start, end) = (self.positions[at].wrapping_add(1) as usize, self.positions[at + 1] as usize);
         let cut = self.is_last && end > start && self.text[end - 1] == b'\r';
         (start, end - cut as usize)
     }
 
-    fn numbers<T: Fixed>(&mut self, builder: &mut ColumnBuilder, parse: impl Fn(&[u8]) -> Option<T>) {
+    fn numbers<T: Fixed>(&mut self, builder: &mut ColumnBuilder, parse: impl Fn(Field<'_>) -> Option<T>) {
         self.fixed(builder, numbers_of, parse, |values: &mut [T], row, value| values[row] = value);
     }
 
@@ -257,7 +265,7 @@ impl Job<'_> {
         &mut self,
         builder: &mut ColumnBuilder,
         slice: impl Fn(&mut Values) -> Option<&mut [T]>,
-        parse: impl Fn(&[u8]) -> Option<V>,
+        parse: impl Fn(Field<'_>) -> Option<V>,
         set: impl Fn(&mut [T], usize, V),
     ) {
         let mut data = builder.lend_data();
@@ -266,20 +274,20 @@ impl Job<'_> {
             _ => None,
         };
         let values = values.expect("a column is read into values of its kind");
-        let positions = self.positions;
-        for (at, row) in positions.chunks_exact(self.stride).enumerate() {
+        let values = &mut values[..];
+        for row in 0..self.rows {
             let (start, end) = self.range(row);
-            let field = &self.text[start..end];
-            if !self.nulls.is_word(field)
+            let field = Field::new(self.text, start, end);
+            if !self.nulls.is_word(field.bytes)
                 && let Some(value) = parse(field)
             {
-                set(values, self.base + at, value);
+                set(values, self.base + row, value);
                 continue;
             }
-            match self.look(field, &parse) {
-                Look::Value(value) => set(values, self.base + at, value),
-                Look::Null => self.settle(builder, at, row, (start, end), Ok(())),
-                Look::Bad(reason) => self.settle(builder, at, row, (start, end), Err(reason)),
+            match self.look(field.bytes, &parse) {
+                Look::Value(value) => set(values, self.base + row, value),
+                Look::Null => self.settle(builder, row, (start, end), Ok(())),
+                Look::Bad(reason) => self.settle(builder, row, (start, end), Err(reason)),
             }
         }
         builder.return_data(data);
@@ -287,7 +295,7 @@ impl Job<'_> {
 
     /// A second look at a field that is no value as it stands.
     #[cold]
-    fn look<V>(&mut self, field: &[u8], parse: impl Fn(&[u8]) -> Option<V>) -> Look<V> {
+    fn look<V>(&mut self, field: &[u8], parse: impl Fn(Field<'_>) -> Option<V>) -> Look<V> {
         let mut inner = field;
         if let Some(quote) = self.dialect.quote.filter(|quote| field.first() == Some(quote)) {
             inner = match unquote(field, quote, self.dialect.escape, self.copy) {
@@ -300,7 +308,7 @@ impl Job<'_> {
         if trimmed.is_empty() || self.nulls.is_word(trimmed) {
             return Look::Null;
         }
-        parse(trimmed).map_or(Look::Bad(Reason::Value), Look::Value)
+        parse(Field::of(trimmed)).map_or(Look::Bad(Reason::Value), Look::Value)
     }
 
     /// Fills a column of strings or bytes.
@@ -308,22 +316,21 @@ impl Job<'_> {
         let mut data = builder.lend_data();
         let Data::Views(views) = &mut data else { unreachable!("strings are read into views") };
         let is_text = matches!(builder.reading, Reading::Text);
-        let positions = self.positions;
-        for (at, row) in positions.chunks_exact(self.stride).enumerate() {
+        for row in 0..self.rows {
             let (start, end) = self.range(row);
             let field = &self.text[start..end];
             let first = field.first().copied();
             let is_plain = first.is_some() && first != self.dialect.quote && !self.nulls.is_word(field);
-            if is_plain && views.set_range(self.base + at, start, end) {
+            if is_plain && views.set_range(self.base + row, start, end) {
                 continue;
             }
-            match self.look_at_text(views, self.base + at, start, end, is_text) {
+            match self.look_at_text(views, self.base + row, start, end, is_text) {
                 Look::Value(()) => {}
                 Look::Null => {
-                    views.set_empty(self.base + at);
-                    self.settle(builder, at, row, (start, end), Ok(()));
+                    views.set_empty(self.base + row);
+                    self.settle(builder, row, (start, end), Ok(()));
                 }
-                Look::Bad(reason) => self.settle(builder, at, row, (start, end), Err(reason)),
+                Look::Bad(reason) => self.settle(builder, row, (start, end), Err(reason)),
             }
         }
         builder.return_data(data);
@@ -365,22 +372,22 @@ impl Job<'_> {
     fn settle(
         &mut self,
         builder: &mut ColumnBuilder,
-        at: usize,
-        row: &[u32],
+        row: usize,
         (start, end): (usize, usize),
         found: Result<(), Reason>,
     ) {
         let reason = match found {
             Err(reason) => reason,
             Ok(()) => {
-                builder.mark_null(self.base + at, self.rows_max);
+                builder.mark_null(self.base + row, self.rows_max);
                 if builder.field.is_nullable() {
                     return;
                 }
                 Reason::Null
             }
         };
-        self.faults.push(Fault { row: row[0].wrapping_add(1) as usize, start, end, column: Some(self.index), reason });
+        let begin = self.positions[row * self.stride].wrapping_add(1) as usize;
+        self.faults.push(Fault { row: begin, start, end, column: Some(self.index), reason });
     }
 }
 

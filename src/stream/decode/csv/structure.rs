@@ -1,7 +1,8 @@
 //! Where fields and rows end: the bits of the delimiters and newlines become a table of positions, rows by fields.
 //!
-//! Invariants  the table is a rectangle: each row has the place before its first byte and then the end of each field.
-//!             Rows of another shape never enter it.
+//! Invariants  the table holds rows that follow one another without a gap and are all of one shape, so that a row begins
+//!             behind the end of the one before: the end of field `f` of row `r` is at `r * stride + f + 1`, and its
+//!             start behind what is one place before. Where a row is of another shape, the table ends.
 
 use millstream_kernels::level::{self, Level};
 
@@ -20,8 +21,22 @@ pub struct Structure {
     open: Vec<usize>,
     /// The byte the next row begins with.
     next: usize,
-    /// The table: `fields + 1` positions per row.
+    /// Whether lines end with one more delimiter than the table has, as some programs write them.
+    has_extra: bool,
+    /// The table.
     pub positions: Vec<u32>,
+    /// Positions per row.
+    pub stride: usize,
+}
+
+/// What [`Structure::take`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// So many rows, which are in the table.
+    Rows(usize),
+    /// A row of another shape, which was stepped over.
+    Bad(Fault),
+    End,
 }
 
 impl Structure {
@@ -33,7 +48,9 @@ impl Structure {
             words: Vec::new(),
             open: Vec::new(),
             next: 0,
+            has_extra: false,
             positions: Vec::new(),
+            stride: 1,
         }
     }
 
@@ -49,86 +66,118 @@ impl Structure {
         self.next >= text.len()
     }
 
-    /// Fills the table with up to `rows_max` rows of `fields` fields and returns how many they are. Rows of another
-    /// shape go to `bad`, which says whether to go on; after a no, the table holds the rows before.
-    pub fn take(&mut self, text: &[u8], fields: usize, rows_max: usize, mut bad: impl FnMut(Fault) -> bool) -> usize {
-        self.positions.clear();
-        self.positions.reserve((fields + 1) * rows_max);
-        let mut rows = 0;
-        let mut start = self.next;
-        let mut delimiters = 0;
-        if start >= text.len() || rows_max == 0 {
-            return 0;
-        }
-        self.positions.push((start as u32).wrapping_sub(1));
-        let mut index = start / 64;
-        let mut word = self.words[index] & (!0 << (start % 64));
-        loop {
-            while word == 0 {
-                index += 1;
-                match self.words.get(index) {
-                    Some(&next) => word = next,
-                    None => {
-                        // Only a text that does not end with a newline gets here; a block always does.
-                        self.next = text.len();
-                        self.positions.truncate(rows * (fields + 1));
-                        return rows;
-                    }
-                }
+    /// Fills the table with the next rows of `fields` fields, up to `rows_max`.
+    pub fn take(&mut self, text: &[u8], fields: usize, rows_max: usize) -> Found {
+        while self.next < text.len() {
+            self.stride = fields + self.has_extra as usize;
+            self.flatten(rows_max * self.stride);
+            let rows = self.conforming(text, rows_max);
+            if rows > 0 {
+                self.positions.truncate(rows * self.stride + 1);
+                self.next = self.positions[rows * self.stride] as usize + 1;
+                return Found::Rows(rows);
             }
-            let at = index * 64 + word.trailing_zeros() as usize;
-            word &= word - 1;
-            if text[at] != b'\n' {
-                if delimiters < fields {
-                    self.positions.push(at as u32);
-                }
-                delimiters += 1;
+            let start = self.next;
+            let end = self.line_end(text);
+            let found = self.delimiters_before(text, end) + 1;
+            let is_extra = found == fields + 1 && ends_empty(text, end, self.delimiter);
+            if self.open_within(start, end).is_none() && (found == fields || is_extra) {
+                // Lines change between having and not having one more delimiter: look again.
+                self.has_extra = is_extra;
                 continue;
             }
-            let mut goes_on = true;
-            if delimiters + 1 == fields && self.is_plain(text, start, at, fields) {
-                self.positions.push(at as u32);
-                rows += 1;
-            } else if delimiters == fields && self.open.is_empty() && ends_empty(text, at, self.delimiter) {
-                rows += 1;
-            } else {
-                self.positions.truncate(rows * (fields + 1));
-                if let Some(fault) = self.fault(text, start, at, delimiters + 1, fields) {
-                    goes_on = bad(fault);
-                }
+            self.next = end + 1;
+            if let Some(fault) = self.fault(text, start, end, found, fields) {
+                return Found::Bad(fault);
             }
-            start = at + 1;
-            delimiters = 0;
-            if rows == rows_max || start >= text.len() || !goes_on {
-                break;
-            }
-            self.positions.push(at as u32);
         }
-        self.next = start;
-        self.positions.truncate(rows * (fields + 1));
-        rows
+        Found::End
     }
 
-    #[inline(always)]
-    fn is_plain(&self, text: &[u8], start: usize, end: usize, fields: usize) -> bool {
-        self.open.is_empty() || self.fault(text, start, end, fields, fields).is_none()
+    /// Makes `positions` the place before the next row and at least `count` positions behind it, where there are so many.
+    fn flatten(&mut self, count: usize) {
+        const ROUND: usize = 8;
+        // Bits are written eight at a time, more than there may be: room for those of one word.
+        if self.positions.len() < count + 1 + 64 + ROUND {
+            self.positions.resize(count + 1 + 64 + ROUND, 0);
+        }
+        self.positions[0] = (self.next as u32).wrapping_sub(1);
+        let mut filled = 1;
+        let mut index = self.next / 64;
+        let mut mask = !0 << (self.next % 64);
+        while filled <= count && index < self.words.len() {
+            let mut word = self.words[index] & mask;
+            let base = (index * 64) as u32;
+            let bits = word.count_ones() as usize;
+            let out = &mut self.positions[filled..filled + 64 + ROUND];
+            for round in out.chunks_exact_mut(ROUND).take(bits.div_ceil(ROUND)) {
+                for position in round {
+                    *position = base + word.trailing_zeros();
+                    word &= word.wrapping_sub(1);
+                }
+            }
+            filled += bits;
+            index += 1;
+            mask = !0;
+        }
+        self.positions.truncate(filled);
+    }
+
+    /// How many rows of the table have the right shape before the first one that has not.
+    fn conforming(&self, text: &[u8], rows_max: usize) -> usize {
+        let rows = ((self.positions.len() - 1) / self.stride).min(rows_max);
+        let limit = self.open.get(self.open.partition_point(|&at| at < self.next)).map_or(u32::MAX, |&at| at as u32);
+        let is_right = |row: &[u32]| {
+            let (end, inner) = row.split_last().expect("rows have fields");
+            text[*end as usize] == b'\n'
+                && *end < limit
+                && inner.iter().all(|&at| text[at as usize] != b'\n')
+                && (!self.has_extra || ends_empty(text, *end as usize, self.delimiter))
+        };
+        self.positions[1..].chunks_exact(self.stride).take(rows).position(|row| !is_right(row)).unwrap_or(rows)
+    }
+
+    /// Where the line ends that the next row begins with.
+    fn line_end(&self, text: &[u8]) -> usize {
+        let is_newline = |at: &&u32| text[**at as usize] == b'\n';
+        match self.positions[1..].iter().find(is_newline) {
+            Some(&at) => at as usize,
+            None => (self.next / 64..self.words.len())
+                .flat_map(|index| bits(self.words[index], index * 64))
+                .find(|&at| at >= self.next && text[at] == b'\n')
+                .unwrap_or(text.len() - 1),
+        }
+    }
+
+    fn delimiters_before(&self, text: &[u8], end: usize) -> usize {
+        let words = (self.next / 64..=end / 64).flat_map(|index| bits(self.words[index], index * 64));
+        words.filter(|&at| at >= self.next && at < end && text[at] != b'\n').count()
+    }
+
+    fn open_within(&self, start: usize, end: usize) -> Option<usize> {
+        let open = self.open.partition_point(|&at| at < start);
+        self.open.get(open).copied().filter(|&at| at < end)
     }
 
     /// What is wrong with a row of another shape; nothing, when it is an empty line.
-    #[cold]
     fn fault(&self, text: &[u8], start: usize, end: usize, found: usize, wanted: usize) -> Option<Fault> {
         let line_end = end - (end > start && text[end - 1] == b'\r') as usize;
-        if line_end == start && wanted > 1 {
-            return None;
-        }
         let fault =
             Fault { row: start, start, end: line_end, column: None, reason: Reason::FieldCount { found, wanted } };
-        let open = self.open.partition_point(|&at| at < start);
-        match self.open.get(open).filter(|&&at| at < end) {
-            Some(&at) => Some(Fault { start: at, reason: Reason::OpenQuote, ..fault }),
-            None => (found != wanted).then_some(fault),
+        match self.open_within(start, end) {
+            Some(at) => Some(Fault { start: at, reason: Reason::OpenQuote, ..fault }),
+            None => (line_end > start).then_some(fault),
         }
     }
+}
+
+/// The places of the bits of a word.
+fn bits(mut word: u64, base: usize) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = word.trailing_zeros() as usize;
+        word &= word.wrapping_sub(1);
+        (bit < 64).then_some(base + bit)
+    })
 }
 
 /// Whether the last field of the line that ends at `end` is empty.

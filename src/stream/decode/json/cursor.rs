@@ -6,6 +6,8 @@
 use millstream_kernels::level::Level;
 use millstream_kernels::scan;
 
+use crate::stream::decode::value::word::leading_digits;
+
 /// Objects and arrays within one another, at most.
 pub const DEPTH_MAX: usize = 512;
 
@@ -140,7 +142,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps over a number.
-    #[inline]
+    #[inline(always)]
     pub fn number(&mut self) -> Result<Number, Expected> {
         let start = self.at;
         self.accept(b'-');
@@ -170,8 +172,12 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     fn digits(&mut self) -> Result<(), Expected> {
         let start = self.at;
-        while self.byte().is_ascii_digit() {
-            self.at += 1;
+        while let Some(word) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
+            let count = leading_digits(u64::from_le_bytes(*word));
+            self.at += count;
+            if count < 8 {
+                break;
+            }
         }
         if self.at == start { Err("a digit") } else { Ok(()) }
     }
@@ -188,6 +194,23 @@ impl<'a> Cursor<'a> {
             "true" => "true",
             _ => "false",
         })
+    }
+
+    /// Steps over a value that is no object and no list, or says that it is one.
+    #[inline(always)]
+    pub fn skip_simple(&mut self) -> Result<bool, Expected> {
+        match self.byte() {
+            b'"' => {
+                let start = self.at;
+                if self.string()?.has_escapes {
+                    self.at = start;
+                    return Ok(false);
+                }
+            }
+            b'-' | b'0'..=b'9' => drop(self.number()?),
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// Steps over any value; `check` is shown each string that has escapes.

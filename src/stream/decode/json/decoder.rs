@@ -27,15 +27,47 @@ pub struct JsonDecoder {
     special: Vec<u64>,
     /// The byte the next row begins with.
     next: usize,
+    /// Rows there are still at most.
+    lines_left: usize,
     scratch: Scratch,
 }
 
 /// What reading a row needs beside its columns.
 #[derive(Debug, Default)]
 struct Scratch {
-    /// A bit per projected column: whether the row has a value for it.
-    seen: Vec<u64>,
+    seen: Seen,
     copy: Vec<u8>,
+}
+
+/// A bit per projected column: whether the row has a value for it. The first 64 are apart: most tables have no more, and
+/// emptying a vector is a call.
+#[derive(Debug, Default)]
+struct Seen {
+    first: u64,
+    more: Vec<u64>,
+}
+
+impl Seen {
+    #[inline(always)]
+    fn clear(&mut self) {
+        self.first = 0;
+        if !self.more.is_empty() {
+            self.more.fill(0);
+        }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, column: usize, is_value: bool) {
+        if column < 64 {
+            self.first = self.first & !(1 << column) | (is_value as u64) << column;
+        } else {
+            set_bit(&mut self.more, column - 64, is_value);
+        }
+    }
+
+    fn word(&self, index: usize) -> u64 {
+        if index == 0 { self.first } else { self.more[index - 1] }
+    }
 }
 
 /// Why a row is bad, before it is known which column it is.
@@ -54,12 +86,16 @@ impl JsonDecoder {
             level: level::detect(),
             on_error,
             keys: Keys::new(fields),
-            scratch: Scratch { seen: vec![0; builders.len().div_ceil(64)], copy: Vec::new() },
+            scratch: Scratch {
+                seen: Seen { first: 0, more: vec![0; builders.len().saturating_sub(64).div_ceil(64)] },
+                copy: Vec::new(),
+            },
             builders,
             block: Block::empty(),
             text: None,
             special: Vec::new(),
             next: 0,
+            lines_left: 0,
         })
     }
 
@@ -68,6 +104,7 @@ impl JsonDecoder {
         self.text = block.checked();
         cursor::special(self.level, block.padded(), &mut self.special);
         self.next = 0;
+        self.lines_left = block.lines();
         self.block = block;
     }
 
@@ -85,6 +122,10 @@ impl JsonDecoder {
     /// Decodes the next rows, `rows_max` at most, and says how many they are and how many bad ones were left out.
     /// Failure: the first bad row, when none may be left out.
     pub fn read(&mut self, batch: &mut Batch, rows_max: usize) -> Result<(usize, usize), Fault> {
+        if self.next >= self.block.text().len() {
+            return Ok((0, 0));
+        }
+        let rows_max = rows_max.min(self.lines_left);
         batch.columns.resize_with(self.builders.len(), Column::default);
         let start = self.next;
         let mut refused = Vec::new(); // rows whose nested values turned out to be bad, ascending
@@ -96,6 +137,7 @@ impl JsonDecoder {
             let (rows, left_out) = self.rows(rows_max, &refused)?;
             match self.finish(batch, rows) {
                 Ok(()) => {
+                    self.lines_left -= rows;
                     batch.rows = rows;
                     return Ok((rows, left_out));
                 }
@@ -149,7 +191,7 @@ impl JsonDecoder {
     #[inline]
     fn row(&mut self, cursor: &mut Cursor<'_>, row: usize, rows_max: usize) -> Result<(), (Bad, Option<usize>)> {
         let start = cursor.at;
-        self.scratch.seen.fill(0);
+        self.scratch.seen.clear();
         self.members(cursor, row)?;
         cursor.skip_blanks();
         if cursor.byte() != b'\n' {
@@ -195,7 +237,7 @@ impl JsonDecoder {
                     let builder = &mut self.builders[column];
                     let is_value =
                         read(builder, cursor, row, &mut self.scratch.copy).map_err(|bad| (bad, Some(column)))?;
-                    set_bit(&mut self.scratch.seen, column, is_value);
+                    self.scratch.seen.set(column, is_value);
                 }
                 None => skip(cursor, &mut self.scratch.copy).map_err(|expected| no_column(broken(cursor, expected)))?,
             }
@@ -231,10 +273,11 @@ impl JsonDecoder {
     #[inline(always)]
     fn fill_missing(&mut self, row: usize, rows_max: usize) -> Result<(), usize> {
         let count = self.builders.len();
-        for index in 0..self.scratch.seen.len() {
+        for index in 0..count.div_ceil(64) {
             let wanted = if count - index * 64 >= 64 { !0 } else { (1 << (count - index * 64)) - 1 };
-            if self.scratch.seen[index] != wanted {
-                self.fill_missing_of(index, wanted & !self.scratch.seen[index], row, rows_max)?;
+            let missing = wanted & !self.scratch.seen.word(index);
+            if missing != 0 {
+                self.fill_missing_of(index, missing, row, rows_max)?;
             }
         }
         Ok(())
@@ -298,6 +341,9 @@ fn broken(cursor: &Cursor<'_>, expected: Expected) -> Bad {
 /// Steps over a value of any kind.
 #[inline]
 fn skip(cursor: &mut Cursor<'_>, copy: &mut Vec<u8>) -> Result<(), Expected> {
+    if cursor.skip_simple()? {
+        return Ok(());
+    }
     let bytes = cursor.bytes;
     cursor.skip(&mut |string: Quoted| {
         copy.clear();
@@ -338,7 +384,8 @@ fn short_integer(cursor: &mut Cursor<'_>) -> Option<i64> {
     let negative = cursor.byte() == b'-';
     let start = cursor.at + negative as usize;
     let text: &[u8; 16] = cursor.bytes.get(start..)?.first_chunk()?;
-    let (low, high) = (word::load(&text[..8]), word::load(&text[8..]));
+    let ahead = u128::from_le_bytes(*text);
+    let (low, high) = (ahead as u64, (ahead >> 64) as u64);
     let mut length = word::leading_digits(low);
     let value = if length < 8 {
         word::digits(low, length.max(1))?

@@ -2,7 +2,7 @@
 //!
 //! Source      Clinger 1990: a mantissa and a power of ten that are both exact give a correctly rounded quotient.
 
-use super::word;
+use super::{Field, word};
 
 const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
@@ -11,54 +11,59 @@ const POWERS: [f64; 23] = [
 const POWERS_F32: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 
 /// A 64-bit float: digits with a point and an exponent, `inf`, `infinity` or `nan` in any case, with a sign.
-#[inline]
 pub fn double(bytes: &[u8]) -> Option<f64> {
-    let (negative, rest) = sign(bytes);
-    let (mantissa, scale) = match short(rest).or_else(|| plain(rest)) {
-        Some((mantissa, scale)) if mantissa <= 1 << 53 && scale <= 22 => (mantissa, scale),
-        _ => return standard(bytes)?.parse().ok(),
-    };
-    let value = mantissa as f64 / POWERS[scale];
-    Some(if negative { -value } else { value })
+    double_field(Field::of(bytes))
 }
 
 /// A 32-bit float, rounded once; see [`double`].
-#[inline]
 pub fn single(bytes: &[u8]) -> Option<f32> {
-    let (negative, rest) = sign(bytes);
-    let (mantissa, scale) = match short(rest).or_else(|| plain(rest)) {
-        Some((mantissa, scale)) if mantissa <= 1 << 24 && scale <= 10 => (mantissa, scale),
-        _ => return standard(bytes)?.parse().ok(),
-    };
-    let value = mantissa as f32 / POWERS_F32[scale];
-    Some(if negative { -value } else { value })
+    single_field(Field::of(bytes))
 }
 
+/// As [`double`].
 #[inline(always)]
-fn sign(bytes: &[u8]) -> (bool, &[u8]) {
-    match bytes {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
-    }
+pub fn double_field(field: Field<'_>) -> Option<f64> {
+    let (negative, ahead, length) = field.sign();
+    let (mantissa, scale) = match short(ahead as u64, length) {
+        Some(short) => short,
+        None => match plain(&field.bytes[field.bytes.len() - length..]) {
+            Some((mantissa, scale)) if mantissa <= 1 << 53 && scale <= 22 => (mantissa, scale),
+            _ => return standard(field.bytes)?.parse().ok(),
+        },
+    };
+    let value = mantissa as f64 / POWERS[scale];
+    Some(f64::from_bits(value.to_bits() | (negative as u64) << 63))
+}
+
+/// As [`single`].
+#[inline(always)]
+pub fn single_field(field: Field<'_>) -> Option<f32> {
+    let (negative, ahead, length) = field.sign();
+    let (mantissa, scale) =
+        match short(ahead as u64, length).or_else(|| plain(&field.bytes[field.bytes.len() - length..])) {
+            Some((mantissa, scale)) if mantissa <= 1 << 24 && scale <= 10 => (mantissa, scale),
+            _ => return standard(field.bytes)?.parse().ok(),
+        };
+    let value = mantissa as f32 / POWERS_F32[scale];
+    Some(f32::from_bits(value.to_bits() | (negative as u32) << 31))
 }
 
 /// Digits and at most one point in at most eight bytes: the number without the point, and the digits behind it.
 #[inline(always)]
-fn short(bytes: &[u8]) -> Option<(u64, usize)> {
-    if bytes.is_empty() || bytes.len() > 8 {
+fn short(text: u64, length: usize) -> Option<(u64, usize)> {
+    if length == 0 || length > 8 {
         return None;
     }
-    let text = word::load(bytes);
-    match word::find(text, b'.') {
-        None => Some((word::digits(text, bytes.len())?, 0)),
-        Some(point) if bytes.len() > 1 => {
-            let before = (1u64 << (8 * point)) - 1;
-            let digits = text & before | (text >> 8) & !before;
-            Some((word::digits(digits, bytes.len() - 1)?, bytes.len() - 1 - point))
-        }
-        Some(_) => None,
+    // Without a point, all bytes come before it.
+    let point = word::find(text, b'.').unwrap_or(8).min(length);
+    let has_point = (point < length) as usize;
+    let before = 1u64.unbounded_shl(8 * point as u32).wrapping_sub(1);
+    let digits = text & before | (text >> 8) & !before;
+    let count = length - has_point;
+    if count == 0 {
+        return None;
     }
+    Some((word::digits(digits, count)?, count - point))
 }
 
 /// The same, for up to 19 digits.

@@ -1,19 +1,51 @@
 //! Integers: an optional sign, then digits.
 
-use super::word;
+use super::{Field, word};
+
+/// The number that the first `length` bytes of `ahead` spell, 1 to 16 of them.
+#[inline(always)]
+fn digits(ahead: u128, length: usize) -> Option<u64> {
+    if length <= 8 {
+        return if length == 0 { None } else { word::digits(ahead as u64, length) };
+    }
+    Some(word::digits(ahead as u64, 8)? * POWERS[(length - 8) & 15] + word::digits((ahead >> 64) as u64, length - 8)?)
+}
+
+const POWERS: [u64; 16] = {
+    let mut powers = [1; 16];
+    let mut at = 1;
+    while at < 16 {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
 
 /// Digits alone, as an unsigned number.
 #[inline]
 pub fn unsigned(bytes: &[u8]) -> Option<u64> {
-    match bytes.len() {
-        0 => None,
-        length @ 1..=8 => word::digits(word::load(bytes), length),
-        length @ 9..=16 => {
-            let (high, low) = bytes.split_at(length - 8);
-            Some(word::digits(word::load(high), length - 8)? * 100_000_000 + word::digits(word::load(low), 8)?)
-        }
-        _ => long(bytes),
+    if bytes.len() <= 16 { digits(Field::of(bytes).ahead, bytes.len()) } else { long(bytes) }
+}
+
+/// An optional sign and digits.
+#[inline(always)]
+pub fn signed_field(field: Field<'_>) -> Option<i64> {
+    let (negative, ahead, length) = field.sign();
+    if length > 16 || field.bytes.len() > 16 {
+        return signed(field.bytes);
     }
+    let value = digits(ahead, length)? as i64;
+    Some((value ^ -(negative as i64)) + negative as i64)
+}
+
+/// An optional plus and digits.
+#[inline(always)]
+pub fn positive_field(field: Field<'_>) -> Option<u64> {
+    let (negative, ahead, length) = field.sign();
+    if negative || field.bytes.len() > 16 {
+        return positive(field.bytes);
+    }
+    digits(ahead, length)
 }
 
 #[cold]
@@ -46,6 +78,8 @@ mod tests {
 
     fn check(text: &str) {
         assert_eq!(signed(text.as_bytes()), text.parse().ok(), "{text:?}");
+        assert_eq!(signed_field(Field::of(text.as_bytes())), text.parse().ok(), "{text:?}");
+        assert_eq!(positive_field(Field::of(text.as_bytes())), text.parse().ok(), "{text:?}");
         assert_eq!(positive(text.as_bytes()), text.parse().ok(), "{text:?}");
     }
 

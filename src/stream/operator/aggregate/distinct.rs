@@ -76,9 +76,7 @@ impl Distinct {
     /// The arguments of some rows, as columns of their own.
     fn select(&self, args: &[Argument<'_>], rows: &[u32]) -> Result<Vec<ArrayRef>> {
         let rows = UInt32Array::from(rows.to_vec());
-        let pick = |(arg, data_type): (&Argument<'_>, &DataType)| {
-            Ok(take(&arg.to_array(data_type)?, &rows, None)?)
-        };
+        let pick = |(arg, data_type): (&Argument<'_>, &DataType)| Ok(take(&arg.to_array(data_type)?, &rows, None)?);
         args.iter().zip(&self.arg_types).map(pick).collect()
     }
 

@@ -6,9 +6,9 @@ use smallvec::SmallVec;
 
 use super::TableShape;
 use super::distinct::Distinct;
-use crate::batch::{Argument, Batch, Change, Column};
+use crate::batch::{Argument, Batch, Change, Column, load_bits};
 use crate::error::Result;
-use crate::expression::{Evaluator, load_bits};
+use crate::expression::Evaluator;
 use crate::function::{AggregateStates, Update};
 use crate::state::GroupIndex;
 use crate::stream::operator::filter::true_rows;

@@ -126,10 +126,9 @@ impl BlockSource {
                 self.carry.clear();
                 self.carry.extend_from_slice(&memory[cut..filled]);
                 self.is_ended = is_ended;
-                let first_line = self.line;
-                self.line += count_lines(&memory[..cut]);
                 self.sequence += 1;
-                let block = Block::new(memory, cut, first_line);
+                let block = Block::new(memory, cut, self.line);
+                self.line += block.lines() as u64;
                 return Ok(Next::Block { block, sequence: self.sequence - 1, is_last: is_ended });
             }
             if is_pending {
@@ -163,6 +162,10 @@ impl BlockSource {
         }
         let mut skipped = if memory[..cut].starts_with(MARK) { MARK.len() } else { 0 };
         if let Records::Csv { cutter, has_header: true } = &self.records {
+            // The first line that is not empty, as where names are found out.
+            let blank = memory[skipped..cut].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+            self.line += count_lines(&memory[skipped..skipped + blank]);
+            skipped += blank;
             let length = cutter.first(&memory[skipped..cut]).unwrap_or(cut - skipped);
             let header = memory[skipped..skipped + length].to_vec();
             self.line += count_lines(&header);

@@ -1,0 +1,145 @@
+//! The model: what a query means, row at a time, by definition. No code of the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::cell::{Cell, Line, float, optional};
+use super::spec::{Aggregate, Function, Spec, Window};
+use super::world::{Event, World};
+
+/// What a query must give.
+#[derive(Debug, Default)]
+pub struct Expected {
+    /// All rows, sorted.
+    pub lines: Vec<Line>,
+    /// Rows that pass WHERE and lie in windows, all of which were closed.
+    pub late: u64,
+    /// Rows that count for at least one window (without windows: that pass WHERE).
+    pub on_time: u64,
+    /// Rows that WHERE takes away.
+    pub filtered: u64,
+    /// Rows without a time, or in the gap between two windows.
+    pub nowhere: u64,
+}
+
+/// A window's start and end.
+type Bounds = (i64, i64);
+/// Rows of each group: by key, and by window if there is one.
+type Groups<'a> = BTreeMap<(Option<Bounds>, Line), Vec<&'a Event>>;
+
+/// The answer of `spec` over `world`; `keep_open`: windows that no watermark has closed stay inside.
+pub fn answer(world: &World, spec: &Spec, keep_open: bool) -> Expected {
+    let mut expected = Expected::default();
+    let mut groups = Groups::new();
+    let mut reached = i64::MAX;
+    for events in &world.partitions {
+        let mut watermark = i64::MIN;
+        for event in events {
+            if spec.condition.is_some_and(|condition| condition.of(event) != Some(true)) {
+                expected.filtered += 1;
+            } else {
+                take(event, watermark, spec, &mut groups, &mut expected);
+            }
+            if let Some(ts) = event.ts {
+                watermark = watermark.max(ts - world.delay);
+            }
+        }
+        if !events.is_empty() {
+            reached = reached.min(watermark);
+        }
+    }
+    if spec.window.is_none() && spec.keys.is_empty() {
+        groups.entry((None, Vec::new())).or_default();
+    }
+    for ((bounds, key), events) in groups {
+        let closed = bounds.is_none_or(|(_, end)| end <= reached);
+        let having = spec.having.is_none_or(|least| events.len() as i64 > least);
+        if having && (closed || !keep_open || spec.changes) {
+            expected.lines.push(line(key, bounds, &spec.aggregates, &events));
+        }
+    }
+    expected.lines.sort();
+    expected
+}
+
+/// Puts a row into its groups.
+fn take<'a>(event: &'a Event, watermark: i64, spec: &Spec, groups: &mut Groups<'a>, expected: &mut Expected) {
+    let key: Line = spec.keys.iter().map(|key| key.of(event)).collect();
+    let Some(window) = spec.window else {
+        expected.on_time += 1;
+        groups.entry((None, key)).or_default().push(event);
+        return;
+    };
+    let windows = event.ts.map_or_else(Vec::new, |ts| windows_of(window, ts));
+    if windows.is_empty() {
+        expected.nowhere += 1;
+        return;
+    }
+    let mut open = windows.into_iter().filter(|(_, end)| watermark < *end).peekable();
+    match open.peek() {
+        None => expected.late += 1,
+        Some(_) => expected.on_time += 1,
+    }
+    for bounds in open {
+        groups.entry((Some(bounds), key.clone())).or_default().push(event);
+    }
+}
+
+/// All windows that hold `time`, by definition: start <= time < start + size, starts `slide` apart, one at `offset`.
+pub fn windows_of(window: Window, time: i64) -> Vec<Bounds> {
+    let (size, slide, offset) = (window.size as i128, window.slide as i128, window.offset as i128);
+    let time = time as i128;
+    let mut start = offset + (time - offset).div_euclid(slide) * slide;
+    let mut found = Vec::new();
+    while start + size > time {
+        found.push((start as i64, (start + size) as i64));
+        start -= slide;
+    }
+    found
+}
+
+fn line(key: Line, bounds: Option<Bounds>, aggregates: &[Aggregate], events: &[&Event]) -> Line {
+    let mut line = key;
+    if let Some((start, end)) = bounds {
+        line.extend([Cell::Time(start), Cell::Time(end)]);
+    }
+    line.extend(aggregates.iter().map(|aggregate| {
+        let passes = |event: &&&Event| aggregate.filter.is_none_or(|filter| filter.of(event) == Some(true));
+        let events: Vec<&Event> = events.iter().filter(passes).copied().collect();
+        value(aggregate.function, &events)
+    }));
+    line
+}
+
+fn value(function: Function, events: &[&Event]) -> Cell {
+    let v: Vec<i64> = events.iter().filter_map(|event| event.v).collect();
+    let x: Vec<f64> = events.iter().filter_map(|event| event.x).collect();
+    let d: Vec<i128> = events.iter().filter_map(|event| event.d).collect();
+    let s: Vec<&str> = events.iter().filter_map(|event| event.s).collect();
+    let text = |text: &&str| Cell::Text(text.to_string());
+    match function {
+        Function::CountAll => Cell::Int(events.len() as i64),
+        Function::CountV => Cell::Int(v.len() as i64),
+        Function::CountDistinctV => Cell::Int(v.iter().collect::<BTreeSet<_>>().len() as i64),
+        Function::CountDistinctS => Cell::Int(s.iter().collect::<BTreeSet<_>>().len() as i64),
+        Function::SumDistinctV if v.is_empty() => Cell::Null,
+        Function::SumDistinctV => Cell::Int(v.iter().collect::<BTreeSet<_>>().into_iter().sum()),
+        Function::SumV if v.is_empty() => Cell::Null,
+        Function::SumV => Cell::Int(v.iter().sum()),
+        Function::MinV => optional(v.iter().min(), |value| Cell::Int(*value)),
+        Function::MaxV => optional(v.iter().max(), |value| Cell::Int(*value)),
+        Function::AvgV if v.is_empty() => Cell::Null,
+        Function::AvgV => float(v.iter().sum::<i64>() as f64 / v.len() as f64),
+        Function::SumX if x.is_empty() => Cell::Null,
+        Function::SumX => float(x.iter().sum()),
+        Function::AvgX if x.is_empty() => Cell::Null,
+        Function::AvgX => float(x.iter().sum::<f64>() / x.len() as f64),
+        Function::MinX => optional(x.iter().copied().reduce(f64::min), float),
+        Function::SumD if d.is_empty() => Cell::Null,
+        Function::SumD => Cell::Decimal(d.iter().sum(), 2),
+        Function::MinS => optional(s.iter().min(), text),
+        Function::MaxS => optional(s.iter().max(), text),
+        Function::MaxTs => optional(events.iter().filter_map(|event| event.ts).max(), Cell::Time),
+        Function::FirstV => optional(events.first().and_then(|event| event.v), Cell::Int),
+        Function::LastS => optional(events.last().and_then(|event| event.s), |value| text(&value)),
+    }
+}
