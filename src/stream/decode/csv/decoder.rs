@@ -215,46 +215,55 @@ enum Look<V> {
     Bad(Reason),
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
     fn column(&mut self, builder: &mut ColumnBuilder) {
+        // Each parser is written out in the loop of its type: a call per value costs as much as the parsing.
+        macro_rules! numbers {
+            ($text:ident => $parse:expr) => {
+                self.numbers(
+                    builder,
+                    #[inline(always)]
+                    |$text: Field<'_>| $parse,
+                )
+            };
+        }
         match builder.reading.clone() {
             Reading::Bool => self.fixed(builder, words_of, |text: Field<'_>| boolean(text.bytes), set_bit),
-            Reading::I8 => self.numbers(builder, |text: Field<'_>| i8::try_from(integer::signed_field(text)?).ok()),
-            Reading::I16 => self.numbers(builder, |text: Field<'_>| i16::try_from(integer::signed_field(text)?).ok()),
-            Reading::I32 => self.numbers(builder, |text: Field<'_>| i32::try_from(integer::signed_field(text)?).ok()),
-            Reading::I64 => self.numbers(builder, integer::signed_field),
-            Reading::U8 => self.numbers(builder, |text: Field<'_>| u8::try_from(integer::positive_field(text)?).ok()),
-            Reading::U16 => self.numbers(builder, |text: Field<'_>| u16::try_from(integer::positive_field(text)?).ok()),
-            Reading::U32 => self.numbers(builder, |text: Field<'_>| u32::try_from(integer::positive_field(text)?).ok()),
-            Reading::U64 => self.numbers(builder, integer::positive_field),
-            Reading::F32 => self.numbers(builder, float::single_field),
-            Reading::F64 => self.numbers(builder, float::double_field),
-            Reading::Decimal { precision, scale } => {
-                self.numbers(builder, |text: Field<'_>| decimal(text.bytes, precision, scale))
-            }
-            Reading::Date32 => self.numbers(builder, |text: Field<'_>| time::date_of(text.bytes)),
-            Reading::Date64 => self.numbers(builder, |text: Field<'_>| date64(text.bytes)),
-            Reading::Time32(ticks) => {
-                self.numbers(builder, |text: Field<'_>| i32::try_from(time_of_day(text.bytes, ticks)?).ok())
-            }
-            Reading::Time64(ticks) => self.numbers(builder, |text: Field<'_>| time_of_day(text.bytes, ticks)),
-            Reading::Timestamp { per_second, zone } => {
-                self.numbers(builder, |text: Field<'_>| timestamp(text.bytes, per_second, zone));
-            }
+            Reading::I8 => numbers!(text => i8::try_from(integer::signed_field(text)?).ok()),
+            Reading::I16 => numbers!(text => i16::try_from(integer::signed_field(text)?).ok()),
+            Reading::I32 => numbers!(text => i32::try_from(integer::signed_field(text)?).ok()),
+            Reading::I64 => numbers!(text => integer::signed_field(text)),
+            Reading::U8 => numbers!(text => u8::try_from(integer::positive_field(text)?).ok()),
+            Reading::U16 => numbers!(text => u16::try_from(integer::positive_field(text)?).ok()),
+            Reading::U32 => numbers!(text => u32::try_from(integer::positive_field(text)?).ok()),
+            Reading::U64 => numbers!(text => integer::positive_field(text)),
+            Reading::F32 => numbers!(text => float::single_field(text)),
+            Reading::F64 => numbers!(text => float::double_field(text)),
+            Reading::Decimal { precision, scale } => numbers!(text => decimal(text.bytes, precision, scale)),
+            Reading::Date32 => numbers!(text => time::date_of(text.bytes)),
+            Reading::Date64 => numbers!(text => date64(text.bytes)),
+            Reading::Time32(ticks) => numbers!(text => i32::try_from(time_of_day(text.bytes, ticks)?).ok()),
+            Reading::Time64(ticks) => numbers!(text => time_of_day(text.bytes, ticks)),
+            Reading::Timestamp { per_second, zone } => numbers!(text => timestamp(text.bytes, per_second, zone)),
             Reading::Text | Reading::Bytes => self.views(builder),
             Reading::Nested => unreachable!("a decoder of csv refuses nested columns"),
         }
     }
 
-    /// Where the field of a row is.
+    /// Where the field of each row is. Holds copies of what it needs, so that a loop over it keeps them in registers.
     #[inline(always)]
-    fn range(&self, row: usize) -> (usize, usize) {
-        let at = row * self.stride + self.field;
-        let (start, end) = (self.positions[at].wrapping_add(1) as usize, self.positions[at + 1] as usize);
-        let cut = self.is_last && end > start && self.text[end - 1] == b'\r';
-        (start, end - cut as usize)
+    fn ranges(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<'a> {
+        let (text, is_last, stride) = (self.text, self.is_last, self.stride);
+        let positions = if self.rows == 0 { &[][..] } else { &self.positions[self.field..] };
+        (0..self.rows).map(move |row| {
+            let at = row * stride;
+            let (start, end) = (positions[at].wrapping_add(1) as usize, positions[at + 1] as usize);
+            let cut = is_last && end > start && text[end - 1] == b'\r';
+            (row, start, end - cut as usize)
+        })
     }
 
+    #[inline(always)]
     fn numbers<T: Fixed>(&mut self, builder: &mut ColumnBuilder, parse: impl Fn(Field<'_>) -> Option<T>) {
         self.fixed(builder, numbers_of, parse, |values: &mut [T], row, value| values[row] = value);
     }
@@ -275,16 +284,16 @@ impl Job<'_> {
         };
         let values = values.expect("a column is read into values of its kind");
         let values = &mut values[..];
-        for row in 0..self.rows {
-            let (start, end) = self.range(row);
-            let field = Field::new(self.text, start, end);
-            if !self.nulls.is_word(field.bytes)
+        let (text, base, nulls) = (self.text, self.base, self.nulls);
+        for (row, start, end) in self.ranges() {
+            let field = Field::new(text, start, end);
+            if !nulls.is_word(field.bytes)
                 && let Some(value) = parse(field)
             {
-                set(values, self.base + row, value);
+                set(values, base + row, value);
                 continue;
             }
-            match self.look(field.bytes, &parse) {
+            match self.look(start, end, &parse) {
                 Look::Value(value) => set(values, self.base + row, value),
                 Look::Null => self.settle(builder, row, (start, end), Ok(())),
                 Look::Bad(reason) => self.settle(builder, row, (start, end), Err(reason)),
@@ -294,12 +303,21 @@ impl Job<'_> {
     }
 
     /// A second look at a field that is no value as it stands.
-    #[cold]
-    fn look<V>(&mut self, field: &[u8], parse: impl Fn(Field<'_>) -> Option<V>) -> Look<V> {
+    #[inline(never)]
+    fn look<V>(&mut self, start: usize, end: usize, parse: &impl Fn(Field<'_>) -> Option<V>) -> Look<V> {
+        let field = &self.text[start..end];
         let mut inner = field;
         if let Some(quote) = self.dialect.quote.filter(|quote| field.first() == Some(quote)) {
             inner = match unquote(field, quote, self.dialect.escape, self.copy) {
-                Ok(Unquoted::Plain(start, end)) => &field[start..end],
+                Ok(Unquoted::Plain(from, to)) => {
+                    let inner = &field[from..to];
+                    if !self.nulls.is_word(inner)
+                        && let Some(value) = parse(Field::new(self.text, start + from, start + to))
+                    {
+                        return Look::Value(value);
+                    }
+                    inner
+                }
                 Ok(Unquoted::Copied) => self.copy,
                 Err(reason) => return Look::Bad(reason),
             };
@@ -316,12 +334,12 @@ impl Job<'_> {
         let mut data = builder.lend_data();
         let Data::Views(views) = &mut data else { unreachable!("strings are read into views") };
         let is_text = matches!(builder.reading, Reading::Text);
-        for row in 0..self.rows {
-            let (start, end) = self.range(row);
-            let field = &self.text[start..end];
+        let (text, base, nulls, quote) = (self.text, self.base, self.nulls, self.dialect.quote);
+        for (row, start, end) in self.ranges() {
+            let field = &text[start..end];
             let first = field.first().copied();
-            let is_plain = first.is_some() && first != self.dialect.quote && !self.nulls.is_word(field);
-            if is_plain && views.set_range(self.base + row, start, end) {
+            let is_plain = first.is_some() && first != quote && !nulls.is_word(field);
+            if is_plain && views.set_range(base + row, start, end) {
                 continue;
             }
             match self.look_at_text(views, self.base + row, start, end, is_text) {
