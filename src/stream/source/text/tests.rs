@@ -401,17 +401,22 @@ fn options_of_csv_are_obeyed() {
     let parse = |options: &[(&str, &str)]| {
         let map = options.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
         let mut options = crate::stream::decode::options::Options::new(&map);
-        CsvOptions::take(&mut options).and_then(|taken| options.finish().map(|()| taken))
+        let (format, _) = TextFormat::take("csv", &mut options)?;
+        options.finish().map(|()| format)
     };
     let options =
         parse(&[("delimiter", "\\t"), ("quote", "'"), ("escape", "\\"), ("null", "NA,-"), ("header", "false")])
             .unwrap();
     let text = b"1\t'a\\'b\\\\c'\n-\tNA\n3\t'NA'\n4\t\n";
-    let found = outcome(TextFormat::Csv(options), &two_columns(), text);
+    let found = outcome(options, &two_columns(), text);
     assert_eq!(found, ("1 a'b\\c; NULL NULL; 3 NA; 4 ".to_string(), 0, None));
     let error = parse(&[("delimeter", ";")]).unwrap_err().to_string();
-    assert_eq!(error, "unknown option: 'delimeter'; the options known here are delimiter, escape, header, null, quote");
-    for wrong in [("delimiter", "ab"), ("quote", "\n"), ("header", "perhaps"), ("delimiter", "\"")] {
+    assert_eq!(
+        error,
+        "unknown option: 'delimeter'; the options known here are delimiter, escape, header, null, on_error, quote"
+    );
+    for wrong in [("delimiter", "ab"), ("quote", "\n"), ("header", "perhaps"), ("delimiter", "\""), ("on_error", "log")]
+    {
         assert!(parse(&[wrong]).is_err(), "{wrong:?}");
     }
 }
