@@ -32,7 +32,8 @@ pub fn write(world: &World, folder: &Path, format: &str) {
 
 fn write_parquet(path: &Path, events: &[Event]) {
     let properties = WriterProperties::builder().set_max_row_group_row_count(Some(50)).build();
-    let mut writer = ArrowWriter::try_new(File::create(path).expect("a file"), schema(), Some(properties)).expect("a writer");
+    let mut writer =
+        ArrowWriter::try_new(File::create(path).expect("a file"), schema(), Some(properties)).expect("a writer");
     writer.write(&record(events)).expect("rows are written");
     writer.close().expect("a footer is written");
 }
@@ -89,11 +90,15 @@ fn check(seed: u64, settings: &[Setting], format: &str) -> Result<(), String> {
             let late = (given.metrics.rows_in, given.metrics.late_rows);
             match difference(&given.lines, &expected.lines) {
                 Some(difference) => Err(difference),
-                None if late != (world.rows() as u64, expected.late) => Err(format!("rows in, late: {late:?}, not {}", expected.late)),
+                None if late != (world.rows() as u64, expected.late) => {
+                    Err(format!("rows in, late: {late:?}, not {}", expected.late))
+                }
                 None => Ok(()),
             }
         });
-        compared.map_err(|failure| format!("{format}, {}, delay {}\n{}\n{failure}", setting.show(), world.delay, spec.sql()))?;
+        compared.map_err(|failure| {
+            format!("{format}, {}, delay {}\n{}\n{failure}", setting.show(), world.delay, spec.sql())
+        })?;
     }
     Ok(())
 }
