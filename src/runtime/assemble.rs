@@ -38,6 +38,7 @@ pub(super) fn assemble(
     options: &Options,
     _control: &Control,
 ) -> Result<Assembled> {
+    let pipeline = &super::names::named(pipeline);
     let partitions = if pipeline.needs_input_order { 1 } else { config.partitions.max(1) };
     let context = options.level.map_or_else(KernelContext::default, |level| KernelContext { level });
     let wakers = (0..partitions).map(|_| Arc::new(Waker::default())).collect();

@@ -71,10 +71,15 @@ pub struct Given {
 /// An engine that knows `world` as table `t`.
 pub fn engine(world: &World, setting: &Setting) -> Engine {
     let engine = Engine::new(setting.config());
-    engine.execute(&format!("CREATE TABLE t ({})", world.columns())).expect("a declaration");
-    let table = MemoryTable::with_partitions(schema(), world.batches()).expect("batches of the schema");
-    engine.register_table("t", Arc::new(table)).expect("a table");
+    register(&engine, "t", world);
     engine
+}
+
+/// Makes `world` known as a table in memory.
+pub fn register(engine: &Engine, name: &str, world: &World) {
+    engine.execute(&format!("CREATE TABLE {name} ({})", world.columns())).expect("a declaration");
+    let table = MemoryTable::with_partitions(schema(), world.batches()).expect("batches of the schema");
+    engine.register_table(name, Arc::new(table)).expect("a table");
 }
 
 /// Runs `sql`, whose first `keys` columns tell a group, and checks what holds for every changelog.
