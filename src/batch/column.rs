@@ -78,7 +78,9 @@ mod tests {
     #[test]
     fn a_copy_reuses_the_memory_of_the_column_it_replaces() {
         let flat = |values: Vec<i64>, validity: Option<&[u64]>| {
-            let mut flat = Flat { rows: values.len(), ..Flat::new(Values::I64(values)) };
+            let rows = values.len();
+            let mut flat = Flat::new(Values::I64(values));
+            flat.rows = rows;
             flat.set_validity(validity);
             Column::Flat(flat)
         };
