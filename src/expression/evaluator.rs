@@ -88,34 +88,62 @@ impl Evaluator {
     /// Moves output `index` into `out`: registers and input columns are swapped where nobody needs them again, so that
     /// memory goes round instead of being allocated.
     pub fn take_output(&mut self, batch: &mut Batch, index: usize, out: &mut Column) {
-        let operand = self.program.outputs[index];
-        let again = self.program.outputs[index + 1..].contains(&operand);
-        let from = match operand {
-            Operand::Register(register) => &mut self.registers[register].column,
-            Operand::Constant(constant) => return out.clone_from(&self.constants[constant]),
+        match self.program.outputs[index] {
+            Operand::Input(input) if self.input(input).direct => {
+                move_column(&mut batch.columns[input], self.is_needed_after(index), out);
+            }
+            _ => self.copy_output(batch, index, out),
+        }
+    }
+
+    /// Puts output `index` into `out` without touching the batch: what is the batch's own is copied.
+    pub fn copy_output(&mut self, batch: &Batch, index: usize, out: &mut Column) {
+        let again = self.is_needed_after(index);
+        match self.program.outputs[index] {
+            Operand::Register(register) => move_column(&mut self.registers[register].column, again, out),
+            Operand::Constant(constant) => out.copy_from(&self.constants[constant]),
+            Operand::Input(input) if self.input(input).direct => out.copy_from(&batch.columns[input]),
             Operand::Input(input) => {
                 let loaded = self.inputs.iter_mut().find(|loaded| loaded.input == input).expect("an input is loaded");
-                if loaded.direct { &mut batch.columns[input] } else { &mut loaded.column }
+                move_column(&mut loaded.column, again, out);
             }
-        };
-        match from {
-            Column::Flat(_) if !again => std::mem::swap(from, out),
-            shared => out.copy_from(shared),
         }
+    }
+
+    /// Output `index` of a program without steps, without a run: a column of the batch, or a constant.
+    pub fn pick<'a>(&'a self, batch: &'a Batch, index: usize) -> &'a Column {
+        match self.program.outputs[index] {
+            Operand::Input(input) => &batch.columns[input],
+            Operand::Constant(constant) => &self.constants[constant],
+            Operand::Register(_) => unreachable!("a program without steps has no registers"),
+        }
+    }
+
+    fn is_needed_after(&self, index: usize) -> bool {
+        self.program.outputs[index + 1..].contains(&self.program.outputs[index])
+    }
+
+    fn input(&self, input: usize) -> &Loaded {
+        self.inputs.iter().find(|loaded| loaded.input == input).expect("an input is loaded")
     }
 
     fn argument<'a>(&'a self, batch: &'a Batch, operand: Operand) -> Argument<'a> {
         match operand {
-            Operand::Input(input) => {
-                let loaded = self.inputs.iter().find(|loaded| loaded.input == input).expect("an input is loaded");
-                loaded.argument(&batch.columns[input], self.rows)
-            }
+            Operand::Input(input) => self.input(input).argument(&batch.columns[input], self.rows),
             Operand::Constant(constant) => Argument::new(&self.constants[constant], None, self.rows),
             Operand::Register(register) => {
                 let register = &self.registers[register];
                 Argument::new(&register.column, register.validity(), self.rows)
             }
         }
+    }
+}
+
+/// Flat buffers are swapped, unless they are needed again; Arrow memory is shared.
+fn move_column(from: &mut Column, again: bool, out: &mut Column) {
+    match from {
+        Column::Flat(_) if !again => std::mem::swap(from, out),
+        shared => out.copy_from(shared),
     }
 }
 

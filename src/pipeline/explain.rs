@@ -71,6 +71,10 @@ fn describe(node: &Node, input: Option<&Schema>) -> (&'static str, String) {
             ("Filter", conjuncts.collect::<Vec<_>>().join(" AND "))
         }
         Spec::Project(project) => ("Project", describe_project(&project.program, &names, &node.schema)),
+        Spec::Expand(expand) => {
+            let sets = expand.programs.iter().map(|program| format!("({})", show_all(program, &names).join(", ")));
+            ("Expand", sets.collect::<Vec<_>>().join(" "))
+        }
         Spec::Window(window) => {
             let data_type = input.map_or(&DataType::Null, |input| input.field(window.column).data_type());
             ("Window", describe_window(window.kind, data_type, &names[window.column]))
@@ -219,6 +223,7 @@ fn programs(node: &Node) -> Vec<&Program> {
         Spec::Scan(scan) => scan.watermark.iter().map(|watermark| watermark.program.as_ref()).collect(),
         Spec::Filter(filter) => filter.conjuncts.iter().map(|program| program.as_ref()).collect(),
         Spec::Project(project) => vec![&project.program],
+        Spec::Expand(expand) => expand.programs.iter().map(|program| program.as_ref()).collect(),
         Spec::Aggregate(aggregate) => vec![&aggregate.program],
         Spec::Sort(sort) => vec![&sort.program],
         Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => Vec::new(),

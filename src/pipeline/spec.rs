@@ -17,6 +17,7 @@ pub enum Spec {
     Values(ValuesSpec),
     Filter(FilterSpec),
     Project(ProjectSpec),
+    Expand(ExpandSpec),
     Window(WindowSpec),
     Aggregate(AggregateSpec),
     Union,
@@ -68,6 +69,12 @@ pub struct ProjectSpec {
     pub program: Arc<Program>,
 }
 
+/// Puts every row out once per program, all of them with the same columns.
+#[derive(Debug, Clone)]
+pub struct ExpandSpec {
+    pub programs: Vec<Arc<Program>>,
+}
+
 /// A window shape; sizes in ticks of the event time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WindowKind {
@@ -114,6 +121,8 @@ pub struct AggregateSpec {
     /// How many of the program's first outputs are keys.
     pub key_count: usize,
     pub aggregates: Vec<AggregateCall>,
+    /// The keys, a value per key, of groups that are there even when no row is: `[[]]` for a query without keys.
+    pub standing_groups: Vec<Vec<ArrayRef>>,
     /// Windows by panes: the groups of each window apart, emitted when it closes.
     pub window: Option<AggregateWindow>,
     /// When results leave.

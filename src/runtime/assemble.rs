@@ -117,7 +117,7 @@ impl Assembly<'_> {
                 self.append_to_all(&mut parts, id);
                 Ok(parts)
             }
-            Spec::Filter(_) | Spec::Project(_) | Spec::Window(_) => {
+            Spec::Filter(_) | Spec::Project(_) | Spec::Expand(_) | Spec::Window(_) => {
                 let mut parts = self.node(node.inputs[0])?;
                 self.append_to_all(&mut parts, id);
                 Ok(parts)
@@ -168,6 +168,7 @@ impl Assembly<'_> {
             let (name, operator): (&str, Box<dyn Operator>) = match &node.spec {
                 Spec::Filter(spec) => ("filter", Box::new(Filter::new(spec, self.context))),
                 Spec::Project(spec) => ("project", Box::new(Project::new(&spec.program, self.context))),
+                Spec::Expand(spec) => ("expand", Box::new(Expand::new(spec, self.context))),
                 Spec::Window(spec) => {
                     let time_type = input.schema.field(spec.column).data_type().clone();
                     ("window", Box::new(Window::new(spec, time_type, self.context)))
@@ -264,6 +265,8 @@ impl Assembly<'_> {
         let takes_back = input_node.changes == ChangeMode::Updating;
         let mut parts = self.node(node.inputs[0])?;
         let mut spec = spec.clone();
+        let first = parts.iter().position(Option::is_some).unwrap_or(0);
+        let mut owners = vec![first; spec.standing_groups.len()];
         if parts.iter().flatten().count() > 1 {
             let (program, shuffled) = shuffled(&spec);
             for part in parts.iter_mut().flatten() {
@@ -271,21 +274,23 @@ impl Assembly<'_> {
             }
             let keys = program.output_types[..spec.key_count].to_vec();
             let route = if keys.is_empty() { Route::First } else { Route::Hash(keys) };
+            for (owner, group) in owners.iter_mut().zip(&spec.standing_groups) {
+                *owner = route.owner(self.context, group, self.partitions)?;
+            }
             parts = self.exchange(parts, route)?;
             spec = shuffled;
         }
         let rows = self.config.batch_rows;
-        let first = parts.iter().position(Option::is_some);
+        let groups = std::mem::take(&mut spec.standing_groups);
         for (worker, part) in parts.iter_mut().enumerate() {
             let Some(part) = part else { continue };
+            let own = groups.iter().zip(&owners).filter(|(_, owner)| **owner == worker);
+            spec.standing_groups = own.map(|(group, _)| group.clone()).collect();
             let operator: Box<dyn Operator> = match &spec.window {
                 Some(window) => {
                     Box::new(WindowedAggregate::new(&spec, window, self.seed, self.context, takes_back, rows))
                 }
-                None => {
-                    let owns = Some(worker) == first;
-                    Box::new(Aggregate::new(&spec, self.seed, self.context, takes_back, owns, rows))
-                }
+                None => Box::new(Aggregate::new(&spec, self.seed, self.context, takes_back, rows)),
             };
             self.append(part, "aggregate", Some(id), operator);
         }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion_expr::{Aggregate, Expr, LogicalPlan};
 
@@ -25,6 +26,8 @@ pub(super) struct Grouped {
     pub node: NodeId,
     pub columns: Columns,
     pub window: Option<Windowed>,
+    /// Groups that are there even when no row is, by their keys.
+    pub standing: Vec<Vec<ArrayRef>>,
 }
 
 /// Where a grouping expression's values come out.
@@ -81,7 +84,12 @@ impl Compiler {
         });
         if by_window {
             let windowed = self.windowed(input)?;
-            return Ok(Grouped { node: windowed.node, columns: windowed.columns.clone(), window: Some(windowed) });
+            return Ok(Grouped {
+                node: windowed.node,
+                columns: windowed.columns.clone(),
+                window: Some(windowed),
+                standing: Vec::new(),
+            });
         }
         let node = self.plan(input)?;
         let columns = self.columns(node, input);
@@ -90,9 +98,10 @@ impl Compiler {
             && !at_once
             && let Some(windowed) = self.in_closed_windows(node, &columns, keys)?
         {
-            return Ok(Grouped { node: windowed.node, columns, window: Some(windowed) });
+            return Ok(Grouped { node: windowed.node, columns, window: Some(windowed), standing: Vec::new() });
         }
-        Ok(Grouped { node, columns, window: None })
+        let standing = if keys.is_empty() { vec![Vec::new()] } else { Vec::new() };
+        Ok(Grouped { node, columns, window: None, standing })
     }
 
     /// Groups rows by `keys`; the node's columns are those of `schema`: the keys, then a column per call.
@@ -145,7 +154,9 @@ impl Compiler {
             Closed { kind, data_type: windowed.data_type.clone(), columns: columns.collect() }
         });
         let time = closed.as_ref().and_then(event_time);
-        let spec = AggregateSpec { program: expressions.finish(), key_count, aggregates, window, emit };
+        let standing_groups = grouped.standing.clone();
+        let spec =
+            AggregateSpec { program: expressions.finish(), key_count, aggregates, standing_groups, window, emit };
         let Node { bounded, place, .. } = self.nodes[grouped.node];
         let node = Node {
             spec: Spec::Aggregate(spec),

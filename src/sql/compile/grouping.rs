@@ -1,21 +1,44 @@
-//! `ROLLUP`, `CUBE`, `GROUPING SETS`: an aggregate per set over the same rows, and all their results.
+//! `ROLLUP`, `CUBE`, `GROUPING SETS`: every row once per set, then one aggregate.
 //!
 //! The plan has the distinct keys first, then `__grouping_id`, then the aggregates. A key that is not in a set is NULL
 //! in its rows. A bit of the id is set for each such key, the last key's the lowest; above these bits stands how often
-//! the same set came before.
+//! the same set came before. So the id tells a key's own NULL from one that its set does not have, and equal sets apart.
+//!
+//! ```text
+//! Aggregate: by k0, k1, id      a column of the window among the keys is blanked above, for no batch has it yet
+//!   Expand: (a, b, 0, n) (a, NULL, 1, n) (NULL, NULL, 3, n)
+//! ```
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion_common::{DFSchema, ScalarValue};
+use datafusion_common::{Column, DFSchema, ScalarValue};
+use datafusion_expr::expr::Case;
 use datafusion_expr::utils::powerset;
-use datafusion_expr::{Aggregate, Expr, GroupingSet, lit};
+use datafusion_expr::{Aggregate, Expr, GroupingSet};
 
-use super::columns::Columns;
+use super::aggregate::Grouped;
+use super::columns::{Columns, Slot, refuse};
+use super::expression::Expressions;
+use super::types::engine_value;
+use super::window::Windowed;
 use super::{Compiler, Result};
-use crate::error::Error;
-use crate::pipeline::NodeId;
+use crate::pipeline::{ExpandSpec, NodeId, Spec};
 use crate::sql::bridge::foreign;
+
+/// One grouping set.
+struct Set<'a> {
+    keys: Vec<&'a Expr>,
+    id: ScalarValue,
+}
+
+impl Set<'_> {
+    fn has(&self, key: &Expr) -> bool {
+        self.keys.contains(&key)
+    }
+}
 
 impl Compiler {
     pub(super) fn grouping_sets(
@@ -26,62 +49,191 @@ impl Compiler {
         is_outermost: bool,
     ) -> Result<NodeId> {
         let keys = sets.distinct_expr();
-        let sets = expanded(sets)?;
+        let sets = numbered(expanded(sets)?, &keys, schema.field(keys.len()).data_type())?;
         let grouped = self.grouped(&aggregate.input, &keys, &aggregate.aggr_expr, is_outermost)?;
-        if grouped.window.is_some() && !sets.iter().all(|set| set.iter().any(|key| grouped.columns.reads_window(key))) {
-            return Err(super::columns::refuse(
-                keys[0],
-                "every grouping set of a windowed aggregate needs window_start or window_end",
-            ));
+        refuse_windowless(&grouped, &sets, &keys)?;
+        let (grouped, expanded) = self.expand(grouped, &sets, &keys, &aggregate.aggr_expr, &schema)?;
+        let expanded: Vec<&Expr> = expanded.iter().collect();
+        let node = self.add_aggregate(&grouped, &expanded, &aggregate.aggr_expr, schema.clone(), is_outermost)?;
+        self.blank_windows(node, &grouped.columns, &sets, &keys, schema)
+    }
+
+    /// Puts every row out once per set: what the calls read, then the keys, then the id. Also gives the keys to group by
+    /// above: the columns made here, and the window's own.
+    fn expand(
+        &mut self,
+        grouped: Grouped,
+        sets: &[Set<'_>],
+        keys: &[&Expr],
+        calls: &[Expr],
+        schema: &SchemaRef,
+    ) -> Result<(Grouped, Vec<Expr>)> {
+        let from = self.nodes[grouped.node].schema.clone();
+        let mut passed = Passed::new(&grouped.columns, calls);
+        let time = grouped.window.as_ref().map(|windowed| passed.position(windowed.time));
+        let mut fields: Vec<Field> = passed.inputs.iter().map(|&input| from.field(input).clone()).collect();
+        let mut sources: Vec<Option<usize>> = passed.inputs.iter().copied().map(Some).collect();
+        let mut made = Vec::with_capacity(keys.len() + 1);
+        let mut computed = Vec::new();
+        for (index, key) in keys.iter().enumerate() {
+            if grouped.columns.plain_window(key).is_some() {
+                made.push((*key).clone());
+                continue;
+            }
+            let field = schema.field(index).clone().with_name(format!("__grouping_key_{index}")).with_nullable(true);
+            made.push(passed.add(&field, fields.len()));
+            fields.push(field);
+            sources.push(grouped.columns.plain(key).filter(|_| sets.iter().all(|set| set.has(key))));
+            computed.push(*key);
         }
-        let mut results = Vec::with_capacity(sets.len());
-        for (index, set) in sets.iter().enumerate() {
-            let fields = set_fields(set, &keys, &schema)?;
-            let node = self.add_aggregate(&grouped, set, &aggregate.aggr_expr, fields, is_outermost)?;
-            let repeats = sets[..index].iter().filter(|earlier| *earlier == set).count();
-            results.push(self.spread_set(node, set, &keys, repeats, &schema)?);
+        let id = schema.field(keys.len()).clone();
+        made.push(passed.add(&id, fields.len()));
+        fields.push(id);
+        sources.push(None);
+
+        let key_fields = &fields[passed.inputs.len()..fields.len() - 1];
+        let mut programs = Vec::with_capacity(sets.len());
+        let mut standing = Vec::new();
+        for set in sets {
+            let mut expressions = Expressions::new(&grouped.columns);
+            for &input in &passed.inputs {
+                expressions.output_input(input, from.field(input).data_type().clone());
+            }
+            for (key, field) in computed.iter().zip(key_fields) {
+                match set.has(key) {
+                    true => expressions.output_as(key, field.data_type())?,
+                    false => expressions.output_constant(new_null_array(field.data_type(), 1)),
+                }
+            }
+            let id = engine_value(&set.id)?;
+            expressions.output_constant(id.clone());
+            programs.push(expressions.finish());
+            if set.keys.is_empty() {
+                let nulls = key_fields.iter().map(|field| new_null_array(field.data_type(), 1));
+                standing.push(nulls.chain([id]).collect::<Vec<ArrayRef>>());
+            }
         }
-        Ok(match results.as_slice() {
-            [only] => *only,
-            _ => self.add_union(results, schema),
+        let event_time = self.time_after(grouped.node, &sources);
+        let spec = Spec::Expand(ExpandSpec { programs });
+        let node = self.add_above(grouped.node, spec, Arc::new(Schema::new(fields)), event_time);
+        let columns = passed.columns()?;
+        let window = grouped.window.zip(time).map(|(windowed, time)| {
+            let closed = windowed.closed.map(|mut closed| {
+                let column = |source: &Option<usize>| source.and_then(|source| *closed.columns.get(source)?);
+                closed.columns = sources.iter().map(column).collect();
+                closed
+            });
+            Windowed { node, columns: columns.clone(), time, closed, ..windowed }
+        });
+        Ok((Grouped { node, columns, window, standing }, made))
+    }
+
+    /// Makes the window's columns NULL in the rows of sets that do not have them.
+    fn blank_windows(
+        &mut self,
+        node: NodeId,
+        grouped: &Columns,
+        sets: &[Set<'_>],
+        keys: &[&Expr],
+        schema: SchemaRef,
+    ) -> Result<NodeId> {
+        let lacking = |key: &Expr| {
+            let is_window = grouped.plain_window(key).is_some();
+            sets.iter().filter(|set| is_window && !set.has(key)).map(|set| set.id.clone()).collect::<Vec<_>>()
+        };
+        let lacking: Vec<Vec<ScalarValue>> = keys.iter().map(|key| lacking(key)).collect();
+        if lacking.iter().all(Vec::is_empty) {
+            return Ok(node);
+        }
+        let (columns, exprs) = numbered_columns(&self.nodes[node].schema)?;
+        let exprs = exprs.iter().enumerate().map(|(index, column)| match lacking.get(index) {
+            Some(ids) if !ids.is_empty() => {
+                let null = ScalarValue::try_from(schema.field(index).data_type()).map_err(foreign)?;
+                let null = Box::new(Expr::Literal(null, None));
+                let when = |id: &ScalarValue| (Box::new(Expr::Literal(id.clone(), None)), null.clone());
+                let operand = Some(Box::new(exprs[keys.len()].clone()));
+                let otherwise = Some(Box::new(column.clone()));
+                Ok(Expr::Case(Case::new(operand, ids.iter().map(when).collect(), otherwise)))
+            }
+            _ => Ok(column.clone()),
+        });
+        let exprs = exprs.collect::<Result<Vec<Expr>>>()?;
+        self.add_project(node, &columns, &exprs.iter().collect::<Vec<_>>(), schema)
+    }
+}
+
+/// The columns of an expansion, as the aggregate above reads them: by the names that its calls have for them.
+struct Passed {
+    /// The input's columns that are passed on, in order.
+    inputs: Vec<usize>,
+    fields: Vec<(Option<datafusion_common::TableReference>, Arc<Field>)>,
+    slots: Vec<Slot>,
+}
+
+impl Passed {
+    /// What `calls` read of `columns`; the columns of a window keep their names.
+    fn new(columns: &Columns, calls: &[Expr]) -> Self {
+        let mut passed = Passed { inputs: Vec::new(), fields: Vec::new(), slots: Vec::new() };
+        let read = calls.iter().flat_map(|call| call.column_refs());
+        let read: HashSet<usize> = read.filter_map(|column| columns.schema.maybe_index_of_column(column)).collect();
+        for (index, slot) in columns.slots.iter().enumerate() {
+            let slot = match slot {
+                Slot::Input { .. } if !read.contains(&index) => continue,
+                Slot::Input { index, data_type } => {
+                    Slot::Input { index: passed.position(*index), data_type: data_type.clone() }
+                }
+                window => window.clone(),
+            };
+            let (qualifier, field) = columns.schema.qualified_field(index);
+            passed.fields.push((qualifier.cloned(), field.clone()));
+            passed.slots.push(slot);
+        }
+        passed
+    }
+
+    /// Where the input's column `input` comes out.
+    fn position(&mut self, input: usize) -> usize {
+        self.inputs.iter().position(|known| *known == input).unwrap_or_else(|| {
+            self.inputs.push(input);
+            self.inputs.len() - 1
         })
     }
 
-    /// Brings one set's results into the columns of the plan.
-    fn spread_set(
-        &mut self,
-        node: NodeId,
-        set: &[&Expr],
-        keys: &[&Expr],
-        repeats: usize,
-        schema: &SchemaRef,
-    ) -> Result<NodeId> {
-        let from = self.nodes[node].schema.clone();
-        let names = (0..from.fields().len()).map(|index| Field::new(format!("{index}"), DataType::Null, true));
-        let names = Schema::new(
-            names
-                .zip(from.fields())
-                .map(|(name, field)| name.with_data_type(field.data_type().clone()))
-                .collect::<Vec<_>>(),
-        );
-        let columns = Columns::whole(&DFSchema::try_from(names).map_err(foreign)?, &from);
-        let column = |index: usize| Expr::Column(datafusion_common::Column::new_unqualified(format!("{index}")));
-        let mut exprs = Vec::with_capacity(schema.fields().len());
-        let mut id = repeats << keys.len();
-        for (index, key) in keys.iter().enumerate() {
-            match set.iter().position(|member| member == key) {
-                Some(position) => exprs.push(column(position)),
-                None => {
-                    id |= 1 << (keys.len() - 1 - index);
-                    let null = ScalarValue::try_from(schema.field(index).data_type()).map_err(foreign)?;
-                    exprs.push(Expr::Literal(null, None));
-                }
-            }
-        }
-        let id = ScalarValue::UInt64(Some(id as u64)).cast_to(schema.field(keys.len()).data_type()).map_err(foreign)?;
-        exprs.push(lit(id));
-        exprs.extend((set.len()..from.fields().len()).map(column));
-        self.add_project(node, &columns, &exprs.iter().collect::<Vec<_>>(), schema.clone())
+    /// Names column `index` of the expansion.
+    fn add(&mut self, field: &Field, index: usize) -> Expr {
+        let data_type = field.data_type().clone();
+        self.fields.push((None, Arc::new(field.clone())));
+        self.slots.push(Slot::Input { index, data_type });
+        Expr::Column(Column::new_unqualified(field.name()))
+    }
+
+    fn columns(self) -> Result<Columns> {
+        let schema = DFSchema::new_with_metadata(self.fields, HashMap::new()).map_err(foreign)?;
+        Ok(Columns { schema, slots: self.slots })
+    }
+}
+
+/// The columns of a node under their numbers, and an expression for each.
+fn numbered_columns(schema: &Schema) -> Result<(Columns, Vec<Expr>)> {
+    let fields = schema.fields().iter().enumerate();
+    let fields: Vec<Field> =
+        fields.map(|(index, field)| field.as_ref().clone().with_name(format!("{index}"))).collect();
+    let names = DFSchema::try_from(Schema::new(fields)).map_err(foreign)?;
+    let exprs = names.columns().into_iter().map(Expr::Column).collect();
+    Ok((Columns::whole(&names, schema), exprs))
+}
+
+/// Fails where a windowed aggregate has a set that says nothing of the window: its groups would never close.
+fn refuse_windowless(grouped: &Grouped, sets: &[Set<'_>], keys: &[&Expr]) -> Result<()> {
+    let Some(windowed) = &grouped.window else { return Ok(()) };
+    let of_closed = |key: &&Expr| {
+        let column = grouped.columns.plain(key);
+        windowed.closed.as_ref().zip(column).is_some_and(|(closed, column)| closed.columns[column].is_some())
+    };
+    let has_window = |set: &Set<'_>| set.keys.iter().any(|key| grouped.columns.reads_window(key) || of_closed(key));
+    match sets.iter().all(has_window) {
+        true => Ok(()),
+        false => Err(refuse(keys[0], "every grouping set of a windowed aggregate needs window_start or window_end")),
     }
 }
 
@@ -94,15 +246,19 @@ fn expanded(sets: &GroupingSet) -> Result<Vec<Vec<&Expr>>> {
     }
 }
 
-/// The columns of one set's aggregate: its keys, then the aggregates.
-fn set_fields(set: &[&Expr], keys: &[&Expr], schema: &SchemaRef) -> Result<SchemaRef> {
-    let field = |key: &&Expr| {
-        let index = keys.iter().position(|known| known == key);
-        index
-            .map(|index| schema.fields()[index].clone())
-            .ok_or_else(|| Error::bug("a grouping set has a key of its own"))
+/// The sets with their ids, which have the type `id`.
+fn numbered<'a>(sets: Vec<Vec<&'a Expr>>, keys: &[&Expr], id: &DataType) -> Result<Vec<Set<'a>>> {
+    if keys.len() >= u64::BITS as usize {
+        return Err(refuse(keys[0], "grouping sets over more than 63 keys are not supported"));
+    }
+    let number = |index: usize| {
+        let set = &sets[index];
+        let repeats = sets[..index].iter().filter(|earlier| *earlier == set).count();
+        let bit = |(index, key): (usize, &&Expr)| u64::from(!set.contains(key)) << (keys.len() - 1 - index);
+        let lacking: u64 = keys.iter().enumerate().map(bit).sum();
+        let number = ScalarValue::UInt64(Some((repeats as u64) << keys.len() | lacking));
+        number.cast_to(id).map_err(foreign)
     };
-    let mut fields = set.iter().map(field).collect::<Result<Vec<Arc<Field>>>>()?;
-    fields.extend(schema.fields()[keys.len() + 1..].iter().cloned());
-    Ok(Arc::new(Schema::new(fields)))
+    let ids = (0..sets.len()).map(number).collect::<Result<Vec<_>>>()?;
+    Ok(sets.into_iter().zip(ids).map(|(keys, id)| Set { keys, id }).collect())
 }

@@ -10,7 +10,7 @@ mod closed; //     windows that have closed, grouped again
 mod columns; //    what the columns of a plan node are in the pipeline
 mod expression; // expressions into programs
 mod filter;
-mod grouping; //   ROLLUP, CUBE, GROUPING SETS: an aggregate per set
+mod grouping; //   ROLLUP, CUBE, GROUPING SETS: every row once per set
 mod limit;
 mod place; //      where in the SQL an expression stands
 mod project;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use millstream_kernels::partition;
 use smallvec::SmallVec;
@@ -20,6 +21,19 @@ pub enum Route {
     Hash(Vec<DataType>),
     /// All rows to the first receiver.
     First,
+}
+
+impl Route {
+    /// The receiver, of `receivers`, of the rows with this key: a value per key column.
+    pub fn owner(&self, context: KernelContext, key: &[ArrayRef], receivers: usize) -> Result<usize> {
+        let Route::Hash(types) = self else { return Ok(0) };
+        let key: Vec<Column> = key.iter().cloned().map(Column::Constant).collect();
+        let key: SmallVec<[Argument<'_>; 4]> = key.iter().map(|value| Argument::new(value, None, 1)).collect();
+        let (mut hashes, mut parts) = (Vec::new(), vec![Vec::new(); receivers]);
+        hash::keys(context.level, &key, types, 1, &mut Vec::new(), &mut hashes)?;
+        partition::by_hash(&hashes, receivers, &mut parts);
+        Ok(parts.iter().position(|part| !part.is_empty()).expect("every row has a receiver"))
+    }
 }
 
 /// The sending end of an exchange, in one worker.

@@ -11,6 +11,7 @@ mod native; //  calls that kernels of our own run
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use datafusion_common::DFSchema;
 use datafusion_expr::{Expr, ExprSchemable};
@@ -66,6 +67,13 @@ impl<'a> Expressions<'a> {
     /// Puts a column of the batch out as it is.
     pub fn output_input(&mut self, index: usize, data_type: DataType) {
         self.builder.output(Operand::Input(index), data_type);
+    }
+
+    /// Puts one value out for all rows.
+    pub fn output_constant(&mut self, value: ArrayRef) {
+        let data_type = value.data_type().clone();
+        let value = self.builder.constant(value);
+        self.builder.output(value, data_type);
     }
 
     pub fn finish(self) -> Arc<Program> {

@@ -70,6 +70,11 @@ fn run(pipeline: &Pipeline, id: NodeId) -> Result<RecordBatch> {
             rows
         }
         Spec::Project(project) => record(evaluate(&project.program, &inputs[0])?, inputs[0].num_rows()),
+        Spec::Expand(expand) => {
+            let branch = |program| Ok(record(evaluate(program, &inputs[0])?, inputs[0].num_rows()));
+            let parts = expand.programs.iter().map(branch).collect::<Result<Vec<RecordBatch>>>()?;
+            concat_batches(&parts[0].schema(), &parts)?
+        }
         Spec::Union => {
             let parts: Vec<RecordBatch> =
                 inputs.iter().map(|input| record(input.columns().to_vec(), input.num_rows())).collect();

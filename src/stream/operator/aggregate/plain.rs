@@ -1,5 +1,7 @@
 //! One table of groups for all rows: results leave when the input ends, or as changes after each batch.
 
+use arrow::array::ArrayRef;
+
 use super::TableShape;
 use super::changes::Changed;
 use super::table::{Scratch, Table};
@@ -15,9 +17,8 @@ pub struct Aggregate {
     evaluator: Evaluator,
     table: Table,
     emit: EmitMode,
-    has_keys: bool,
-    /// Whether this partition answers for the one group of a query without keys.
-    owns_single_group: bool,
+    /// Keys of the groups that this partition answers for even when no row comes.
+    standing_groups: Vec<Vec<ArrayRef>>,
     batch_rows: usize,
     scratch: Scratch,
     changed: Changed,
@@ -26,16 +27,8 @@ pub struct Aggregate {
 }
 
 impl Aggregate {
-    /// `takes_back`: whether the input may retract rows. `owns_single_group`: whether an empty input still gives the
-    /// one row of a query without keys here.
-    pub fn new(
-        spec: &AggregateSpec,
-        seed: u64,
-        context: KernelContext,
-        takes_back: bool,
-        owns_single_group: bool,
-        batch_rows: usize,
-    ) -> Self {
+    /// `takes_back`: whether the input may retract rows. The standing groups of `spec` are those of this partition.
+    pub fn new(spec: &AggregateSpec, seed: u64, context: KernelContext, takes_back: bool, batch_rows: usize) -> Self {
         let shape = TableShape::new(spec, seed, context);
         let mut out = Batch::default();
         out.columns.resize_with(spec.key_count + spec.aggregates.len(), Column::default);
@@ -44,8 +37,7 @@ impl Aggregate {
             evaluator: Evaluator::new(spec.program.clone(), context),
             table: Table::new(shape, takes_back),
             emit: spec.emit,
-            has_keys: spec.key_count > 0,
-            owns_single_group,
+            standing_groups: spec.standing_groups.clone(),
             batch_rows: batch_rows.min(ROWS_MAX),
             scratch: Scratch::default(),
             changed,
@@ -55,12 +47,6 @@ impl Aggregate {
     }
 
     fn emit_all(&mut self, next: &mut Next<'_>) -> Result<()> {
-        if !self.has_keys {
-            if !self.owns_single_group {
-                return Ok(());
-            }
-            self.table.ensure_single_group(&mut self.scratch)?;
-        }
         let alive: Vec<u32> = (0..self.table.len() as u32).filter(|group| self.table.is_alive(*group)).collect();
         for groups in alive.chunks(self.batch_rows) {
             self.table.write(groups, &mut self.out, |_, _| Ok(0))?;
@@ -69,15 +55,13 @@ impl Aggregate {
         Ok(())
     }
 
-    /// The one group of a query without keys shows its empty result before the first row.
+    /// Makes the groups that are there before the first row. With changes, they show their empty results.
     fn start(&mut self, next: &mut Next<'_>) -> Result<()> {
         self.started = true;
-        if self.emit == EmitMode::Changes && !self.has_keys && self.owns_single_group {
-            self.table.ensure_single_group(&mut self.scratch)?;
-            self.table.write(&[0], &mut self.out, |_, _| Ok(0))?;
-            next.push(&mut self.out)?;
+        for key in &self.standing_groups {
+            self.table.add_standing_group(key, &mut self.scratch)?;
         }
-        Ok(())
+        if self.emit == EmitMode::Changes { self.emit_all(next) } else { Ok(()) }
     }
 }
 
@@ -102,11 +86,10 @@ impl Operator for Aggregate {
     }
 
     fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {
-        match self.emit {
-            EmitMode::Final if ending == Ending::Flush => self.emit_all(next),
-            EmitMode::Changes if !self.started => self.start(next),
-            _ => Ok(()),
+        if !self.started {
+            self.start(next)?;
         }
+        if self.emit == EmitMode::Final && ending == Ending::Flush { self.emit_all(next) } else { Ok(()) }
     }
 
     fn size_bytes(&self) -> usize {

@@ -20,6 +20,8 @@ pub(super) struct Table {
     states: Vec<Box<dyn AggregateStates>>,
     /// Rows in each group, retractions taken off: a group without rows is gone. Only kept for inputs that take back.
     weights: Option<Vec<i64>>,
+    /// How many of the first groups are there even when no row is.
+    standing_groups: u32,
 }
 
 /// Memory for one batch on its way into a table; shared by all tables of an operator.
@@ -38,17 +40,19 @@ impl Table {
             if call.distinct { Box::new(Distinct::new(&shape, call, states)) as _ } else { states }
         });
         let states = states.collect();
-        Table { index, states, weights: takes_back.then(Vec::new), shape }
+        Table { index, states, weights: takes_back.then(Vec::new), standing_groups: 0, shape }
     }
 
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// The one group of a query without keys, which is there even when no row came.
-    pub(super) fn ensure_single_group(&mut self, scratch: &mut Scratch) -> Result<()> {
-        assert!(self.shape.key_types.is_empty(), "only a table without keys has a group of its own");
-        self.index.lookup(&[], 1, &mut scratch.groups)?;
+    /// Adds the group of this key, which is there even when no row is. Standing groups come before all others.
+    pub(super) fn add_standing_group(&mut self, key: &[ArrayRef], scratch: &mut Scratch) -> Result<()> {
+        let key: Vec<Column> = key.iter().cloned().map(Column::Constant).collect();
+        let key: SmallVec<[Argument<'_>; 4]> = key.iter().map(|value| Argument::new(value, None, 1)).collect();
+        self.index.lookup(&key, 1, &mut scratch.groups)?;
+        self.standing_groups = self.index.len() as u32;
         self.grow()
     }
 
@@ -131,10 +135,10 @@ impl Table {
         Ok(())
     }
 
-    /// Whether `group` has rows.
+    /// Whether `group` has rows, or needs none.
     pub(super) fn is_alive(&self, group: u32) -> bool {
-        let weights = self.weights.as_ref().filter(|_| !self.shape.key_types.is_empty());
-        weights.is_none_or(|weights| weights.get(group as usize).is_some_and(|weight| *weight > 0))
+        let has_rows = |weights: &Vec<i64>| weights.get(group as usize).is_some_and(|weight| *weight > 0);
+        group < self.standing_groups || self.weights.as_ref().is_none_or(has_rows)
     }
 
     /// Writes keys, then `between`, then results of `groups` into `out`'s columns.
@@ -163,6 +167,7 @@ impl Table {
     /// Forgets all groups and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.index.clear();
+        self.standing_groups = 0;
         self.states.iter_mut().for_each(|states| states.clear());
         if let Some(weights) = &mut self.weights {
             weights.clear();
