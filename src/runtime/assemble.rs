@@ -146,7 +146,10 @@ impl Assembly<'_> {
             });
             let target = Target { slot: 0, port: 0 };
             let task = ScanTask::new(scan.clone(), target, event_time, shared, self.config.keep_open);
-            Some(Part { stage: Stage { inputs: vec![Input::Scan(Box::new(task))], ..Stage::default() }, end: End::Input(0) })
+            Some(Part {
+                stage: Stage { inputs: vec![Input::Scan(Box::new(task))], ..Stage::default() },
+                end: End::Input(0),
+            })
         });
         Ok(parts.collect())
     }

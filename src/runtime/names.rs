@@ -16,6 +16,7 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
             Spec::Scan(scan) => scan.watermark.iter_mut().for_each(|watermark| name(&mut watermark.program)),
             Spec::Filter(filter) => filter.conjuncts.iter_mut().for_each(name),
             Spec::Project(project) => name(&mut project.program),
+            Spec::Expand(expand) => expand.programs.iter_mut().for_each(name),
             Spec::Aggregate(aggregate) => name(&mut aggregate.program),
             Spec::Sort(sort) => name(&mut sort.program),
             Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => {}
