@@ -35,7 +35,7 @@ use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use self::context::Context;
 use super::catalog::{Catalog, Relation};
 use super::error::from_datafusion;
-use super::optimize::optimize;
+use super::optimize::{exactly, optimize};
 use super::parse::{ExplainKind, Parsed, QueryStatement, Statement};
 use super::stack::with_deep_stack;
 use crate::error::{Error, Place, Result};
@@ -271,7 +271,7 @@ fn simplify(expr: Expr, schema: &DFSchema, config: &Arc<ConfigOptions>) -> PlanR
         SimplifyContext::builder().with_schema(Arc::new(schema.clone())).with_config_options(config.clone()).build();
     let simplifier = ExprSimplifier::new(context);
     let expr = simplifier.coerce(expr, schema)?;
-    simplifier.simplify(expr)
+    exactly(expr, schema, |expr| simplifier.simplify(expr))
 }
 
 /// The value of an expression without columns.
