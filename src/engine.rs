@@ -5,6 +5,7 @@
 //! Invariants  no global state: two engines in one process share nothing; no runtime is forced on the caller.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -184,6 +185,12 @@ impl Engine {
 
     /// Plans a statement. Definitions take effect; queries are compiled and wait to be started.
     pub fn prepare(&self, parsed: &Parsed) -> Result<Statement> {
+        // A planner that panics takes this statement with it, not the program around the engine.
+        let prepared = catch_unwind(AssertUnwindSafe(|| self.prepare_or_panic(parsed)));
+        prepared.unwrap_or_else(|panic| Err(Error::panicked("the planner", &*panic)))
+    }
+
+    fn prepare_or_panic(&self, parsed: &Parsed) -> Result<Statement> {
         let planned = sql::plan(&mut self.catalog(), self.inner.connectors.as_ref(), parsed)?;
         Ok(match planned {
             Planned::Done(message) => Statement::Done(message),
