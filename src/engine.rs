@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use crate::batch::Change;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pipeline::{ChangeMode, Connectors, Pipeline, Sink, Table, TableDefinition, explain};
@@ -23,6 +24,7 @@ use crate::stream::operator::Budget;
 use crate::stream::sink::blackhole::Blackhole;
 use crate::stream::sink::channel::channel;
 use crate::stream::sink::fold::Fold;
+use crate::stream::sink::memory::{Collected, MemorySink};
 use crate::stream::source::memory::MemoryTable;
 use crate::stream::source::push::{self, PushHandle};
 
@@ -258,13 +260,10 @@ impl Engine {
             }
             Target::Memory(name) => {
                 let schema = prepared.pipeline.schema().clone();
-                let sink = MemorySink { engine: self.clone(), name: name.clone(), schema, batches: Vec::new() };
-                let sink: Box<dyn Sink> = Box::new(sink);
-                let sink = if prepared.is_updating() {
-                    Box::new(Fold::new(sink, prepared.pipeline.schema().clone())?)
-                } else {
-                    sink
-                };
+                let mut sink: Box<dyn Sink> = Box::new(TableSink::new(self.clone(), name.clone(), schema.clone()));
+                if prepared.is_updating() {
+                    sink = Box::new(Fold::new(sink, schema)?);
+                }
                 self.start_into(&prepared, sink)
             }
         }
@@ -313,27 +312,35 @@ impl Prepared {
     }
 }
 
-/// Gathers rows and registers them as a table when they are complete.
-struct MemorySink {
+/// Gathers rows in memory and makes a table of them when they are complete.
+struct TableSink {
     engine: Engine,
     name: String,
     schema: SchemaRef,
-    batches: Vec<RecordBatch>,
+    rows: MemorySink,
+    collected: Collected,
 }
 
-impl Sink for MemorySink {
-    fn write(&mut self, rows: &RecordBatch, changes: Option<&[crate::batch::Change]>) -> Result<()> {
-        debug_assert!(changes.is_none(), "changes are folded up before");
-        self.batches.push(rows.clone());
-        Ok(())
+impl TableSink {
+    fn new(engine: Engine, name: String, schema: SchemaRef) -> Self {
+        let (rows, collected) = MemorySink::new();
+        TableSink { engine, name, schema, rows, collected }
+    }
+}
+
+impl Sink for TableSink {
+    fn write(&mut self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()> {
+        self.rows.write(rows, changes)
     }
 
     fn flush(&mut self) -> Result<()> {
-        Ok(())
+        self.rows.flush()
     }
 
     fn finish(&mut self) -> Result<()> {
-        let batches = std::mem::take(&mut self.batches);
-        self.engine.register_table(&self.name, Arc::new(MemoryTable::new(self.schema.clone(), batches)?))
+        self.rows.finish()?;
+        let table = MemoryTable::new(self.schema.clone(), self.collected.take_batches())?;
+        self.engine.catalog().create(&self.name, Arc::new(table));
+        Ok(())
     }
 }

@@ -210,7 +210,7 @@ fn plan_runnable(context: &Context<'_>, statement: &Statement, parsed: &Parsed) 
         Statement::CreateTableAs(statement) => {
             let name = define::relation_name(&statement.name)?;
             if let Some(done) =
-                define::check_free(context.catalog, &name, statement.or_replace, statement.if_not_exists)?
+                define::check_unused(context.catalog, &name, statement.or_replace, statement.if_not_exists)?
             {
                 return Ok(Runnable::Nothing(done));
             }
