@@ -6,7 +6,7 @@
 mod query; //      a query to its plan
 mod refuse; //     clauses that would be ignored
 mod group; //      windows in GROUP BY
-mod outputs; //    names for columns that look alike
+mod outputs; //    names of columns that nobody named
 mod relation; //   table functions
 mod window; //     the logical node of windows
 mod event_time; // the column that carries event time
