@@ -27,32 +27,13 @@ impl VisitorMut for Namer {
         if select.flavor == SelectFlavor::FromFirstNoSelect {
             select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
         }
-        let mut taken: HashSet<String> = select.projection.iter().filter_map(alias).collect();
-        let mut of_tables: HashSet<String> = HashSet::new();
+        let mut names = Names { taken: select.projection.iter().filter_map(alias).collect(), ..Names::default() };
         for item in &mut select.projection {
             let SelectItem::UnnamedExpr(expr) = item else { continue };
-            let name = cast_column(expr).unwrap_or_else(|| text(expr));
-            // `t.a` and `a` are both called `a` in the end; `t.a` and `u.a` may stay as they are.
-            let is_like = match expr {
-                Expr::CompoundIdentifier(path) => path.last().is_some_and(|column| {
-                    of_tables.insert(normalized(column));
-                    taken.contains(&normalized(column))
-                }),
-                _ => {
-                    let is_like = of_tables.contains(&name);
-                    if is_like {
-                        taken.insert(name.clone());
-                    }
-                    is_like
-                }
-            };
-            let is_new = !is_like && taken.insert(name.clone());
-            if is_new && is_column(expr) {
-                continue;
+            if let Some(value) = names.alias_for(expr) {
+                let alias = Ident { value, quote_style: Some('"'), span: expr.span() };
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
             }
-            let value = if is_new { name } else { free_name(&name, text(expr), &mut taken) };
-            let alias = Ident { value, quote_style: Some('"'), span: expr.span() };
-            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
         }
         ControlFlow::Continue(())
     }
@@ -77,10 +58,34 @@ impl VisitorMut for Namer {
     }
 }
 
-fn free_name(name: &str, text: String, taken: &mut HashSet<String>) -> String {
-    let numbered = (1..).map(|number| format!("{name}_{number}"));
-    let free = std::iter::once(text).chain(numbered).find(|name| taken.insert(name.clone()));
-    free.expect("there is no end to numbers")
+/// The names that columns of a SELECT have so far.
+#[derive(Default)]
+struct Names {
+    taken: HashSet<String>,
+    /// Columns with their tables: `t.a` and `u.a` may both be called `a`.
+    of_tables: HashSet<(String, String)>,
+}
+
+impl Names {
+    /// The alias that an expression needs; `None` for a column that DataFusion names well.
+    fn alias_for(&mut self, expr: &Expr) -> Option<String> {
+        if let Some(column) = column_of_table(expr) {
+            let is_new = !self.taken.contains(&column) && self.of_tables.insert((column.clone(), text(expr)));
+            return (!is_new).then(|| self.numbered(&column));
+        }
+        let name = cast_column(expr).unwrap_or_else(|| text(expr));
+        let is_free = !self.of_tables.iter().any(|(column, _)| *column == name);
+        match self.taken.insert(name.clone()) && is_free {
+            true => (!is_column(expr)).then_some(name),
+            false if self.taken.insert(text(expr)) => Some(text(expr)),
+            false => Some(self.numbered(&name)),
+        }
+    }
+
+    fn numbered(&mut self, name: &str) -> String {
+        let mut numbered = (1..).map(|number| format!("{name}_{number}"));
+        numbered.find(|name| self.taken.insert(name.clone())).expect("there is no end to numbers")
+    }
 }
 
 fn alias(item: &SelectItem) -> Option<String> {
@@ -94,12 +99,21 @@ fn normalized(ident: &Ident) -> String {
     if ident.quote_style.is_none() { ident.value.to_lowercase() } else { ident.value.clone() }
 }
 
-/// Whether DataFusion names it well: a column, with or without its table.
+/// Whether it is a column, of no table in particular.
 fn is_column(expr: &Expr) -> bool {
     match expr {
         Expr::Nested(inner) => is_column(inner),
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => true,
+        Expr::Identifier(_) => true,
         _ => false,
+    }
+}
+
+/// The name of a column that comes with its table.
+fn column_of_table(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) => column_of_table(inner),
+        Expr::CompoundIdentifier(path) => path.last().map(normalized),
+        _ => None,
     }
 }
 
@@ -108,10 +122,7 @@ fn cast_column(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Nested(inner) => cast_column(inner),
         Expr::Identifier(ident) => Some(normalized(ident)),
-        Expr::Cast { expr, .. } => match expr.as_ref() {
-            Expr::CompoundIdentifier(path) => path.last().map(normalized),
-            inner => cast_column(inner),
-        },
+        Expr::Cast { expr, .. } => column_of_table(expr).or_else(|| cast_column(expr)),
         _ => None,
     }
 }
