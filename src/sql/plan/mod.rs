@@ -21,7 +21,7 @@ mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
-pub use window::{WINDOW_COLUMNS, WindowNode};
+pub(super) use window::WindowNode;
 
 use std::sync::{Arc, LazyLock};
 
