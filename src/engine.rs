@@ -5,23 +5,27 @@
 //! Invariants  no global state: two engines in one process share nothing; no runtime is forced on the caller.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use crate::batch::Change;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pipeline::{ChangeMode, Connectors, Pipeline, Sink, Table, TableDefinition, explain};
 use crate::query::{BATCHES_WAITING, Query};
 use crate::runtime::{self, Options, Running};
-use crate::sql::{self, Catalog, ExplainKind, LogicalQuery, Parsed, Planned};
+use crate::sql::{self, Catalog, LogicalQuery, Planned};
+pub use crate::sql::{ExplainKind, Parsed};
 use crate::stream::connect::DefaultConnectors;
 use crate::stream::operator::Budget;
 use crate::stream::sink::blackhole::Blackhole;
 use crate::stream::sink::channel::channel;
 use crate::stream::sink::fold::Fold;
+use crate::stream::sink::memory::{Collected, MemorySink};
 use crate::stream::source::memory::MemoryTable;
 use crate::stream::source::push::{self, PushHandle};
 
@@ -184,6 +188,12 @@ impl Engine {
 
     /// Plans a statement. Definitions take effect; queries are compiled and wait to be started.
     pub fn prepare(&self, parsed: &Parsed) -> Result<Statement> {
+        // A planner that panics takes this statement with it, not the program around the engine.
+        let prepared = catch_unwind(AssertUnwindSafe(|| self.prepare_or_panic(parsed)));
+        prepared.unwrap_or_else(|panic| Err(Error::panicked("the planner", &*panic)))
+    }
+
+    fn prepare_or_panic(&self, parsed: &Parsed) -> Result<Statement> {
         let planned = sql::plan(&mut self.catalog(), self.inner.connectors.as_ref(), parsed)?;
         Ok(match planned {
             Planned::Done(message) => Statement::Done(message),
@@ -206,6 +216,15 @@ impl Engine {
                 Statement::Query(Prepared::new(&query, Target::Memory(name))?)
             }
         })
+    }
+
+    /// A step of a statement's way as text; definitions take effect as with [`Engine::prepare`].
+    pub fn explain(&self, mut parsed: Parsed, kind: ExplainKind) -> Result<Statement> {
+        use sql::parse::Statement as Syntax;
+        if matches!(parsed.statement, Syntax::Query(_) | Syntax::Insert(_) | Syntax::CreateTableAs(_)) {
+            parsed.statement = Syntax::Explain(kind, Box::new(parsed.statement));
+        }
+        self.prepare(&parsed)
     }
 
     fn execute_parsed(&self, parsed: &Parsed) -> Result<Outcome> {
@@ -251,13 +270,10 @@ impl Engine {
             }
             Target::Memory(name) => {
                 let schema = prepared.pipeline.schema().clone();
-                let sink = MemorySink { engine: self.clone(), name: name.clone(), schema, batches: Vec::new() };
-                let sink: Box<dyn Sink> = Box::new(sink);
-                let sink = if prepared.is_updating() {
-                    Box::new(Fold::new(sink, prepared.pipeline.schema().clone())?)
-                } else {
-                    sink
-                };
+                let mut sink: Box<dyn Sink> = Box::new(TableSink::new(self.clone(), name.clone(), schema.clone()));
+                if prepared.is_updating() {
+                    sink = Box::new(Fold::new(sink, schema)?);
+                }
                 self.start_into(&prepared, sink)
             }
         }
@@ -306,27 +322,35 @@ impl Prepared {
     }
 }
 
-/// Gathers rows and registers them as a table when they are complete.
-struct MemorySink {
+/// Gathers rows in memory and makes a table of them when they are complete.
+struct TableSink {
     engine: Engine,
     name: String,
     schema: SchemaRef,
-    batches: Vec<RecordBatch>,
+    rows: MemorySink,
+    collected: Collected,
 }
 
-impl Sink for MemorySink {
-    fn write(&mut self, rows: &RecordBatch, changes: Option<&[crate::batch::Change]>) -> Result<()> {
-        debug_assert!(changes.is_none(), "changes are folded up before");
-        self.batches.push(rows.clone());
-        Ok(())
+impl TableSink {
+    fn new(engine: Engine, name: String, schema: SchemaRef) -> Self {
+        let (rows, collected) = MemorySink::new();
+        TableSink { engine, name, schema, rows, collected }
+    }
+}
+
+impl Sink for TableSink {
+    fn write(&mut self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()> {
+        self.rows.write(rows, changes)
     }
 
     fn flush(&mut self) -> Result<()> {
-        Ok(())
+        self.rows.flush()
     }
 
     fn finish(&mut self) -> Result<()> {
-        let batches = std::mem::take(&mut self.batches);
-        self.engine.register_table(&self.name, Arc::new(MemoryTable::new(self.schema.clone(), batches)?))
+        self.rows.finish()?;
+        let table = MemoryTable::new(self.schema.clone(), self.collected.take_batches())?;
+        self.engine.catalog().create(&self.name, Arc::new(table));
+        Ok(())
     }
 }

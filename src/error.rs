@@ -2,6 +2,7 @@
 //!
 //! Invariants  the kind says who can mend it; messages are lower case, fixed words first, values last, no full stop.
 
+use std::any::Any;
 use std::fmt;
 
 /// Whose turn it is to act on an error.
@@ -80,6 +81,13 @@ impl Error {
     /// An error of the engine itself.
     pub fn bug(message: impl Into<String>) -> Self {
         Self::new(Kind::Bug, message)
+    }
+
+    /// A part of the engine panicked; `panic` is what it left.
+    pub(crate) fn panicked(who: &str, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+        Self::bug(format!("{who} panicked: {text}"))
     }
 
     /// The owner of the query cancelled it.

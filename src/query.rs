@@ -4,7 +4,6 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::batch::Change;
 use crate::error::Result;
@@ -12,6 +11,7 @@ use crate::pipeline::Sink;
 use crate::runtime::{Metrics, Running};
 use crate::stream::sink::channel::{Results, channel};
 use crate::stream::sink::fold::Fold;
+use crate::stream::sink::memory::MemorySink;
 
 /// Batches that may wait between a query and its owner.
 pub(crate) const BATCHES_WAITING: usize = 4;
@@ -82,8 +82,8 @@ impl Query {
 
     /// Runs it to its end; the answer, with everything taken back left out.
     pub fn collect(mut self) -> Result<Vec<RecordBatch>> {
-        let collected = Arc::new(Mutex::new(Vec::new()));
-        let mut sink: Box<dyn Sink> = Box::new(Collect(collected.clone()));
+        let (sink, collected) = MemorySink::new();
+        let mut sink: Box<dyn Sink> = Box::new(sink);
         if self.updating {
             sink = Box::new(Fold::new(sink, self.schema.clone())?);
         }
@@ -91,9 +91,7 @@ impl Query {
             sink.write(&rows.batch, rows.changes.as_deref())?;
         }
         sink.finish()?;
-        drop(sink);
-        let batches = std::mem::take(&mut *collected.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(batches)
+        Ok(collected.take_batches())
     }
 
     /// Runs it to its end and drops its rows.
@@ -108,22 +106,5 @@ impl Iterator for Query {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_rows().transpose()
-    }
-}
-
-struct Collect(Arc<Mutex<Vec<RecordBatch>>>);
-
-impl Sink for Collect {
-    fn write(&mut self, rows: &RecordBatch, _changes: Option<&[Change]>) -> Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(rows.clone());
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        Ok(())
     }
 }

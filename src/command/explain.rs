@@ -2,10 +2,8 @@
 
 use std::io::Write;
 
-use millstream::engine::{Engine, Statement};
+use millstream::engine::{Engine, ExplainKind, Statement};
 use millstream::error::Error;
-use millstream::sql::ExplainKind;
-use millstream::sql::parse::{Parsed, Statement as Syntax};
 
 use super::Stop;
 use super::arguments::{ExplainArguments, Step};
@@ -17,8 +15,8 @@ pub fn run(arguments: &ExplainArguments) -> Result<(), Stop> {
     let text = arguments.text.read()?;
     let mut shown = 0;
     for parsed in engine.parse(&text)? {
-        let parsed = explaining(parsed, arguments.step);
-        if let Statement::Text(explained) = engine.prepare(&parsed).map_err(|error| error.in_text(&text))? {
+        let explained = engine.explain(parsed, kind(arguments.step)).map_err(|error| error.in_text(&text))?;
+        if let Statement::Text(explained) = explained {
             if shown > 0 {
                 writeln!(std::io::stdout())?;
             }
@@ -32,16 +30,11 @@ pub fn run(arguments: &ExplainArguments) -> Result<(), Stop> {
     }
 }
 
-/// The statement, explained instead of run if it is one that runs.
-fn explaining(mut parsed: Parsed, step: Step) -> Parsed {
-    let kind = match step {
+fn kind(step: Step) -> ExplainKind {
+    match step {
         Step::Syntax => ExplainKind::Syntax,
         Step::Logical => ExplainKind::Logical,
         Step::Optimized => ExplainKind::Optimized,
         Step::Pipeline => ExplainKind::Pipeline,
-    };
-    if matches!(parsed.statement, Syntax::Query(_) | Syntax::Insert(_) | Syntax::CreateTableAs(_)) {
-        parsed.statement = Syntax::Explain(kind, Box::new(parsed.statement));
     }
-    parsed
 }

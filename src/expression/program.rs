@@ -138,14 +138,6 @@ impl Builder {
         Operand::Constant(self.program.constants.len() - 1)
     }
 
-    /// The constant behind an operand, if it is one.
-    pub fn constant_value(&self, operand: Operand) -> Option<&ArrayRef> {
-        match operand {
-            Operand::Constant(at) => Some(&self.program.constants[at].0),
-            _ => None,
-        }
-    }
-
     /// Adds an output of type `data_type`.
     pub fn output(&mut self, operand: Operand, data_type: DataType) {
         self.program.outputs.push(operand);

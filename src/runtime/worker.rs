@@ -67,7 +67,7 @@ impl Worker {
         match catch_unwind(AssertUnwindSafe(|| self.work(control))) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => control.fail(error),
-            Err(panic) => control.fail(Error::bug(format!("a worker panicked: {}", panic_text(&*panic)))),
+            Err(panic) => control.fail(Error::panicked("a worker", &*panic)),
         }
         // Operators may hold what a panic left half done; their drop must not take the process down with it.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
@@ -169,9 +169,4 @@ impl Input {
             _ => false,
         }
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_string())
 }

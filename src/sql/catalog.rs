@@ -130,6 +130,13 @@ impl Catalog {
         self.define(TableEntry { name, schema, options, is_declared: true, ..TableEntry::default() });
     }
 
+    /// Makes a table known that a statement made, rows and all, replacing what had its name.
+    pub fn create(&mut self, name: &str, table: Arc<dyn Table>) {
+        let entry =
+            TableEntry { name: name.to_string(), table: Some(table), is_declared: true, ..TableEntry::default() };
+        self.insert(Relation::Table(Arc::new(entry)));
+    }
+
     /// Forgets a relation and says whether there was one.
     pub fn remove(&mut self, name: &str) -> bool {
         Arc::make_mut(&mut self.relations).remove(name).is_some()

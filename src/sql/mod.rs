@@ -18,8 +18,8 @@ pub mod bridge; //      DataFusion's functions as our kernels
 mod error; //           DataFusion's errors in our words
 mod stack; //           room for recursion
 
-pub use catalog::{Catalog, CatalogTable, Relation, Watermark};
+pub use catalog::Catalog;
 pub use compile::compile;
 pub use parse::{ExplainKind, Parsed, parse};
-pub use plan::{Explain, LogicalQuery, Planned, WINDOW_COLUMNS, WindowNode, plan};
+pub use plan::{Explain, LogicalQuery, Planned, plan};
 pub use stack::with_deep_stack;

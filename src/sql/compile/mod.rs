@@ -32,6 +32,7 @@ use datafusion_expr::{Distinct, LogicalPlan};
 use crate::error::{Error, Result};
 use crate::pipeline::{ChangeMode, EmitMode, EventTime, Node, NodeId, Pipeline, Spec};
 use crate::sql::plan::LogicalQuery;
+use crate::sql::stack::with_deep_stack;
 use closed::Closed;
 use columns::Columns;
 
@@ -39,7 +40,7 @@ use columns::Columns;
 ///
 /// Failure: what the engine cannot answer rightly, with the construct and its place.
 pub fn compile(query: &LogicalQuery) -> Result<Pipeline> {
-    compile_plan(&query.plan, query.emit)
+    with_deep_stack(|| compile_plan(&query.plan, query.emit))
 }
 
 /// Compiles an optimized plan; `emit` is what the query's EMIT clause says, `None` without one.
@@ -120,10 +121,6 @@ fn refused(plan: &LogicalPlan) -> Error {
         LogicalPlan::Window(window) => {
             let place = window.window_expr.first().and_then(place::place_of);
             ("functions with OVER are not supported yet", place)
-        }
-        LogicalPlan::Distinct(Distinct::On(on)) => {
-            let place = on.on_expr.first().and_then(place::place_of);
-            ("DISTINCT ON is not supported here; use FIRST_VALUE(... ORDER BY ...) with GROUP BY", place)
         }
         LogicalPlan::Subquery(_) => ("subqueries in expressions are not supported yet; join the tables instead", None),
         LogicalPlan::Unnest(_) => ("UNNEST is not supported yet", None),

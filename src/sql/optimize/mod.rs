@@ -6,6 +6,10 @@
 //! - `extract_leaf_expressions`, `push_down_leaf_projections`: projections below filters, made for columnar files of structs;
 //! - `unions_to_filter`: trades branches of a union for one scan, off in DataFusion as well.
 
+mod exact; // simplification without arithmetic that wraps
+
+pub(super) use exact::exactly;
+
 use std::sync::Arc;
 
 use datafusion_common::Result as PlanResult;
@@ -30,8 +34,9 @@ use datafusion_optimizer::push_down_limit::PushDownLimit;
 use datafusion_optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion_optimizer::rewrite_set_comparison::RewriteSetComparison;
 use datafusion_optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
-use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion_optimizer::{Analyzer, Optimizer, OptimizerContext, OptimizerRule};
+
+use exact::SimplifyExactly;
 
 /// Makes the types of a plan agree, then rewrites it.
 pub(super) fn optimize(plan: LogicalPlan, options: &Arc<ConfigOptions>) -> PlanResult<LogicalPlan> {
@@ -44,7 +49,7 @@ fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     vec![
         Arc::new(RewriteSetComparison::new()),
         Arc::new(OptimizeUnions::new()),
-        Arc::new(SimplifyExpressions::new()),
+        Arc::new(SimplifyExactly::default()),
         Arc::new(ReplaceDistinctWithAggregate::new()),
         Arc::new(EliminateJoin::new()),
         Arc::new(DecorrelatePredicateSubquery::new()),

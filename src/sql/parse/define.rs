@@ -4,7 +4,7 @@ use datafusion_sql::parser::DFParserBuilder;
 use sqlparser::ast::{Expr, Ident};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::tokens::{DIALECT, closing, is_word, make_word, place_of, split_commas, starts_with};
+use super::tokens::{DIALECT, closing, is_word, make_word, place_of, split_commas, starts_with, word};
 use crate::error::{Error, Place, Result};
 use crate::sql::error;
 
@@ -126,6 +126,39 @@ pub(super) fn quote_option_keys(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan
     }
     out.extend(tokens[close..].iter().cloned());
     out
+}
+
+/// Quotes columns called `key`, `index` and the like, which sqlparser takes for the beginning of a constraint.
+pub(super) fn quote_column_names(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    const CONSTRAINTS: &[&str] = &["KEY", "INDEX", "FULLTEXT", "SPATIAL", "CHECK", "EXCLUDE"];
+    let Some(open) = column_list(&tokens) else { return tokens };
+    let mut at = open + 1;
+    let mut columns = Vec::new();
+    for element in split_commas(&tokens[open + 1..closing(&tokens, open)]) {
+        if let [name, rest @ ..] = element
+            && CONSTRAINTS.iter().any(|word| is_word(name, word))
+            && starts_with_type(rest)
+        {
+            columns.push(at);
+        }
+        at += element.len() + 1;
+    }
+    for at in columns {
+        tokens[at] = make_word(&key_text(&tokens[at]).to_lowercase(), Some('"'), tokens[at].span);
+    }
+    tokens
+}
+
+/// Whether a type stands here, rather than the name of an index before its columns, or those alone.
+fn starts_with_type(tokens: &[TokenWithSpan]) -> bool {
+    const OF_TYPES: &[&str] = &["MAP", "ARRAY", "STRUCT", "ROW"];
+    let Some(first) = tokens.first().filter(|first| word(first).is_some()) else { return false };
+    match &tokens[1..] {
+        [paren, inside, ..] if paren.token == Token::LParen => {
+            OF_TYPES.iter().any(|of_types| is_word(first, of_types)) || matches!(inside.token, Token::Number(..))
+        }
+        _ => !is_word(first, "USING"),
+    }
 }
 
 fn key_text(token: &TokenWithSpan) -> String {

@@ -178,7 +178,7 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
         define::check_create(&mut tokens)?;
         if !tokens.iter().take(4).any(|token| is_word(token, "VIEW")) {
             (tokens, watermark) = define::cut_watermark(tokens)?;
-            tokens = define::round_map_types(define::quote_option_keys(tokens));
+            tokens = define::round_map_types(define::quote_column_names(define::quote_option_keys(tokens)));
         }
     }
     let tokens = window::rewrite(tokens)?;

@@ -141,8 +141,8 @@ impl ContextProvider for Context<'_> {
         self.catalog.scalars().get(name).or_else(|| FUNCTIONS.scalars.get(name)).cloned()
     }
 
-    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
-        FUNCTIONS.higher_order.get(name).cloned()
+    fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {
+        None
     }
 
     fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
@@ -166,7 +166,7 @@ impl ContextProvider for Context<'_> {
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {
-        FUNCTIONS.higher_order.keys().cloned().collect()
+        Vec::new()
     }
 
     fn udaf_names(&self) -> Vec<String> {

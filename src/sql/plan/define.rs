@@ -33,9 +33,22 @@ pub(super) fn check_free(
     or_replace: bool,
     if_not_exists: bool,
 ) -> Result<Option<String>> {
+    match catalog.get(name) {
+        Some(relation) if relation.is_only_bound() => Ok(None),
+        _ => check_unused(catalog, name, or_replace, if_not_exists),
+    }
+}
+
+/// As [`check_free`], for a statement that brings rows of its own: a binding that waits for a definition is in its way, too.
+pub(super) fn check_unused(
+    catalog: &Catalog,
+    name: &str,
+    or_replace: bool,
+    if_not_exists: bool,
+) -> Result<Option<String>> {
     let (what, hint) = match catalog.get(name) {
-        Some(relation) if or_replace || relation.is_only_bound() => return Ok(None),
         None => return Ok(None),
+        Some(_) if or_replace => return Ok(None),
         Some(Relation::Table(_)) => ("table", "use CREATE OR REPLACE TABLE, or DROP TABLE first"),
         Some(Relation::View(_)) => ("view", "use CREATE OR REPLACE VIEW, or DROP VIEW first"),
     };

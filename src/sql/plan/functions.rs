@@ -1,17 +1,16 @@
 //! The functions of DataFusion that SQL may name: one list, package by package.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use datafusion_expr::planner::ExprPlanner;
-use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
+use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 /// All functions by name and alias.
 pub(super) struct Functions {
     pub(super) scalars: BTreeMap<String, Arc<ScalarUDF>>,
     pub(super) aggregates: BTreeMap<String, Arc<AggregateUDF>>,
     pub(super) windows: BTreeMap<String, Arc<WindowUDF>>,
-    pub(super) higher_order: BTreeMap<String, Arc<HigherOrderUDF>>,
     pub(super) planners: Vec<Arc<dyn ExprPlanner>>,
 }
 
@@ -40,13 +39,6 @@ pub(super) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
         }
         windows.insert(function.name().to_string(), function);
     }
-    let mut higher_order = BTreeMap::new();
-    for function in datafusion_functions_nested::all_default_higher_order_functions() {
-        for alias in function.aliases() {
-            higher_order.insert(alias.clone(), function.clone());
-        }
-        higher_order.insert(function.name().to_string(), function);
-    }
     let planners: Vec<Arc<dyn ExprPlanner>> = vec![
         Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
         Arc::new(datafusion_functions_nested::planner::NestedFunctionPlanner),
@@ -56,7 +48,17 @@ pub(super) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
         Arc::new(datafusion_functions_aggregate::planner::AggregateFunctionPlanner),
         Arc::new(datafusion_functions_window::planner::WindowFunctionPlanner),
     ];
-    Functions { scalars, aggregates, windows, higher_order, planners }
+    Functions { scalars, aggregates, windows, planners }
+});
+
+/// Functions that DataFusion has and that nobody can call: their lambdas are not read.
+pub(super) static LAMBDA_FUNCTIONS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let mut names = BTreeSet::new();
+    for function in datafusion_functions_nested::all_default_higher_order_functions() {
+        names.extend(function.aliases().iter().cloned());
+        names.insert(function.name().to_string());
+    }
+    names
 });
 
 /// The engine's own group functions, which the planner turns into windows before it looks for functions.

@@ -6,7 +6,7 @@
 mod query; //      a query to its plan
 mod refuse; //     clauses that would be ignored
 mod group; //      windows in GROUP BY
-mod outputs; //    names for columns that look alike
+mod outputs; //    names of columns that nobody named
 mod relation; //   table functions
 mod window; //     the logical node of windows
 mod event_time; // the column that carries event time
@@ -21,7 +21,7 @@ mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
-pub use window::{WINDOW_COLUMNS, WindowNode};
+pub(super) use window::WindowNode;
 
 use std::sync::{Arc, LazyLock};
 
@@ -35,7 +35,7 @@ use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use self::context::Context;
 use super::catalog::{Catalog, Relation};
 use super::error::from_datafusion;
-use super::optimize::optimize;
+use super::optimize::{exactly, optimize};
 use super::parse::{ExplainKind, Parsed, QueryStatement, Statement};
 use super::stack::with_deep_stack;
 use crate::error::{Error, Place, Result};
@@ -210,7 +210,7 @@ fn plan_runnable(context: &Context<'_>, statement: &Statement, parsed: &Parsed) 
         Statement::CreateTableAs(statement) => {
             let name = define::relation_name(&statement.name)?;
             if let Some(done) =
-                define::check_free(context.catalog, &name, statement.or_replace, statement.if_not_exists)?
+                define::check_unused(context.catalog, &name, statement.or_replace, statement.if_not_exists)?
             {
                 return Ok(Runnable::Nothing(done));
             }
@@ -271,7 +271,7 @@ fn simplify(expr: Expr, schema: &DFSchema, config: &Arc<ConfigOptions>) -> PlanR
         SimplifyContext::builder().with_schema(Arc::new(schema.clone())).with_config_options(config.clone()).build();
     let simplifier = ExprSimplifier::new(context);
     let expr = simplifier.coerce(expr, schema)?;
-    simplifier.simplify(expr)
+    exactly(expr, schema, |expr| simplifier.simplify(expr))
 }
 
 /// The value of an expression without columns.

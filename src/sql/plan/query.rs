@@ -13,6 +13,6 @@ pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> 
     refuse::check(query)?;
     let mut query = query.clone();
     group::rewrite(&mut query)?;
-    outputs::make_unique(&mut query);
+    outputs::name(&mut query);
     context.planner().sql_statement_to_plan(Statement::Query(Box::new(query))).map_err(from_datafusion)
 }

@@ -1,12 +1,15 @@
-//! Clauses that sqlparser reads and DataFusion's planner passes over in silence: refused, for the answer would be wrong.
+//! Clauses that sqlparser reads and DataFusion's planner passes over in silence: refused, for the answer would be wrong;
+//! and what its optimizer cannot take.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    GroupByExpr, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor, Value, ValueWithSpan, Visit, Visitor,
+    Distinct, Expr, GroupByExpr, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor, Value, ValueWithSpan,
+    Visit, Visitor,
 };
 use sqlparser::tokenizer::Span;
 
+use super::functions::LAMBDA_FUNCTIONS;
 use crate::error::{Error, Result};
 use crate::sql::parse::place;
 
@@ -55,7 +58,16 @@ impl Visitor for Refuser {
             (select.select_modifiers.is_some(), "SELECT modifiers"),
             (has_asof, "ASOF JOIN"),
         ];
-        refuse(&ignored, select.select_token.0.span)
+        refuse(&ignored, select.select_token.0.span)?;
+        // DataFusion's optimizer panics on it.
+        match &select.distinct {
+            Some(Distinct::On(exprs)) => {
+                let message = "DISTINCT ON is not supported here; use FIRST_VALUE(... ORDER BY ...) with GROUP BY";
+                let at = exprs.first().map_or(select.select_token.0.span, Spanned::span);
+                ControlFlow::Break(Error::user(message).at(place(at)))
+            }
+            _ => ControlFlow::Continue(()),
+        }
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Error> {
@@ -81,6 +93,18 @@ impl Visitor for Refuser {
             _ => return ControlFlow::Continue(()),
         };
         refuse(&ignored, factor.span())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
+        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+        let name = function.name.to_string().to_lowercase();
+        match LAMBDA_FUNCTIONS.contains(&name) {
+            true => ControlFlow::Break(
+                Error::user(format!("not supported: functions that take lambdas: {name}"))
+                    .at(place(function.name.span())),
+            ),
+            false => ControlFlow::Continue(()),
+        }
     }
 
     fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<Error> {

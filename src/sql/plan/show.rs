@@ -33,7 +33,6 @@ pub(super) fn functions(catalog: &Catalog) -> Result<RecordBatch> {
     let mut kinds: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut add = |name: &str, kind: &'static str| kinds.entry(name.to_string()).or_default().push(kind);
     FUNCTIONS.scalars.keys().chain(catalog.scalars().keys()).for_each(|name| add(name, "scalar"));
-    FUNCTIONS.higher_order.keys().for_each(|name| add(name, "scalar"));
     FUNCTIONS.aggregates.keys().chain(catalog.aggregates().keys()).for_each(|name| add(name, "aggregate"));
     FUNCTIONS.windows.keys().for_each(|name| add(name, "window"));
     WINDOW_FUNCTIONS.iter().for_each(|name| add(name, "group"));

@@ -140,11 +140,12 @@ fn keeps_filters_and_hands_them_to_the_scan() {
     check(
         "SELECT bidder, sum(price) FROM bids WHERE price > 10 AND channel = 'x' GROUP BY bidder ORDER BY 2 DESC LIMIT 3",
         r#"
-        Sort: sum(bids.price) DESC NULLS FIRST, fetch=3
-          Aggregate: groupBy=[[bids.bidder]], aggr=[[sum(bids.price)]]
-            Projection: bids.bidder, bids.price
-              Filter: bids.price > Int64(10) AND bids.channel = Utf8View("x")
-                TableScan: bids projection=[bidder, price, channel], partial_filters=[bids.price > Int64(10), bids.channel = Utf8View("x")]
+        Sort: sum(price) DESC NULLS FIRST, fetch=3
+          Projection: bids.bidder, sum(bids.price) AS sum(price)
+            Aggregate: groupBy=[[bids.bidder]], aggr=[[sum(bids.price)]]
+              Projection: bids.bidder, bids.price
+                Filter: bids.price > Int64(10) AND bids.channel = Utf8View("x")
+                  TableScan: bids projection=[bidder, price, channel], partial_filters=[bids.price > Int64(10), bids.channel = Utf8View("x")]
         "#,
     );
     check(
@@ -187,7 +188,7 @@ fn all_spellings_of_a_tumble_are_one_plan() {
 #[test]
 fn all_spellings_of_a_hop_are_one_plan() {
     let expected = "
-        Projection: max(bids.price)
+        Projection: max(bids.price) AS max(price)
           Aggregate: groupBy=[[window_start]], aggr=[[max(bids.price)]]
             Projection: bids.price, window_start
               Window: hop(bids.ts, size 5m, slide 1m)
@@ -249,7 +250,7 @@ fn windows_stand_over_joins_and_in_subqueries() {
     check(
         "SELECT e, max(s) FROM (SELECT window_time e, sum(price) s FROM bids GROUP BY bidder, hop(ts, 1m, 5m)) w GROUP BY tumble(e, 1h), e",
         "
-        Projection: w.e, max(w.s)
+        Projection: w.e, max(w.s) AS max(s)
           Aggregate: groupBy=[[w.e, window_start]], aggr=[[max(w.s)]]
             Projection: w.e, w.s, window_start
               Window: tumble(w.e, size 1h)
@@ -508,7 +509,7 @@ fn unbounded_tables_do_not_end() {
     let bounded = |unbounded: &str| {
         let sql = format!("CREATE {unbounded} EXTERNAL TABLE e STORED AS CSV LOCATION 'x.csv'; SELECT * FROM e");
         let LogicalPlan::TableScan(scan) = query(&sql).plan else { panic!("it is a scan") };
-        scan.source.downcast_ref::<crate::sql::CatalogTable>().unwrap().table.is_bounded()
+        scan.source.downcast_ref::<crate::sql::catalog::CatalogTable>().unwrap().table.is_bounded()
     };
     assert_eq!((bounded(""), bounded("UNBOUNDED")), (true, false));
 }
@@ -540,7 +541,7 @@ fn watermarks_have_the_type_of_their_column() {
     plan_all(&mut catalog, "CREATE TABLE t (x TIMESTAMP_LTZ(3), y BIGINT, WATERMARK FOR x AS to_timestamp_seconds(y) - INTERVAL '1' MINUTE)").unwrap();
     let Ok(Planned::Query(query)) = plan_all(&mut catalog, "SELECT * FROM t") else { panic!("a query") };
     let LogicalPlan::TableScan(scan) = &query.plan else { panic!("{}", query.plan) };
-    let table = scan.source.downcast_ref::<crate::sql::CatalogTable>().unwrap();
+    let table = scan.source.downcast_ref::<crate::sql::catalog::CatalogTable>().unwrap();
     let watermark = table.watermark.as_ref().unwrap();
     assert_eq!(watermark.column, "x");
     assert!(watermark.expr.to_string().starts_with("CAST(to_timestamp_seconds(y) - "), "{}", watermark.expr);
@@ -647,7 +648,7 @@ fn views_are_read_in_place() {
     check(
         "SELECT auction, count(*) FROM cheap WHERE auction = 3 GROUP BY auction",
         "
-        Projection: cheap.auction, count(Int64(1)) AS count(*)
+        Projection: cheap.auction, count(Int64(1)) AS count(*) AS count(*)
           Aggregate: groupBy=[[cheap.auction]], aggr=[[count(Int64(1))]]
             SubqueryAlias: cheap
               Projection: bids.auction
@@ -819,4 +820,48 @@ fn refuses_windows_with_message_and_place() {
         "a column in SELECT must be in GROUP BY or inside an aggregate function: window_end",
         "tumble_end",
     );
+}
+
+/// Checks what the columns of a query are called.
+fn named(sql: &str, expected: &[&str]) {
+    let plan = query(sql).plan;
+    let names: Vec<&str> = plan.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, expected, "{sql}");
+}
+
+#[test]
+fn columns_are_called_by_their_text() {
+    named("SELECT price + 1, 'x', NULL, -price FROM bids", &["price + 1", "'x'", "NULL", "-price"]);
+    named("SELECT COUNT( * ), Sum(DISTINCT price) FROM bids", &["count(*)", "sum(DISTINCT price)"]);
+    named(
+        "SELECT floor(price),  substr(channel, 1,2), TRIM(channel) FROM bids",
+        &["floor(price)", "substr(channel, 1, 2)", "trim(channel)"],
+    );
+    named("SELECT (price), b.auction, price::DOUBLE AS p FROM bids AS b", &["price", "auction", "p"]);
+    named("SELECT b.price::DOUBLE, CAST(auction AS INT) FROM bids AS b", &["price", "auction"]);
+    named("SELECT (price * 2), 1 + 1 FROM bids", &["price * 2", "1 + 1"]);
+    named("SELECT dateTime + INTERVAL '1' SECOND FROM 'x.parquet'", &["dateTime + INTERVAL '1' SECOND"]);
+    named("FROM cheap", &["auction", "price", "ts"]);
+}
+
+#[test]
+fn like_columns_get_names_of_their_own() {
+    named("SELECT price + 1, price + 1, price + 1 FROM bids", &["price + 1", "price + 1_1", "price + 1_2"]);
+    named("SELECT price, price, bids.price FROM bids", &["price", "price_1", "price_2"]);
+    named("SELECT bids.price, price FROM bids", &["price", "price_1"]);
+    named("SELECT bids.price, bids.price FROM bids", &["price", "price_1"]);
+    named("SELECT price, price::DOUBLE FROM bids", &["price", "price::DOUBLE"]);
+    named("SELECT a.price, b.price FROM bids AS a CROSS JOIN bids AS b", &["price", "price"]);
+}
+
+#[test]
+fn constants_of_definitions_do_not_wrap() {
+    let catalog = &mut catalog();
+    let sql = "CREATE TABLE w (ts TIMESTAMP(3), WATERMARK FOR ts AS to_timestamp_millis(9223372036854775807 + 1));
+        SELECT * FROM w";
+    let Planned::Query(query) = plan_all(catalog, sql).unwrap() else { panic!("{sql}") };
+    let LogicalPlan::TableScan(scan) = &query.plan else { panic!("{}", query.plan) };
+    let table = scan.source.downcast_ref::<crate::sql::catalog::CatalogTable>().unwrap();
+    let watermark = table.watermark.as_ref().unwrap().expr.to_string();
+    assert!(watermark.contains("Int64(9223372036854775807) + Int64(1)"), "{watermark}");
 }

@@ -28,13 +28,6 @@ pub struct Results {
     receiver: Receiver<Rows>,
 }
 
-impl Results {
-    /// What has arrived already, without waiting; `None` when nothing has.
-    pub fn try_next(&self) -> Option<Rows> {
-        self.receiver.try_recv().ok()
-    }
-}
-
 impl Iterator for Results {
     type Item = Rows;
 

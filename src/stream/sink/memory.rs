@@ -27,6 +27,19 @@ pub struct MemorySink {
     collected: Collected,
 }
 
+impl Collected {
+    /// Takes the batches of rows that are all given.
+    ///
+    /// Invariants: whoever wrote them has folded changes up before.
+    pub fn take_batches(&self) -> Vec<RecordBatch> {
+        let batch = |(batch, changes): Rows| {
+            debug_assert!(changes.is_none(), "changes are folded up before");
+            batch
+        };
+        self.take().into_iter().map(batch).collect()
+    }
+}
+
 impl MemorySink {
     /// A sink and the list it fills.
     pub fn new() -> (MemorySink, Collected) {
