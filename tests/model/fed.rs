@@ -15,7 +15,7 @@ use super::{cases, naive, run};
 
 #[test]
 fn windows_over_pushed_rows_are_as_defined() {
-    cases(25, 0xfe, |seed, settings| {
+    cases(15, 0xfe, |seed, settings| {
         let world = World::random(seed);
         let spec = Spec::random(&mut StdRng::seed_from_u64(!seed), true, world.partitions.len() == 1);
         let expected = naive::answer(&[&world], &spec, false);

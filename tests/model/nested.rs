@@ -35,7 +35,7 @@ fn outer(values: &[&Cell]) -> Line {
 
 #[test]
 fn aggregates_over_aggregates_are_as_defined() {
-    cases(40, 0xa9, |seed, settings| {
+    cases(25, 0xa9, |seed, settings| {
         let (world, mut random) = (World::random(seed), StdRng::seed_from_u64(!seed));
         let windowed = random.random_bool(0.4);
         let function = *[Function::CountAll, Function::SumV, Function::MaxV, Function::CountDistinctS]

@@ -41,6 +41,8 @@ struct Habit {
     step: i64,
     disorder: i64,
     gap_rate: f64,
+    /// Times are multiples of it: then they often fall on the bounds of windows.
+    grain: i64,
 }
 
 impl World {
@@ -53,6 +55,7 @@ impl World {
             step: *[0, 7, 100, 900].choose(&mut random).unwrap(),
             disorder: *[0, 0, 50, 3_000].choose(&mut random).unwrap(),
             gap_rate: *[0.0, 0.02].choose(&mut random).unwrap(),
+            grain: *[1, 50, 100].choose(&mut random).unwrap(),
         };
         let start = *[0, -20_000, 1_700_000_000_000, -62_000_000_000_123].choose(&mut random).unwrap();
         let delay = *[0, 1, 500, 2_000, 1_000_000].choose(&mut random).unwrap();
@@ -118,7 +121,7 @@ fn events(random: &mut StdRng, habit: &Habit, start: i64) -> Vec<Event> {
             v: v.then(|| random.random_range(-50..=50)),
             x: x.then(|| random.random_range(-400..=400) as f64 / 4.0),
             d: d.then(|| random.random_range(-999_999_999..=999_999_999)),
-            ts: ts.then(|| now - random.random_range(0..=habit.disorder)),
+            ts: ts.then(|| (now - random.random_range(0..=habit.disorder)) / habit.grain * habit.grain),
         }
     };
     (0..count).map(event).collect()
