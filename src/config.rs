@@ -17,7 +17,8 @@ pub struct Config {
     pub ring_capacity: usize,
     /// What kernels may ask of the CPU; `None`: all that this machine has.
     pub level: Option<Level>,
-    /// Whether the flush at the end of input is withheld: windows still open stay open.
+    /// Whether the flush at the end of input is withheld: windows that the watermark of the slowest source partition
+    /// has not closed stay open.
     pub keep_open: bool,
     /// How long an idle worker sleeps before it looks around again.
     pub idle_sleep: Duration,

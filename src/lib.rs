@@ -1,4 +1,5 @@
 //! Millstream: an embeddable, vectorized, columnar SQL engine for streams and tables.
+#![forbid(unsafe_code)]
 
 pub mod batch; //      rows in columns
 pub mod config;

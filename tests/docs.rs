@@ -191,7 +191,8 @@ fn functions_are_listed_in_full() {
         .flat_map(|rows| rows.column(0).as_string_view().iter().flatten().map(str::to_string).collect::<Vec<_>>())
         .collect();
     // `array_x` stands for `list_x` as well.
-    let is_twin = |name: &str| name.strip_prefix("list_").is_some_and(|rest| listed.contains(&*format!("array_{rest}")));
+    let is_twin =
+        |name: &str| name.strip_prefix("list_").is_some_and(|rest| listed.contains(&*format!("array_{rest}")));
     let missing: Vec<&String> = known.iter().filter(|name| !listed.contains(name.as_str()) && !is_twin(name)).collect();
     assert!(missing.is_empty(), "docs/sql.md does not list: {missing:?}");
     listed.retain(|name| !known.contains(*name));

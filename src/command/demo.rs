@@ -12,12 +12,12 @@ use super::session::{Manner, Session};
 /// The busiest auctions of any ten seconds.
 const SQL: &str = "\
 CREATE TABLE bid (
-  auction BIGINT, bidder BIGINT, price BIGINT, date_time TIMESTAMP(3),
-  WATERMARK FOR date_time AS date_time - INTERVAL '4' SECOND
+  auction BIGINT, bidder BIGINT, price BIGINT, dateTime TIMESTAMP(3),
+  WATERMARK FOR dateTime AS dateTime - INTERVAL '4' SECOND
 ) WITH ('connector' = 'nexmark', 'type' = 'bid', 'events' = '{events}');
 
-SELECT window_start, auction, COUNT(*) AS bids, MAX(price) AS highest, AVG(price) AS average
-FROM TUMBLE(TABLE bid, DESCRIPTOR(date_time), INTERVAL '10' SECOND)
+SELECT window_start, auction, COUNT(*) AS bids, MAX(price) AS highest, ROUND(AVG(price), 2) AS average
+FROM TUMBLE(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '10' SECOND)
 GROUP BY window_start, window_end, auction
 ORDER BY bids DESC, window_start, auction
 LIMIT 10;

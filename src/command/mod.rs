@@ -84,10 +84,10 @@ fn dispatch(arguments: Arguments) -> Result<(), Stop> {
     }
 }
 
-/// Says what went wrong, with causes that the message does not tell already.
+/// Says what went wrong, with causes that the message does not tell already. The user's own errors tell all themselves.
 fn complain(error: &Error) {
     let mut text = format!("error: {error}");
-    let mut cause = std::error::Error::source(error);
+    let mut cause = if error.kind() == Kind::User { None } else { std::error::Error::source(error) };
     while let Some(this) = cause {
         let because = this.to_string();
         let gist = because.split(" (os error").next().unwrap_or_default().to_lowercase();

@@ -69,7 +69,10 @@ impl Evaluator {
         for step in &program.steps {
             let mut out = std::mem::take(&mut self.registers[step.register]);
             let args: SmallVec<[Argument<'_>; 4]> = step.args.iter().map(|arg| self.argument(batch, *arg)).collect();
-            step.kernel.evaluate(&self.context, &args, self.rows, &mut out.column)?;
+            let evaluated = step.kernel.evaluate(&self.context, &args, self.rows, &mut out.column);
+            evaluated.map_err(|e| {
+                e.context(format!("in {}", program.show(Operand::Register(step.register), &program.names)))
+            })?;
             out.settle();
             drop(args);
             self.registers[step.register] = out;

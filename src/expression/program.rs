@@ -40,6 +40,8 @@ pub struct Program {
     pub constants: Vec<Constant>,
     pub outputs: Vec<Operand>,
     pub output_types: Vec<DataType>,
+    /// What the inputs are called, for errors; may be empty.
+    pub names: Vec<String>,
 }
 
 impl Program {

@@ -38,6 +38,7 @@ pub(super) fn assemble(
     options: &Options,
     _control: &Control,
 ) -> Result<Assembled> {
+    let pipeline = &super::names::named(pipeline);
     let partitions = if pipeline.needs_input_order { 1 } else { config.partitions.max(1) };
     let context = options.level.map_or_else(KernelContext::default, |level| KernelContext { level });
     let wakers = (0..partitions).map(|_| Arc::new(Waker::default())).collect();
@@ -135,7 +136,7 @@ impl Assembly<'_> {
             fetch: spec.fetch,
         };
         let scan = spec.table.open(&request).map_err(|e| e.at(node.place))?;
-        let watch = Arc::new(Watch::new(scan.source_partitions()));
+        let watch = Arc::new(Watch::new(scan.source_partitions(), self.config.keep_open));
         self.metrics.scans.push((spec.name.clone(), scan.clone(), watch.clone()));
         let shared = self.partitions > 1;
         let parts = (0..self.partitions).map(|_| {
@@ -145,7 +146,10 @@ impl Assembly<'_> {
             });
             let target = Target { slot: 0, port: 0 };
             let task = ScanTask::new(scan.clone(), target, event_time, shared, self.config.keep_open);
-            Some(Part { stage: Stage { inputs: vec![Input::Scan(task)], ..Stage::default() }, end: End::Input(0) })
+            Some(Part {
+                stage: Stage { inputs: vec![Input::Scan(Box::new(task))], ..Stage::default() },
+                end: End::Input(0),
+            })
         });
         Ok(parts.collect())
     }
@@ -205,9 +209,17 @@ impl Assembly<'_> {
         slot.node = node;
         slot.timed = self.options.timed;
         let counters = slot.counters.clone();
-        self.metrics.operators.push(Registered { name: name.to_string(), node, counters });
+        let takes_away = name == "filter" && node.is_some_and(|node| self.is_stateless_up_to(node));
+        self.metrics.operators.push(Registered { name: name.to_string(), node, takes_away, counters });
         stage.graph.slots.push(slot);
         stage.graph.slots.len() - 1
+    }
+
+    /// Whether rows reach a node as they were read: not grouped, sorted or cut off before.
+    fn is_stateless_up_to(&self, id: NodeId) -> bool {
+        let node = &self.pipeline.nodes[id];
+        let passes = !matches!(node.spec, Spec::Aggregate(_) | Spec::Sort(_) | Spec::Limit(_));
+        passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
     }
 
     fn union(&mut self, id: NodeId, node: &Node) -> Result<Parts> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::Control;
-use crate::batch::Batch;
+use crate::batch::{Argument, Batch};
 use crate::error::{Error, Result};
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
@@ -25,6 +25,8 @@ pub(super) struct Watch {
     partitions: Mutex<Vec<Partition>>,
     turn: Condvar,
     shown: AtomicI64,
+    /// Whether the end of a partition leaves its watermark where it is.
+    keep_open: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -32,12 +34,18 @@ struct Partition {
     /// The morsel whose turn it is.
     sequence: u64,
     watermark: i64,
+    ended: bool,
 }
 
 impl Watch {
-    pub(super) fn new(partitions: usize) -> Self {
-        let start = Partition { sequence: 0, watermark: START };
-        Watch { partitions: Mutex::new(vec![start; partitions]), turn: Condvar::new(), shown: AtomicI64::new(START) }
+    pub(super) fn new(partitions: usize, keep_open: bool) -> Self {
+        let start = Partition { sequence: 0, watermark: START, ended: false };
+        Watch {
+            partitions: Mutex::new(vec![start; partitions]),
+            turn: Condvar::new(),
+            shown: AtomicI64::new(START),
+            keep_open,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Partition>> {
@@ -64,7 +72,8 @@ impl Watch {
         known.watermark = known.watermark.max(watermark);
         if done {
             known.sequence += 1;
-            if is_last {
+            known.ended = is_last;
+            if is_last && !self.keep_open {
                 known.watermark = END;
             }
         }
@@ -88,6 +97,11 @@ impl Watch {
     /// The minimum over all partitions, for a worker between two morsels.
     fn minimum(&self) -> i64 {
         self.lock().iter().map(|partition| partition.watermark).min().unwrap_or(END)
+    }
+
+    /// Whether the rows of all partitions have been processed.
+    fn has_ended(&self) -> bool {
+        self.lock().iter().all(|partition| partition.ended)
     }
 
     /// The watermark to show to people.
@@ -172,21 +186,19 @@ impl EventTime {
         self.times.run(batch)?;
         let highest = self.highest_mark(batch)?;
         let times = self.times.output(batch, 0);
-        if times.is_constant() {
-            self.watermark = self.watermark.max(highest);
-            return Ok(());
-        }
         let end = self.watermark.max(highest);
         let lowest = millstream_kernels::pane::min_max(self.context.level, times.values::<i64>()?, times.validity());
+        let lowest = lowest.filter(|_| !times.constant_is_null());
         if lowest.is_none_or(|(lowest, _)| lowest >= end) {
             self.watermark = end;
             return Ok(());
         }
         let marks = self.marks.output(batch, 0);
-        let valid = |row: usize| !times.is_null(row) && !marks.is_null(row);
-        let mark_values = marks.values::<i64>()?;
-        let time_values = times.values::<i64>()?;
-        let behind = lateness(&mut self.watermark, mark_values, time_values, valid, &mut self.before);
+        let (mark_values, time_values) = (marks.values::<i64>()?, times.values::<i64>()?);
+        let at = |row: usize, argument: &Argument<'_>| if argument.is_constant() { 0 } else { row };
+        let mark = |row: usize| (!marks.is_null(row)).then(|| mark_values[at(row, &marks)]);
+        let time = |row: usize| (!times.is_null(row)).then(|| time_values[at(row, &times)]);
+        let behind = lateness(&mut self.watermark, batch.rows, mark, time, &mut self.before);
         batch.watermarks = behind.then(|| self.before.clone());
         Ok(())
     }
@@ -199,6 +211,11 @@ impl EventTime {
     /// The minimum over all source partitions, for a worker between two morsels.
     pub(super) fn minimum(&self) -> i64 {
         self.watch.minimum()
+    }
+
+    /// Whether the rows of all source partitions have been processed, by whichever workers.
+    pub(super) fn has_ended(&self) -> bool {
+        self.watch.has_ended()
     }
 
     /// Lets others see how far this morsel has come; for morsels that are read as they are processed.

@@ -16,6 +16,8 @@ pub(super) struct Registry {
 pub(super) struct Registered {
     pub(super) name: String,
     pub(super) node: Option<usize>,
+    /// Whether it takes rows of the tables away, before any of them is grouped.
+    pub(super) takes_away: bool,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -30,7 +32,7 @@ pub struct Metrics {
     pub late_rows: u64,
     /// Rows that could not be read and were skipped.
     pub bad_rows: u64,
-    /// Rows that reached the first stateful or final operator: what filters took away is `rows_in` less these.
+    /// Rows of the tables that filters took away; groups that HAVING took away are not among them.
     pub filtered_rows: u64,
     pub bytes_in: u64,
     /// 0 when unknown.
@@ -95,9 +97,10 @@ impl Registry {
             metrics.add(registered);
         }
         metrics.late_rows = metrics.operators.iter().map(|operator| operator.late_rows).sum();
-        let filters = metrics.operators.iter().filter(|operator| operator.name.starts_with("filter"));
-        metrics.filtered_rows = filters.map(|filter| filter.rows_in - filter.rows_out).sum();
-        metrics.rows_out = metrics.operators.iter().filter(|o| o.name == "output").map(|o| o.rows_in).sum();
+        let filters = self.operators.iter().filter(|operator| operator.takes_away).map(|filter| &filter.counters);
+        // A running filter may have counted rows as in that it has not put out yet.
+        metrics.filtered_rows = filters.map(|f| f.rows_in.load(Relaxed).saturating_sub(f.rows_out.load(Relaxed))).sum();
+        metrics.rows_out = metrics.operators.iter().filter(|o| o.name == "output").map(|o| o.rows_out).sum();
         metrics
     }
 }

@@ -8,6 +8,7 @@ mod analyze; //    EXPLAIN ANALYZE
 mod assemble; //   pipeline → what each worker runs, and the rings between them
 mod control; //    the switch: stop after what is done, or at once
 mod event_time; // watermarks of source partitions, in order whoever reads them
+mod names; //      what the inputs of expressions are called, for errors
 mod metrics; //    counters, added up when asked
 mod scan; //       a worker reading a table
 mod worker; //     the loop of an owner thread

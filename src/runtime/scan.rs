@@ -86,7 +86,7 @@ impl ScanTask {
                 self.send_watermark(graph)?;
                 return Ok(Step::Waiting);
             }
-            Take::End => return self.end(graph, self.ending()),
+            Take::End => return self.wait_for_others(graph),
         };
         let Some(event_time) = &mut self.event_time else {
             self.current = Some(Current::Direct(morsel));
@@ -109,6 +109,20 @@ impl ScanTask {
         event_time.begin_with(morsel.partition, morsel.sequence, morsel.is_last, &batches, control)?;
         self.current = Some(Current::Ahead { batches, at: 0 });
         Ok(Step::Worked)
+    }
+
+    /// Ends. With windows kept open only once all source partitions have been processed: then every worker ends at the
+    /// same watermark, and which windows it closed does not depend on who was first.
+    fn wait_for_others(&mut self, graph: &mut Graph) -> Result<Step> {
+        if self.keep_open
+            && let Some(event_time) = &self.event_time
+        {
+            if !event_time.has_ended() {
+                return Ok(Step::Waiting);
+            }
+            self.send_watermark(graph)?;
+        }
+        self.end(graph, self.ending())
     }
 
     fn read(&mut self, mut morsel: Morsel, graph: &mut Graph) -> Result<Step> {

@@ -30,7 +30,7 @@ pub(super) struct Stage {
 
 /// Something that feeds a stage.
 pub(super) enum Input {
-    Scan(ScanTask),
+    Scan(Box<ScanTask>),
     /// Constant rows, pushed once.
     Values {
         batch: Option<Batch>,

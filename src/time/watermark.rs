@@ -39,25 +39,22 @@ impl Inputs {
 
 /// Moves `watermark` over the rows of a batch, in order, and says which rows are behind it.
 ///
-/// `marks` holds what each row moves the watermark to, `times` the event times; `valid` says which rows have both.
-/// Returns for each row the watermark before it if some row is behind its own, else `None`: then no row can be late.
+/// `mark` gives what a row moves the watermark to, `time` its event time; rows may lack either.
+/// Leaves in `before` the watermark before each row. Returns whether some row is behind its own: else none is late.
 pub fn lateness(
     watermark: &mut i64,
-    marks: &[i64],
-    times: &[i64],
-    valid: impl Fn(usize) -> bool,
+    rows: usize,
+    mark: impl Fn(usize) -> Option<i64>,
+    time: impl Fn(usize) -> Option<i64>,
     before: &mut Vec<i64>,
 ) -> bool {
-    assert_eq!(marks.len(), times.len(), "a mark per row");
     let mut behind = false;
     before.clear();
     let mut running = *watermark;
-    for row in 0..marks.len() {
+    for row in 0..rows {
         before.push(running);
-        if valid(row) {
-            behind |= times[row] < running;
-            running = running.max(marks[row]);
-        }
+        behind |= time(row).is_some_and(|time| time < running);
+        running = mark(row).map_or(running, |mark| running.max(mark));
     }
     *watermark = running;
     behind
@@ -81,10 +78,19 @@ mod tests {
     #[test]
     fn only_rows_behind_their_own_watermark_count() {
         let (mut watermark, mut before) = (START, Vec::new());
-        assert!(!lateness(&mut watermark, &[5, 8], &[10, 13], |_| true, &mut before));
-        assert_eq!(watermark, 8);
-        assert!(lateness(&mut watermark, &[2, 15], &[7, 20], |_| true, &mut before));
-        assert_eq!(before, [8, 8]);
-        assert_eq!(watermark, 15);
+        let mut run = |marks: &[i64], times: &[i64]| {
+            let behind = lateness(&mut watermark, 2, |row| Some(marks[row]), |row| Some(times[row]), &mut before);
+            (behind, before.clone(), watermark)
+        };
+        assert_eq!(run(&[5, 8], &[10, 13]), (false, vec![START, 5], 8));
+        assert_eq!(run(&[2, 15], &[7, 20]), (true, vec![8, 8], 15));
+    }
+
+    #[test]
+    fn rows_without_a_time_move_the_watermark_and_rows_without_a_mark_may_be_late() {
+        let (mut watermark, mut before) = (START, Vec::new());
+        let (marks, times) = ([Some(10), None], [None, Some(7)]);
+        assert!(lateness(&mut watermark, 2, |row| marks[row], |row| times[row], &mut before));
+        assert_eq!((before, watermark), (vec![START, 10], 10));
     }
 }

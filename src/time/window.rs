@@ -12,13 +12,18 @@ pub struct Windows {
     pub size: i64,
     pub slide: i64,
     pub offset: i64,
+    /// The ticks all of whose windows begin and end on the scale.
+    lowest: i64,
+    highest: i64,
 }
 
 impl Windows {
     /// Panics: unless size and slide are positive.
     pub fn new(size: i64, slide: i64, offset: i64) -> Self {
         assert!(size > 0 && slide > 0, "windows have a size and a slide");
-        Windows { size, slide, offset: offset.rem_euclid(slide) }
+        let lowest = i64::MIN.saturating_add(size).saturating_add(slide).saturating_add(slide);
+        let highest = i64::MAX.saturating_sub(size).saturating_sub(slide);
+        Windows { size, slide, offset: offset.rem_euclid(slide), lowest, highest }
     }
 
     /// Ticks of a pane: the largest that every window is a whole number of.
@@ -31,8 +36,16 @@ impl Windows {
         tick.wrapping_sub((tick.wrapping_sub(self.offset)).rem_euclid(self.slide))
     }
 
-    /// End of the last window that holds `tick`; `None` when it lies in a gap.
+    /// Whether `tick` is so far from the ends of the scale that its windows lie on it.
+    pub fn is_on_scale(&self, tick: i64) -> bool {
+        (self.lowest..=self.highest).contains(&tick)
+    }
+
+    /// End of the last window that holds `tick`; `None` when it lies in a gap, or its windows would leave the scale.
     pub fn last_end(&self, tick: i64) -> Option<i64> {
+        if !self.is_on_scale(tick) {
+            return None;
+        }
         let end = self.last_start(tick).saturating_add(self.size);
         (tick < end).then_some(end)
     }
@@ -62,7 +75,18 @@ fn gcd(a: i64, b: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::START;
     use super::*;
+
+    #[test]
+    fn ticks_near_the_ends_of_the_scale_have_no_windows() {
+        for (size, slide, offset) in [(6, 4, 3), (60_000, 60_000, 0), (i64::MAX, i64::MAX, 0), (3, 7, 6)] {
+            let windows = Windows::new(size, slide, offset);
+            for tick in [i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX] {
+                assert_eq!((windows.first_end(tick), windows.first_end_after(tick, START)), (None, None));
+            }
+        }
+    }
 
     /// All windows by definition, for ticks near zero.
     fn ends(windows: &Windows, tick: i64) -> Vec<i64> {

@@ -26,12 +26,13 @@ type Bounds = (i64, i64);
 /// Rows of each group: by key, and by window if there is one.
 type Groups<'a> = BTreeMap<(Option<Bounds>, Line), Vec<&'a Event>>;
 
-/// The answer of `spec` over `world`; `keep_open`: windows that no watermark has closed stay inside.
-pub fn answer(world: &World, spec: &Spec, keep_open: bool) -> Expected {
+/// The answer of `spec` over all rows of `worlds`; `keep_open`: windows that no watermark has closed stay inside.
+pub fn answer(worlds: &[&World], spec: &Spec, keep_open: bool) -> Expected {
     let mut expected = Expected::default();
     let mut groups = Groups::new();
     let mut reached = i64::MAX;
-    for events in &world.partitions {
+    let partitions = worlds.iter().flat_map(|world| world.partitions.iter().map(|events| (events, world.delay)));
+    for (events, delay) in partitions {
         let mut watermark = i64::MIN;
         for event in events {
             if spec.condition.is_some_and(|condition| condition.of(event) != Some(true)) {
@@ -40,7 +41,7 @@ pub fn answer(world: &World, spec: &Spec, keep_open: bool) -> Expected {
                 take(event, watermark, spec, &mut groups, &mut expected);
             }
             if let Some(ts) = event.ts {
-                watermark = watermark.max(ts - world.delay);
+                watermark = watermark.max(ts - delay);
             }
         }
         if !events.is_empty() {
@@ -110,6 +111,7 @@ fn line(key: Line, bounds: Option<Bounds>, aggregates: &[Aggregate], events: &[&
     line
 }
 
+/// The value of an aggregate over the rows that count.
 fn value(function: Function, events: &[&Event]) -> Cell {
     let v: Vec<i64> = events.iter().filter_map(|event| event.v).collect();
     let x: Vec<f64> = events.iter().filter_map(|event| event.x).collect();

@@ -71,14 +71,19 @@ pub struct Given {
 /// An engine that knows `world` as table `t`.
 pub fn engine(world: &World, setting: &Setting) -> Engine {
     let engine = Engine::new(setting.config());
-    engine.execute(&format!("CREATE TABLE t ({})", world.columns())).expect("a declaration");
-    let table = MemoryTable::with_partitions(schema(), world.batches()).expect("batches of the schema");
-    engine.register_table("t", Arc::new(table)).expect("a table");
+    register(&engine, "t", world);
     engine
 }
 
-/// Runs `sql` and checks what holds for every changelog.
-pub fn run(engine: &Engine, sql: &str) -> Result<Given, String> {
+/// Makes `world` known as a table in memory.
+pub fn register(engine: &Engine, name: &str, world: &World) {
+    engine.execute(&format!("CREATE TABLE {name} ({})", world.columns())).expect("a declaration");
+    let table = MemoryTable::with_partitions(schema(), world.batches()).expect("batches of the schema");
+    engine.register_table(name, Arc::new(table)).expect("a table");
+}
+
+/// Runs `sql`, whose first `keys` columns tell a group, and checks what holds for every changelog.
+pub fn run(engine: &Engine, sql: &str, keys: usize) -> Result<Given, String> {
     let mut query = engine.sql(sql).map_err(|e| e.to_string())?;
     let mut emitted = Vec::new();
     let mut batch = 0;
@@ -90,13 +95,13 @@ pub fn run(engine: &Engine, sql: &str) -> Result<Given, String> {
         emitted.extend(lines(&rows.batch).into_iter().zip(changes).map(|(line, change)| (batch, change, line)));
         batch += 1;
     }
-    let lines = fold(&emitted)?;
+    let lines = fold(&emitted, keys)?;
     Ok(Given { lines, emitted, metrics: query.metrics() })
 }
 
-/// Folds changes up. Every row taken back must be there, no batch may give and take the same row, and the halves of an
-/// update stand side by side.
-fn fold(emitted: &[(usize, Change, Line)]) -> Result<Vec<Line>, String> {
+/// Folds changes up. Every row taken back must be there, no batch may give and take the same row, and the halves of a
+/// group's update stand side by side.
+fn fold(emitted: &[(usize, Change, Line)], keys: usize) -> Result<Vec<Line>, String> {
     let mut there: HashMap<&Line, i64> = HashMap::new();
     let mut in_batch: HashMap<&Line, i64> = HashMap::new();
     let mut current = 0;
@@ -115,7 +120,10 @@ fn fold(emitted: &[(usize, Change, Line)]) -> Result<Vec<Line>, String> {
         if before.is_some_and(|before| before != weight) {
             return Err(format!("a batch gives and takes the same row: {}", show(line)));
         }
-        let neighbour = |at: usize, change| emitted.get(at).is_some_and(|other| other.0 == *batch && other.1 == change);
+        let neighbour = |at: usize, change| {
+            let same_group = |other: &Line| other[..keys] == line[..keys];
+            emitted.get(at).is_some_and(|other| other.0 == *batch && other.1 == change && same_group(&other.2))
+        };
         let alone = match *change {
             Change::UPDATE_BEFORE => !neighbour(at + 1, Change::UPDATE_AFTER),
             Change::UPDATE_AFTER => at == 0 || !neighbour(at - 1, Change::UPDATE_BEFORE),

@@ -89,7 +89,18 @@ impl Spec {
         }
     }
 
+    /// How many of its first columns tell a group: keys and the window's bounds.
+    pub fn group_columns(&self) -> usize {
+        self.keys.len() + if self.window.is_some() { 2 } else { 0 }
+    }
+
+    /// Over the table `t`.
     pub fn sql(&self) -> String {
+        self.sql_over("t")
+    }
+
+    /// Over `table`, a name or a subquery in parentheses.
+    pub fn sql_over(&self, table: &str) -> String {
         let aggregates = self.aggregates.iter().map(Aggregate::sql);
         let keys = self.keys.iter().map(|key| key.sql().to_string());
         let bounds = ["window_start", "window_end"].map(str::to_string).into_iter().filter(|_| self.window.is_some());
@@ -104,7 +115,7 @@ impl Spec {
             .map(|(at, column)| format!("{column} AS c{at}"))
             .collect();
         let mut sql = format!("SELECT {} FROM ", columns.join(", "));
-        sql += &self.window.map_or("t".to_string(), |window| window.sql());
+        sql += &self.window.map_or(table.to_string(), |window| window.sql(table));
         if let Some(condition) = self.condition {
             sql += &format!(" WHERE {}", condition.sql());
         }
@@ -127,11 +138,11 @@ impl Window {
         Window { size, slide, offset }
     }
 
-    pub fn sql(self) -> String {
+    fn sql(self, table: &str) -> String {
         let interval = |ms: i64| format!("INTERVAL '{ms} milliseconds'");
         let shape = match self.slide == self.size {
-            true => format!("TUMBLE(TABLE t, DESCRIPTOR(ts), {}", interval(self.size)),
-            false => format!("HOP(TABLE t, DESCRIPTOR(ts), {}, {}", interval(self.slide), interval(self.size)),
+            true => format!("TUMBLE(TABLE {table}, DESCRIPTOR(ts), {}", interval(self.size)),
+            false => format!("HOP(TABLE {table}, DESCRIPTOR(ts), {}, {}", interval(self.slide), interval(self.size)),
         };
         match self.offset {
             0 => shape + ")",
@@ -215,7 +226,7 @@ impl Aggregate {
 }
 
 impl Condition {
-    fn random(random: &mut StdRng) -> Condition {
+    pub fn random(random: &mut StdRng) -> Condition {
         let number = random.random_range(-30..30);
         match random.random_range(0..5) {
             0 => Condition::VAbove(number),
@@ -226,7 +237,7 @@ impl Condition {
         }
     }
 
-    fn sql(self) -> String {
+    pub fn sql(self) -> String {
         match self {
             Condition::VAbove(number) => format!("v > {number}"),
             Condition::SIs(text) => format!("s = '{text}'"),

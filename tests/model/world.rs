@@ -61,6 +61,11 @@ impl World {
         World { partitions, delay, seed }
     }
 
+    /// A table without rows, in two source partitions.
+    pub fn empty() -> World {
+        World { partitions: vec![Vec::new(), Vec::new()], delay: 0, seed: 0 }
+    }
+
     pub fn rows(&self) -> usize {
         self.partitions.iter().map(Vec::len).sum()
     }

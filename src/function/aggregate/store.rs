@@ -3,7 +3,9 @@
 //! Owns        the bytes of long strings. A string of up to 12 bytes is its view; a longer one keeps its length and
 //!             prefix there, and where it lies in the arena:
 //!
-//!             | length 4 | prefix 4 | offset in the arena 8 |
+//! ```text
+//! | length 4 | prefix 4 | offset in the arena 8 |
+//! ```
 //!
 //! Invariants  a place that is overwritten is used again if the new string fits, else it is waste; when half of the
 //!             arena is waste, it is copied without.

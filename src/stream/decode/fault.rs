@@ -68,7 +68,7 @@ impl Fault {
         let shown = shorten(block.text().get(self.start..self.end).unwrap_or_default());
         let field = self.column.and_then(|column| fields.into_iter().nth(column));
         let (column, data_type) = match field {
-            Some(field) => (format!(", column {}", field.name()), field.data_type().to_string()),
+            Some(field) => (format!(", column {}", field.name()), shorten(field.data_type().to_string().as_bytes())),
             None => (String::new(), String::new()),
         };
         let place = format!("line {line} of {source}{column}");
@@ -91,7 +91,10 @@ impl Fault {
 fn shorten(text: &[u8]) -> String {
     const SHOWN_MAX: usize = 60;
     let text = String::from_utf8_lossy(&text[..text.len().min(4 * SHOWN_MAX)]);
-    let mut shown: String = text.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
+    let mut shown = String::new();
+    for character in text.chars().take(SHOWN_MAX) {
+        if character.is_control() { shown.extend(character.escape_default()) } else { shown.push(character) }
+    }
     if text.chars().nth(SHOWN_MAX).is_some() {
         shown.push_str("...");
     }

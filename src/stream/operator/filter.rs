@@ -1,11 +1,12 @@
 //! Keeps the rows for which every conjunct is true; the rest stay in the batch, unselected.
 //!
-//! Invariants  a conjunct is evaluated on the rows that the ones before it left, so it cannot fail on the others.
+//! Invariants  a conjunct is evaluated on the rows that the ones before it left, so it cannot fail on the others;
+//!             half an update whose other half was taken away becomes a delete or an insert.
 
 use millstream_kernels::bitmap;
 
 use super::{Next, Operator};
-use crate::batch::{Argument, Batch};
+use crate::batch::{Argument, Batch, Change};
 use crate::error::Result;
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
@@ -40,7 +41,24 @@ impl Operator for Filter {
                 batch.selection.narrow(&self.kept);
             }
         }
+        if let (Some(selected), Some(changes)) = (batch.selection.as_slice(), &mut batch.changes) {
+            part_updates(selected, changes);
+        }
         next.push(batch)
+    }
+}
+
+/// Makes lone halves of updates what they are now; the halves of an update stand side by side.
+fn part_updates(selected: &[u16], changes: &mut [Change]) {
+    for (at, &row) in selected.iter().enumerate() {
+        let row = row as usize;
+        let follows = |other: usize| selected.get(other).is_some_and(|&next| next as usize == row + 1);
+        let comes_before = at > 0 && selected[at - 1] as usize + 1 == row;
+        changes[row] = match changes[row] {
+            Change::UPDATE_BEFORE if !follows(at + 1) => Change::DELETE,
+            Change::UPDATE_AFTER if !comes_before => Change::INSERT,
+            change => change,
+        };
     }
 }
 

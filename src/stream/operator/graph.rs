@@ -93,6 +93,8 @@ pub struct Slot {
     pub budget: Arc<Budget>,
     pub timed: bool,
     state_bytes: u64,
+    /// Whether one of its inputs has ended with [`Ending::Hold`].
+    held: bool,
 }
 
 impl Slot {
@@ -108,6 +110,7 @@ impl Slot {
             budget,
             timed: false,
             state_bytes: 0,
+            held: false,
         }
     }
 
@@ -205,6 +208,13 @@ impl Next<'_> {
         })
     }
 
+    /// Counts rows that leave for the outside.
+    pub fn count_out(&self, rows: usize) {
+        if let Some(counters) = self.counters {
+            counters.rows_out.fetch_add(rows as u64, Ordering::Relaxed);
+        }
+    }
+
     /// Passes a watermark on.
     pub fn watermark(&mut self, watermark: i64) -> Result<()> {
         self.visit(|slot, port, next| match slot.inputs.advance(port, watermark) {
@@ -213,19 +223,24 @@ impl Next<'_> {
         })
     }
 
-    /// Passes the end on.
+    /// Passes the end on. An input that was held keeps its watermark, and holds all that lies behind it.
     pub fn end(&mut self, ending: Ending) -> Result<()> {
         self.visit(|slot, port, next| {
-            let minimum = slot.inputs.advance(port, END);
+            let minimum = match ending {
+                Ending::Flush => slot.inputs.advance(port, END),
+                Ending::Hold => None,
+            };
+            slot.held |= ending == Ending::Hold;
+            let ending = if slot.held { Ending::Hold } else { Ending::Flush };
+            if let Some(minimum) = minimum.filter(|minimum| *minimum != END) {
+                slot.operator.watermark(minimum, next)?;
+            }
             if slot.inputs.end() {
                 slot.operator.finish(ending, next)?;
                 let _ = slot.counters.remarks.set(slot.operator.remarks());
                 return next.end(ending);
             }
-            match minimum {
-                Some(minimum) if minimum != END => slot.operator.watermark(minimum, next),
-                _ => Ok(()),
-            }
+            Ok(())
         })
     }
 
@@ -240,5 +255,62 @@ impl Next<'_> {
             counters.nanoseconds.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
         }
         slot.account()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// Writes down what it is told.
+    struct Witness(Arc<Mutex<Vec<String>>>);
+
+    impl Operator for Witness {
+        fn push(&mut self, _port: usize, _batch: &mut Batch, _next: &mut Next<'_>) -> Result<()> {
+            Ok(())
+        }
+
+        fn watermark(&mut self, watermark: i64, _next: &mut Next<'_>) -> Result<()> {
+            self.0.lock().unwrap().push(format!("watermark {watermark}"));
+            Ok(())
+        }
+
+        fn finish(&mut self, ending: Ending, _next: &mut Next<'_>) -> Result<()> {
+            self.0.lock().unwrap().push(format!("{ending:?}"));
+            Ok(())
+        }
+    }
+
+    fn graph(inputs: usize) -> (Graph, Arc<Mutex<Vec<String>>>) {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let budget = Arc::new(Budget::new(None));
+        let slot = Slot::new("witness".to_string(), Box::new(Witness(told.clone())), inputs, budget);
+        (Graph { slots: vec![slot] }, told)
+    }
+
+    fn port(port: usize) -> Target {
+        Target { slot: 0, port }
+    }
+
+    #[test]
+    fn one_held_input_holds_all_and_keeps_its_watermark() {
+        let (mut graph, told) = graph(3);
+        graph.watermark(port(0), 10).unwrap();
+        graph.end(port(0), Ending::Hold).unwrap();
+        graph.watermark(port(1), 20).unwrap();
+        graph.end(port(1), Ending::Flush).unwrap();
+        assert!(told.lock().unwrap().is_empty(), "the third input has said nothing");
+        graph.end(port(2), Ending::Flush).unwrap();
+        assert_eq!(*told.lock().unwrap(), ["watermark 10", "Hold"]);
+    }
+
+    #[test]
+    fn flushed_inputs_hold_nothing_back() {
+        let (mut graph, told) = graph(2);
+        graph.watermark(port(0), 10).unwrap();
+        graph.end(port(1), Ending::Flush).unwrap();
+        graph.end(port(0), Ending::Flush).unwrap();
+        assert_eq!(*told.lock().unwrap(), ["watermark 10", "Flush"]);
     }
 }

@@ -52,7 +52,10 @@ impl Window {
             }
             let time = if times.is_constant() { values[0] } else { values[row] };
             let watermark = watermarks.as_ref().map_or(START, |watermarks| watermarks[row]);
-            let Some(last) = self.windows.last_end(time) else { continue };
+            let Some(last) = self.windows.last_end(time) else {
+                self.late_rows += !self.windows.is_on_scale(time) as u64;
+                continue;
+            };
             match self.windows.first_end_after(time, watermark) {
                 None => self.late_rows += 1,
                 Some(first) => {

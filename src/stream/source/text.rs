@@ -14,11 +14,12 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::block::{BLOCK_BYTES, BlockSource, Input, Next, ORDERED_BLOCK_BYTES, Pool, Records};
 use crate::batch::Batch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take};
 use crate::stream::decode::csv::{self, CsvDecoder, CsvOptions, Header, Layout};
 use crate::stream::decode::fault::Fault;
 use crate::stream::decode::json::{self, JsonDecoder, JsonOptions};
+use crate::stream::decode::options::Options;
 use crate::stream::decode::{Block, OnError};
 
 /// Bytes that columns, types and the format are found out from.
@@ -32,6 +33,19 @@ pub enum TextFormat {
 }
 
 impl TextFormat {
+    /// Takes the options of the format called `name`, and what to do with bad rows: 'on_error' (fail, skip).
+    ///
+    /// Failure: an unknown format, or a value that an option cannot have.
+    pub fn take(name: &str, options: &mut Options) -> Result<(Self, OnError)> {
+        let format = match name.to_ascii_lowercase().as_str() {
+            "csv" => TextFormat::Csv(CsvOptions::take(options)?),
+            "json" | "ndjson" | "jsonl" => TextFormat::Json(JsonOptions::take(options)?),
+            _ => return Err(Error::user(format!("unknown text format: '{name}'; 'csv' and 'json' are known"))),
+        };
+        let on_error = options.parse("on_error", |text| text.parse().ok(), "'fail' or 'skip'")?;
+        Ok((format, on_error.unwrap_or_default()))
+    }
+
     /// Its name in the `format` option.
     pub fn name(&self) -> &'static str {
         match self {

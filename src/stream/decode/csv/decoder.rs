@@ -4,18 +4,17 @@
 //! null, quoted or has spaces around it. Rows that fail are taken out of the table, and the others are read once more.
 
 use arrow::datatypes::FieldRef;
-use millstream_kernels::view::{Text, ViewBuilder};
+use millstream_kernels::view::Text;
 
-use super::field::{Unquoted, unquote};
+use super::fill::{Job, Nulls};
 use super::header::Layout;
 use super::options::CsvOptions;
 use super::quotes::Dialect;
 use super::structure::{Found, Structure};
-use crate::batch::{Batch, Column, Fixed, Values};
+use crate::batch::{Batch, Column};
 use crate::error::Result;
-use crate::stream::decode::column::{ColumnBuilder, Data, Reading, date64, set_bit, time_of_day, timestamp};
-use crate::stream::decode::fault::{Fault, Reason};
-use crate::stream::decode::value::{Field, boolean::boolean, decimal::decimal, float, integer, time};
+use crate::stream::decode::column::{ColumnBuilder, Reading};
+use crate::stream::decode::fault::Fault;
 use crate::stream::decode::{Block, OnError};
 
 /// Positions per table at most, so that it stays in the cache.
@@ -36,21 +35,6 @@ pub struct CsvDecoder {
     lines_left: usize,
     faults: Vec<Fault>,
     copy: Vec<u8>,
-}
-
-/// Which fields without quotes are null.
-#[derive(Debug)]
-struct Nulls {
-    /// Whether the empty one is, in string columns.
-    empty: bool,
-    words: Vec<Vec<u8>>,
-}
-
-impl Nulls {
-    #[inline(always)]
-    fn is_word(&self, field: &[u8]) -> bool {
-        !self.words.is_empty() && self.words.iter().any(|word| word == field)
-    }
 }
 
 impl CsvDecoder {
@@ -187,217 +171,5 @@ impl CsvDecoder {
             };
             job.column(builder);
         }
-    }
-}
-
-/// One column of the rows of a table.
-struct Job<'a> {
-    text: &'a [u8],
-    positions: &'a [u32],
-    stride: usize,
-    field: usize,
-    /// Whether the field is the line's last one, that a `\r` may end.
-    is_last: bool,
-    index: usize,
-    base: usize,
-    rows: usize,
-    rows_max: usize,
-    dialect: Dialect,
-    nulls: &'a Nulls,
-    faults: &'a mut Vec<Fault>,
-    copy: &'a mut Vec<u8>,
-}
-
-/// What a second look at a field found.
-enum Look<V> {
-    Value(V),
-    Null,
-    Bad(Reason),
-}
-
-impl Job<'_> {
-    fn column(&mut self, builder: &mut ColumnBuilder) {
-        match builder.reading.clone() {
-            Reading::Bool => self.fixed(builder, words_of, |text: Field<'_>| boolean(text.bytes), set_bit),
-            Reading::I8 => self.numbers(builder, |text: Field<'_>| i8::try_from(integer::signed_field(text)?).ok()),
-            Reading::I16 => self.numbers(builder, |text: Field<'_>| i16::try_from(integer::signed_field(text)?).ok()),
-            Reading::I32 => self.numbers(builder, |text: Field<'_>| i32::try_from(integer::signed_field(text)?).ok()),
-            Reading::I64 => self.numbers(builder, integer::signed_field),
-            Reading::U8 => self.numbers(builder, |text: Field<'_>| u8::try_from(integer::positive_field(text)?).ok()),
-            Reading::U16 => self.numbers(builder, |text: Field<'_>| u16::try_from(integer::positive_field(text)?).ok()),
-            Reading::U32 => self.numbers(builder, |text: Field<'_>| u32::try_from(integer::positive_field(text)?).ok()),
-            Reading::U64 => self.numbers(builder, integer::positive_field),
-            Reading::F32 => self.numbers(builder, float::single_field),
-            Reading::F64 => self.numbers(builder, float::double_field),
-            Reading::Decimal { precision, scale } => {
-                self.numbers(builder, |text: Field<'_>| decimal(text.bytes, precision, scale))
-            }
-            Reading::Date32 => self.numbers(builder, |text: Field<'_>| time::date_of(text.bytes)),
-            Reading::Date64 => self.numbers(builder, |text: Field<'_>| date64(text.bytes)),
-            Reading::Time32(ticks) => {
-                self.numbers(builder, |text: Field<'_>| i32::try_from(time_of_day(text.bytes, ticks)?).ok())
-            }
-            Reading::Time64(ticks) => self.numbers(builder, |text: Field<'_>| time_of_day(text.bytes, ticks)),
-            Reading::Timestamp { per_second, zone } => {
-                self.numbers(builder, |text: Field<'_>| timestamp(text.bytes, per_second, zone));
-            }
-            Reading::Text | Reading::Bytes => self.views(builder),
-            Reading::Nested => unreachable!("a decoder of csv refuses nested columns"),
-        }
-    }
-
-    /// Where the field of a row is.
-    #[inline(always)]
-    fn range(&self, row: usize) -> (usize, usize) {
-        let at = row * self.stride + self.field;
-        let (start, end) = (self.positions[at].wrapping_add(1) as usize, self.positions[at + 1] as usize);
-        let cut = self.is_last && end > start && self.text[end - 1] == b'\r';
-        (start, end - cut as usize)
-    }
-
-    fn numbers<T: Fixed>(&mut self, builder: &mut ColumnBuilder, parse: impl Fn(Field<'_>) -> Option<T>) {
-        self.fixed(builder, numbers_of, parse, |values: &mut [T], row, value| values[row] = value);
-    }
-
-    /// Fills a column of fixed-width values, which are held in items of type `T`.
-    #[inline(always)]
-    fn fixed<T, V>(
-        &mut self,
-        builder: &mut ColumnBuilder,
-        slice: impl Fn(&mut Values) -> Option<&mut [T]>,
-        parse: impl Fn(Field<'_>) -> Option<V>,
-        set: impl Fn(&mut [T], usize, V),
-    ) {
-        let mut data = builder.lend_data();
-        let values = match &mut data {
-            Data::Fixed(values) => slice(values),
-            _ => None,
-        };
-        let values = values.expect("a column is read into values of its kind");
-        let values = &mut values[..];
-        for row in 0..self.rows {
-            let (start, end) = self.range(row);
-            let field = Field::new(self.text, start, end);
-            if !self.nulls.is_word(field.bytes)
-                && let Some(value) = parse(field)
-            {
-                set(values, self.base + row, value);
-                continue;
-            }
-            match self.look(field.bytes, &parse) {
-                Look::Value(value) => set(values, self.base + row, value),
-                Look::Null => self.settle(builder, row, (start, end), Ok(())),
-                Look::Bad(reason) => self.settle(builder, row, (start, end), Err(reason)),
-            }
-        }
-        builder.return_data(data);
-    }
-
-    /// A second look at a field that is no value as it stands.
-    #[cold]
-    fn look<V>(&mut self, field: &[u8], parse: impl Fn(Field<'_>) -> Option<V>) -> Look<V> {
-        let mut inner = field;
-        if let Some(quote) = self.dialect.quote.filter(|quote| field.first() == Some(quote)) {
-            inner = match unquote(field, quote, self.dialect.escape, self.copy) {
-                Ok(Unquoted::Plain(start, end)) => &field[start..end],
-                Ok(Unquoted::Copied) => self.copy,
-                Err(reason) => return Look::Bad(reason),
-            };
-        }
-        let trimmed = inner.trim_ascii();
-        if trimmed.is_empty() || self.nulls.is_word(trimmed) {
-            return Look::Null;
-        }
-        parse(Field::of(trimmed)).map_or(Look::Bad(Reason::Value), Look::Value)
-    }
-
-    /// Fills a column of strings or bytes.
-    fn views(&mut self, builder: &mut ColumnBuilder) {
-        let mut data = builder.lend_data();
-        let Data::Views(views) = &mut data else { unreachable!("strings are read into views") };
-        let is_text = matches!(builder.reading, Reading::Text);
-        for row in 0..self.rows {
-            let (start, end) = self.range(row);
-            let field = &self.text[start..end];
-            let first = field.first().copied();
-            let is_plain = first.is_some() && first != self.dialect.quote && !self.nulls.is_word(field);
-            if is_plain && views.set_range(self.base + row, start, end) {
-                continue;
-            }
-            match self.look_at_text(views, self.base + row, start, end, is_text) {
-                Look::Value(()) => {}
-                Look::Null => {
-                    views.set_empty(self.base + row);
-                    self.settle(builder, row, (start, end), Ok(()));
-                }
-                Look::Bad(reason) => self.settle(builder, row, (start, end), Err(reason)),
-            }
-        }
-        builder.return_data(data);
-    }
-
-    /// A second look at a string that is not in the block as it is.
-    fn look_at_text(
-        &mut self,
-        views: &mut ViewBuilder,
-        row: usize,
-        start: usize,
-        end: usize,
-        is_text: bool,
-    ) -> Look<()> {
-        let field = &self.text[start..end];
-        let mut inner = field;
-        if let Some(quote) = self.dialect.quote.filter(|quote| field.first() == Some(quote)) {
-            inner = match unquote(field, quote, self.dialect.escape, self.copy) {
-                Ok(Unquoted::Plain(from, to)) if views.set_range(row, start + from, start + to) => {
-                    return Look::Value(());
-                }
-                Ok(Unquoted::Plain(from, to)) => &field[from..to],
-                Ok(Unquoted::Copied) => self.copy,
-                Err(reason) => return Look::Bad(reason),
-            };
-        } else if self.nulls.is_word(field) || field.is_empty() && self.nulls.empty {
-            return Look::Null;
-        }
-        let fits = match std::str::from_utf8(inner) {
-            Ok(text) => views.set_copy(row, text),
-            Err(_) if is_text => return Look::Bad(Reason::Utf8),
-            Err(_) => views.set_copy_bytes(row, inner),
-        };
-        if fits { Look::Value(()) } else { Look::Bad(Reason::Value) }
-    }
-
-    /// Notes what a second look found: a null, or a reason to refuse the row.
-    #[cold]
-    fn settle(
-        &mut self,
-        builder: &mut ColumnBuilder,
-        row: usize,
-        (start, end): (usize, usize),
-        found: Result<(), Reason>,
-    ) {
-        let reason = match found {
-            Err(reason) => reason,
-            Ok(()) => {
-                builder.mark_null(self.base + row, self.rows_max);
-                if builder.field.is_nullable() {
-                    return;
-                }
-                Reason::Null
-            }
-        };
-        let begin = self.positions[row * self.stride].wrapping_add(1) as usize;
-        self.faults.push(Fault { row: begin, start, end, column: Some(self.index), reason });
-    }
-}
-
-fn numbers_of<T: Fixed>(values: &mut Values) -> Option<&mut [T]> {
-    T::of_values_mut(values).map(|values| &mut values[..])
-}
-
-fn words_of(values: &mut Values) -> Option<&mut [u64]> {
-    match values {
-        Values::Bool(words) => Some(words),
-        _ => None,
     }
 }

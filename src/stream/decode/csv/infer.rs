@@ -51,7 +51,8 @@ pub fn infer(sample: &[u8], options: &CsvOptions) -> Result<Inferred> {
         && (!has_header || first[count - 1].0.trim().is_empty())
         && body.iter().all(|row| row.get(count - 1).is_none_or(|(text, _)| text.is_empty()));
     let kept = if ends_with_delimiter { count - 1 } else { count };
-    let fields: Vec<Field> = names.into_iter().zip(types).take(kept).map(|(name, t)| Field::new(name, t, true)).collect();
+    let fields: Vec<Field> =
+        names.into_iter().zip(types).take(kept).map(|(name, t)| Field::new(name, t, true)).collect();
     Ok(Inferred { schema: Schema::new(fields), options })
 }
 
@@ -156,7 +157,8 @@ fn is_header(first: &Row, rest: &[Row], options: &CsvOptions) -> bool {
     if own.iter().zip(&types).any(|(own, below)| *own == Narrowest::Text && below.and(*own) != *below) {
         return true;
     }
-    let is_repeated = |column: usize| rest.iter().any(|row| row.get(column).is_some_and(|field| field.0 == first[column].0));
+    let is_repeated =
+        |column: usize| rest.iter().any(|row| row.get(column).is_some_and(|field| field.0 == first[column].0));
     let is_unique = |column: usize| !first[..column].iter().any(|(text, _)| *text == first[column].0);
     (0..first.len()).all(|column| own[column] == Narrowest::Text && is_unique(column) && !is_repeated(column))
 }
@@ -167,7 +169,8 @@ mod tests {
 
     fn check(sample: &str, options: CsvOptions, wanted: &[(&str, DataType)]) -> CsvOptions {
         let found = infer(sample.as_bytes(), &options).unwrap();
-        let columns: Vec<_> = found.schema.fields().iter().map(|f| (f.name().as_str(), f.data_type().clone())).collect();
+        let columns: Vec<_> =
+            found.schema.fields().iter().map(|f| (f.name().as_str(), f.data_type().clone())).collect();
         assert_eq!(columns, wanted, "{sample}");
         found.options
     }
@@ -203,7 +206,11 @@ mod tests {
         assert_eq!((found.delimiter, found.header), (Some(b'|'), Header::No));
         let found = check("x\ty\nx\tz\n", auto(), &[("column0", text.clone()), ("column1", text.clone())]);
         assert_eq!((found.delimiter, found.header), (Some(b'\t'), Header::No));
-        check("name,name,\nx,y,z\n", CsvOptions::default(), &[("name", text.clone()), ("name_1", text.clone()), ("column2", text.clone())]);
+        check(
+            "name,name,\nx,y,z\n",
+            CsvOptions::default(),
+            &[("name", text.clone()), ("name_1", text.clone()), ("column2", text.clone())],
+        );
         check("1|x|\n2|y|\n", auto(), &[("column0", int), ("column1", text)]);
     }
 

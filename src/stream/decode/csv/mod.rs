@@ -10,7 +10,8 @@ mod quotes; //    which bytes are quoted
 mod structure; // where fields and rows end
 mod field; //     one field that is not plain
 mod header; //    which field is which column
-mod decoder; //   fields → columns
+mod fill; //      one field of many rows → one column
+mod decoder; //   blocks → batches
 mod infer; //     names and types from a sample
 
 pub use decoder::CsvDecoder;

@@ -162,7 +162,8 @@ impl Structure {
     /// What is wrong with a row of another shape; nothing, when it is an empty line.
     fn fault(&self, text: &[u8], start: usize, end: usize, found: usize, wanted: usize) -> Option<Fault> {
         let line_end = end - (end > start && text[end - 1] == b'\r') as usize;
-        let fault = Fault { row: start, start, end: line_end, column: None, reason: Reason::FieldCount { found, wanted } };
+        let fault =
+            Fault { row: start, start, end: line_end, column: None, reason: Reason::FieldCount { found, wanted } };
         match self.open_within(start, end) {
             Some(at) => Some(Fault { start: at, reason: Reason::OpenQuote, ..fault }),
             None => (line_end > start).then_some(fault),

@@ -23,6 +23,8 @@ enum Shape {
     List(Box<Shape>),
     /// Members in the order in which they were first seen.
     Object(Vec<(String, Shape)>),
+    /// Values that have no type in common, or say nothing about one: kept as their JSON text.
+    Any,
 }
 
 const NOTHING: Shape = Shape::Scalar(Narrowest::Nothing);
@@ -58,7 +60,9 @@ pub fn infer(sample: &[u8]) -> Result<Schema> {
     }
     match all {
         Shape::Object(members) if !members.is_empty() => Ok(Schema::new(fields(members))),
-        _ => Err(Error::user("columns cannot be found out: no line begins with a JSON object that has members; declare them")),
+        _ => Err(Error::user(
+            "columns cannot be found out: no line begins with a JSON object that has members; declare them",
+        )),
     }
 }
 
@@ -68,7 +72,7 @@ fn shape(cursor: &mut Cursor<'_>, depth: usize) -> Result<Shape, Expected> {
     match cursor.byte() {
         b'{' | b'[' if depth == DEPTH_MAX => {
             cursor.skip(&mut |_| Ok(()))?;
-            Ok(TEXT)
+            Ok(Shape::Any)
         }
         b'{' => object(cursor, depth),
         b'[' => list(cursor, depth),
@@ -152,22 +156,27 @@ fn merge(a: Shape, b: Shape) -> Shape {
             others.into_iter().for_each(|(name, value)| put(&mut members, name, value));
             Shape::Object(members)
         }
-        _ => TEXT,
+        _ => Shape::Any,
     }
 }
 
+/// The columns of the rows' members. A column whose values have no type in common, at whatever depth, is text.
 fn fields(members: Vec<(String, Shape)>) -> Fields {
-    members.into_iter().map(|(name, shape)| Field::new(name, data_type(shape), true)).collect()
+    let field = |(name, shape)| Field::new(name, data_type(shape).unwrap_or(DataType::Utf8View), true);
+    members.into_iter().map(field).collect()
 }
 
-fn data_type(shape: Shape) -> DataType {
-    match shape {
+fn data_type(shape: Shape) -> Option<DataType> {
+    Some(match shape {
         Shape::Scalar(narrowest) => narrowest.data_type(),
-        Shape::List(item) => DataType::List(Arc::new(Field::new("item", data_type(*item), true))),
-        // An object without members says nothing about a struct; its text loses nothing.
-        Shape::Object(members) if members.is_empty() => DataType::Utf8View,
-        Shape::Object(members) => DataType::Struct(fields(members)),
-    }
+        Shape::List(item) => DataType::List(Arc::new(Field::new("item", data_type(*item)?, true))),
+        Shape::Object(members) if members.is_empty() => return None,
+        Shape::Object(members) => {
+            let field = |(name, shape)| Some(Field::new(name, data_type(shape)?, true));
+            DataType::Struct(members.into_iter().map(field).collect::<Option<Fields>>()?)
+        }
+        Shape::Any => return None,
+    })
 }
 
 #[cfg(test)]
@@ -176,13 +185,14 @@ mod tests {
 
     #[test]
     fn types_hold_all_values_in_order_of_first_sight() {
-        let sample = r#"{"b":1,"a":[1,2.5],"s":{"x":null,"y":"2024-01-01T00:00:00Z"},"mixed":1,"e":{},"big":99999999999999999999}
+        let sample = r#"{"b":1,"a":[1,2.5],"s":{"x":null,"y":"2024-01-01T00:00:00Z"},"mixed":1,"e":{},"big":99999999999999999999,"deep":[{"x":[1]}]}
 
-            {"s":{"x":true,"z":[]},"b":null,"mixed":"x","d":"2024-01-01","c":-1e3}
+            {"s":{"x":true,"z":[]},"b":null,"mixed":"x","deep":[{"x":{}}],"d":"2024-01-01","c":-1e3}
             not json
             {"b":"half"#;
         let schema = infer(sample.as_bytes()).unwrap();
-        let found: Vec<_> = schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
+        let found: Vec<_> =
+            schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
         let wanted = [
             "b Int64",
             "a List(Float64)",
@@ -190,6 +200,7 @@ mod tests {
             "mixed Utf8View",
             "e Utf8View",
             "big Float64",
+            "deep Utf8View",
             "d Date32",
             "c Float64",
         ];

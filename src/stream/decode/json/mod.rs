@@ -9,7 +9,8 @@
 mod cursor; //  the grammar: strings, numbers, skipping
 mod escape; //  strings with escapes
 mod keys; //    keys in the order of the last row
-mod decoder; // members → columns
+mod member; //  one value → one row of a column
+mod decoder; // blocks → batches
 mod nested; //  lists, structs and maps
 mod infer; //   names and types from a sample
 

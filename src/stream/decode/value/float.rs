@@ -39,10 +39,11 @@ pub fn double_field(field: Field<'_>) -> Option<f64> {
 #[inline(always)]
 pub fn single_field(field: Field<'_>) -> Option<f32> {
     let (negative, ahead, length) = field.sign();
-    let (mantissa, scale) = match short(ahead as u64, length).or_else(|| plain(&field.bytes[field.bytes.len() - length..])) {
-        Some((mantissa, scale)) if mantissa <= 1 << 24 && scale <= 10 => (mantissa, scale),
-        _ => return standard(field.bytes)?.parse().ok(),
-    };
+    let (mantissa, scale) =
+        match short(ahead as u64, length).or_else(|| plain(&field.bytes[field.bytes.len() - length..])) {
+            Some((mantissa, scale)) if mantissa <= 1 << 24 && scale <= 10 => (mantissa, scale),
+            _ => return standard(field.bytes)?.parse().ok(),
+        };
     let value = mantissa as f32 / POWERS_F32[scale];
     Some(f32::from_bits(value.to_bits() | (negative as u32) << 31))
 }

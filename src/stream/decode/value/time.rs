@@ -15,12 +15,12 @@ pub struct Instant {
 }
 
 /// `2024-02-29`, as days since 1970-01-01. Years have four digits, or up to six with a sign.
-#[inline]
+#[inline(always)]
 pub fn date(bytes: &[u8]) -> Option<i32> {
     match bytes {
         [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] => {
-            let year = pair(*y0, *y1)? * 100 + pair(*y2, *y3)?;
-            days(year as i32, pair(*m0, *m1)?, pair(*d0, *d1)?)
+            let [century, year, month, day] = pairs([[*y0, *y1], [*y2, *y3], [*m0, *m1], [*d0, *d1]])?;
+            days((century * 100 + year) as i32, month, day)
         }
         _ => far_date(bytes),
     }
@@ -55,6 +55,8 @@ pub fn timestamp(bytes: &[u8]) -> Option<Instant> {
     let rest = &bytes[split + 1..];
     let (rest, offset) = match rest {
         [time @ .., b'Z' | b'z'] => (time.trim_ascii_end(), Some(0)),
+        // A plain time of day has no room for an offset.
+        [_, _, b':', _, _, b':', _, _] => (rest, None),
         _ => match rest.iter().position(|byte| matches!(byte, b'+' | b'-')) {
             Some(at) => (rest[..at].trim_ascii_end(), Some(offset(&rest[at..])?)),
             None => (rest, None),
@@ -97,7 +99,7 @@ fn clock(bytes: &[u8]) -> Option<(i64, u32)> {
         [h0, h1, b':', m0, m1, b':', s0, s1, fraction @ ..] => (h0, h1, m0, m1, s0, s1, fraction),
         _ => return None,
     };
-    let (hours, minutes, seconds) = (pair(*h0, *h1)?, pair(*m0, *m1)?, pair(*s0, *s1)?);
+    let [hours, minutes, seconds] = pairs([[*h0, *h1], [*m0, *m1], [*s0, *s1]])?;
     if hours > 23 || minutes > 59 || seconds > 59 {
         return None;
     }
@@ -120,8 +122,22 @@ fn fraction_nanos(digits: &[u8]) -> Option<u32> {
 
 #[inline(always)]
 fn pair(tens: u8, ones: u8) -> Option<u32> {
-    let (tens, ones) = (tens.wrapping_sub(b'0') as u32, ones.wrapping_sub(b'0') as u32);
-    (tens < 10 && ones < 10).then_some(tens * 10 + ones)
+    pairs([[tens, ones]]).map(|[value]| value)
+}
+
+/// The numbers of two digits each; one look at the end says whether all were digits.
+#[inline(always)]
+fn pairs<const N: usize>(text: [[u8; 2]; N]) -> Option<[u32; N]> {
+    let mut largest = 0;
+    let values = text.map(
+        #[inline(always)]
+        |[tens, ones]| {
+            let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+            largest = largest.max(tens).max(ones);
+            tens as u32 * 10 + ones as u32
+        },
+    );
+    (largest < 10).then_some(values)
 }
 
 /// Days since 1970-01-01. Source: Hinnant, "chrono-compatible low-level date algorithms".

@@ -4,24 +4,6 @@
 
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 
-/// Up to eight bytes as a word, the first one lowest, zero above.
-///
-/// Shapes: at most eight bytes.
-#[inline(always)]
-pub fn load(bytes: &[u8]) -> u64 {
-    debug_assert!(bytes.len() <= 8, "at most eight bytes make a word");
-    // Two reads that may overlap take any length; a choice among eight lengths would be mispredicted.
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        let (first, last) = (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64);
-        return first | last << (8 * (bytes.len() as u32 - 4) & 63);
-    }
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<2>(), bytes.last_chunk::<2>()) {
-        let (first, last) = (u16::from_le_bytes(*first) as u64, u16::from_le_bytes(*last) as u64);
-        return first | last << (8 * (bytes.len() as u32 - 2));
-    }
-    bytes.first().map_or(0, |&byte| byte as u64)
-}
-
 /// The number that the first `length` bytes of `word` spell, 1 to 8 of them, if all are digits.
 #[inline(always)]
 pub fn digits(word: u64, length: usize) -> Option<u64> {
@@ -67,6 +49,10 @@ pub fn find(word: u64, needle: u8) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn load(text: &[u8]) -> u64 {
+        text.iter().rev().fold(0, |word, &byte| word << 8 | byte as u64)
+    }
 
     #[test]
     fn every_byte_in_every_place_is_judged() {

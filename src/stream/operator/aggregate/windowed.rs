@@ -169,10 +169,10 @@ impl WindowedAggregate {
         Ok(())
     }
 
-    /// Puts a row into its lists; `false` when it is late for all its windows.
+    /// Puts a row into its lists; `false` when it is late for all its windows, or has none that could be told.
     #[inline(always)]
     fn place(&self, row: u16, time: i64, watermark: i64, split: &mut Split) -> bool {
-        let Some(last_end) = self.windows.last_end(time) else { return true };
+        let Some(last_end) = self.windows.last_end(time) else { return self.windows.is_on_scale(time) };
         if last_end <= watermark {
             return false;
         }

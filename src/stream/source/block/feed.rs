@@ -122,7 +122,9 @@ impl Feed {
         self.ahead = match chunk {
             Ok(chunk) => chunk.map_err(|cause| failed(&self.name, cause))?,
             Err(TryRecvError::Empty) => return Ok(false),
-            Err(TryRecvError::Disconnected) => return Err(Error::bug(format!("the thread that reads {} died", self.name))),
+            Err(TryRecvError::Disconnected) => {
+                return Err(Error::bug(format!("the thread that reads {} died", self.name)));
+            }
         };
         self.ahead_at = 0;
         if self.ahead.is_empty() {

@@ -162,6 +162,10 @@ impl BlockSource {
         }
         let mut skipped = if memory[..cut].starts_with(MARK) { MARK.len() } else { 0 };
         if let Records::Csv { cutter, has_header: true } = &self.records {
+            // The first line that is not empty, as where names are found out.
+            let blank = memory[skipped..cut].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+            self.line += count_lines(&memory[skipped..skipped + blank]);
+            skipped += blank;
             let length = cutter.first(&memory[skipped..cut]).unwrap_or(cut - skipped);
             let header = memory[skipped..skipped + length].to_vec();
             self.line += count_lines(&header);

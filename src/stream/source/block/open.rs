@@ -156,7 +156,9 @@ pub fn decompressed(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read
     }
     let whole = Cursor::new(first[..count].to_vec()).chain(reader);
     Ok(match first {
-        [0x1f, 0x8b, 8, _] if count > 2 => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, whole))),
+        [0x1f, 0x8b, 8, _] if count > 2 => {
+            Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, whole)))
+        }
         [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
             Box::new(zstd::stream::read::Decoder::new(whole)?)
         }

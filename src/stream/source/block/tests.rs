@@ -52,7 +52,8 @@ fn check(text: &str, records: fn() -> Records, wanted: &str) {
             for (text, line) in blocks.iter().rev() {
                 at -= text.len();
                 let before = whole[..at].matches('\n').count() as u64;
-                let header = source.header().map_or(0, |header| header.iter().filter(|&&byte| byte == b'\n').count() as u64);
+                let header =
+                    source.header().map_or(0, |header| header.iter().filter(|&&byte| byte == b'\n').count() as u64);
                 assert_eq!(*line, 1 + header + before);
                 let quotes = text.matches('"').count();
                 assert!(quotes % 2 == 0, "a record is whole: {text}");
@@ -64,7 +65,11 @@ fn check(text: &str, records: fn() -> Records, wanted: &str) {
 #[test]
 fn lines_are_cut_where_they_end() {
     check("", || Records::Lines, "");
-    check("one\ntwo\n\nthree, longer than a block\nfour", || Records::Lines, "one\ntwo\n\nthree, longer than a block\nfour\n");
+    check(
+        "one\ntwo\n\nthree, longer than a block\nfour",
+        || Records::Lines,
+        "one\ntwo\n\nthree, longer than a block\nfour\n",
+    );
     check("\u{feff}one\r\ntwo\r\n", || Records::Lines, "one\r\ntwo\r\n");
 }
 
@@ -97,7 +102,9 @@ fn compressed_text_is_known_by_its_first_bytes() {
     let two_members = [gzip(first), gzip(second)].concat();
     let two_frames = [zstd::encode_all(first, 1).unwrap(), zstd::encode_all(second, 1).unwrap()].concat();
     let folder = tempfile::tempdir().unwrap();
-    for (name, content) in [("a.gz", &two_members), ("b.zst", &two_frames), ("c.txt", &two_members), ("d", &text.clone().into_bytes())] {
+    for (name, content) in
+        [("a.gz", &two_members), ("b.zst", &two_frames), ("c.txt", &two_members), ("d", &text.clone().into_bytes())]
+    {
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
         let progress = Arc::new(Progress::default());
@@ -135,7 +142,9 @@ fn a_stream_is_not_waited_for() {
     assert!(input.open(&Arc::default()).is_err(), "it can be read once only");
     let mut next_text = || loop {
         match source.next(&pool).unwrap() {
-            Next::Block { block, is_last, .. } => return Some((String::from_utf8(block.text().to_vec()).unwrap(), is_last)),
+            Next::Block { block, is_last, .. } => {
+                return Some((String::from_utf8(block.text().to_vec()).unwrap(), is_last));
+            }
             Next::Pending => std::thread::yield_now(),
             Next::End => return None,
         }

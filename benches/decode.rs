@@ -1,0 +1,175 @@
+//! How fast does text become columns, next to Arrow's readers? One core, from a file in the page cache.
+//!
+//! Prints ns/row for 1BRC lines (`station;temperature`) and Nexmark bid lines, as CSV and as NDJSON. The rows are drawn
+//! from a fixed seed; the sums of the columns are asserted. An argument gives the number of rows.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use millstream::arrow;
+use millstream::batch::{Batch, Column, Values};
+use millstream::pipeline::{ScanRequest, Table, Take};
+use millstream::stream::decode::OnError;
+use millstream::stream::decode::csv::{CsvOptions, Header};
+use millstream::stream::decode::json::JsonOptions;
+use millstream::stream::source::block::Input;
+use millstream::stream::source::text::{TextFormat, TextTable};
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, TimeUnit};
+
+const SEED: u64 = 42;
+const ROUNDS: usize = 7;
+const BATCH_ROWS: usize = 8192;
+
+fn main() {
+    let rows = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(1_000_000);
+    println!("seed {SEED}, {rows} rows, best of {ROUNDS}, ns/row");
+    let folder = tempfile::tempdir().expect("a folder for the files");
+    let mut random = Random(SEED);
+
+    let text: String = (0..rows).map(|_| measurement(&mut random)).collect();
+    let schema = Schema::new(vec![field("station", DataType::Utf8View), field("temperature", DataType::Float64)]);
+    let csv = CsvOptions { delimiter: Some(b';'), header: Header::No, ..CsvOptions::default() };
+    compare("1brc/csv", folder.path(), &text, &schema, TextFormat::Csv(csv), rows, 1);
+
+    let bids: Vec<[String; 7]> = (0..rows / 4).map(|row| bid(&mut random, row)).collect();
+    let timestamp = DataType::Timestamp(TimeUnit::Millisecond, None);
+    let schema = Schema::new(vec![
+        field("auction", DataType::Int64),
+        field("bidder", DataType::Int64),
+        field("price", DataType::Int64),
+        field("channel", DataType::Utf8View),
+        field("url", DataType::Utf8View),
+        field("dateTime", timestamp),
+        field("extra", DataType::Utf8View),
+    ]);
+    let json: String = bids
+        .iter()
+        .map(|[auction, bidder, price, channel, url, time, extra]| {
+            format!(
+                "{{\"auction\":{auction},\"bidder\":{bidder},\"price\":{price},\"channel\":\"{channel}\",\
+                 \"url\":\"{url}\",\"dateTime\":\"{time}\",\"extra\":\"{extra}\"}}\n"
+            )
+        })
+        .collect();
+    compare("bid/json", folder.path(), &json, &schema, TextFormat::Json(JsonOptions::default()), bids.len(), 2);
+    let csv: String = bids.iter().map(|fields| fields.join(",") + "\n").collect();
+    let options = CsvOptions { header: Header::No, ..CsvOptions::default() };
+    compare("bid/csv", folder.path(), &csv, &schema, TextFormat::Csv(options), bids.len(), 2);
+}
+
+/// Reads the text with our reader and with Arrow's, and asserts that the column `summed` has the same sum.
+fn compare(name: &str, folder: &Path, text: &str, schema: &Schema, format: TextFormat, rows: usize, summed: usize) {
+    let path = folder.join(name.replace('/', "."));
+    std::fs::write(&path, text).expect("the folder takes files");
+    let table = TextTable::new(vec![Input::file(path)], format.clone(), schema, OnError::Fail).expect("types of text");
+    let (ours, our_sum) = best(rows, || read(&table, summed));
+    let (theirs, their_sum) = best(rows, || read_with_arrow(text, schema, &format, summed));
+    assert!((our_sum - their_sum).abs() <= their_sum.abs() * 1e-9, "{name}: sums {our_sum} and {their_sum}");
+    println!("{name:10} {ours:7.1}   arrow {theirs:7.1}   {:4.1} times", theirs / ours);
+}
+
+fn best(rows: usize, mut run: impl FnMut() -> (usize, f64)) -> (f64, f64) {
+    let mut least = f64::MAX;
+    let mut sum = 0.0;
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        let (found, total) = run();
+        least = least.min(start.elapsed().as_secs_f64());
+        assert_eq!(found, rows, "all rows are read");
+        sum = total;
+    }
+    (least * 1e9 / rows as f64, sum)
+}
+
+fn read(table: &TextTable, summed: usize) -> (usize, f64) {
+    let request = ScanRequest {
+        projection: (0..table.schema().fields().len()).collect(),
+        predicates: Vec::new(),
+        batch_rows: BATCH_ROWS,
+        partitions: 1,
+        ordered: false,
+        fetch: None,
+    };
+    let scan = table.open(&request).expect("the file is there");
+    let (mut batch, mut rows, mut sum) = (Batch::default(), 0, 0.0);
+    while let Take::Morsel(mut morsel) = scan.take().expect("the file can be read") {
+        batch.clear();
+        while morsel.reader.read(&mut batch).expect("rows are good") {
+            rows += batch.rows;
+            let Column::Flat(flat) = &batch.columns[summed] else { panic!("numbers are flat") };
+            sum += match &flat.values {
+                Values::F64(values) => values.iter().sum::<f64>(),
+                Values::I64(values) => values.iter().sum::<i64>() as f64,
+                _ => panic!("the summed column is of 64-bit numbers"),
+            };
+            batch.clear();
+        }
+    }
+    (rows, sum)
+}
+
+fn read_with_arrow(text: &str, schema: &Schema, format: &TextFormat, summed: usize) -> (usize, f64) {
+    let schema = Arc::new(schema.clone());
+    let bytes = text.as_bytes();
+    let total = |records: &mut dyn Iterator<Item = Result<RecordBatch, arrow::error::ArrowError>>| {
+        records.fold((0, 0.0), |(rows, sum), record| {
+            let record = record.expect("rows are good");
+            let column = record.column(summed);
+            let more = match column.data_type() {
+                DataType::Float64 => column.as_primitive::<Float64Type>().values().iter().sum::<f64>(),
+                _ => column.as_primitive::<Int64Type>().values().iter().sum::<i64>() as f64,
+            };
+            (rows + record.num_rows(), sum + more)
+        })
+    };
+    match format {
+        TextFormat::Csv(options) => {
+            let builder = arrow::csv::ReaderBuilder::new(schema).with_delimiter(options.delimiter());
+            total(&mut builder.with_batch_size(BATCH_ROWS).build(bytes).expect("types of text"))
+        }
+        TextFormat::Json(_) => {
+            let builder = arrow::json::ReaderBuilder::new(schema).with_batch_size(BATCH_ROWS);
+            total(&mut builder.build(bytes).expect("types of text"))
+        }
+    }
+}
+
+fn field(name: &str, data_type: DataType) -> Field {
+    Field::new(name, data_type, true)
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) % limit
+    }
+
+    fn word(&mut self, length: usize) -> String {
+        (0..length).map(|_| (b'a' + self.below(26) as u8) as char).collect()
+    }
+}
+
+fn measurement(random: &mut Random) -> String {
+    let station = random.below(413);
+    let name = &"abcdefghijklmnopqrstuvwxyz"[(station % 7) as usize..][..3 + (station % 15) as usize];
+    let tenths = random.below(1999) as i64 - 999;
+    format!("{name}{station};{}{}.{}\n", if tenths < 0 { "-" } else { "" }, tenths.abs() / 10, tenths.abs() % 10)
+}
+
+fn bid(random: &mut Random, row: usize) -> [String; 7] {
+    let channel = ["Google", "Facebook", "Baidu", "Apple"][random.below(4) as usize];
+    [
+        (1000 + random.below(100_000)).to_string(),
+        (1000 + random.below(100_000)).to_string(),
+        (100 + random.below(10_000_000)).to_string(),
+        channel.to_string(),
+        format!("https://www.nexmark.com/{}/item.htm?query=1", random.word(12)),
+        format!("2023-11-14 {:02}:{:02}:{:02}.{:03}", row / 3600 % 24, row / 60 % 60, row % 60, row % 1000),
+        random.word(40),
+    ]
+}

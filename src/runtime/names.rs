@@ -1,0 +1,26 @@
+//! Tells programs what their inputs are called, so that errors name the expression as people know it.
+
+use std::sync::Arc;
+
+use crate::expression::Program;
+use crate::pipeline::{Pipeline, Spec};
+
+/// The pipeline, each of its programs with the names of its inputs.
+pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
+    let mut named = pipeline.clone();
+    for node in &mut named.nodes {
+        let schema = node.inputs.first().map_or(&node.schema, |input| &pipeline.nodes[*input].schema);
+        let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let name = |program: &mut Arc<Program>| Arc::make_mut(program).names.clone_from(&names);
+        match &mut node.spec {
+            Spec::Scan(scan) => scan.watermark.iter_mut().for_each(|watermark| name(&mut watermark.program)),
+            Spec::Filter(filter) => filter.conjuncts.iter_mut().for_each(name),
+            Spec::Project(project) => name(&mut project.program),
+            Spec::Expand(expand) => expand.programs.iter_mut().for_each(name),
+            Spec::Aggregate(aggregate) => name(&mut aggregate.program),
+            Spec::Sort(sort) => name(&mut sort.program),
+            Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => {}
+        }
+    }
+    named
+}
