@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 
 use super::Options;
-use super::event_time::{EventTime, Watch};
+use super::event_time::{PartitionWatermarks, WatermarkTracker};
 use super::metrics::Registry;
 use super::parts::{End, Part, Parts};
 use super::scan::ScanTask;
@@ -121,16 +121,16 @@ impl Assembly<'_> {
             fetch: spec.fetch,
         };
         let scan = spec.table.open(&request).map_err(|e| e.at(node.place))?;
-        let watch = Arc::new(Watch::new(scan.source_partitions(), self.config.keep_open));
-        self.metrics.scans.push((spec.name.clone(), scan.clone(), watch.clone()));
+        let watermarks = Arc::new(PartitionWatermarks::new(scan.source_partitions(), self.config.keep_open));
+        self.metrics.scans.push((spec.name.clone(), scan.clone(), watermarks.clone()));
         let shared = self.partitions > 1;
         let parts = (0..self.partitions).map(|_| {
-            let event_time = spec.watermark.as_ref().map(|watermark| {
+            let tracker = spec.watermark.as_ref().map(|watermark| {
                 let time_type = node.schema.field(watermark.column).data_type().clone();
-                EventTime::new(watermark, time_type, watch.clone(), self.context)
+                WatermarkTracker::new(watermark, time_type, watermarks.clone(), self.context)
             });
             let target = Target { slot: 0, port: 0 };
-            let task = ScanTask::new(scan.clone(), target, event_time, shared, self.config.keep_open);
+            let task = ScanTask::new(scan.clone(), target, tracker, shared, self.config.keep_open);
             Some(Part {
                 stage: Stage { inputs: vec![Input::Scan(Box::new(task))], ..Stage::default() },
                 end: End::Input(0),
