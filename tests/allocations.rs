@@ -90,9 +90,7 @@ fn a_batch_allocates_nothing() {
         "SELECT id, window_start, count(*), sum(total) FROM TUMBLE(TABLE (SELECT ts, id, price * 2.0 + 1.0 AS total \
          FROM t WHERE price > 100.0), DESCRIPTOR(ts), INTERVAL '10' SECOND) GROUP BY id, window_start, window_end",
     );
-    check(
-        "SELECT id, name, count(*), sum(price + 1.0) FROM t WHERE price > 100.0 GROUP BY GROUPING SETS ((id), (name), ())",
-    );
+    check("SELECT id, count(*), sum(price) FROM t WHERE price > 100.0 GROUP BY GROUPING SETS ((id), ())");
     check("SELECT name, count(*), min(price), max(price), avg(price) FROM t GROUP BY name");
     check(
         "SELECT id, window_end, count(*) FROM HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '10' SECOND) \

@@ -12,9 +12,9 @@
 //! Kernels know no SQL, no time zones, no error type. A `&mut Vec` named `out` is emptied first, so that a caller can
 //! hand the same buffer in for every batch; only `bitmap::append` and `gather::append` add to what is there.
 
-mod lanes;
+mod lanes; //          the types that kernels know as vectors
 pub mod level; //      what this CPU can do, asked once
-pub mod number; //     the types that kernels know, and their order //          those types as vectors
+pub mod number; //     the types that kernels know, and their order
 
 pub mod aggregate; //  a column → one value
 pub mod arithmetic; // + - * / %, checked for integers

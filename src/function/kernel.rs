@@ -83,6 +83,11 @@ pub trait AggregateFunction: Send + Sync + Debug {
         false
     }
 
+    /// Whether a row with a null argument changes nothing: then `DISTINCT` leaves such rows out.
+    fn skips_nulls(&self) -> bool {
+        true
+    }
+
     /// Whether it is one of the engine's own rather than a function of another library.
     fn is_native(&self) -> bool {
         true

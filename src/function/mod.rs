@@ -4,8 +4,9 @@
 //! Invariants  a kernel writes one value per row; values under nulls never make it fail; it keeps no state between
 //!             batches. Users' kernels enter through the same traits as the engine's own.
 
-pub mod aggregate;
-mod kernel; //    the traits
-pub mod scalar; //    arithmetic, comparison, boolean logic, casts, windows, a family per file // count, sum, min, max and their kin, a family per file
+mod kernel; // the traits
+
+pub mod aggregate; // count, sum, min, max and their kin, a family per file
+pub mod scalar; //    arithmetic, comparison, boolean logic, casts, windows, a family per file
 
 pub use kernel::{AggregateFunction, AggregateStates, KernelContext, ScalarKernel, Update};

@@ -1,10 +1,9 @@
 //! The pipeline as text: a line per node, output first, inputs indented below.
 //!
 //! ```text
-//! Aggregate: by auction in tumble(10s) of date_time, count(1), on close [append, time window_end, unbounded]
-//!            state: panes x groups, bounded by the watermark
-//!   Filter: (price > 100) [append, time date_time, unbounded]
-//!     Scan: bids (generator), columns auction price date_time, ... [append, time date_time, unbounded]
+//! Sort: k DESC, first 3 [append, bounded] state: first rows, bounded
+//!   Aggregate: by k, when the input ends [append, bounded] state: grows with distinct keys
+//!     Scan: t (memory), columns k [append, bounded]
 //! ```
 
 use arrow::array::ArrayRef;

@@ -11,6 +11,8 @@ pub use explain::{explain, explain_with, show_duration};
 pub use spec::*;
 pub use table::*;
 
+pub use crate::time::ticks_per_second;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
@@ -78,16 +80,6 @@ impl Pipeline {
         let scans =
             self.nodes.iter().filter_map(|node| if let Spec::Scan(scan) = &node.spec { Some(scan) } else { None });
         scans.map(|scan| scan.table.clone()).collect()
-    }
-}
-
-/// How many of `unit` make a second.
-pub fn ticks_per_second(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
     }
 }
 

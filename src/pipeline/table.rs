@@ -86,7 +86,7 @@ pub trait Scan: Send + Sync {
 /// The answer to [`Scan::take`].
 pub enum Take {
     Morsel(Morsel),
-    /// Nothing yet; ask again, the waker given to the scan's connector will call.
+    /// Nothing yet: the worker asks again when it is woken, after `Config::idle_sleep` at the latest.
     Pending,
     /// All morsels have been taken.
     End,

@@ -21,7 +21,7 @@ use arrow::datatypes::DataType;
 
 /// The watermarks of one scan's source partitions, shared by its workers.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct PartitionWatermarks {
     partitions: Mutex<Vec<Partition>>,
     turn: Condvar,
     shown: AtomicI64,
@@ -37,10 +37,10 @@ struct Partition {
     ended: bool,
 }
 
-impl Watch {
+impl PartitionWatermarks {
     pub(super) fn new(partitions: usize, keep_open: bool) -> Self {
         let start = Partition { sequence: 0, watermark: START, ended: false };
-        Watch {
+        PartitionWatermarks {
             partitions: Mutex::new(vec![start; partitions]),
             turn: Condvar::new(),
             shown: AtomicI64::new(START),
@@ -112,8 +112,8 @@ impl Watch {
 }
 
 /// A worker's view of event time while it reads one morsel after another.
-pub(super) struct EventTime {
-    watch: Arc<Watch>,
+pub(super) struct WatermarkTracker {
+    watermarks: Arc<PartitionWatermarks>,
     context: KernelContext,
     marks: Evaluator,
     times: Evaluator,
@@ -124,11 +124,16 @@ pub(super) struct EventTime {
     watermark: i64,
 }
 
-impl EventTime {
-    pub(super) fn new(spec: &WatermarkSpec, time_type: DataType, watch: Arc<Watch>, context: KernelContext) -> Self {
+impl WatermarkTracker {
+    pub(super) fn new(
+        spec: &WatermarkSpec,
+        time_type: DataType,
+        watermarks: Arc<PartitionWatermarks>,
+        context: KernelContext,
+    ) -> Self {
         let times = Program::columns(&[(spec.column, time_type)]);
-        EventTime {
-            watch,
+        WatermarkTracker {
+            watermarks,
             context,
             marks: Evaluator::new(spec.program.clone(), context),
             times: Evaluator::new(Arc::new(times), context),
@@ -143,7 +148,7 @@ impl EventTime {
     /// Begins a morsel once the ones before it are done.
     pub(super) fn begin(&mut self, partition: usize, sequence: u64, is_last: bool, control: &Control) -> Result<()> {
         (self.partition, self.sequence, self.is_last) = (partition, sequence, is_last);
-        self.watermark = self.watch.wait_turn(partition, sequence, control)?;
+        self.watermark = self.watermarks.wait_turn(partition, sequence, control)?;
         Ok(())
     }
 
@@ -164,7 +169,7 @@ impl EventTime {
         self.begin(partition, sequence, is_last, control)?;
         // The partition's last morsel stays open until its rows are processed: its end means that no row follows.
         if !is_last {
-            self.watch.publish(partition, self.watermark.max(highest), true, false);
+            self.watermarks.publish(partition, self.watermark.max(highest), true, false);
         }
         Ok(())
     }
@@ -205,28 +210,28 @@ impl EventTime {
 
     /// The watermark this worker may send on after the rows it has processed.
     pub(super) fn bound(&self) -> i64 {
-        self.watch.bound(self.partition, self.watermark)
+        self.watermarks.bound(self.partition, self.watermark)
     }
 
     /// The minimum over all source partitions, for a worker between two morsels.
     pub(super) fn minimum(&self) -> i64 {
-        self.watch.minimum()
+        self.watermarks.minimum()
     }
 
     /// Whether the rows of all source partitions have been processed, by whichever workers.
     pub(super) fn has_ended(&self) -> bool {
-        self.watch.has_ended()
+        self.watermarks.has_ended()
     }
 
     /// Lets others see how far this morsel has come; for morsels that are read as they are processed.
     pub(super) fn publish(&self) {
-        self.watch.publish(self.partition, self.watermark, false, false);
+        self.watermarks.publish(self.partition, self.watermark, false, false);
     }
 
     /// Ends the morsel. `announced`: whether `begin_with` has let the next one start already.
     pub(super) fn end(&mut self, announced: bool) {
         if !announced || self.is_last {
-            self.watch.publish(self.partition, self.watermark, true, self.is_last);
+            self.watermarks.publish(self.partition, self.watermark, true, self.is_last);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::stream::operator::{Budget, Counters};
 /// Where the counters of a query are.
 pub(super) struct Registry {
     pub(super) operators: Vec<Registered>,
-    pub(super) scans: Vec<(String, Arc<dyn Scan>, Arc<super::event_time::Watch>)>,
+    pub(super) scans: Vec<(String, Arc<dyn Scan>, Arc<super::event_time::PartitionWatermarks>)>,
     pub(super) budget: Arc<Budget>,
 }
 
@@ -75,7 +75,7 @@ pub struct SourceMetrics {
 impl Registry {
     pub(super) fn read(&self) -> Metrics {
         let mut metrics = Metrics { peak_bytes: self.budget.peak_bytes(), ..Metrics::default() };
-        for (name, scan, watch) in &self.scans {
+        for (name, scan, watermarks) in &self.scans {
             let progress = scan.progress();
             let source = SourceMetrics {
                 name: name.clone(),
@@ -88,7 +88,7 @@ impl Registry {
             metrics.bytes_in += source.bytes;
             metrics.bytes_total += source.bytes_total;
             metrics.bad_rows += source.bad_rows;
-            if let Some(watermark) = watch.shown() {
+            if let Some(watermark) = watermarks.shown() {
                 metrics.watermark = Some(metrics.watermark.map_or(watermark, |known: i64| known.min(watermark)));
             }
             metrics.sources.push(source);

@@ -10,6 +10,7 @@ mod control; //    the switch: stop after what is done, or at once
 mod event_time; // watermarks of source partitions, in order whoever reads them
 mod names; //      what the inputs of expressions are called, for errors
 mod metrics; //    counters, added up when asked
+mod parts; //      stages in the making, put together
 mod scan; //       a worker reading a table
 mod worker; //     the loop of an owner thread
 
@@ -51,7 +52,7 @@ pub fn start(
     options: &Options,
 ) -> Result<Running> {
     let control = Arc::new(Control::default());
-    let assembled = assemble::assemble(pipeline, sink, config, budget, options, &control)?;
+    let assembled = assemble::assemble(pipeline, sink, config, budget, options)?;
     let metrics = Arc::new(assembled.metrics);
     let mut threads = Vec::with_capacity(assembled.workers.len());
     for worker in assembled.workers {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Control;
-use super::event_time::EventTime;
+use super::event_time::WatermarkTracker;
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::pipeline::{Morsel, Scan, Take};
@@ -25,7 +25,7 @@ pub(super) enum Step {
 pub(super) struct ScanTask {
     scan: Arc<dyn Scan>,
     pub(super) target: Target,
-    event_time: Option<EventTime>,
+    tracker: Option<WatermarkTracker>,
     /// Whether other workers read the same source partitions.
     shared: bool,
     keep_open: bool,
@@ -47,12 +47,12 @@ impl ScanTask {
     pub(super) fn new(
         scan: Arc<dyn Scan>,
         target: Target,
-        event_time: Option<EventTime>,
+        tracker: Option<WatermarkTracker>,
         shared: bool,
         keep_open: bool,
     ) -> Self {
         let batch = Batch::default();
-        ScanTask { scan, target, event_time, shared, keep_open, current: None, batch, sent: START, ended: false }
+        ScanTask { scan, target, tracker, shared, keep_open, current: None, batch, sent: START, ended: false }
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -88,13 +88,13 @@ impl ScanTask {
             }
             Take::End => return self.wait_for_others(graph),
         };
-        let Some(event_time) = &mut self.event_time else {
+        let Some(tracker) = &mut self.tracker else {
             self.current = Some(Current::Direct(morsel));
             return Ok(Step::Worked);
         };
         let alone = !self.shared || (morsel.sequence == 0 && morsel.is_last);
         if alone {
-            event_time.begin(morsel.partition, morsel.sequence, morsel.is_last, control)?;
+            tracker.begin(morsel.partition, morsel.sequence, morsel.is_last, control)?;
             self.current = Some(Current::Direct(morsel));
             return Ok(Step::Worked);
         }
@@ -106,7 +106,7 @@ impl ScanTask {
             }
             batches.push(batch);
         }
-        event_time.begin_with(morsel.partition, morsel.sequence, morsel.is_last, &batches, control)?;
+        tracker.begin_with(morsel.partition, morsel.sequence, morsel.is_last, &batches, control)?;
         self.current = Some(Current::Ahead { batches, at: 0 });
         Ok(Step::Worked)
     }
@@ -115,9 +115,9 @@ impl ScanTask {
     /// same watermark, and which windows it closed does not depend on who was first.
     fn wait_for_others(&mut self, graph: &mut Graph) -> Result<Step> {
         if self.keep_open
-            && let Some(event_time) = &self.event_time
+            && let Some(tracker) = &self.tracker
         {
-            if !event_time.has_ended() {
+            if !tracker.has_ended() {
                 return Ok(Step::Waiting);
             }
             self.send_watermark(graph)?;
@@ -128,19 +128,19 @@ impl ScanTask {
     fn read(&mut self, mut morsel: Morsel, graph: &mut Graph) -> Result<Step> {
         self.batch.clear();
         if !morsel.reader.read(&mut self.batch)? {
-            if let Some(event_time) = &mut self.event_time {
-                event_time.end(false);
+            if let Some(tracker) = &mut self.tracker {
+                tracker.end(false);
             }
             self.send_watermark(graph)?;
             return Ok(Step::Worked);
         }
-        if let Some(event_time) = &mut self.event_time {
-            event_time.observe(&mut self.batch)?;
+        if let Some(tracker) = &mut self.tracker {
+            tracker.observe(&mut self.batch)?;
         }
         graph.push(self.target, &mut self.batch)?;
-        if let Some(event_time) = &self.event_time {
-            event_time.publish();
-            let bound = event_time.bound();
+        if let Some(tracker) = &self.tracker {
+            tracker.publish();
+            let bound = tracker.bound();
             self.send(graph, bound)?;
         }
         self.current = Some(Current::Direct(morsel));
@@ -148,15 +148,15 @@ impl ScanTask {
     }
 
     fn process(&mut self, mut batches: Vec<Batch>, at: usize, graph: &mut Graph) -> Result<Step> {
-        let event_time = self.event_time.as_mut().expect("only tables with an event time are read ahead");
+        let tracker = self.tracker.as_mut().expect("only tables with an event time are read ahead");
         let Some(batch) = batches.get_mut(at) else {
-            event_time.end(true);
+            tracker.end(true);
             self.send_watermark(graph)?;
             return Ok(Step::Worked);
         };
-        event_time.observe(batch)?;
+        tracker.observe(batch)?;
         graph.push(self.target, batch)?;
-        let bound = event_time.bound();
+        let bound = tracker.bound();
         self.send(graph, bound)?;
         self.current = Some(Current::Ahead { batches, at: at + 1 });
         Ok(Step::Worked)
@@ -164,9 +164,9 @@ impl ScanTask {
 
     /// Sends the watermark between two morsels: the minimum over all source partitions.
     fn send_watermark(&mut self, graph: &mut Graph) -> Result<()> {
-        match &self.event_time {
-            Some(event_time) => {
-                let minimum = event_time.minimum();
+        match &self.tracker {
+            Some(tracker) => {
+                let minimum = tracker.minimum();
                 self.send(graph, minimum)
             }
             None => Ok(()),

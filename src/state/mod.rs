@@ -1,4 +1,4 @@
-//! Keyed state: tables that map keys to dense group numbers, in memory that is kept from one use to the next.
+//! Keyed state: tables that map keys to dense group numbers, in plain vectors that are kept from one use to the next.
 //!
 //! Place       owned by stateful operators; knows batches and kernels, no operator and no SQL.
 //! Owns        keys and slots. Aggregate states lie beside them, indexed by the same group numbers.

@@ -4,9 +4,11 @@
 //! Invariants  a tick is one unit of the time column (`i64`); a watermark W says that no row before W is expected; it
 //!             never goes back; `END` says that no row is expected at all.
 
+mod unit; //      ticks and seconds
 mod watermark; // the minimum over several inputs
 mod window; //    which windows and panes hold a tick
 
+pub use unit::ticks_per_second;
 pub use watermark::{Inputs, lateness};
 pub use window::Windows;
 

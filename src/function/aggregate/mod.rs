@@ -1,7 +1,8 @@
 //! Aggregate functions: their states are columns indexed by group, a family of functions per file.
 //!
 //! Place       `sql/compile` asks [`resolve`] first; what answers `None` goes to the function library.
-//! Owns        per table of groups, a state for each: plain values in vectors, strings in an arena of the table.
+//! Owns        per table of groups, a state for each: plain values in a vector, the bytes of strings one behind the
+//!             other in a vector of the table; vectors grow by doubling and keep their memory when they are cleared.
 //! Invariants  rows under nulls and filtered rows touch no state (but where nulls are values: `first_value`); a result
 //!             depends on the rows, not on how they were cut into batches; after warm-up an update allocates nothing
 //!             unless there are new groups.

@@ -133,6 +133,10 @@ impl<T: Table> AggregateFunction for Native<T> {
     fn is_order_sensitive(&self) -> bool {
         self.is_order_sensitive
     }
+
+    fn skips_nulls(&self) -> bool {
+        !T::TAKES_NULLS
+    }
 }
 
 /// A table with the memory that its updates need.

@@ -13,6 +13,7 @@ use super::write::{self, Side};
 use crate::batch::{Argument, Column};
 use crate::error::{Error, Result};
 use crate::function::{KernelContext, ScalarKernel};
+use crate::time::ticks_per_second;
 
 /// The kernel that extracts `part` (case does not matter), `None` where there is no native one.
 ///
@@ -294,7 +295,7 @@ impl ScalarKernel for Epoch {
             }
             Clock::Ticks(unit) => {
                 let ts = write::side::<i64>(&args[0], rows)?;
-                let ticks = super::cast::ticks_per_second(unit) as f64;
+                let ticks = ticks_per_second(unit) as f64;
                 epoch(context, args, rows, out, ts, |ts| ts as f64 / ticks)
             }
         }

@@ -7,7 +7,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, DecimalType, TimeUnit};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, DecimalType};
 use millstream_kernels::arithmetic::{self, Op};
 use millstream_kernels::bitmap;
 use millstream_kernels::cast::{Widen, widen};
@@ -17,6 +17,7 @@ use super::{decimal, for_kind};
 use crate::batch::{Argument, Column, Kind};
 use crate::error::{Error, Result};
 use crate::function::{KernelContext, ScalarKernel};
+use crate::time::ticks_per_second;
 
 /// The kernel that casts, `None` where there is no native one.
 pub fn cast(from: &DataType, to: &DataType) -> Option<Arc<dyn ScalarKernel>> {
@@ -255,16 +256,6 @@ fn run_decimal<T: Machine + Into<i128>>(
     write::values::<i128>(context.level, args, rows, out, |out, validity| {
         decimal::from_integers(from, factor, precision, validity, out).map_err(|value| cast.too_many_digits(value))
     })
-}
-
-/// How many of `unit` make a second.
-pub(super) fn ticks_per_second(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
-    }
 }
 
 fn run_widen<A: Machine + Widen<B>, B: Machine>(

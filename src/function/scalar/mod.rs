@@ -6,14 +6,14 @@
 
 mod arithmetic; // + - * / % negate abs, checked for integers
 mod shift; //      timestamps moved by a constant interval
-mod calendar;
+mod calendar; //   date_part: year, month, day and their kin
 mod cast; //       numbers to wider numbers, dates and timestamps
 mod decimal; //    the same of decimals, as far as 38 digits go
 mod compare; //    = <> < <= > >= of fixed-width values and strings, IS [NOT] DISTINCT FROM
 mod logic; //      AND OR NOT, IS [NOT] NULL
 mod pane; //       date_trunc, date_bin, window_start: fixed-size stretches of time
 pub(in crate::function) mod text; // comparing strings by their views
-mod write; //      what all share: typed arguments in, flat columns out //   date_part: year, month, day and their kin
+mod write; //      what all share: typed arguments in, flat columns out
 
 pub use arithmetic::{abs, negate};
 pub use calendar::date_part;

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, TimeUnit};
 use millstream_kernels::pane;
 
-use super::cast::ticks_per_second;
 use super::write::{self, Side};
 use crate::batch::{Argument, Column};
 use crate::error::Result;
 use crate::function::{KernelContext, ScalarKernel};
+use crate::time::ticks_per_second;
 
 /// `date_trunc('unit', ts)` for units from microsecond to week, `None` for others and for other types.
 /// Its one argument is the timestamp. A unit no coarser than the ticks leaves the timestamp as it is.

@@ -414,7 +414,7 @@ fn parts_of_dates_are_arrows() {
         // A few thousand years around now, which is what Arrow's calendar can do.
         let a = match &data_type {
             DataType::Timestamp(unit, _) => {
-                let ticks = super::cast::ticks_per_second(*unit);
+                let ticks = crate::time::ticks_per_second(*unit);
                 let seconds = if *unit == TimeUnit::Nanosecond { 9_000_000_000 } else { 90_000_000_000 };
                 let ts = |_| {
                     Some(

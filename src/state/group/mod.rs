@@ -15,7 +15,7 @@ mod dense; //  one integer key: an array over its range
 mod layout; // how key columns share 64 or 128 bits
 mod packed; // keys of at most 128 bits, open addressing
 mod rows; //   keys of any type, written as bytes
-mod views; //  one string key, and the byte arena that rows use too
+mod views; //  one string key, and the vector of bytes that rows use too
 
 use arrow::datatypes::DataType;
 use millstream_kernels::level::Level;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use arrow::array::timezone::Tz;
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
-use arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef};
 use chrono::{DateTime, Offset, TimeZone};
 use millstream_kernels::view::{Text, ViewBuilder};
 
@@ -15,6 +15,7 @@ use super::Block;
 use super::value::{boolean::boolean, decimal::decimal, float, integer, time};
 use crate::batch::{Column, Flat, Kind, Values};
 use crate::error::{Error, Result};
+use crate::time::ticks_per_second;
 
 /// How the text of a value is read.
 #[derive(Debug, Clone)]
@@ -76,8 +77,8 @@ impl Reading {
             DataType::Decimal128(precision, scale) => Reading::Decimal { precision: *precision, scale: *scale },
             DataType::Date32 => Reading::Date32,
             DataType::Date64 => Reading::Date64,
-            DataType::Time32(unit) => Reading::Time32(per_second(*unit)),
-            DataType::Time64(unit) => Reading::Time64(per_second(*unit)),
+            DataType::Time32(unit) => Reading::Time32(ticks_per_second(*unit)),
+            DataType::Time64(unit) => Reading::Time64(ticks_per_second(*unit)),
             DataType::Timestamp(unit, zone) => {
                 let zone = match zone.as_deref() {
                     None | Some("UTC" | "utc" | "Z" | "+00:00") => Zone::Utc,
@@ -86,7 +87,7 @@ impl Reading {
                             .caused_by(cause)
                     })?),
                 };
-                Reading::Timestamp { per_second: per_second(*unit), zone }
+                Reading::Timestamp { per_second: ticks_per_second(*unit), zone }
             }
             DataType::Utf8View => Reading::Text,
             DataType::BinaryView => Reading::Bytes,
@@ -94,15 +95,6 @@ impl Reading {
             DataType::FixedSizeList(..) => Reading::Nested,
             _ => return Ok(None),
         }))
-    }
-}
-
-fn per_second(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
     }
 }
 

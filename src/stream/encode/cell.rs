@@ -16,6 +16,7 @@ use chrono::{DateTime, Offset, TimeZone};
 use super::names::unique_names;
 use super::time;
 use crate::error::{Error, Result};
+use crate::time::ticks_per_second;
 
 /// A column, its type decided once.
 pub struct Cells {
@@ -285,7 +286,7 @@ impl Zone {
             Zone::Utc => return Some(0),
             Zone::Fixed(tz) => tz,
         };
-        let seconds = ticks.div_euclid(crate::pipeline::ticks_per_second(unit));
+        let seconds = ticks.div_euclid(ticks_per_second(unit));
         // A moment that the calendar library cannot hold is shown in UTC.
         let moment = DateTime::from_timestamp(seconds, 0);
         Some(moment.map_or(0, |moment| tz.offset_from_utc_datetime(&moment.naive_utc()).fix().local_minus_utc()))

@@ -7,6 +7,8 @@ use std::io::Write;
 
 use arrow::datatypes::{IntervalDayTime, IntervalMonthDayNano, TimeUnit};
 
+use crate::time::ticks_per_second;
+
 /// Appends `2024-02-29`.
 pub fn date(days: i64, out: &mut Vec<u8>) {
     let (year, month, day) = civil(days);
@@ -24,7 +26,7 @@ pub fn date(days: i64, out: &mut Vec<u8>) {
 
 /// Appends `12:34:56.789`; `ticks` since midnight, or just their number where no day has that many.
 pub fn time(ticks: i64, unit: TimeUnit, out: &mut Vec<u8>) {
-    let per_second = per_second(unit);
+    let per_second = ticks_per_second(unit);
     if !(0..per_second * 86_400).contains(&ticks) {
         return write!(out, "{ticks}").expect("memory takes all");
     }
@@ -39,8 +41,8 @@ pub fn time(ticks: i64, unit: TimeUnit, out: &mut Vec<u8>) {
 
 /// Appends `2024-02-29T12:34:56.789`, and the zone's offset: `Z`, or `+02:00`.
 pub fn timestamp(ticks: i64, unit: TimeUnit, offset_seconds: Option<i32>, out: &mut Vec<u8>) {
-    let per_day = i128::from(per_second(unit)) * 86_400;
-    let local = i128::from(ticks) + i128::from(offset_seconds.unwrap_or(0)) * i128::from(per_second(unit));
+    let per_day = i128::from(ticks_per_second(unit)) * 86_400;
+    let local = i128::from(ticks) + i128::from(offset_seconds.unwrap_or(0)) * i128::from(ticks_per_second(unit));
     date(local.div_euclid(per_day) as i64, out);
     out.push(b'T');
     time(local.rem_euclid(per_day) as i64, unit, out);
@@ -97,7 +99,7 @@ fn interval(months: i32, days: i32, ticks: i64, unit: TimeUnit, out: &mut Vec<u8
 }
 
 fn seconds(ticks: i64, unit: TimeUnit, out: &mut Vec<u8>) {
-    let per_second = per_second(unit) as u64;
+    let per_second = ticks_per_second(unit) as u64;
     let size = ticks.unsigned_abs();
     let sign = if ticks < 0 { "-" } else { "" };
     write!(out, "{sign}{}", size / per_second).expect("memory takes all");
@@ -122,10 +124,6 @@ fn fraction(ticks: u64, unit: TimeUnit, out: &mut Vec<u8>) {
     }
     out.push(b'.');
     digits(ticks, width, out);
-}
-
-fn per_second(unit: TimeUnit) -> i64 {
-    crate::pipeline::ticks_per_second(unit)
 }
 
 /// Appends a number with leading zeros.

@@ -1,7 +1,7 @@
 //! Operators wired together: a push travels down the wires by plain calls.
 //!
 //! ```text
-//! slot 0 scan filter ─▶ slot 1 project ─▶ slot 2 aggregate ─▶ slot 3 output        targets always lie further down
+//! input ─▶ slot 0 filter ─▶ slot 1 project ─▶ slot 2 aggregate ─▶ slot 3 output    targets always lie further down
 //! ```
 //! A slot keeps what every operator needs and none should write itself: watermarks per input, counters, the budget.
 

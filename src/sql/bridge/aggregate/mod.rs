@@ -236,6 +236,11 @@ impl AggregateFunction for ForeignAggregate {
         self.0.order_sensitive
     }
 
+    /// Its accumulators decide what a null is: `array_agg` keeps them, others leave them out.
+    fn skips_nulls(&self) -> bool {
+        false
+    }
+
     fn is_native(&self) -> bool {
         false
     }

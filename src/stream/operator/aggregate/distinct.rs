@@ -1,7 +1,8 @@
 //! Each value once per group: `count(DISTINCT x)` and its kin.
 //!
 //! A table of (group, arguments) pairs stands before the function's own states: the first row of a pair is taken in,
-//! with changes the last retraction of one is taken out. Rows with a null argument are left out, as SQL has it.
+//! with changes the last retraction of one is taken out. Rows with a null argument are left out, unless the function
+//! takes nulls for values: then all of them are one value.
 
 use std::any::Any;
 
@@ -26,6 +27,7 @@ pub(super) struct Distinct {
     /// How often each pair is there; only kept once something was taken back.
     counts: Vec<i64>,
     arg_types: Vec<DataType>,
+    skips_nulls: bool,
     inner: Box<dyn AggregateStates>,
     context: KernelContext,
     group_count: usize,
@@ -38,6 +40,7 @@ impl Distinct {
             pairs: GroupIndex::new(types, shape.seed, shape.level()),
             counts: Vec::new(),
             arg_types: call.arg_types.clone(),
+            skips_nulls: call.function.skips_nulls(),
             inner,
             context: shape.context,
             group_count: 0,
@@ -115,14 +118,15 @@ fn group_column(groups: &[u32]) -> Column {
     Column::Flat(flat)
 }
 
-/// Rows that count: the filter's, without null arguments; `None` when all do.
-fn counting_rows(update: &Update<'_>) -> Option<Vec<u32>> {
-    let nullable = update.args.iter().any(|arg| arg.validity().is_some() || arg.constant_is_null());
-    if update.filter.is_none() && !nullable {
+/// Rows that count: the filter's, without null arguments where these are skipped; `None` when all do.
+fn counting_rows(update: &Update<'_>, skips_nulls: bool) -> Option<Vec<u32>> {
+    let skips_nulls = skips_nulls && update.args.iter().any(|arg| arg.validity().is_some() || arg.constant_is_null());
+    if update.filter.is_none() && !skips_nulls {
         return None;
     }
     let passes = |row: usize| update.filter.is_none_or(|words| words[row / 64] >> (row % 64) & 1 == 1);
-    let counts = |row: &u32| passes(*row as usize) && !update.args.iter().any(|arg| arg.is_null(*row as usize));
+    let is_skipped = |row: usize| skips_nulls && update.args.iter().any(|arg| arg.is_null(row));
+    let counts = |row: &u32| passes(*row as usize) && !is_skipped(*row as usize);
     Some((0..update.groups.len() as u32).filter(counts).collect())
 }
 
@@ -133,7 +137,7 @@ impl AggregateStates for Distinct {
         if update.groups.is_empty() {
             return self.inner.update(context, update);
         }
-        match counting_rows(update) {
+        match counting_rows(update, self.skips_nulls) {
             None => self.take(update.groups, update.args, update.changes)?,
             Some(rows) => {
                 let columns = self.select(update.args, &rows)?;

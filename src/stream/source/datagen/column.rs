@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, TimeUnit
 use super::options::Options;
 use crate::batch::{Fixed, Kind};
 use crate::error::{Error, Result};
-use crate::pipeline::ticks_per_second;
+use crate::time::ticks_per_second;
 
 /// How a column's values follow from row numbers.
 #[derive(Debug, Clone)]

@@ -223,7 +223,7 @@ impl Scratch {
 /// Panics: when `kind` has no flat form.
 pub fn flat(out: &mut Column, kind: Kind, rows: usize) -> &mut Flat {
     let fresh = || kind.values().expect("asked for flat kinds only");
-    let flat = out.flat_mut(|values| kind_of(values) == kind, fresh);
+    let flat = out.flat_mut(|values| values.kind() == kind, fresh);
     flat.rows = rows;
     flat.set_all_valid();
     flat
@@ -237,22 +237,5 @@ pub fn flat_i64(out: &mut Column, rows: usize) -> &mut [i64] {
             values
         }
         _ => unreachable!("made so above"),
-    }
-}
-
-fn kind_of(values: &Values) -> Kind {
-    match values {
-        Values::Bool(_) => Kind::Bool,
-        Values::I8(_) => Kind::I8,
-        Values::I16(_) => Kind::I16,
-        Values::I32(_) => Kind::I32,
-        Values::I64(_) => Kind::I64,
-        Values::U8(_) => Kind::U8,
-        Values::U16(_) => Kind::U16,
-        Values::U32(_) => Kind::U32,
-        Values::U64(_) => Kind::U64,
-        Values::F32(_) => Kind::F32,
-        Values::F64(_) => Kind::F64,
-        Values::I128(_) => Kind::I128,
     }
 }

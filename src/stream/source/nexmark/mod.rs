@@ -9,13 +9,13 @@
 
 mod auction;
 mod bid;
-mod combined;
+mod combined; // all events in one table, a struct per kind
 mod event; //    event numbers, event time, who and what exists by then
 mod field; //    the fields of events, and how one becomes a column
 mod person;
 mod pool; //     the strings
 mod price; //    prices, evenly over the logarithm
-mod schema; //   the columns of a table // all events in one table, a struct per kind
+mod schema; //   the columns of a table
 
 #[cfg(test)]
 mod tests;
