@@ -219,7 +219,15 @@ fn keep_open_leaves_windows_open_and_waits() {
     let sql = "CREATE TABLE b (ts TIMESTAMP(3), auction BIGINT, price BIGINT, WATERMARK FOR ts AS ts) WITH ('path' = 'bids.csv');
         SELECT window_start, COUNT(*) AS n FROM TUMBLE(TABLE b, DESCRIPTOR(ts), INTERVAL '10' SECOND) GROUP BY window_start, window_end";
     for partitions in ["1", "2"] {
-        let mut child = spawn(millstream(folder.path()).args(["-c", sql, "--format", "csv", "--keep-open", "--partitions", partitions]));
+        let mut child = spawn(millstream(folder.path()).args([
+            "-c",
+            sql,
+            "--format",
+            "csv",
+            "--keep-open",
+            "--partitions",
+            partitions,
+        ]));
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut shown = String::new();
         lines.read_line(&mut shown).unwrap();
