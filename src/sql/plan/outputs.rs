@@ -1,7 +1,8 @@
 //! What the columns of a SELECT are called when the user does not say: a column as it is, anything else by its own text.
 //!
 //! `SELECT n, n + 1, COUNT(*)` gives `n`, `n + 1` and `count(*)`. The cast of a column is called like the column, as in
-//! PostgreSQL. DataFusion wants names to differ, so the second of two like ones gets its text if that is free, else a number.
+//! PostgreSQL. DataFusion wants names to differ, so the second of two like ones gets its text if that is free, else a number; the same
+//! alias given twice gets a number the second time.
 //! Also reads `FROM t` without SELECT as `SELECT * FROM t`.
 
 use std::collections::HashSet;
@@ -28,7 +29,14 @@ impl VisitorMut for Namer {
             select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
         }
         let mut names = Names { taken: select.projection.iter().filter_map(alias).collect(), ..Names::default() };
+        let mut given = HashSet::new();
         for item in &mut select.projection {
+            if let SelectItem::ExprWithAlias { alias, .. } = item
+                && !given.insert(normalized(alias))
+            {
+                alias.value = names.numbered(&normalized(alias));
+                alias.quote_style = Some('"');
+            }
             let SelectItem::UnnamedExpr(expr) = item else { continue };
             if let Some(value) = names.alias_for(expr) {
                 let alias = Ident { value, quote_style: Some('"'), span: expr.span() };
