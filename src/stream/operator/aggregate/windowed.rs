@@ -8,7 +8,8 @@
 //! the others of its time: the pane says from which window end on it counts. So results do not depend on how far other
 //! partitions are.
 //!
-//! With EMIT CHANGES a table is a whole window: every batch tells the windows it touched.
+//! With EMIT CHANGES a table is a whole window: every batch tells the windows it touched. So it is with aggregates that
+//! go by arrival (FIRST_VALUE): panes merged come in the order of time.
 
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub struct WindowedAggregate {
     windows: Windows,
     outputs: Vec<WindowColumn>,
     emit: EmitMode,
+    /// Whether a table is a whole window.
+    by_window: bool,
     batch_rows: usize,
     open: Vec<Pane>,
     pool: Vec<Table>,
@@ -101,6 +104,8 @@ impl WindowedAggregate {
         let between = vec![window.data_type.clone(); window.outputs.len()];
         let times = Program::columns(&[(window.column, window.data_type.clone())]);
         let mut out = Batch::default();
+        let windows = Windows::new(window.kind.size(), window.kind.slide(), window.kind.offset());
+        let goes_by_arrival = spec.aggregates.iter().any(|call| call.function.is_order_sensitive());
         let columns = spec.key_count + window.outputs.len() + spec.aggregates.len();
         out.columns.resize_with(columns, Column::default);
         WindowedAggregate {
@@ -109,9 +114,10 @@ impl WindowedAggregate {
             changed: Changed::new(shape.output_types(&between)),
             shape,
             takes_back,
-            windows: Windows::new(window.kind.size(), window.kind.slide(), window.kind.offset()),
+            windows,
             outputs: window.outputs.clone(),
             emit: spec.emit,
+            by_window: spec.emit == EmitMode::Changes || (windows.slide < windows.size && goes_by_arrival),
             batch_rows: batch_rows.min(ROWS_MAX),
             open: Vec::new(),
             pool: Vec::new(),
@@ -128,7 +134,7 @@ impl WindowedAggregate {
     /// The pane that holds the whole batch, if one does and no row can be late.
     fn single_pane(&self, batch: &Batch) -> Result<Option<PaneKey>> {
         let times = self.times.output(batch, 0);
-        if batch.watermarks.is_some() || times.is_constant() || self.emit == EmitMode::Changes {
+        if batch.watermarks.is_some() || times.is_constant() || self.by_window {
             return Ok(None);
         }
         let values = times.values::<i64>()?;
@@ -146,7 +152,7 @@ impl WindowedAggregate {
         time.wrapping_sub(time.wrapping_sub(self.windows.offset).rem_euclid(pane))
     }
 
-    /// Sorts the selected rows into `split` by pane (by window with EMIT CHANGES), and counts late ones.
+    /// Sorts the selected rows into `split` by pane or by window, and counts late ones.
     fn split(&mut self, batch: &Batch) -> Result<()> {
         let mut split = std::mem::take(&mut self.split);
         split.clear();
@@ -176,7 +182,7 @@ impl WindowedAggregate {
         if last_end <= watermark {
             return false;
         }
-        if self.emit == EmitMode::Changes {
+        if self.by_window {
             let first_end = self.windows.first_end_after(time, watermark).expect("the last window is open");
             let mut end = first_end;
             while end <= last_end {
@@ -234,7 +240,7 @@ impl WindowedAggregate {
 
     /// Emits every window that ends at or before `watermark` and was not emitted yet, in order of their ends.
     fn close(&mut self, watermark: i64, next: &mut Next<'_>) -> Result<()> {
-        if self.emit == EmitMode::Final {
+        if !self.by_window {
             while let Some(end) = self.next_end().filter(|end| *end <= watermark) {
                 self.emit_window(end, next)?;
                 self.emitted = end;
@@ -243,12 +249,15 @@ impl WindowedAggregate {
         let mut at = 0;
         while at < self.open.len() {
             let start = self.open[at].key.start;
-            let last_end = match self.emit {
-                EmitMode::Final => self.windows.last_end(start).unwrap_or(START),
-                EmitMode::Changes => start.saturating_add(self.windows.size),
+            let last_end = match self.by_window {
+                false => self.windows.last_end(start).unwrap_or(START),
+                true => start.saturating_add(self.windows.size),
             };
             if last_end <= watermark {
                 let mut pane = self.open.remove(at);
+                if self.by_window && self.emit == EmitMode::Final {
+                    self.write(&mut pane.table, start, next)?;
+                }
                 pane.table.clear();
                 self.pool.push(pane.table);
             } else {
