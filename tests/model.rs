@@ -7,6 +7,8 @@
 mod cell; //  values and rows
 #[path = "model/fixed.rs"]
 mod fixed; // known answers
+#[path = "model/edges.rs"]
+mod edges; // known answers at the edges of types
 #[path = "model/fed.rs"]
 mod fed; //   rows pushed from several threads
 #[path = "model/files.rs"]

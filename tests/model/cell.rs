@@ -2,7 +2,8 @@
 
 use millstream::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use millstream::arrow::datatypes::{
-    DataType, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType, UInt64Type,
+    DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType,
+    UInt64Type,
 };
 
 /// One value.
@@ -43,6 +44,7 @@ fn cell(column: &ArrayRef, row: usize) -> Cell {
     match column.data_type() {
         DataType::Null => Cell::Null,
         DataType::Boolean => Cell::Bool(column.as_boolean().value(row)),
+        DataType::Date32 => Cell::Int(column.as_primitive::<Date32Type>().value(row).into()),
         DataType::Int32 => Cell::Int(column.as_primitive::<Int32Type>().value(row).into()),
         DataType::Int64 => Cell::Int(column.as_primitive::<Int64Type>().value(row)),
         DataType::UInt64 => {

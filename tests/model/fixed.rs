@@ -326,3 +326,21 @@ fn the_whole_grid_agrees() {
         assert_eq!(given.lines, expected, "{}", setting.show());
     }
 }
+
+/// A long delay holds many windows open; closing them costs no more than each of them once.
+#[test]
+fn many_open_windows_close_in_one_go() {
+    const WINDOWS: i64 = 20_000;
+    let engine = engine(8192, 1);
+    let at: Vec<Option<i64>> = (0..WINDOWS).map(|window| Some((window * 7919 % WINDOWS) * 1_000)).collect();
+    times(&engine, WINDOWS * 1_000, &at);
+    for (window, rows) in [
+        ("TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND)", WINDOWS),
+        ("HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '2' SECOND)", WINDOWS + 1),
+    ] {
+        let sql = format!("SELECT window_start, count(*) FROM {window} GROUP BY window_start, window_end");
+        let given = run(&engine, &sql, 1).unwrap();
+        assert_eq!((given.lines.len() as i64, given.metrics.late_rows), (rows, 0));
+        assert!(super::run::is_rising(&given.emitted, 0), "windows leave in order");
+    }
+}

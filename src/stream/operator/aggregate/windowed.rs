@@ -8,11 +8,14 @@
 //! the others of its time: the pane says from which window end on it counts. So results do not depend on how far other
 //! partitions are.
 //!
-//! With EMIT CHANGES a table is a whole window: every batch tells the windows it touched.
+//! With EMIT CHANGES a table is a whole window: every batch tells the windows it touched. So it is with aggregates that
+//! go by arrival (FIRST_VALUE): panes merged come in the order of time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use millstream_kernels::pane::min_max;
+use smallvec::SmallVec;
 
 use super::TableShape;
 use super::changes::Changed;
@@ -34,9 +37,13 @@ pub struct WindowedAggregate {
     windows: Windows,
     outputs: Vec<WindowColumn>,
     emit: EmitMode,
+    /// Whether a table is a whole window.
+    by_window: bool,
     batch_rows: usize,
     open: Vec<Pane>,
-    pool: Vec<Table>,
+    /// Panes on their way out; kept for its memory.
+    closing: Vec<Pane>,
+    pool: Vec<Box<Table>>,
     /// Windows that end at or before it have been emitted.
     emitted: i64,
     late_rows: u64,
@@ -49,41 +56,52 @@ pub struct WindowedAggregate {
 }
 
 /// Which pane, and the end of the first window its rows count for (`START`: all of them).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct PaneKey {
     start: i64,
     first_end: i64,
 }
 
+/// Small, so that one may be put between many.
 struct Pane {
     key: PaneKey,
-    table: Table,
+    table: Box<Table>,
 }
+
+/// Lists looked through before the map is asked.
+const RECENT_LISTS: usize = 8;
 
 /// The rows of a batch by pane; lists are kept for the next batch.
 #[derive(Default)]
 struct Split {
     lists: Vec<(PaneKey, Vec<u16>)>,
     used: usize,
+    /// Where the list of each pane is.
+    places: HashMap<PaneKey, usize>,
 }
 
 impl Split {
     fn clear(&mut self) {
         self.used = 0;
+        self.places.clear();
     }
 
     /// The list of `key`, looked for from the last one used backwards: rows come nearly in order.
     fn list(&mut self, key: PaneKey) -> &mut Vec<u16> {
-        let found = self.lists[..self.used].iter().rposition(|(known, _)| *known == key);
-        let at = found.unwrap_or_else(|| {
-            if self.used == self.lists.len() {
-                self.lists.push((key, Vec::new()));
-            }
-            self.lists[self.used].0 = key;
-            self.lists[self.used].1.clear();
-            self.used += 1;
-            self.used - 1
-        });
+        let recent = self.used.saturating_sub(RECENT_LISTS);
+        let found = self.lists[recent..self.used].iter().rposition(|(known, _)| *known == key);
+        let at = match found {
+            Some(at) => recent + at,
+            None => *self.places.entry(key).or_insert_with(|| {
+                if self.used == self.lists.len() {
+                    self.lists.push((key, Vec::new()));
+                }
+                self.lists[self.used].0 = key;
+                self.lists[self.used].1.clear();
+                self.used += 1;
+                self.used - 1
+            }),
+        };
         &mut self.lists[at].1
     }
 }
@@ -101,6 +119,8 @@ impl WindowedAggregate {
         let between = vec![window.data_type.clone(); window.outputs.len()];
         let times = Program::columns(&[(window.column, window.data_type.clone())]);
         let mut out = Batch::default();
+        let windows = Windows::new(window.kind.size(), window.kind.slide(), window.kind.offset());
+        let goes_by_arrival = spec.aggregates.iter().any(|call| call.function.is_order_sensitive());
         let columns = spec.key_count + window.outputs.len() + spec.aggregates.len();
         out.columns.resize_with(columns, Column::default);
         WindowedAggregate {
@@ -109,11 +129,13 @@ impl WindowedAggregate {
             changed: Changed::new(shape.output_types(&between)),
             shape,
             takes_back,
-            windows: Windows::new(window.kind.size(), window.kind.slide(), window.kind.offset()),
+            windows,
             outputs: window.outputs.clone(),
             emit: spec.emit,
+            by_window: spec.emit == EmitMode::Changes || (windows.slide < windows.size && goes_by_arrival),
             batch_rows: batch_rows.min(ROWS_MAX),
             open: Vec::new(),
+            closing: Vec::new(),
             pool: Vec::new(),
             emitted: START,
             late_rows: 0,
@@ -128,7 +150,7 @@ impl WindowedAggregate {
     /// The pane that holds the whole batch, if one does and no row can be late.
     fn single_pane(&self, batch: &Batch) -> Result<Option<PaneKey>> {
         let times = self.times.output(batch, 0);
-        if batch.watermarks.is_some() || times.is_constant() || self.emit == EmitMode::Changes {
+        if batch.watermarks.is_some() || times.is_constant() || self.by_window {
             return Ok(None);
         }
         let values = times.values::<i64>()?;
@@ -146,7 +168,7 @@ impl WindowedAggregate {
         time.wrapping_sub(time.wrapping_sub(self.windows.offset).rem_euclid(pane))
     }
 
-    /// Sorts the selected rows into `split` by pane (by window with EMIT CHANGES), and counts late ones.
+    /// Sorts the selected rows into `split` by pane or by window, and counts late ones.
     fn split(&mut self, batch: &Batch) -> Result<()> {
         let mut split = std::mem::take(&mut self.split);
         split.clear();
@@ -176,7 +198,7 @@ impl WindowedAggregate {
         if last_end <= watermark {
             return false;
         }
-        if self.emit == EmitMode::Changes {
+        if self.by_window {
             let first_end = self.windows.first_end_after(time, watermark).expect("the last window is open");
             let mut end = first_end;
             while end <= last_end {
@@ -225,7 +247,7 @@ impl WindowedAggregate {
         match self.open.binary_search_by_key(&key, |pane| pane.key) {
             Ok(at) => at,
             Err(at) => {
-                let table = self.pool.pop().unwrap_or_else(|| Table::new(self.shape.clone(), self.takes_back));
+                let table = self.empty_table();
                 self.open.insert(at, Pane { key, table });
                 at
             }
@@ -234,58 +256,76 @@ impl WindowedAggregate {
 
     /// Emits every window that ends at or before `watermark` and was not emitted yet, in order of their ends.
     fn close(&mut self, watermark: i64, next: &mut Next<'_>) -> Result<()> {
-        if self.emit == EmitMode::Final {
+        if !self.by_window {
             while let Some(end) = self.next_end().filter(|end| *end <= watermark) {
                 self.emit_window(end, next)?;
                 self.emitted = end;
             }
         }
-        let mut at = 0;
-        while at < self.open.len() {
-            let start = self.open[at].key.start;
-            let last_end = match self.emit {
-                EmitMode::Final => self.windows.last_end(start).unwrap_or(START),
-                EmitMode::Changes => start.saturating_add(self.windows.size),
-            };
-            if last_end <= watermark {
-                let mut pane = self.open.remove(at);
-                pane.table.clear();
-                self.pool.push(pane.table);
-            } else {
-                at += 1;
+        let count = self.open.partition_point(|pane| self.last_end(pane) <= watermark);
+        let mut closing = std::mem::take(&mut self.closing);
+        closing.extend(self.open.drain(..count));
+        for mut pane in closing.drain(..) {
+            if self.by_window && self.emit == EmitMode::Final {
+                self.write(&mut pane.table, pane.key.start, next)?;
             }
+            pane.table.clear();
+            self.pool.push(pane.table);
         }
+        self.closing = closing;
         Ok(())
+    }
+
+    /// End of the last window that a pane belongs to; panes in order of time have them in order.
+    fn last_end(&self, pane: &Pane) -> i64 {
+        match self.by_window {
+            false => self.windows.last_end(pane.key.start).unwrap_or(START),
+            true => pane.key.start.saturating_add(self.windows.size),
+        }
+    }
+
+    fn empty_table(&mut self) -> Box<Table> {
+        self.pool.pop().unwrap_or_else(|| Box::new(Table::new(self.shape.clone(), self.takes_back)))
     }
 
     /// End of the first window with rows that was not emitted yet.
     fn next_end(&self) -> Option<i64> {
-        let ends = self.open.iter().filter_map(|pane| {
+        let done = self.open.partition_point(|pane| self.last_end(pane) <= self.emitted);
+        let mut first: Option<i64> = None;
+        for pane in &self.open[done..] {
+            // A window ends after the panes it holds begin.
+            if first.is_some_and(|end| end <= pane.key.start) {
+                break;
+            }
             let after = self.emitted.max(pane.key.first_end.saturating_sub(1));
-            self.windows.first_end_after(pane.key.start, after)
-        });
-        ends.min()
+            let end = self.windows.first_end_after(pane.key.start, after);
+            first = first.into_iter().chain(end).min();
+        }
+        first
     }
 
     fn emit_window(&mut self, end: i64, next: &mut Next<'_>) -> Result<()> {
         let start = end - self.windows.size;
-        let holds = |key: &PaneKey| key.start >= start && key.start < end && key.first_end <= end;
-        let members: Vec<usize> = (0..self.open.len()).filter(|at| holds(&self.open[*at].key)).collect();
-        let [only] = members[..] else {
-            let mut merged = self.pool.pop().unwrap_or_else(|| Table::new(self.shape.clone(), self.takes_back));
-            for at in members {
-                merged.merge(&mut self.open[at].table, &mut self.scratch, &mut self.merge_keys)?;
-            }
-            self.write(&mut merged, start, next)?;
-            merged.clear();
-            self.pool.push(merged);
-            return Ok(());
-        };
-        // Taken out for the call, and put back whatever it gives.
-        let mut pane = self.open.remove(only);
-        let written = self.write(&mut pane.table, start, next);
-        self.open.insert(only, pane);
-        written
+        let from = self.open.partition_point(|pane| pane.key.start < start);
+        let to = self.open.partition_point(|pane| pane.key.start < end);
+        let counts = |at: &usize| self.open[*at].key.first_end <= end;
+        let members: SmallVec<[usize; 16]> = (from..to).filter(counts).collect();
+        let mut other = self.empty_table();
+        if let [only] = members[..] {
+            // Taken out for the call, and put back whatever it gives.
+            std::mem::swap(&mut self.open[only].table, &mut other);
+            let written = self.write(&mut other, start, next);
+            std::mem::swap(&mut self.open[only].table, &mut other);
+            self.pool.push(other);
+            return written;
+        }
+        for at in members {
+            other.merge(&mut self.open[at].table, &mut self.scratch, &mut self.merge_keys)?;
+        }
+        self.write(&mut other, start, next)?;
+        other.clear();
+        self.pool.push(other);
+        Ok(())
     }
 
     fn write(&mut self, table: &mut Table, start: i64, next: &mut Next<'_>) -> Result<()> {
