@@ -10,6 +10,7 @@ use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Fields};
+use millstream_kernels::bitmap;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -124,7 +125,7 @@ fn counting_rows(update: &Update<'_>, skips_nulls: bool) -> Option<Vec<u32>> {
     if update.filter.is_none() && !skips_nulls {
         return None;
     }
-    let passes = |row: usize| update.filter.is_none_or(|words| words[row / 64] >> (row % 64) & 1 == 1);
+    let passes = |row: usize| update.filter.is_none_or(|words| bitmap::get(words, row));
     let is_skipped = |row: usize| skips_nulls && update.args.iter().any(|arg| arg.is_null(row));
     let counts = |row: &u32| passes(*row as usize) && !is_skipped(*row as usize);
     Some((0..update.groups.len() as u32).filter(counts).collect())
