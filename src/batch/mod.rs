@@ -11,6 +11,7 @@ mod flat; //       flat buffers of fixed-width values, reused from batch to batc
 mod gather; //     rows of one column into another
 mod selection; //  which rows of a batch still count
 mod slice; //      typed, borrowed looks at a column, as kernels want them
+mod types; //      the types in which the engine carries values
 
 pub use change::Change;
 pub use column::{Column, select};
@@ -18,6 +19,7 @@ pub use flat::{Flat, Values};
 pub(crate) use gather::{gather_array, gather_flat, load_bits};
 pub use selection::Selection;
 pub use slice::{Argument, Fixed, Kind, Strings};
+pub use types::{engine_schema, engine_type};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
