@@ -15,8 +15,7 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 use super::TableShape;
-use super::table::KeyColumn;
-use crate::batch::{Argument, Change, Column, Flat, Selection, Values};
+use crate::batch::{Argument, Change, Column, Flat, KernelColumn, Selection, Values};
 use crate::error::{Error, Result};
 use crate::function::{AggregateStates, KernelContext, Update};
 use crate::pipeline::AggregateCall;
@@ -85,7 +84,7 @@ impl Distinct {
     }
 
     fn feed(&mut self, groups: &[u32], columns: &[ArrayRef], changes: Option<&[Change]>) -> Result<()> {
-        let columns: Vec<KeyColumn> = columns.iter().cloned().map(KeyColumn::from_array).collect();
+        let columns: Vec<KernelColumn> = columns.iter().cloned().map(kernel_column).collect();
         let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(groups.len())).collect();
         let update = Update { groups, group_count: self.group_count, args: &args, filter: None, changes };
         self.inner.update(&self.context, &update)
@@ -107,7 +106,7 @@ impl Distinct {
     }
 
     fn take_arrays(&mut self, groups: &[u32], columns: Vec<ArrayRef>) -> Result<()> {
-        let columns: Vec<KeyColumn> = columns.into_iter().map(KeyColumn::from_array).collect();
+        let columns: Vec<KernelColumn> = columns.into_iter().map(kernel_column).collect();
         let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(groups.len())).collect();
         self.take(groups, &args, None)
     }
@@ -117,6 +116,10 @@ fn group_column(groups: &[u32]) -> Column {
     let mut flat = Flat::new(Values::U32(groups.to_vec()));
     flat.rows = groups.len();
     Column::Flat(flat)
+}
+
+fn kernel_column(array: ArrayRef) -> KernelColumn {
+    KernelColumn::new(Column::Array(array))
 }
 
 /// Rows that count: the filter's, without null arguments where these are skipped; `None` when all do.
@@ -145,7 +148,7 @@ impl AggregateStates for Distinct {
                 let groups: Vec<u32> = rows.iter().map(|&row| update.groups[row as usize]).collect();
                 let changes: Option<Vec<Change>> =
                     update.changes.map(|changes| rows.iter().map(|&row| changes[row as usize]).collect());
-                let columns: Vec<KeyColumn> = columns.into_iter().map(KeyColumn::from_array).collect();
+                let columns: Vec<KernelColumn> = columns.into_iter().map(kernel_column).collect();
                 let args: SmallVec<[Argument<'_>; 4]> =
                     columns.iter().map(|column| column.argument(groups.len())).collect();
                 self.take(&groups, &args, changes.as_deref())?;
