@@ -9,15 +9,19 @@ mod change; //     what a row means to the answer: +I -U +U -D
 mod column; //     a column: Arrow array, flat buffers, or one value for all rows
 mod flat; //       flat buffers of fixed-width values, reused from batch to batch
 mod gather; //     rows of one column into another
+mod kernel; //     a column in the form that kernels read
 mod selection; //  which rows of a batch still count
 mod slice; //      typed, borrowed looks at a column, as kernels want them
+mod types; //      the types in which the engine carries values
 
 pub use change::Change;
 pub use column::{Column, select};
 pub use flat::{Flat, Values};
 pub(crate) use gather::{gather_array, gather_flat, load_bits};
+pub use kernel::KernelColumn;
 pub use selection::Selection;
 pub use slice::{Argument, Fixed, Kind, Strings};
+pub use types::{engine_schema, engine_type};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;

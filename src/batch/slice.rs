@@ -3,6 +3,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::buffer::Buffer;
 use arrow::datatypes::*;
+use millstream_kernels::bitmap;
 
 use super::{Column, Values};
 use crate::error::{Error, Result};
@@ -205,7 +206,7 @@ impl<'a> Argument<'a> {
     /// Whether row `row` is null.
     pub fn is_null(&self, row: usize) -> bool {
         match self.validity {
-            Some(words) => words[row / 64] >> (row % 64) & 1 == 0,
+            Some(words) => !bitmap::get(words, row),
             None => self.constant_is_null(),
         }
     }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
-use millstream_kernels::bitmap;
 use smallvec::SmallVec;
 
 use super::{Operand, Program};
-use crate::batch::{Argument, Batch, Column, Kind, Selection, gather_array, gather_flat, load_bits};
+use crate::batch::{Argument, Batch, Column, KernelColumn, Kind, Selection, gather_array, gather_flat, load_bits};
 use crate::error::Result;
 use crate::function::KernelContext;
 
@@ -18,33 +17,24 @@ pub struct Evaluator {
     context: KernelContext,
     inputs: Vec<Loaded>,
     constants: Vec<Column>,
-    registers: Vec<Register>,
+    registers: Vec<KernelColumn>,
     rows: usize,
 }
 
-/// A column of the batch, made ready for kernels: selected, booleans as bits, validity as words.
+/// A column of the batch, made ready for kernels: its selected rows.
 #[derive(Debug, Default)]
 struct Loaded {
     input: usize,
-    /// Whether the batch's own column serves as it is, and `column` is unused.
+    /// Whether the batch's own column serves as it is, and only the validity is held here.
     direct: bool,
-    column: Column,
-    validity: Vec<u64>,
-    nullable: bool,
-}
-
-#[derive(Debug, Default)]
-struct Register {
-    column: Column,
-    validity: Vec<u64>,
-    nullable: bool,
+    own: KernelColumn,
 }
 
 impl Evaluator {
     pub fn new(program: Arc<Program>, context: KernelContext) -> Self {
         let inputs = program.inputs().into_iter().map(|input| Loaded { input, ..Loaded::default() }).collect();
         let constants = program.constants.iter().map(|constant| Column::Constant(constant.0.clone())).collect();
-        let registers = program.steps.iter().map(|_| Register::default()).collect();
+        let registers = program.steps.iter().map(|_| KernelColumn::default()).collect();
         Evaluator { program, context, inputs, constants, registers, rows: 0 }
     }
 
@@ -105,7 +95,7 @@ impl Evaluator {
             Operand::Input(input) if self.input(input).direct => out.copy_from(&batch.columns[input]),
             Operand::Input(input) => {
                 let loaded = self.inputs.iter_mut().find(|loaded| loaded.input == input).expect("an input is loaded");
-                move_column(&mut loaded.column, again, out);
+                move_column(&mut loaded.own.column, again, out);
             }
         }
     }
@@ -131,10 +121,7 @@ impl Evaluator {
         match operand {
             Operand::Input(input) => self.input(input).argument(&batch.columns[input], self.rows),
             Operand::Constant(constant) => Argument::new(&self.constants[constant], None, self.rows),
-            Operand::Register(register) => {
-                let register = &self.registers[register];
-                Argument::new(&register.column, register.validity(), self.rows)
-            }
+            Operand::Register(register) => self.registers[register].argument(self.rows),
         }
     }
 }
@@ -147,37 +134,15 @@ fn move_column(from: &mut Column, again: bool, out: &mut Column) {
     }
 }
 
-impl Register {
-    /// Brings what a kernel wrote into the form that kernels read: booleans flat, validity of arrays as words.
-    fn settle(&mut self) {
-        self.nullable = false;
-        let Column::Array(array) = &self.column else { return };
-        if array.data_type() == &arrow::datatypes::DataType::Boolean {
-            let array = array.clone();
-            load_bits(&array, &mut self.column);
-        } else if let Some(nulls) = array.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
-            bitmap::from_bytes(nulls.validity(), nulls.offset(), nulls.len(), &mut self.validity);
-            self.nullable = true;
-        }
-    }
-
-    fn validity(&self) -> Option<&[u64]> {
-        match &self.column {
-            Column::Flat(flat) => flat.validity(),
-            _ => self.nullable.then_some(&self.validity[..]),
-        }
-    }
-}
-
 impl Loaded {
     fn load(&mut self, column: &Column, rows: usize, selection: &Selection) -> Result<()> {
-        self.nullable = false;
+        self.own.set_validity(None);
         self.direct = false;
         match column {
             Column::Constant(_) => self.direct = true,
             Column::Flat(flat) => match selection.as_slice() {
                 None => self.direct = true,
-                Some(rows) => gather_flat(flat, rows, &mut self.column),
+                Some(rows) => gather_flat(flat, rows, &mut self.own.column),
             },
             Column::Array(array) => self.load_array(array, rows, selection)?,
         }
@@ -185,45 +150,27 @@ impl Loaded {
     }
 
     fn argument<'a>(&'a self, column: &'a Column, rows: usize) -> Argument<'a> {
-        let column = if self.direct { column } else { &self.column };
-        let validity = match column {
-            Column::Flat(flat) => flat.validity(),
-            _ => self.nullable.then_some(&self.validity[..]),
-        };
-        Argument::new(column, validity, rows)
+        if self.direct { self.own.argument_of(column, rows) } else { self.own.argument(rows) }
     }
 
     fn load_array(&mut self, array: &ArrayRef, rows: usize, selection: &Selection) -> Result<()> {
         debug_assert_eq!(array.len(), rows, "a column covers its batch");
         let kind = Kind::of(array.data_type());
         match selection.as_slice() {
-            _ if kind == Kind::Bool => load_bits(&crate::batch::select(array, selection)?, &mut self.column),
+            _ if kind == Kind::Bool => load_bits(&crate::batch::select(array, selection)?, &mut self.own.column),
             None => {
-                self.load_validity(array);
+                self.own.set_validity(Some(array));
                 self.direct = true;
             }
-            Some(rows) if gather_array(array, kind, rows, &mut self.column) => {
-                self.load_validity(array);
-                if let (true, Column::Flat(flat)) = (self.nullable, &mut self.column) {
-                    bitmap::gather(&self.validity, rows, flat.validity_mut(rows.len()));
-                }
+            Some(rows) if gather_array(array, kind, rows, &mut self.own.column) => {
+                self.own.set_validity(Some(array));
+                self.own.gather_validity(rows);
             }
             Some(_) => {
-                let selected = crate::batch::select(array, selection)?;
-                self.load_validity(&selected);
-                self.column = Column::Array(selected);
+                self.own.column = Column::Array(crate::batch::select(array, selection)?);
+                self.own.settle();
             }
         }
         Ok(())
-    }
-
-    fn load_validity(&mut self, array: &ArrayRef) {
-        if array.logical_null_count() == 0 {
-            return;
-        }
-        if let Some(nulls) = array.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
-            bitmap::from_bytes(nulls.validity(), nulls.offset(), nulls.len(), &mut self.validity);
-            self.nullable = true;
-        }
     }
 }

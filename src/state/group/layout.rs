@@ -6,6 +6,7 @@
 
 use arrow::array::{ArrayRef, BinaryViewBuilder};
 use arrow::datatypes::DataType;
+use millstream_kernels::bitmap;
 
 use super::{DoesNotFit, write_integers, write_validity};
 use crate::batch::{Argument, Column, Fixed, Kind, Values};
@@ -249,7 +250,7 @@ impl Field {
         let bits = if key.is_constant() { None } else { Some(key.bits()?) };
         for (row, word) in words.iter_mut().enumerate() {
             let null = key.is_null(row);
-            let value = bits.map_or(constant, |bits| bits[row / 64] >> (row % 64) & 1 == 1);
+            let value = bits.map_or(constant, |bits| bitmap::get(bits, row));
             *word = word.or_shifted((value && !null) as u64, self.shift);
             if let Some(null_shift) = self.null_shift {
                 *word = word.or_shifted(null as u64, null_shift);

@@ -20,7 +20,7 @@ mod views; //  one string key, and the vector of bytes that rows use too
 use arrow::datatypes::DataType;
 use millstream_kernels::level::Level;
 
-use crate::batch::{Argument, Column, Flat, Kind, Values};
+use crate::batch::{Argument, Column, Flat, KernelColumn, Kind, Values};
 use crate::error::Result;
 use dense::Dense;
 use layout::Layout;
@@ -182,7 +182,7 @@ impl GroupIndex {
             for key in 0..self.key_types.len() {
                 let mut column = Column::default();
                 self.keys(key, piece, &mut column)?;
-                columns.push(Owned::new(column));
+                columns.push(KernelColumn::new(column));
             }
             let arguments: Vec<Argument<'_>> = columns.iter().map(|column| column.argument(piece.len())).collect();
             moved.lookup(&arguments, piece.len(), &mut groups)?;
@@ -197,31 +197,6 @@ impl GroupIndex {
             Some(layout) => packed(Some(layout), &self.key_types, self.seed),
             None => Mode::Rows(Rows::new(&self.key_types, self.seed)),
         })
-    }
-}
-
-/// A key column taken out of a table, with its validity as words.
-struct Owned {
-    column: Column,
-    validity: Option<Vec<u64>>,
-}
-
-impl Owned {
-    fn new(column: Column) -> Self {
-        let validity = match &column {
-            Column::Array(array) => array.logical_nulls().filter(|nulls| nulls.null_count() > 0).map(|nulls| {
-                let mut words = Vec::new();
-                millstream_kernels::bitmap::from_bytes(nulls.validity(), nulls.offset(), nulls.len(), &mut words);
-                words
-            }),
-            Column::Flat(flat) => flat.validity().map(<[u64]>::to_vec),
-            Column::Constant(_) => None,
-        };
-        Owned { column, validity }
-    }
-
-    fn argument(&self, rows: usize) -> Argument<'_> {
-        Argument::new(&self.column, self.validity.as_deref(), rows)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryViewBuilder};
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
+use millstream_kernels::bitmap;
 
 use super::views::{Views, as_type};
 use crate::batch::{Argument, Column, Kind};
@@ -122,7 +123,7 @@ impl FixedBytes<'_> {
     fn write(&self, row: usize, out: &mut Vec<u8>) {
         match self {
             FixedBytes::Bits(bits, constant) => {
-                out.push(bits.map_or(*constant, |bits| bits[row / 64] >> (row % 64) & 1 == 1) as u8);
+                out.push(bits.map_or(*constant, |bits| bitmap::get(bits, row)) as u8);
             }
             FixedBytes::B1(v) => out.push(v[row]),
             FixedBytes::I1(v) => out.extend(v[row].to_le_bytes()),

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use super::*;
 
 /// A batch's key columns, as a table is given them.
-fn owned(columns: &[ArrayRef]) -> Vec<Owned> {
+fn owned(columns: &[ArrayRef]) -> Vec<KernelColumn> {
     let load = |array: &ArrayRef| match array.data_type() {
         DataType::Boolean => {
             let bools = array.as_boolean();
@@ -26,9 +26,9 @@ fn owned(columns: &[ArrayRef]) -> Vec<Owned> {
             flat.values = Values::Bool(words);
             flat.rows = bools.len();
             flat.set_validity((bools.null_count() > 0).then_some(&validity));
-            Owned::new(Column::Flat(flat))
+            KernelColumn::new(Column::Flat(flat))
         }
-        _ => Owned::new(Column::Array(array.clone())),
+        _ => KernelColumn::new(Column::Array(array.clone())),
     };
     columns.iter().map(load).collect()
 }

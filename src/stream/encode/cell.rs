@@ -270,7 +270,7 @@ impl Values {
                 Values::Map(map, Box::new(keys), Box::new(values))
             }
             DataType::Union(..) => return Err(Error::user("a union cannot be written as text; pick a member first")),
-            other => Values::new(&cast(array, &crate::stream::source::normal_type(other))?)?,
+            other => Values::new(&cast(array, &crate::batch::engine_type(other))?)?,
         })
     }
 }

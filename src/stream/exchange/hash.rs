@@ -2,8 +2,8 @@
 
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
-use millstream_kernels::hash;
 use millstream_kernels::level::Level;
+use millstream_kernels::{bitmap, hash};
 
 use crate::batch::{Argument, Kind};
 use crate::error::Result;
@@ -27,7 +27,7 @@ pub(super) fn keys(
         hash_column(level, column, data_type, rows, column_hashes)?;
         if let Some(validity) = column.validity() {
             for (row, hash) in column_hashes.iter_mut().enumerate() {
-                if validity[row / 64] >> (row % 64) & 1 == 0 {
+                if !bitmap::get(validity, row) {
                     *hash = NULL;
                 }
             }
@@ -59,7 +59,7 @@ fn hash_column(
                 Kind::Bool => {
                     let constant = column.constant_bool().unwrap_or(false);
                     let bits = if column.is_constant() { None } else { Some(column.bits()?) };
-                    let value = |row: usize| bits.map_or(constant, |bits| bits[row / 64] >> (row % 64) & 1 == 1);
+                    let value = |row: usize| bits.map_or(constant, |bits| bitmap::get(bits, row));
                     out.clear();
                     out.extend((0..rows).map(|row| hash::bytes(SEED, &[value(row) as u8])));
                 }

@@ -13,10 +13,11 @@ use std::time::SystemTime;
 
 use arrow::datatypes::SchemaRef;
 
-use super::fit::{Fit, engine_schema, normal_schema};
+use super::fit::{Fit, normal_schema};
 use super::listing::{list, reason};
 use super::pieces::{Piece, PieceScan};
 use super::records::ReadPlan;
+use crate::batch::engine_schema;
 use crate::error::{Error, Result};
 use crate::pipeline::{Progress, Scan, ScanRequest, Table};
 use crate::stream::format::Format;

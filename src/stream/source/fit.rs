@@ -9,6 +9,7 @@ use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
+use crate::batch::engine_type;
 use crate::error::{Error, Result};
 
 /// How a file's columns become a table's.
@@ -165,7 +166,7 @@ fn choose(from: &DataType, to: &DataType) -> Result<Cast> {
     }
     let text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     // Text is parsed or printed: back it would not read the same, but nothing is lost.
-    let strict = text(from) || text(to) || normal_type(from) == normal_type(to) || from == &DataType::Null;
+    let strict = text(from) || text(to) || engine_type(from) == engine_type(to) || from == &DataType::Null;
     if !strict && !can_cast_types(to, from) {
         return Err(Error::user(format!("type in the file, {from}, does not fit the declared type, {to}")));
     }
@@ -174,34 +175,8 @@ fn choose(from: &DataType, to: &DataType) -> Result<Cast> {
 
 /// The schema a table gets from a file: normal types, nullable, without the file's notes.
 pub fn normal_schema(file: &Schema) -> SchemaRef {
-    let field = |field: &FieldRef| Field::new(field.name(), normal_type(field.data_type()), true);
+    let field = |field: &FieldRef| Field::new(field.name(), engine_type(field.data_type()), true);
     Arc::new(Schema::new(file.fields().iter().map(field).collect::<Vec<_>>()))
-}
-
-/// A declared schema with the engine's types; what else it says stays.
-pub fn engine_schema(declared: &Schema) -> SchemaRef {
-    let field = |field: &FieldRef| Field::new(field.name(), normal_type(field.data_type()), field.is_nullable());
-    Arc::new(Schema::new(declared.fields().iter().map(field).collect::<Vec<_>>()))
-}
-
-/// The type in which the engine carries values of a type: one for all strings, one for all lists, no dictionaries.
-pub fn normal_type(data_type: &DataType) -> DataType {
-    let inner =
-        |field: &FieldRef| Arc::new(Field::new(field.name(), normal_type(field.data_type()), field.is_nullable()));
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
-        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
-        DataType::Dictionary(_, values) => normal_type(values),
-        DataType::RunEndEncoded(_, values) => normal_type(values.data_type()),
-        DataType::List(field)
-        | DataType::LargeList(field)
-        | DataType::ListView(field)
-        | DataType::LargeListView(field) => DataType::List(inner(field)),
-        DataType::FixedSizeList(field, length) => DataType::FixedSizeList(inner(field), *length),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
-        DataType::Map(entries, sorted) => DataType::Map(inner(entries), *sorted),
-        other => other.clone(),
-    }
 }
 
 #[cfg(test)]

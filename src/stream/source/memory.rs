@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
-use super::fit::{Fit, engine_schema};
+use super::fit::Fit;
 use super::pieces::{Piece, PieceScan};
 use super::records::fill;
-use crate::batch::Batch;
+use crate::batch::{Batch, engine_schema};
 use crate::error::{Error, Result};
 use crate::pipeline::{Progress, Reader, Scan, ScanRequest, Table};
 

@@ -12,9 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::fit::{Fit, engine_schema};
+use super::fit::Fit;
 use super::records::{ReadPlan, RecordReader, Records};
-use crate::batch::Batch;
+use crate::batch::{Batch, engine_schema};
 use crate::error::{Error, Result};
 use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take};
 

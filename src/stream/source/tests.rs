@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, IntervalMonthDayNa
 use arrow::util::display::array_value_to_string;
 
 use super::testing::{morsels, read_all, request, try_read_all, whole};
-use super::{file, normal_type};
+use super::file;
 use crate::error::Result;
 use crate::pipeline::{Comparison, Connectors, Predicate, ScanRequest, Table, TableDefinition};
 use crate::stream::connect::DefaultConnectors;
@@ -175,9 +175,9 @@ fn check_round_trip(
     for (column, field) in written.schema().fields().iter().enumerate() {
         let name = field.name();
         let read_type = read.schema().field(column).data_type().clone();
-        assert_eq!(read_type, normal_type(&read_type), "{ending} {name}: types are the engine's");
+        assert_eq!(read_type, crate::batch::engine_type(&read_type), "{ending} {name}: types are the engine's");
         if !field.data_type().is_nested() {
-            assert_eq!(read_type, normal_type(field.data_type()), "{ending} {name}");
+            assert_eq!(read_type, crate::batch::engine_type(field.data_type()), "{ending} {name}");
         }
         let values = texts(read.column(column)).into_iter().zip(texts(written.column(column)));
         for (row, (read, written)) in values.enumerate() {

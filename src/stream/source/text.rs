@@ -10,10 +10,10 @@ use std::fmt::{self, Debug};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
 use super::block::{BLOCK_BYTES, BlockSource, Input, Next, ORDERED_BLOCK_BYTES, Pool, Records};
-use crate::batch::Batch;
+use crate::batch::{Batch, engine_schema};
 use crate::error::{Error, Result};
 use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take};
 use crate::stream::decode::csv::{self, CsvDecoder, CsvOptions, Header, Layout};
@@ -76,9 +76,7 @@ impl TextTable {
     ///
     /// Failure: a column of a type that the format cannot hold.
     pub fn new(inputs: Vec<Input>, format: TextFormat, schema: &Schema, on_error: OnError) -> Result<Self> {
-        let fields: Vec<FieldRef> = schema.fields().iter().map(in_views).collect();
-        let schema = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
-        let table = TextTable { inputs, format, schema, on_error, block_bytes: None };
+        let table = TextTable { inputs, format, schema: engine_schema(schema), on_error, block_bytes: None };
         Decoder::new(&table.format, table.schema.fields(), on_error)?;
         Ok(table)
     }
@@ -137,15 +135,6 @@ impl TextTable {
             TextFormat::Json(_) => Records::Lines,
         }
     }
-}
-
-fn in_views(field: &FieldRef) -> FieldRef {
-    let data_type = match field.data_type() {
-        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
-        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
-        _ => return field.clone(),
-    };
-    Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
 impl Table for TextTable {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use super::block::Input;
-use super::fit::engine_schema;
 use super::listing::{is_stdin, list};
 use super::text::{TextFormat, TextTable};
+use crate::batch::engine_schema;
 use crate::error::Result;
 use crate::pipeline::{Scan, ScanRequest, Table};
 use crate::stream::decode::{OnError, csv, json};

@@ -15,6 +15,7 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::row::{RowConverter, SortField};
 use datafusion_common::ScalarValue;
+use millstream_kernels::bitmap;
 
 use super::ordered::list_field;
 use super::{Inner, Kept, foreign, same, to_type};
@@ -139,7 +140,7 @@ impl AggregateStates for CountedStates {
         }
         let arrays = self.function.arrays(update.args)?;
         let columns: Vec<ArrayRef> = self.kept.columns().map(|(column, _)| arrays[column].clone()).collect();
-        let counts = |row: &usize| update.filter.is_none_or(|words| words[row / 64] >> (row % 64) & 1 == 1);
+        let counts = |row: &usize| update.filter.is_none_or(|words| bitmap::get(words, *row));
         let weight = |row: usize| update.changes.map_or(Change::INSERT, |changes| changes[row]).weight();
         let rows = (0..update.groups.len()).filter(counts);
         self.count(&columns, rows.map(|row| (row, update.groups[row], weight(row))))

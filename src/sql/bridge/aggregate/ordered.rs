@@ -12,6 +12,7 @@ use arrow::compute::{SortOptions, concat, take};
 use arrow::datatypes::{DataType, Field};
 use arrow::row::{RowConverter, SortField};
 use datafusion_common::ScalarValue;
+use millstream_kernels::bitmap;
 
 use super::{Inner, Kept, foreign, refuse_retractions, same, to_type};
 use crate::batch::Column;
@@ -115,7 +116,7 @@ impl AggregateStates for OrderedStates {
         match update.filter {
             None => self.keep(arrays, update.groups.iter().copied()),
             Some(words) => {
-                let counts = |row: &usize| words[row / 64] >> (row % 64) & 1 == 1;
+                let counts = |row: &usize| bitmap::get(words, *row);
                 let rows: Vec<usize> = (0..update.groups.len()).filter(counts).collect();
                 let indices = UInt32Array::from_iter_values(rows.iter().map(|&row| row as u32));
                 let kept = arrays.iter().map(|array| Ok(take(array, &indices, None)?)).collect::<Result<_>>()?;

@@ -9,6 +9,7 @@ use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
 use datafusion_common::ScalarValue;
 use datafusion_expr::Accumulator;
+use millstream_kernels::bitmap;
 
 use super::{Inner, foreign, refuse_retractions, same, to_type};
 use crate::batch::Column;
@@ -49,7 +50,7 @@ impl SingleStates {
 
     /// Gives the rows of `update` to their groups' accumulators, group by group.
     fn apply(&mut self, update: &Update<'_>, arrays: &[ArrayRef]) -> Result<()> {
-        let counts = |row: &usize| update.filter.is_none_or(|words| words[row / 64] >> (row % 64) & 1 == 1);
+        let counts = |row: &usize| update.filter.is_none_or(|words| bitmap::get(words, *row));
         let mut rows = std::mem::take(&mut self.rows);
         rows.clear();
         rows.extend((0..update.groups.len()).filter(counts).map(|row| row as u32));

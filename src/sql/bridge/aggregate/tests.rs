@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, Str
 use arrow::compute::{SortOptions, take};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion_common::ScalarValue;
+use millstream_kernels::bitmap;
 
 use super::*;
 use crate::batch::{Change, Column, Selection};
@@ -103,7 +104,7 @@ impl Case {
         (0..GROUPS as u32)
             .map(|group| {
                 let mut mine: Vec<u32> = (0..rows.num_rows())
-                    .filter(|&row| groups.value(row) == group && kept[row / 64] >> (row % 64) & 1 == 1)
+                    .filter(|&row| groups.value(row) == group && bitmap::get(&kept, row))
                     .map(|row| row as u32)
                     .collect();
                 if let Some((_, options)) = self.order_by.first() {

@@ -10,12 +10,12 @@ use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Fields};
+use millstream_kernels::bitmap;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
 use super::TableShape;
-use super::table::KeyColumn;
-use crate::batch::{Argument, Change, Column, Flat, Selection, Values};
+use crate::batch::{Argument, Change, Column, Flat, KernelColumn, Selection, Values};
 use crate::error::{Error, Result};
 use crate::function::{AggregateStates, KernelContext, Update};
 use crate::pipeline::AggregateCall;
@@ -84,7 +84,7 @@ impl Distinct {
     }
 
     fn feed(&mut self, groups: &[u32], columns: &[ArrayRef], changes: Option<&[Change]>) -> Result<()> {
-        let columns: Vec<KeyColumn> = columns.iter().cloned().map(KeyColumn::from_array).collect();
+        let columns: Vec<KernelColumn> = columns.iter().cloned().map(kernel_column).collect();
         let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(groups.len())).collect();
         let update = Update { groups, group_count: self.group_count, args: &args, filter: None, changes };
         self.inner.update(&self.context, &update)
@@ -106,7 +106,7 @@ impl Distinct {
     }
 
     fn take_arrays(&mut self, groups: &[u32], columns: Vec<ArrayRef>) -> Result<()> {
-        let columns: Vec<KeyColumn> = columns.into_iter().map(KeyColumn::from_array).collect();
+        let columns: Vec<KernelColumn> = columns.into_iter().map(kernel_column).collect();
         let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(groups.len())).collect();
         self.take(groups, &args, None)
     }
@@ -118,13 +118,17 @@ fn group_column(groups: &[u32]) -> Column {
     Column::Flat(flat)
 }
 
+fn kernel_column(array: ArrayRef) -> KernelColumn {
+    KernelColumn::new(Column::Array(array))
+}
+
 /// Rows that count: the filter's, without null arguments where these are skipped; `None` when all do.
 fn counting_rows(update: &Update<'_>, skips_nulls: bool) -> Option<Vec<u32>> {
     let skips_nulls = skips_nulls && update.args.iter().any(|arg| arg.validity().is_some() || arg.constant_is_null());
     if update.filter.is_none() && !skips_nulls {
         return None;
     }
-    let passes = |row: usize| update.filter.is_none_or(|words| words[row / 64] >> (row % 64) & 1 == 1);
+    let passes = |row: usize| update.filter.is_none_or(|words| bitmap::get(words, row));
     let is_skipped = |row: usize| skips_nulls && update.args.iter().any(|arg| arg.is_null(row));
     let counts = |row: &u32| passes(*row as usize) && !is_skipped(*row as usize);
     Some((0..update.groups.len() as u32).filter(counts).collect())
@@ -144,7 +148,7 @@ impl AggregateStates for Distinct {
                 let groups: Vec<u32> = rows.iter().map(|&row| update.groups[row as usize]).collect();
                 let changes: Option<Vec<Change>> =
                     update.changes.map(|changes| rows.iter().map(|&row| changes[row as usize]).collect());
-                let columns: Vec<KeyColumn> = columns.into_iter().map(KeyColumn::from_array).collect();
+                let columns: Vec<KernelColumn> = columns.into_iter().map(kernel_column).collect();
                 let args: SmallVec<[Argument<'_>; 4]> =
                     columns.iter().map(|column| column.argument(groups.len())).collect();
                 self.take(&groups, &args, changes.as_deref())?;

@@ -1,12 +1,11 @@
 //! Groups and the states of their aggregates: columns indexed by group number, kept when the table is used again.
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::DataType;
 use smallvec::SmallVec;
 
 use super::TableShape;
 use super::distinct::Distinct;
-use crate::batch::{Argument, Batch, Change, Column, load_bits};
+use crate::batch::{Argument, Batch, Change, Column, KernelColumn};
 use crate::error::Result;
 use crate::expression::Evaluator;
 use crate::function::{AggregateStates, Update};
@@ -96,7 +95,12 @@ impl Table {
     }
 
     /// Merges all groups of `other` in.
-    pub(super) fn merge(&mut self, other: &mut Table, scratch: &mut Scratch, keys: &mut Vec<KeyColumn>) -> Result<()> {
+    pub(super) fn merge(
+        &mut self,
+        other: &mut Table,
+        scratch: &mut Scratch,
+        keys: &mut Vec<KernelColumn>,
+    ) -> Result<()> {
         let rows = other.len();
         if rows == 0 {
             return Ok(());
@@ -104,7 +108,7 @@ impl Table {
         let mut all = std::mem::take(&mut scratch.groups);
         all.clear();
         all.extend(0..rows as u32);
-        keys.resize_with(self.shape.key_types.len(), KeyColumn::default);
+        keys.resize_with(self.shape.key_types.len(), KernelColumn::default);
         for (key, column) in keys.iter_mut().enumerate() {
             other.index.keys(key, &all, &mut column.column)?;
             column.settle();
@@ -177,47 +181,5 @@ impl Table {
     pub(super) fn size_bytes(&self) -> usize {
         let weights = self.weights.as_ref().map_or(0, |weights| weights.capacity() * 8);
         self.index.size_bytes() + self.states.iter().map(|states| states.size_bytes()).sum::<usize>() + weights
-    }
-}
-
-/// A key column on its way from one table into another.
-#[derive(Default)]
-pub(super) struct KeyColumn {
-    pub(super) column: Column,
-    validity: Vec<u64>,
-    nullable: bool,
-}
-
-impl KeyColumn {
-    /// An Arrow array as kernels read it.
-    pub(super) fn from_array(array: ArrayRef) -> Self {
-        let mut column = KeyColumn { column: Column::Array(array), ..KeyColumn::default() };
-        column.settle();
-        column
-    }
-
-    /// Brings the validity of Arrow arrays into words.
-    pub(super) fn settle(&mut self) {
-        self.nullable = false;
-        if let Column::Array(array) = &self.column
-            && let Some(nulls) = array.logical_nulls().filter(|nulls| nulls.null_count() > 0)
-        {
-            millstream_kernels::bitmap::from_bytes(nulls.validity(), nulls.offset(), nulls.len(), &mut self.validity);
-            self.nullable = true;
-        }
-        if let Column::Array(array) = &self.column
-            && array.data_type() == &DataType::Boolean
-        {
-            let array = array.clone();
-            load_bits(&array, &mut self.column);
-        }
-    }
-
-    pub(super) fn argument(&self, rows: usize) -> Argument<'_> {
-        let validity = match &self.column {
-            Column::Flat(flat) => flat.validity(),
-            _ => self.nullable.then_some(&self.validity[..]),
-        };
-        Argument::new(&self.column, validity, rows)
     }
 }

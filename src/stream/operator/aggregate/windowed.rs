@@ -19,8 +19,8 @@ use smallvec::SmallVec;
 
 use super::TableShape;
 use super::changes::Changed;
-use super::table::{KeyColumn, Scratch, Table};
-use crate::batch::{Batch, Column, ROWS_MAX, Selection, Values};
+use super::table::{Scratch, Table};
+use crate::batch::{Batch, Column, KernelColumn, ROWS_MAX, Selection, Values};
 use crate::error::Result;
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
@@ -49,7 +49,7 @@ pub struct WindowedAggregate {
     late_rows: u64,
     split: Split,
     scratch: Scratch,
-    merge_keys: Vec<KeyColumn>,
+    merge_keys: Vec<KernelColumn>,
     changed: Changed,
     whole: Selection,
     out: Batch,

@@ -1,13 +1,11 @@
 //! What a column's options ask for: read once, checked against its type, turned into a rule.
 
-use std::sync::Arc;
-
 use arrow::array::{Array, ArrayRef, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, TimeUnit};
 
 use super::options::Options;
-use crate::batch::{Fixed, Kind};
+use crate::batch::{Fixed, Kind, engine_type};
 use crate::error::{Error, Result};
 use crate::time::ticks_per_second;
 
@@ -93,7 +91,7 @@ pub fn refuse_unknown(options: &Options, names: &[&str]) -> Result<()> {
 /// The rule that the options give `field`.
 pub fn rule(options: &Options, field: &Field, rate: u64) -> Result<Rule> {
     let column = ColumnOptions { options, name: field.name(), rate };
-    let data_type = delivered(field.data_type());
+    let data_type = engine_type(field.data_type());
     let kind = column.kind(&data_type)?;
     column.refuse_others(kind)?;
     let nulls = (column.number("null_rate", 0.0, 1.0)?.unwrap_or(0.0) * (1u64 << 53) as f64) as u64;
@@ -113,21 +111,6 @@ impl Rule {
     pub fn has_nulls(&self) -> bool {
         self.nulls > 0 || matches!(&self.values, Values::Picks { pool, .. } if pool.null_count() > 0)
     }
-}
-
-/// The type in which a declared one is delivered: strings and bytes as views.
-fn delivered(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
-        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(delivered_field).collect()),
-        DataType::List(item) => DataType::List(delivered_field(item)),
-        other => other.clone(),
-    }
-}
-
-fn delivered_field(field: &FieldRef) -> FieldRef {
-    Arc::new(field.as_ref().clone().with_data_type(delivered(field.data_type())))
 }
 
 /// The options of one column.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::TimeUnit;
+use arrow::datatypes::{DataType, Field, TimeUnit};
 
 use super::*;
 
