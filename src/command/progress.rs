@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use millstream::arrow::array::RecordBatch;
 use millstream::arrow::datatypes::TimeUnit;
 use millstream::batch::Change;
+use millstream::engine::Metrics;
 use millstream::engine::Prepared;
 use millstream::error::Result;
 use millstream::pipeline::{Sink, Spec};
-use millstream::runtime::Metrics;
 
 use super::show;
 

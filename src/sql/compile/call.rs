@@ -42,7 +42,8 @@ impl<'a> Call<'a> {
             return Err(Error::bug(format!("an aggregate function is expected: {expr}")));
         };
         let mut args = params.args.clone();
-        if func.name() == "count" && matches!(args.as_slice(), [Expr::Literal(value, _)] if !value.is_null()) {
+        let counts_literal = matches!(args.as_slice(), [Expr::Literal(value, _)] if !value.is_null());
+        if func.name() == "count" && counts_literal && !params.distinct {
             args.clear(); // COUNT(*) and its like: rows, whatever they hold
         }
         let ordered = is_order_sensitive(func) || func.supports_within_group_clause();

@@ -61,6 +61,12 @@ fn parse_all(text: &str) -> Result<Vec<Parsed>> {
 }
 
 impl Parsed {
+    /// Whether the statement gives rows to whoever runs it.
+    pub fn gives_rows(&self) -> bool {
+        use Statement::*;
+        matches!(self.statement, Query(_) | ShowTables | ShowFunctions | Describe(_) | DescribeQuery(_))
+    }
+
     fn new(text: &str, piece: &[TokenWithSpan]) -> Result<Parsed> {
         let statement = statement::parse(piece)?;
         let place = tokens::place_of(piece).expect("a statement has tokens, each with a place");

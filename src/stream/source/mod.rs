@@ -22,7 +22,6 @@ pub mod nexmark; //      the auction site of streaming benchmarks
 pub mod measurements; // a billion temperatures, with their answer
 pub mod scenario; //     small inputs whose answers are known by arithmetic
 
-
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -10,8 +10,8 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, IntervalMonthDayNano, Schema, TimeUnit};
 use arrow::util::display::array_value_to_string;
 
-use super::testing::{morsels, read_all, request, try_read_all, whole};
 use super::file;
+use super::testing::{morsels, read_all, request, try_read_all, whole};
 use crate::error::Result;
 use crate::pipeline::{Comparison, Connectors, Predicate, ScanRequest, Table, TableDefinition};
 use crate::stream::connect::DefaultConnectors;
