@@ -69,6 +69,12 @@ impl Parsed {
         Ok(Parsed { statement, text: text[range.clone()].to_string(), range, place, tokens: piece.to_vec() })
     }
 
+    /// Whether it puts rows out, to wherever its caller wants them.
+    pub fn gives_rows(&self) -> bool {
+        use Statement::{Describe, DescribeQuery, Query, ShowFunctions, ShowTables};
+        matches!(self.statement, Query(_) | ShowTables | ShowFunctions | Describe(_) | DescribeQuery(_))
+    }
+
     /// The statement with unquoted names replaced by quoted ones; `None` when nothing was found.
     pub(super) fn with_exact_names(&self, replacements: &[Replacement]) -> Option<Result<Parsed>> {
         let mut tokens = self.tokens.clone();
