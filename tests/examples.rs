@@ -25,7 +25,8 @@ fn run(name: &str) -> String {
     let profile: &[&str] = if folder.ends_with("release") { &["--release"] } else { &[] };
     // Nothing to do where cargo was asked for all tests: it has built the examples before.
     let mut cargo = Command::new(env!("CARGO"));
-    let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--example", name]).args(profile);
+    let built =
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--example", name]).args(profile);
     assert!(built.status().expect("cargo runs").success());
     let path = folder.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
     let ran = Command::new(&path).output().unwrap_or_else(|e| panic!("{}: {e}", path.display()));

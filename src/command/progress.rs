@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 use millstream::arrow::array::RecordBatch;
 use millstream::arrow::datatypes::TimeUnit;
 use millstream::batch::Change;
-use millstream::engine::Prepared;
+use millstream::engine::{Metrics, Prepared};
 use millstream::error::Result;
 use millstream::pipeline::{Sink, Spec};
-use millstream::runtime::Metrics;
 
 use super::show;
 

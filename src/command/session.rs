@@ -6,10 +6,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use millstream::engine::{Engine, Prepared, Statement};
+use millstream::engine::{Engine, Metrics, Parsed, Prepared, Running, Statement};
 use millstream::error::Error;
-use millstream::runtime::{Metrics, Running};
-use millstream::sql::parse::{Parsed, Statement as Syntax};
 
 use super::Stop;
 use super::interrupt::Interrupts;
@@ -56,7 +54,7 @@ impl Session {
     /// Runs all statements of a text.
     pub fn run_text(&mut self, text: &str) -> Result<(), Stop> {
         let statements = self.engine.parse(text)?;
-        let last_query = statements.iter().rposition(has_rows);
+        let last_query = statements.iter().rposition(Parsed::gives_rows);
         if self.output.file.is_some() && last_query.is_none() {
             let message = "no statement gives rows for the sink; the last one may be a SELECT, or leave the sink out";
             return Err(Error::user(message).into());
@@ -161,12 +159,4 @@ impl Session {
         // What is said beside the results is not missed when nobody listens.
         let _ = writeln!(std::io::stderr(), "{message}");
     }
-}
-
-/// Whether a statement puts rows out, to wherever the user wants them.
-fn has_rows(parsed: &Parsed) -> bool {
-    matches!(
-        parsed.statement,
-        Syntax::Query(_) | Syntax::ShowTables | Syntax::ShowFunctions | Syntax::Describe(_) | Syntax::DescribeQuery(_)
-    )
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millstream::runtime::{Metrics, OperatorMetrics, SourceMetrics};
+use millstream::engine::{Metrics, OperatorMetrics, SourceMetrics};
 use serde_json::{Value, json};
 
 /// The queries of a session, added up.
