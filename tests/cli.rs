@@ -29,9 +29,9 @@ fn run(folder: &Path, arguments: &[&str]) -> Ran {
 
 /// A folder with some bids in it.
 fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder of our own");
     let bids = "ts,auction,price\n2024-01-01 00:00:01,1,10\n2024-01-01 00:00:05,2,20\n2024-01-01 00:00:12,1,5\n";
-    std::fs::write(folder.path().join("bids.csv"), bids).unwrap();
+    std::fs::write(folder.path().join("bids.csv"), bids).expect("a folder of our own");
     folder
 }
 

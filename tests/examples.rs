@@ -18,10 +18,16 @@ fn push() {
     assert_eq!((count("|/about|20|"), count("|/|40|")), (3, 3), "{shown}");
 }
 
-/// Cargo builds examples beside the tests.
+/// Runs an example, built as these tests were.
 fn run(name: &str) -> String {
     let tests = std::env::current_exe().expect("a test knows where it is");
     let folder = tests.ancestors().nth(2).expect("tests lie in target/profile/deps");
+    let profile: &[&str] = if folder.ends_with("release") { &["--release"] } else { &[] };
+    // Nothing to do where cargo was asked for all tests: it has built the examples before.
+    let mut cargo = Command::new(env!("CARGO"));
+    let built =
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--example", name]).args(profile);
+    assert!(built.status().expect("cargo runs").success());
     let path = folder.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
     let ran = Command::new(&path).output().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use millstream::arrow::array::RecordBatch;
 use millstream::arrow::datatypes::TimeUnit;
 use millstream::batch::Change;
-use millstream::engine::Metrics;
-use millstream::engine::Prepared;
+use millstream::engine::{Metrics, Prepared};
 use millstream::error::Result;
 use millstream::pipeline::{Sink, Spec};
 
@@ -20,6 +19,8 @@ use super::show;
 /// Work shorter than this is not worth a line.
 const PATIENCE: Duration = Duration::from_secs(1);
 const REFRESH: Duration = Duration::from_millis(100);
+/// Of fewer rows a rate says nothing but how long a query takes to start.
+const ROWS_FOR_A_RATE: u64 = 10_000;
 /// A narrow terminal: a longer line would wrap and could not be cleared.
 const WIDTH_MAX: usize = 79;
 
@@ -143,9 +144,12 @@ impl Line {
 /// `1.23 s, 10.0M rows read, 8.13M rows/s`.
 pub fn summary(metrics: &Metrics, elapsed: Duration) -> String {
     let mut text = show::duration(elapsed);
+    let rows = metrics.rows_in as f64;
     if metrics.rows_in > 0 {
-        let (rows, rate) = (metrics.rows_in as f64, metrics.rows_in as f64 / elapsed.as_secs_f64().max(1e-9));
-        text.push_str(&format!(", {} rows read, {} rows/s", show::count(rows), show::count(rate)));
+        text.push_str(&format!(", {} rows read", show::count(rows)));
+    }
+    if metrics.rows_in >= ROWS_FOR_A_RATE {
+        text.push_str(&format!(", {} rows/s", show::count(rows / elapsed.as_secs_f64().max(1e-9))));
     }
     for (count, what) in [(metrics.late_rows, "late"), (metrics.bad_rows, "skipped as unreadable")] {
         if count > 0 {

@@ -61,18 +61,18 @@ fn parse_all(text: &str) -> Result<Vec<Parsed>> {
 }
 
 impl Parsed {
-    /// Whether the statement gives rows to whoever runs it.
-    pub fn gives_rows(&self) -> bool {
-        use Statement::*;
-        matches!(self.statement, Query(_) | ShowTables | ShowFunctions | Describe(_) | DescribeQuery(_))
-    }
-
     fn new(text: &str, piece: &[TokenWithSpan]) -> Result<Parsed> {
         let statement = statement::parse(piece)?;
         let place = tokens::place_of(piece).expect("a statement has tokens, each with a place");
         let (start, end) = (piece[0].span.start, piece[piece.len() - 1].span.end);
         let range = tokens::offset(text, start)..tokens::offset(text, end);
         Ok(Parsed { statement, text: text[range.clone()].to_string(), range, place, tokens: piece.to_vec() })
+    }
+
+    /// Whether it puts rows out, to wherever its caller wants them.
+    pub fn gives_rows(&self) -> bool {
+        use Statement::{Describe, DescribeQuery, Query, ShowFunctions, ShowTables};
+        matches!(self.statement, Query(_) | ShowTables | ShowFunctions | Describe(_) | DescribeQuery(_))
     }
 
     /// The statement with unquoted names replaced by quoted ones; `None` when nothing was found.
