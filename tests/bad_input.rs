@@ -1,4 +1,5 @@
 //! Input that is not as it should be: a clear error naming file and row, or left out and counted where asked.
+#![allow(clippy::unwrap_used, clippy::err_expect, reason = "a failed unwrap in a test is a failed test")]
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
 //! The command line as its users meet it: words in, text and exit codes out.
+#![allow(clippy::unwrap_used, clippy::err_expect, reason = "a failed unwrap in a test is a failed test")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! The library as a program around it meets it.
+#![allow(clippy::unwrap_used, clippy::err_expect, reason = "a failed unwrap in a test is a failed test")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Queries as their owners hold them: cancelled, dropped, failing beside others, fed by hand, out of memory.
 //!
 //! Nothing here waits for a certain time: a query that does not come to its end hangs the test.
+#![allow(clippy::unwrap_used, clippy::err_expect, reason = "a failed unwrap in a test is a failed test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,7 +1,7 @@
 //! The engine against a naive model: random tables, random queries, every batch size, partition count and SIMD level.
 //!
 //! `MODEL_SEED=n` begins at another seed, `MODEL_CASES=n` runs more of them; a failure prints the seed of its case.
-#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+#![allow(clippy::unwrap_used, clippy::err_expect, reason = "a failed unwrap in a test is a failed test")]
 
 #[path = "model/cell.rs"]
 mod cell; //  values and rows

@@ -49,9 +49,12 @@ fn answer(sql: &str, partitions: usize) -> BTreeMap<Vec<Option<i64>>, usize> {
     rows
 }
 
+/// Window, grouping id, and the keys of a group.
+type Set = (i64, i64, Option<i64>, Option<i64>);
+
 /// Per window of five seconds, and per set: `sets` says which of (a, b) a set has, and the id that goes with it.
 fn expected(window_ms: i64, sets: &[(bool, bool, i64)]) -> BTreeMap<Vec<Option<i64>>, usize> {
-    let mut sums: BTreeMap<(i64, i64, Option<i64>, Option<i64>), (i64, i64)> = BTreeMap::new();
+    let mut sums: BTreeMap<Set, (i64, i64)> = BTreeMap::new();
     for row in 0..BATCHES * ROWS {
         for &(has_a, has_b, id) in sets {
             let a = (row % 11 != 0).then_some(row % 7).filter(|_| has_a);

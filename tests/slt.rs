@@ -2,7 +2,7 @@
 //!
 //! Each file runs in a fresh engine under several batch sizes and partition counts: the answers must be the same.
 //! `SLT=text cargo test --test slt` runs only files whose path contains the text. The format is in `support/script.rs`.
-#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+#![allow(clippy::unwrap_used, clippy::err_expect, reason = "a failed unwrap in a test is a failed test")]
 
 #[path = "support/script.rs"]
 mod script;

@@ -22,7 +22,7 @@ fn check(world: &World, sql: &str, expected: &[Line], sorted: bool, settings: &[
     Ok(())
 }
 
-fn passing<'a>(world: &'a World, condition: Condition) -> impl Iterator<Item = &'a Event> {
+fn passing(world: &World, condition: Condition) -> impl Iterator<Item = &Event> {
     world.partitions.iter().flatten().filter(move |event| condition.of(event) == Some(true))
 }
 

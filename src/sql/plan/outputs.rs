@@ -163,17 +163,17 @@ fn plain(part: &mut Expr) {
         }
         // Functions that sqlparser has a form of its own for, and shows in capitals.
         Expr::Floor { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
-            *part = call("floor", [Some(expr)]);
+            *part = call("floor", [Some(&**expr)]);
         }
         Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
-            *part = call("ceil", [Some(expr)]);
+            *part = call("ceil", [Some(&**expr)]);
         }
         Expr::Substring { expr, substring_from, substring_for, special: true, shorthand } => {
             let name = if *shorthand { "substr" } else { "substring" };
-            *part = call(name, [Some(expr), substring_from.as_ref(), substring_for.as_ref()]);
+            *part = call(name, [Some(&**expr), substring_from.as_deref(), substring_for.as_deref()]);
         }
         Expr::Trim { expr, trim_where: None, trim_what: None, trim_characters: None } => {
-            *part = call("trim", [Some(expr)]);
+            *part = call("trim", [Some(&**expr)]);
         }
         _ => {}
     }
@@ -187,9 +187,9 @@ fn unquote(ident: &mut Ident) {
     }
 }
 
-fn call<const N: usize>(name: &str, args: [Option<&Box<Expr>>; N]) -> Expr {
+fn call<const N: usize>(name: &str, args: [Option<&Expr>; N]) -> Expr {
     let args = args.into_iter().flatten();
-    let args = args.map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg.as_ref().clone()))).collect();
+    let args = args.map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg.clone()))).collect();
     Expr::Function(Function {
         name: ObjectName::from(vec![Ident::new(name)]),
         uses_odbc_syntax: false,

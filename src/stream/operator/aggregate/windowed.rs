@@ -43,6 +43,7 @@ pub struct WindowedAggregate {
     open: Vec<Pane>,
     /// Panes on their way out; kept for its memory.
     closing: Vec<Pane>,
+    #[expect(clippy::vec_box, reason = "tables go between open panes and the pool without being moved")]
     pool: Vec<Box<Table>>,
     /// Windows that end at or before it have been emitted.
     emitted: i64,
