@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! for each stage, the last one first:   send what waits in outboxes; if all went, take one input and push it
-//! nothing to do anywhere:               sleep until woken, at most `idle_sleep`
+//! nothing to do anywhere:               show what was written; sleep until woken, at most `idle_sleep`
 //! ```
 //! Stages nearer the end go first, so that what is on its way gets through before new rows come in; and since an
 //! exchange never blocks, workers cannot wait for each other in a circle.
@@ -74,6 +74,7 @@ impl Worker {
     }
 
     fn work(&mut self, control: &Control) -> Result<()> {
+        let mut settled = true;
         loop {
             if control.is_aborted() {
                 return Ok(());
@@ -90,13 +91,19 @@ impl Worker {
             if !open {
                 return Ok(());
             }
-            if !worked {
-                self.rest();
+            if worked {
+                settled = false;
+                continue;
             }
+            // Whoever waits for the rows of a stream that pauses must see them.
+            if !std::mem::replace(&mut settled, true) {
+                self.stages.iter_mut().try_for_each(|stage| stage.graph.rest())?;
+            }
+            self.sleep();
         }
     }
 
-    fn rest(&self) {
+    fn sleep(&self) {
         self.waker.fall_asleep();
         let waiting = self.stages.iter().any(|stage| stage.inputs.iter().any(Input::has_message));
         if !waiting {

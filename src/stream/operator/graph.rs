@@ -164,6 +164,11 @@ impl Graph {
         Ok(all)
     }
 
+    /// Tells every operator that nothing more is at hand for now.
+    pub fn rest(&mut self) -> Result<()> {
+        self.slots.iter_mut().try_for_each(|slot| slot.operator.rest())
+    }
+
     /// Whether what is pushed into `target` cannot change the output any more.
     pub fn is_satisfied(&self, target: Target) -> bool {
         let mut at = Some(target);

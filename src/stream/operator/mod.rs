@@ -49,6 +49,11 @@ pub trait Operator: Send {
         Ok(true)
     }
 
+    /// Nothing more is at hand for now: what was written becomes visible.
+    fn rest(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether more input cannot change the output any more.
     fn is_satisfied(&self) -> bool {
         false

@@ -73,6 +73,10 @@ impl Operator for Output {
         self.sink.flush()
     }
 
+    fn rest(&mut self) -> Result<()> {
+        self.sink.flush()
+    }
+
     fn finish(&mut self, _ending: Ending, _next: &mut Next<'_>) -> Result<()> {
         self.sink.finish()
     }
