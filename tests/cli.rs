@@ -215,6 +215,24 @@ fn a_signal_ends_an_endless_query_well_and_a_bounded_one_early() {
 
 #[cfg(unix)]
 #[test]
+fn a_signal_ends_a_query_that_waits_for_its_input() {
+    let folder = folder();
+    let sql = "CREATE TABLE s (n BIGINT) WITH ('connector' = 'stdin', 'format' = 'csv'); SELECT n FROM s";
+    let mut child = spawn(millstream(folder.path()).args(["-c", sql, "--format", "csv"]).stdin(Stdio::piped()));
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(b"n\n1\n2\n").expect("the query reads");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped"));
+    let mut shown = String::new();
+    (0..3).for_each(|_| drop(lines.read_line(&mut shown).expect("text")));
+    assert_eq!(shown, "n\n1\n2\n", "rows leave while the input is open");
+    kill(&child, "TERM");
+    let ran = Ran::from(child.wait_with_output().expect("it ends"));
+    assert_eq!((ran.code, ran.err.as_str()), (143, ""));
+    drop(input);
+}
+
+#[cfg(unix)]
+#[test]
 fn keep_open_leaves_windows_open_and_waits() {
     let folder = folder();
     let sql = "CREATE TABLE b (ts TIMESTAMP(3), auction BIGINT, price BIGINT, WATERMARK FOR ts AS ts) WITH ('path' = 'bids.csv');

@@ -15,13 +15,16 @@ const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 pub struct Interrupts {
     /// Nobody would take a signal: it ends the process.
     unheard: Arc<AtomicBool>,
+    /// Whether signals wait to be taken between queries as well.
+    is_patient: bool,
     pending: [Arc<AtomicBool>; 2],
 }
 
 impl Interrupts {
-    /// Starts listening. To be called once.
-    pub fn listen() -> Result<Interrupts> {
-        let interrupts = Interrupts { unheard: Arc::new(AtomicBool::new(true)), pending: Default::default() };
+    /// Starts listening. To be called once. `is_patient`: no signal ends the process, they all wait to be taken.
+    pub fn listen(is_patient: bool) -> Result<Interrupts> {
+        let unheard = Arc::new(AtomicBool::new(!is_patient));
+        let interrupts = Interrupts { unheard, is_patient, pending: Default::default() };
         for (signal, pending) in SIGNALS.into_iter().zip(&interrupts.pending) {
             // The order counts: the flag is raised only when the process goes on.
             flag::register_conditional_shutdown(signal, 128 + signal, interrupts.unheard.clone())
@@ -33,7 +36,9 @@ impl Interrupts {
 
     /// Takes signals from here on, until what is returned is dropped.
     pub fn hear(&self) -> Hearing<'_> {
-        self.pending.iter().for_each(|pending| pending.store(false, SeqCst));
+        if !self.is_patient {
+            self.pending.iter().for_each(|pending| pending.store(false, SeqCst));
+        }
         self.unheard.store(false, SeqCst);
         Hearing(self)
     }
@@ -52,6 +57,6 @@ impl Hearing<'_> {
 
 impl Drop for Hearing<'_> {
     fn drop(&mut self) {
-        self.0.unheard.store(true, SeqCst);
+        self.0.unheard.store(!self.0.is_patient, SeqCst);
     }
 }

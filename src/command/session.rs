@@ -48,7 +48,9 @@ impl Manner {
 
 impl Session {
     pub fn new(engine: Engine, output: Output, manner: Manner) -> Result<Session, Stop> {
-        Ok(Session { engine, output, interrupts: Interrupts::listen()?, stats: Stats::default(), manner })
+        // A process that is to stay until a signal comes must not be ended by one that comes early.
+        let interrupts = Interrupts::listen(engine.config().keep_open)?;
+        Ok(Session { engine, output, interrupts, stats: Stats::default(), manner })
     }
 
     /// Runs all statements of a text.
@@ -132,6 +134,8 @@ impl Session {
                 }
                 (Some(signal), Some(_)) => {
                     running.control().abort();
+                    // Not joined: it may be waiting for the outside, and the user waits no longer.
+                    std::mem::forget(running);
                     return Err(Stop::Interrupted(signal));
                 }
             }
