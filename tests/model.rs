@@ -101,11 +101,11 @@ fn compare(given: &Given, expected: &Expected, world: &World) -> Result<(), Stri
         return Err(difference);
     }
     let metrics = &given.metrics;
-    let counts = [metrics.rows_in, metrics.late_rows, metrics.filtered_rows, metrics.rows_out];
-    let wanted = [world.rows() as u64, expected.late, expected.filtered, given.emitted.len() as u64];
+    let counts = [metrics.rows_in, metrics.late_rows, metrics.filtered_rows, metrics.unplaced_rows, metrics.rows_out];
+    let wanted = [world.rows() as u64, expected.late, expected.filtered, expected.nowhere, given.emitted.len() as u64];
     match counts == wanted {
         true => Ok(()),
-        false => Err(format!("rows in, late, filtered, out: {counts:?}, expected {wanted:?}")),
+        false => Err(format!("rows in, late, filtered, in no window, out: {counts:?}, expected {wanted:?}")),
     }
 }
 

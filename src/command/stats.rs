@@ -21,6 +21,7 @@ impl Stats {
         sum.rows_out += metrics.rows_out;
         sum.late_rows += metrics.late_rows;
         sum.filtered_rows += metrics.filtered_rows;
+        sum.unplaced_rows += metrics.unplaced_rows;
         sum.bad_rows += metrics.bad_rows;
         sum.bytes_in += metrics.bytes_in;
         sum.peak_bytes = sum.peak_bytes.max(metrics.peak_bytes);
@@ -39,6 +40,7 @@ impl Stats {
             "rows_out": metrics.rows_out,
             "late_rows": metrics.late_rows,
             "filtered_rows": metrics.filtered_rows,
+            "unplaced_rows": metrics.unplaced_rows,
             "bad_rows": metrics.bad_rows,
             "bytes_in": metrics.bytes_in,
             "peak_bytes": metrics.peak_bytes,

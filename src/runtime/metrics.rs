@@ -30,6 +30,8 @@ pub struct Metrics {
     pub rows_out: u64,
     /// Rows that came too late for their windows.
     pub late_rows: u64,
+    /// Rows that belong to no window: without a time, or in a gap between windows.
+    pub unplaced_rows: u64,
     /// Rows that could not be read and were skipped.
     pub bad_rows: u64,
     /// Rows of the tables that filters took away; groups that HAVING took away are not among them.
@@ -97,6 +99,7 @@ impl Registry {
             metrics.add(registered);
         }
         metrics.late_rows = metrics.operators.iter().map(|operator| operator.late_rows).sum();
+        metrics.unplaced_rows = self.operators.iter().map(|o| o.counters.unplaced_rows.load(Relaxed)).sum();
         let filters = self.operators.iter().filter(|operator| operator.takes_away).map(|filter| &filter.counters);
         // A running filter may have counted rows as in that it has not put out yet.
         metrics.filtered_rows = filters.map(|f| f.rows_in.load(Relaxed).saturating_sub(f.rows_out.load(Relaxed))).sum();

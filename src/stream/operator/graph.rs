@@ -37,6 +37,7 @@ pub struct Counters {
     pub batches_in: AtomicU64,
     pub rows_out: AtomicU64,
     pub late_rows: AtomicU64,
+    pub unplaced_rows: AtomicU64,
     pub state_bytes: AtomicU64,
     /// Nanoseconds in the operator and everything below it; only measured for EXPLAIN ANALYZE.
     pub nanoseconds: AtomicU64,
@@ -122,6 +123,7 @@ impl Slot {
             self.budget.change(&self.name, old, bytes)?;
         }
         self.counters.late_rows.store(self.operator.late_rows(), Ordering::Relaxed);
+        self.counters.unplaced_rows.store(self.operator.unplaced_rows(), Ordering::Relaxed);
         Ok(())
     }
 }

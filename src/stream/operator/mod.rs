@@ -73,4 +73,9 @@ pub trait Operator: Send {
     fn late_rows(&self) -> u64 {
         0
     }
+
+    /// Rows that belong to no window: without a time, or in a gap between windows.
+    fn unplaced_rows(&self) -> u64 {
+        0
+    }
 }

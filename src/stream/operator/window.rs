@@ -22,6 +22,7 @@ pub struct Window {
     rows: Vec<u16>,
     ends: Vec<i64>,
     late_rows: u64,
+    unplaced_rows: u64,
     out: Batch,
 }
 
@@ -34,6 +35,7 @@ impl Window {
             rows: Vec::new(),
             ends: Vec::new(),
             late_rows: 0,
+            unplaced_rows: 0,
             out: Batch::default(),
         }
     }
@@ -48,12 +50,14 @@ impl Window {
         self.ends.clear();
         for row in 0..times.rows() {
             if times.is_null(row) {
+                self.unplaced_rows += 1;
                 continue;
             }
             let time = if times.is_constant() { values[0] } else { values[row] };
             let watermark = watermarks.as_ref().map_or(START, |watermarks| watermarks[row]);
             let Some(last) = self.windows.last_end(time) else {
-                self.late_rows += !self.windows.is_on_scale(time) as u64;
+                let count = if self.windows.is_on_scale(time) { &mut self.unplaced_rows } else { &mut self.late_rows };
+                *count += 1;
                 continue;
             };
             match self.windows.first_end_after(time, watermark) {
@@ -114,5 +118,9 @@ impl Operator for Window {
 
     fn late_rows(&self) -> u64 {
         self.late_rows
+    }
+
+    fn unplaced_rows(&self) -> u64 {
+        self.unplaced_rows
     }
 }

@@ -48,12 +48,22 @@ pub struct WindowedAggregate {
     /// Windows that end at or before it have been emitted.
     emitted: i64,
     late_rows: u64,
+    unplaced_rows: u64,
     split: Split,
     scratch: Scratch,
     merge_keys: Vec<KernelColumn>,
     changed: Changed,
     whole: Selection,
     out: Batch,
+}
+
+/// Where a row has gone.
+enum Placed {
+    InPanes,
+    /// All its windows had been closed.
+    Late,
+    /// It lies in a gap between windows.
+    Nowhere,
 }
 
 /// Which pane, and the end of the first window its rows count for (`START`: all of them).
@@ -140,6 +150,7 @@ impl WindowedAggregate {
             pool: Vec::new(),
             emitted: START,
             late_rows: 0,
+            unplaced_rows: 0,
             split: Split::default(),
             scratch: Scratch::default(),
             merge_keys: Vec::new(),
@@ -176,28 +187,34 @@ impl WindowedAggregate {
         let watermarks = batch.selected_watermarks();
         let times = self.times.output(batch, 0);
         let values = times.values::<i64>()?;
-        let mut late_rows = 0;
+        let (mut late_rows, mut unplaced_rows) = (0, 0);
         for row in 0..times.rows() {
             if times.is_null(row) {
+                unplaced_rows += 1;
                 continue;
             }
             let time = if times.is_constant() { values[0] } else { values[row] };
             let watermark = watermarks.as_ref().map_or(START, |watermarks| watermarks[row]);
-            if !self.place(row as u16, time, watermark, &mut split) {
-                late_rows += 1;
+            match self.place(row as u16, time, watermark, &mut split) {
+                Placed::InPanes => {}
+                Placed::Late => late_rows += 1,
+                Placed::Nowhere => unplaced_rows += 1,
             }
         }
         self.late_rows += late_rows;
+        self.unplaced_rows += unplaced_rows;
         self.split = split;
         Ok(())
     }
 
-    /// Puts a row into its lists; `false` when it is late for all its windows, or has none that could be told.
+    /// Puts a row into its lists. A time so near the ends of the scale that its windows cannot be told counts as late.
     #[inline(always)]
-    fn place(&self, row: u16, time: i64, watermark: i64, split: &mut Split) -> bool {
-        let Some(last_end) = self.windows.last_end(time) else { return self.windows.is_on_scale(time) };
+    fn place(&self, row: u16, time: i64, watermark: i64, split: &mut Split) -> Placed {
+        let Some(last_end) = self.windows.last_end(time) else {
+            return if self.windows.is_on_scale(time) { Placed::Nowhere } else { Placed::Late };
+        };
         if last_end <= watermark {
-            return false;
+            return Placed::Late;
         }
         if self.by_window {
             let first_end = self.windows.first_end_after(time, watermark).expect("the last window is open");
@@ -206,7 +223,7 @@ impl WindowedAggregate {
                 split.list(PaneKey { start: end - self.windows.size, first_end: START }).push(row);
                 end += self.windows.slide;
             }
-            return true;
+            return Placed::InPanes;
         }
         let in_time_for_all = watermark == START || self.windows.first_end(time).is_some_and(|end| end > watermark);
         let first_end = if in_time_for_all {
@@ -215,7 +232,7 @@ impl WindowedAggregate {
             self.windows.first_end_after(time, watermark).expect("the last window is open")
         };
         split.list(PaneKey { start: self.pane_start(time), first_end }).push(row);
-        true
+        Placed::InPanes
     }
 
     /// Takes the selected rows into one pane.
@@ -416,5 +433,9 @@ impl Operator for WindowedAggregate {
 
     fn late_rows(&self) -> u64 {
         self.late_rows
+    }
+
+    fn unplaced_rows(&self) -> u64 {
+        self.unplaced_rows
     }
 }
