@@ -223,7 +223,9 @@ fn a_signal_ends_a_query_that_waits_for_its_input() {
     input.write_all(b"n\n1\n2\n").expect("the query reads");
     let mut lines = BufReader::new(child.stdout.take().expect("piped"));
     let mut shown = String::new();
-    (0..3).for_each(|_| drop(lines.read_line(&mut shown).expect("text")));
+    for _ in 0..3 {
+        lines.read_line(&mut shown).expect("text");
+    }
     assert_eq!(shown, "n\n1\n2\n", "rows leave while the input is open");
     kill(&child, "TERM");
     let ran = Ran::from(child.wait_with_output().expect("it ends"));
