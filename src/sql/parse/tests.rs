@@ -1,3 +1,5 @@
+//! Every spelling of the words that streams need, and what is refused with its place.
+
 use super::*;
 use crate::pipeline::EmitMode;
 

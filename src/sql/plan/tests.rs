@@ -1,3 +1,5 @@
+//! Statements and the plans they become; what is refused, in which words and where.
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 

@@ -1,3 +1,5 @@
+//! Made-up rows are the same wherever they are cut, and options that mean nothing are refused.
+
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 

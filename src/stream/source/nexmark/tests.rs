@@ -1,3 +1,5 @@
+//! Nexmark's columns against the checksums of their definition.
+
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
