@@ -26,7 +26,8 @@ pub use union::Union;
 pub use window::Window;
 
 use crate::batch::Batch;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::state::Section;
 
 /// One step of a running query, for one partition.
 pub trait Operator: Send {
@@ -57,6 +58,22 @@ pub trait Operator: Send {
     /// Whether more input cannot change the output any more.
     fn is_satisfied(&self) -> bool {
         false
+    }
+
+    /// What it holds between two pushes, as columns, without disturbing it: with this, fresh instances go on where these
+    /// stand. Operators without state have nothing to say.
+    fn snapshot(&mut self) -> Result<Vec<Section>> {
+        Ok(Vec::new())
+    }
+
+    /// Takes over what instances before it have held; comes before any push.
+    ///
+    /// Failure: sections that this operator did not write.
+    fn restore(&mut self, sections: Vec<Section>) -> Result<()> {
+        match sections.first() {
+            None => Ok(()),
+            Some(section) => Err(Error::bug(format!("nobody takes this part of a snapshot: {}", section.name))),
+        }
     }
 
     /// Bytes of state held.
