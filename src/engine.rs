@@ -22,7 +22,7 @@ pub use crate::runtime::{Clock, Control, Metrics, OperatorMetrics, Running, Sour
 use crate::sql::{self, Catalog, LogicalQuery, Planned};
 pub use crate::sql::{ExplainKind, Parsed};
 use crate::stream::connect::DefaultConnectors;
-use crate::stream::operator::Budget;
+use crate::stream::operator::{Budget, SideSink};
 use crate::stream::sink::blackhole::Blackhole;
 use crate::stream::sink::channel::channel;
 use crate::stream::sink::fold::Fold;
@@ -57,6 +57,8 @@ pub enum Outcome {
 /// A query that is compiled and has not been started.
 pub struct Prepared {
     pipeline: Pipeline,
+    /// Where rows go that are late for all their windows.
+    late: Option<TableDefinition>,
     /// Where its rows go, unless the caller says otherwise.
     target: Target,
     timed: bool,
@@ -260,18 +262,23 @@ impl Engine {
 
     /// Starts a query into a sink of the caller's.
     pub fn start_into(&self, prepared: &Prepared, sink: Box<dyn Sink>) -> Result<Running> {
-        let options = self.options(prepared);
+        let options = self.options(prepared)?;
         runtime::start(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options)
     }
 
     /// Makes a query that works only when it is told to, on the caller's thread.
     pub fn step_into(&self, prepared: &Prepared, sink: Box<dyn Sink>) -> Result<Stepped> {
-        let options = self.options(prepared);
+        let options = self.options(prepared)?;
         runtime::stepped(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options)
     }
 
-    fn options(&self, prepared: &Prepared) -> Options {
-        Options { timed: prepared.timed, level: self.inner.config.level, clock: self.inner.clock.clone() }
+    fn options(&self, prepared: &Prepared) -> Result<Options> {
+        let late = prepared.late.as_ref().filter(|_| !prepared.timed).map(|definition| {
+            let schema = prepared.pipeline.late_schema().ok_or_else(|| Error::bug("late rows have no way out"))?;
+            self.inner.connectors.sink(definition, schema, false).map(SideSink::new)
+        });
+        let (timed, level, clock) = (prepared.timed, self.inner.config.level, self.inner.clock.clone());
+        Ok(Options { timed, level, clock, late: late.transpose()? })
     }
 
     /// The sink that a statement names; `None` where its rows are the caller's.
@@ -317,7 +324,7 @@ fn compile(query: &LogicalQuery) -> Result<Pipeline> {
 
 impl Prepared {
     fn new(query: &LogicalQuery, target: Target) -> Result<Self> {
-        Ok(Prepared { pipeline: compile(query)?, target, timed: false })
+        Ok(Prepared { pipeline: compile(query)?, late: query.firing.late_sink.clone(), target, timed: false })
     }
 
     pub fn pipeline(&self) -> &Pipeline {

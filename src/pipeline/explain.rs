@@ -79,6 +79,9 @@ fn describe(node: &Node, input: Option<&Schema>) -> (&'static str, String) {
             ("Window", describe_window(window.kind, data_type, &names[window.column]))
         }
         Spec::Aggregate(aggregate) => ("Aggregate", describe_aggregate(aggregate, node, &names)),
+        Spec::Delay(delay) => ("Delay", describe_delay(delay, node)),
+        Spec::Divert(divert) => ("Divert", describe_divert(divert, node)),
+        Spec::Firing(firing) => ("Firing", describe_firing(firing)),
         Spec::Union => ("Union", String::new()),
         Spec::Sort(sort) => ("Sort", describe_sort(sort, &names)),
         Spec::Limit(limit) => {
@@ -154,6 +157,33 @@ fn describe_aggregate(aggregate: &AggregateSpec, node: &Node, names: &[String]) 
     }
 }
 
+fn describe_delay(delay: &DelaySpec, node: &Node) -> String {
+    let unit = node.time.as_ref().map_or(TimeUnit::Second, |time| time.unit);
+    format!("windows take late rows for {}", show_duration(delay.ticks, unit))
+}
+
+fn describe_divert(divert: &DivertSpec, node: &Node) -> String {
+    let field = node.schema.field(divert.column);
+    format!("rows late for {} to {}", describe_window(divert.kind, field.data_type(), field.name()), divert.sink)
+}
+
+fn describe_firing(firing: &FiringSpec) -> String {
+    let every = |micros: i64| format!("every {}", show_duration(micros, TimeUnit::Microsecond));
+    let mut parts: Vec<String> = firing.every.map(every).into_iter().collect();
+    if firing.on_close {
+        parts.push("when the window closes".to_string());
+    }
+    if firing.window_end.is_some() {
+        parts.push(
+            firing.late_every.map_or("late rows at once".to_string(), |micros| format!("late rows {}", every(micros))),
+        );
+    }
+    if parts.is_empty() {
+        parts.push("when the input ends".to_string());
+    }
+    parts.join(", ")
+}
+
 fn describe_sort(sort: &SortSpec, names: &[String]) -> String {
     let keys = show_all(&sort.program, names).into_iter().zip(&sort.options).map(|(key, options)| {
         let order = if options.descending { " DESC" } else { "" };
@@ -188,6 +218,8 @@ fn state(node: &Node) -> Option<&'static str> {
             Some("one group, bounded")
         }
         Spec::Aggregate(_) => Some("grows with distinct keys"),
+        Spec::Firing(FiringSpec { key_count: Some(_), .. }) => Some("groups that changed since they were shown"),
+        Spec::Firing(_) => Some("rows since the last time"),
         Spec::Sort(SortSpec { fetch: Some(_), .. }) => Some("first rows, bounded"),
         Spec::Sort(_) => Some("all rows, sorted"),
         _ => None,
@@ -225,7 +257,13 @@ fn programs(node: &Node) -> Vec<&Program> {
         Spec::Expand(expand) => expand.programs.iter().map(|program| program.as_ref()).collect(),
         Spec::Aggregate(aggregate) => vec![&aggregate.program],
         Spec::Sort(sort) => vec![&sort.program],
-        Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => Vec::new(),
+        Spec::Values(_)
+        | Spec::Window(_)
+        | Spec::Delay(_)
+        | Spec::Divert(_)
+        | Spec::Firing(_)
+        | Spec::Union
+        | Spec::Limit(_) => Vec::new(),
     }
 }
 

@@ -75,6 +75,12 @@ impl Pipeline {
         &self.output().schema
     }
 
+    /// The columns of rows that are late for all their windows, where these go to a sink of their own.
+    pub fn late_schema(&self) -> Option<SchemaRef> {
+        let divert = self.nodes.iter().find(|node| matches!(node.spec, Spec::Divert(_)))?;
+        Some(divert.schema.clone())
+    }
+
     /// The tables it reads, each once, in node order.
     pub fn tables(&self) -> Vec<Arc<dyn Table>> {
         let scans =

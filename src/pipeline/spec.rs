@@ -20,6 +20,9 @@ pub enum Spec {
     Expand(ExpandSpec),
     Window(WindowSpec),
     Aggregate(AggregateSpec),
+    Delay(DelaySpec),
+    Divert(DivertSpec),
+    Firing(FiringSpec),
     Union,
     Sort(SortSpec),
     Limit(LimitSpec),
@@ -172,6 +175,42 @@ pub enum EmitMode {
     Final,
     /// After each batch, the groups that changed.
     Changes,
+}
+
+/// Holds the watermark back, so that windows behind it take late rows for longer.
+#[derive(Debug, Clone)]
+pub struct DelaySpec {
+    /// In ticks of the event time.
+    pub ticks: i64,
+}
+
+/// Sends rows that are late for all their windows elsewhere, with all their columns.
+#[derive(Debug, Clone)]
+pub struct DivertSpec {
+    pub kind: WindowKind,
+    /// The time column of the input.
+    pub column: usize,
+    /// The name of the sink.
+    pub sink: String,
+}
+
+/// Holds changes back and shows what they come to: by the clock, and when windows close.
+#[derive(Debug, Clone)]
+pub struct FiringSpec {
+    /// How many of the first columns tell the group that a row is the result of; `None`: rows stand for themselves.
+    pub key_count: Option<usize>,
+    /// How many of the first columns decide the partition.
+    pub route_count: usize,
+    /// The column with the window's end, where results belong to windows.
+    pub window_end: Option<usize>,
+    /// How far the watermark here is behind the one that closes windows, in ticks.
+    pub lateness: i64,
+    /// Microseconds from one look at the clock to the next; `None`: results of open windows do not leave.
+    pub every: Option<i64>,
+    /// Whether results leave when their window closes.
+    pub on_close: bool,
+    /// Microseconds between two looks at the results of closed windows; `None`: they leave at once.
+    pub late_every: Option<i64>,
 }
 
 /// Sorts all rows; with `fetch`, keeps the first ones only.

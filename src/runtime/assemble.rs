@@ -100,12 +100,25 @@ impl Assembly<'_> {
             Spec::Sort(_) | Spec::Limit(_) => {
                 let input = self.node(node.inputs[0])?;
                 let mut parts = self.gather(input)?;
-                self.append_to_all(&mut parts, id);
+                self.append_to_all(&mut parts, id)?;
                 Ok(parts)
             }
-            Spec::Filter(_) | Spec::Project(_) | Spec::Expand(_) | Spec::Window(_) => {
+            Spec::Firing(spec) => {
                 let mut parts = self.node(node.inputs[0])?;
-                self.append_to_all(&mut parts, id);
+                if spec.key_count.is_none() {
+                    parts = self.gather(parts)?;
+                }
+                self.append_to_all(&mut parts, id)?;
+                Ok(parts)
+            }
+            Spec::Filter(_)
+            | Spec::Project(_)
+            | Spec::Expand(_)
+            | Spec::Window(_)
+            | Spec::Delay(_)
+            | Spec::Divert(_) => {
+                let mut parts = self.node(node.inputs[0])?;
+                self.append_to_all(&mut parts, id)?;
                 Ok(parts)
             }
         }
@@ -149,7 +162,7 @@ impl Assembly<'_> {
     }
 
     /// An operator that takes each worker's rows as they are.
-    fn append_to_all(&mut self, parts: &mut Parts, id: NodeId) {
+    fn append_to_all(&mut self, parts: &mut Parts, id: NodeId) -> Result<()> {
         for part in parts.iter_mut().flatten() {
             let node = &self.pipeline.nodes[id];
             let input = &self.pipeline.nodes[node.inputs[0]];
@@ -162,18 +175,28 @@ impl Assembly<'_> {
                     let time_type = input.schema.field(spec.column).data_type().clone();
                     ("window", Box::new(Window::new(spec, time_type, self.context)))
                 }
+                Spec::Delay(spec) => ("delay", Box::new(Delay::new(spec))),
+                Spec::Divert(spec) => {
+                    let sink = self.options.late.clone();
+                    ("divert", Box::new(Divert::new(spec, input.schema.clone(), sink, self.context)))
+                }
+                Spec::Firing(spec) => {
+                    let updating = input.changes == ChangeMode::Updating;
+                    ("firing", Box::new(Firing::new(spec, node.schema.clone(), updating, rows)?))
+                }
                 Spec::Sort(spec) => ("sort", Box::new(Sort::new(spec, node.schema.clone(), self.context, rows))),
                 Spec::Limit(spec) => ("limit", Box::new(Limit::new(spec))),
                 _ => unreachable!("these have their own way in"),
             };
             self.append(part, name, Some(id), operator);
         }
+        Ok(())
     }
 
     /// Whether rows reach a node as they were read: not grouped, sorted or cut off before.
     pub(super) fn is_stateless_up_to(&self, id: NodeId) -> bool {
         let node = &self.pipeline.nodes[id];
-        let passes = !matches!(node.spec, Spec::Aggregate(_) | Spec::Sort(_) | Spec::Limit(_));
+        let passes = !matches!(node.spec, Spec::Aggregate(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Firing(_));
         passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
     }
 

@@ -45,6 +45,8 @@ pub struct Options {
     pub level: Option<millstream_kernels::level::Level>,
     /// Where processing time comes from.
     pub clock: Clock,
+    /// Where rows go that are late for all their windows, when the query says so.
+    pub late: Option<crate::stream::operator::SideSink>,
 }
 
 /// Starts `pipeline` into `sink`.

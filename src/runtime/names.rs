@@ -19,7 +19,13 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
             Spec::Expand(expand) => expand.programs.iter_mut().for_each(name),
             Spec::Aggregate(aggregate) => name(&mut aggregate.program),
             Spec::Sort(sort) => name(&mut sort.program),
-            Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => {}
+            Spec::Values(_)
+            | Spec::Window(_)
+            | Spec::Delay(_)
+            | Spec::Divert(_)
+            | Spec::Firing(_)
+            | Spec::Union
+            | Spec::Limit(_) => {}
         }
     }
     named

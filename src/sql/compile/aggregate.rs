@@ -83,7 +83,7 @@ impl Compiler {
                 && !calls.iter().any(looks_in)
         });
         if by_window {
-            let windowed = self.windowed(input)?;
+            let windowed = self.windowed(input, is_outermost)?;
             return Ok(Grouped {
                 node: windowed.node,
                 columns: windowed.columns.clone(),
@@ -115,6 +115,7 @@ impl Compiler {
     ) -> Result<NodeId> {
         let updating = self.nodes[grouped.node].changes == ChangeMode::Updating;
         let emit = self.emit_mode(grouped, is_outermost);
+        let fires = is_outermost && self.is_fired(self.nodes[grouped.node].bounded, grouped.window.is_some());
         let mut expressions = Expressions::new(&grouped.columns);
         let mut groups = Vec::with_capacity(keys.len());
         let mut key_fields: Vec<Field> = Vec::new();
@@ -140,7 +141,7 @@ impl Compiler {
             kind: windowed.kind,
             column: windowed.time,
             data_type: windowed.data_type.clone(),
-            outputs: window_outputs(windowed, &groups),
+            outputs: window_outputs(windowed, &groups, fires),
         });
         let outputs = window.as_ref().map_or(Vec::new(), |window| window.outputs.clone());
         let results = schema.fields()[keys.len()..].iter().zip(&aggregates);
@@ -171,6 +172,10 @@ impl Compiler {
         if let Some(closed) = closed {
             self.closed.insert(node, closed);
         }
+        if fires {
+            let end = outputs.iter().position(|output| *output == WindowColumn::End).map(|end| key_count + end);
+            node = self.fire(node, key_count + outputs.len(), key_count, end);
+        }
         if let Some(windowed) = &grouped.window {
             for (condition, columns) in &windowed.late {
                 let columns = columns.after_window(&outputs, key_count, &windowed.data_type);
@@ -184,7 +189,9 @@ impl Compiler {
     /// When the results of an aggregate leave: as EMIT says for the outermost one, else as its input allows.
     fn emit_mode(&self, grouped: &Grouped, is_outermost: bool) -> EmitMode {
         let unbounded_groups = !self.nodes[grouped.node].bounded && grouped.window.is_none();
+        let corrects = is_outermost && self.is_fired(self.nodes[grouped.node].bounded, grouped.window.is_some());
         match self.emit {
+            _ if corrects => EmitMode::Changes,
             Some(EmitMode::Final) => EmitMode::Final,
             Some(EmitMode::Changes) if is_outermost => EmitMode::Changes,
             _ if unbounded_groups => EmitMode::Changes,
@@ -204,12 +211,13 @@ impl Compiler {
     }
 }
 
-/// The window columns to put out: those the plan groups by, then those that conditions on the results read besides.
-fn window_outputs(windowed: &Windowed, groups: &[Group]) -> Vec<WindowColumn> {
+/// The window columns to put out: those the plan groups by, then those that conditions on the results read
+/// besides, and the end where that decides when results leave.
+fn window_outputs(windowed: &Windowed, groups: &[Group], fires: bool) -> Vec<WindowColumn> {
     let wanted = groups.iter().filter_map(|group| if let Group::Window(column) = group { Some(*column) } else { None });
     let read = windowed.late.iter().flat_map(|(condition, columns)| columns.window_columns(condition));
     let mut outputs = Vec::new();
-    for column in wanted.chain(read) {
+    for column in wanted.chain(read).chain(fires.then_some(WindowColumn::End)) {
         if !outputs.contains(&column) {
             outputs.push(column);
         }

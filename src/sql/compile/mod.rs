@@ -10,6 +10,7 @@ mod closed; //     windows that have closed, grouped again
 mod columns; //    what the columns of a plan node are in the pipeline
 mod expression; // expressions into programs
 mod filter;
+mod firing; //     EMIT by the clock, late rows
 mod grouping; //   ROLLUP, CUBE, GROUPING SETS: every row once per set
 mod limit;
 mod place; //      where in the SQL an expression stands
@@ -29,9 +30,9 @@ use std::collections::HashMap;
 use arrow::datatypes::SchemaRef;
 use datafusion_expr::{Distinct, LogicalPlan};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::pipeline::{ChangeMode, EmitMode, EventTime, Node, NodeId, Pipeline, Spec};
-use crate::sql::plan::LogicalQuery;
+use crate::sql::plan::{Firing, LogicalQuery};
 use crate::sql::stack::with_deep_stack;
 use closed::Closed;
 use columns::Columns;
@@ -40,14 +41,24 @@ use columns::Columns;
 ///
 /// Failure: what the engine cannot answer rightly, with the construct and its place.
 pub fn compile(query: &LogicalQuery) -> Result<Pipeline> {
-    with_deep_stack(|| compile_plan(&query.plan, query.emit))
+    with_deep_stack(|| compile_plan(query))
 }
 
-/// Compiles an optimized plan; `emit` is what the query's EMIT clause says, `None` without one.
-fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> {
-    let mut compiler =
-        Compiler { nodes: Vec::new(), needs_input_order: false, emit, below_aggregate: false, closed: HashMap::new() };
-    compiler.plan(plan)?;
+fn compile_plan(query: &LogicalQuery) -> Result<Pipeline> {
+    let mut compiler = Compiler {
+        nodes: Vec::new(),
+        needs_input_order: false,
+        emit: query.emit,
+        emit_place: query.emit_place,
+        firing: query.firing.clone(),
+        lateness_ticks: 0,
+        diverts: false,
+        is_fired_already: false,
+        below_aggregate: false,
+        closed: HashMap::new(),
+    };
+    let root = compiler.plan(&query.plan)?;
+    compiler.finish_firing(root)?;
     Ok(Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order })
 }
 
@@ -56,6 +67,14 @@ struct Compiler {
     nodes: Vec<Node>,
     needs_input_order: bool,
     emit: Option<EmitMode>,
+    emit_place: Option<Place>,
+    firing: Firing,
+    /// The lateness that windows allow, once one has been found.
+    lateness_ticks: i64,
+    /// Whether late rows have been given their way out.
+    diverts: bool,
+    /// Whether what decides when results leave stands above an aggregate.
+    is_fired_already: bool,
     /// Whether an aggregate stands above what is being compiled: EMIT speaks of the outermost one.
     below_aggregate: bool,
     /// What the columns of some nodes tell of windows that have closed.

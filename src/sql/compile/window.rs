@@ -51,31 +51,33 @@ impl Compiler {
         columns.plain(&window.time).ok_or_else(|| refuse(&window.time, "the time of a window must be a column"))
     }
 
-    /// The rows below an aggregate whose groups are to be windows; `plan` is one that `window_columns` knows.
-    pub(super) fn windowed(&mut self, plan: &LogicalPlan) -> Result<Windowed> {
+    /// The rows below an aggregate whose groups are to be windows; `plan` is one that `window_columns` knows. For the
+    /// outermost aggregate of a query, late rows go as its clauses say.
+    pub(super) fn windowed(&mut self, plan: &LogicalPlan, is_outermost: bool) -> Result<Windowed> {
         match plan {
             LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref() {
-                Some(window) => self.windowed_input(window),
+                Some(window) => self.windowed_input(window, is_outermost),
                 None => Err(Error::bug("a window node was expected below a windowed aggregate")),
             },
             LogicalPlan::SubqueryAlias(alias) => {
-                let mut windowed = self.windowed(&alias.input)?;
+                let mut windowed = self.windowed(&alias.input, is_outermost)?;
                 windowed.columns.schema = alias.schema.as_ref().clone();
                 Ok(windowed)
             }
-            LogicalPlan::Filter(filter) => self.windowed_filter(filter),
-            LogicalPlan::Projection(projection) => self.windowed_projection(projection),
+            LogicalPlan::Filter(filter) => self.windowed_filter(filter, is_outermost),
+            LogicalPlan::Projection(projection) => self.windowed_projection(projection, is_outermost),
             _ => Err(Error::bug("only filters and projections stand between a window and its aggregate")),
         }
     }
 
-    fn windowed_input(&mut self, window: &WindowNode) -> Result<Windowed> {
+    fn windowed_input(&mut self, window: &WindowNode, is_outermost: bool) -> Result<Windowed> {
         let node = self.plan(&window.input)?;
         self.refuse_window(node, window)?;
         let time = self.window_column(window, node)?;
         if self.nodes[node].time.as_ref().is_none_or(|event_time| event_time.column != time) {
             self.without_watermark(node);
         }
+        let node = if is_outermost { self.around_late_rows(node, window.kind, time)? } else { node };
         let mut columns = self.columns(node, &window.input);
         columns.schema = window.schema.as_ref().clone();
         columns.slots.extend([WindowColumn::Start, WindowColumn::End, WindowColumn::Time].map(Slot::Window));
@@ -119,8 +121,8 @@ impl Compiler {
         }
     }
 
-    fn windowed_filter(&mut self, filter: &Filter) -> Result<Windowed> {
-        let mut windowed = self.windowed(&filter.input)?;
+    fn windowed_filter(&mut self, filter: &Filter, is_outermost: bool) -> Result<Windowed> {
+        let mut windowed = self.windowed(&filter.input, is_outermost)?;
         let conjuncts = split_conjunction(&filter.predicate).into_iter().cloned();
         let (late, early): (Vec<Expr>, Vec<Expr>) = conjuncts.partition(|expr| windowed.columns.reads_window(expr));
         windowed.late.extend(late.into_iter().map(|expr| (expr, windowed.columns.clone())));
@@ -131,8 +133,8 @@ impl Compiler {
     }
 
     /// A projection without the window columns, which no batch has yet, and with the time column at the end.
-    fn windowed_projection(&mut self, projection: &Projection) -> Result<Windowed> {
-        let below = self.windowed(&projection.input)?;
+    fn windowed_projection(&mut self, projection: &Projection, is_outermost: bool) -> Result<Windowed> {
+        let below = self.windowed(&projection.input, is_outermost)?;
         let mut expressions = Expressions::new(&below.columns);
         let planned = engine_schema(&projection.schema);
         let mut fields: Vec<Field> = Vec::new();

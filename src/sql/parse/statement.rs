@@ -189,10 +189,12 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
     if let Tree::Statement(statement) = &tree {
         depth::check(statement).map_err(|e| e.at(place_of(&tokens[..1])))?;
     }
+    let emit_place = emit.as_ref().map(|emit| emit.place);
     let statement = convert(tree, emit, watermark).map_err(|e| e.at(place_of(&tokens[..1])))?;
-    if let (Some(emit), Statement::CreateTable(_) | Statement::CreateView(_) | Statement::Drop(_)) = (emit, &statement)
+    if let (Some(place), Statement::CreateTable(_) | Statement::CreateView(_) | Statement::Drop(_)) =
+        (emit_place, &statement)
     {
-        return Err(Error::user("EMIT does not go with a definition; say it in the query that reads it").at(emit.place));
+        return Err(Error::user("EMIT does not go with a definition; say it in the query that reads it").at(place));
     }
     Ok(statement)
 }

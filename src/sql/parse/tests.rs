@@ -18,7 +18,7 @@ fn query(sql: &str) -> (String, Option<EmitMode>) {
         Statement::CreateTableAs(table) => table.query,
         other => panic!("{sql}: {other:?}"),
     };
-    (query.query.to_string(), query.emit.map(|emit| emit.mode))
+    (query.query.to_string(), query.emit.and_then(|emit| emit.mode))
 }
 
 /// Checks the message and what the caret stands under.
@@ -73,6 +73,31 @@ fn reads_emit_at_the_end() {
 }
 
 #[test]
+fn reads_firings_lateness_and_late_data_in_any_order() {
+    let read = |clauses: &str| {
+        let sql = format!("SELECT a FROM b {clauses}");
+        let Statement::Query(statement) = one(&sql).statement else { panic!("{sql}") };
+        assert_eq!(statement.query.to_string(), "SELECT a FROM b", "{sql}");
+        let emit = statement.emit.unwrap();
+        let show = |expr: &Option<sqlparser::ast::Expr>| expr.as_ref().map_or("-".to_string(), |expr| expr.to_string());
+        let lateness = emit.lateness.map_or("-".to_string(), |(expr, _)| expr.to_string());
+        let sink = emit.late_sink.map_or("-".to_string(), |(name, _)| name.to_string());
+        let mode = emit.mode.map_or("-".to_string(), |mode| format!("{mode:?}"));
+        let (every, late) = (show(&emit.every), show(&emit.late_every));
+        format!("{mode} {every} {} {late} {lateness} {sink}", emit.on_close)
+    };
+    assert_eq!(read("EMIT EVERY 5s"), "Changes INTERVAL '5 second' false - - -");
+    assert_eq!(read("EMIT PERIODIC INTERVAL '1' MINUTE"), "Changes INTERVAL '1' MINUTE false - - -");
+    assert_eq!(read("EMIT EARLY EVERY 1m 30s THEN FINAL"), "Changes INTERVAL '1 minute 30 second' true - - -");
+    assert_eq!(
+        read("LATE DATA TO l EMIT FINAL THEN LATE EVERY 1s ALLOW LATENESS '2 hours'"),
+        "Final - false INTERVAL '1 second' INTERVAL '2 hours' l"
+    );
+    assert_eq!(read("ALLOW LATENESS 1d"), "- - false - INTERVAL '1 day' -");
+    assert_eq!(read("LATE DATA TO 'late.csv'"), "- - false - - 'late.csv'");
+}
+
+#[test]
 fn leaves_emit_as_a_name_elsewhere() {
     for (sql, shown) in [
         ("SELECT emit FROM t", "SELECT emit FROM t"),
@@ -90,26 +115,23 @@ fn leaves_emit_as_a_name_elsewhere() {
 }
 
 #[test]
-fn refuses_what_emit_cannot_do_yet() {
+fn refuses_what_emit_cannot_do() {
+    refused("SELECT 1 FROM t EMIT EVERY", "EMIT EVERY needs a duration, such as 5s or INTERVAL '1' MINUTE", "EVERY");
     refused(
-        "SELECT 1 FROM t EMIT EVERY 5s",
-        "EMIT EVERY is not supported yet; use EMIT CHANGES or EMIT FINAL",
-        "EMIT EVERY",
+        "SELECT 1 FROM t EMIT EARLY EVERY 5s",
+        "EMIT EARLY EVERY needs an end: EMIT EARLY EVERY 1s THEN FINAL",
+        "EMIT EARLY EVERY",
     );
     refused(
-        "SELECT 1 FROM t EMIT PERIODIC 5s",
-        "EMIT PERIODIC is not supported yet; use EMIT CHANGES or EMIT FINAL",
-        "EMIT PERIODIC",
+        "SELECT 1 FROM t EMIT FINAL THEN LATE LATER",
+        "THEN is followed by LATE CHANGES or LATE EVERY and a duration",
+        "THEN",
     );
+    refused("SELECT 1 FROM t LATE DATA TO 5", "LATE DATA TO needs the name of a table", "LATE DATA TO");
     refused(
-        "SELECT 1 FROM t\nEMIT CHANGES ALLOW LATENESS INTERVAL '1' DAY",
-        "ALLOW LATENESS is not supported yet; give the watermark a larger delay instead",
+        "SELECT 1 FROM t ALLOW LATENESS 1s EMIT FINAL ALLOW LATENESS 2s",
+        "ALLOW LATENESS after ALLOW LATENESS: one of them is enough",
         "ALLOW LATENESS",
-    );
-    refused(
-        "SELECT 1 FROM t LATE DATA TO late",
-        "LATE DATA TO is not supported yet; late rows are counted in the metrics",
-        "LATE DATA TO",
     );
     refused(
         "SELECT * FROM (SELECT 1 FROM t EMIT CHANGES) x",

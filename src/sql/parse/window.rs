@@ -230,7 +230,7 @@ fn without_sign(tokens: &[TokenWithSpan]) -> &[TokenWithSpan] {
 }
 
 /// A duration as `INTERVAL '...'`.
-fn duration(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
+pub(super) fn duration(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
     let text = match tokens {
         [first, ..] if is_word(first, "INTERVAL") => return Ok(tokens.to_vec()),
         [TokenWithSpan { token: Token::SingleQuotedString(text), .. }] => text.clone(),
@@ -254,7 +254,7 @@ fn duration(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
     Ok(vec![make_word("INTERVAL", None, span), TokenWithSpan::new(Token::SingleQuotedString(text), span)])
 }
 
-fn unit_name(unit: &str) -> Option<&'static str> {
+pub(super) fn unit_name(unit: &str) -> Option<&'static str> {
     Some(match unit {
         "ns" | "nanosecond" | "nanoseconds" => "nanosecond",
         "us" | "microsecond" | "microseconds" => "microsecond",

@@ -25,6 +25,11 @@ pub(super) fn ticks(expr: &Expr, unit: TimeUnit, what: &str) -> Result<i64> {
         .map_err(|_| Error::user(format!("the {what} of a window is too long: {shown}")))
 }
 
+/// Nanoseconds of a constant interval that is not a window's.
+pub(super) fn length(expr: &Expr) -> Result<i128> {
+    nanoseconds(expr, "duration").map(|(nanoseconds, _)| nanoseconds)
+}
+
 /// The length of an interval, and the interval as text.
 fn nanoseconds(expr: &Expr, what: &str) -> Result<(i128, String)> {
     const DAY: i128 = 86_400_000_000_000;

@@ -8,6 +8,7 @@ mod refuse; //     clauses that would be ignored
 mod group; //      windows in GROUP BY
 mod outputs; //    names of columns that nobody named
 mod relation; //   table functions
+mod emission; //   EMIT, ALLOW LATENESS, LATE DATA TO
 mod window; //     the logical node of windows
 mod event_time; // the column that carries event time
 mod duration; //   intervals to ticks
@@ -21,6 +22,7 @@ mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
+pub use emission::Firing;
 pub(super) use window::WindowNode;
 
 use std::sync::{Arc, LazyLock};
@@ -49,6 +51,8 @@ pub struct LogicalQuery {
     pub emit: Option<EmitMode>,
     /// Where it says so.
     pub emit_place: Option<Place>,
+    /// What it says beyond that: by the clock, and about late rows.
+    pub firing: Firing,
     /// The statement's text.
     pub text: String,
     /// Where the statement starts.
@@ -205,7 +209,7 @@ fn plan_runnable(context: &Context<'_>, statement: &Statement, parsed: &Parsed) 
             let sink = insert::sink(context, &statement.sink)?;
             let plan = query::plan(context, &statement.query.query)?;
             let plan = insert::fit(plan, &sink, &statement.columns)?;
-            Ok(Runnable::Insert(sink, finish(plan, &statement.query, parsed)?))
+            Ok(Runnable::Insert(sink, finish(context, plan, &statement.query, parsed)?))
         }
         Statement::CreateTableAs(statement) => {
             let name = define::relation_name(&statement.name)?;
@@ -228,21 +232,18 @@ fn plan_runnable(context: &Context<'_>, statement: &Statement, parsed: &Parsed) 
 
 fn plan_query(context: &Context<'_>, statement: &QueryStatement, parsed: &Parsed) -> Result<Steps> {
     let plan = query::plan(context, &statement.query)?;
-    finish(plan, statement, parsed)
+    finish(context, plan, statement, parsed)
 }
 
-fn finish(plan: LogicalPlan, statement: &QueryStatement, parsed: &Parsed) -> Result<Steps> {
+fn finish(context: &Context<'_>, plan: LogicalPlan, statement: &QueryStatement, parsed: &Parsed) -> Result<Steps> {
+    let firing = Firing::plan(context, statement.emit.as_ref())?;
+    let plan = if firing.late_sink.is_some() { emission::keep_all_columns(plan)? } else { plan };
     let logical = plan.display_indent().to_string();
     let plan = optimize(plan, &CONFIG).map_err(from_datafusion)?;
-    let emit = statement.emit.map(|emit| emit.mode);
-    let words = match emit {
-        Some(EmitMode::Final) => "\nEMIT FINAL",
-        Some(EmitMode::Changes) => "\nEMIT CHANGES",
-        None => "",
-    };
-    let syntax = format!("{:#}{words}", statement.query);
-    let emit_place = statement.emit.and_then(|emit| emit.place);
-    let query = LogicalQuery { plan, emit, emit_place, text: parsed.text.clone(), place: parsed.place };
+    let emit = statement.emit.as_ref();
+    let syntax = format!("{:#}{}", statement.query, emission::shown(emit));
+    let (emit, emit_place) = (emit.and_then(|emit| emit.mode), emit.and_then(|emit| emit.place));
+    let query = LogicalQuery { plan, emit, emit_place, firing, text: parsed.text.clone(), place: parsed.place };
     Ok(Steps { query, syntax, logical })
 }
 

@@ -31,6 +31,8 @@ pub struct WindowNode {
     pub time: Expr,
     /// The input's columns and the three of the window.
     pub schema: DFSchemaRef,
+    /// Whether all columns of the input are needed, whatever is read above: late rows go elsewhere as they are.
+    pub keeps_all: bool,
 }
 
 impl WindowNode {
@@ -62,7 +64,7 @@ impl WindowNode {
             fields.push((None, Arc::new(Field::new(name, data_type.clone(), nullable))));
         }
         let schema = DFSchema::new_with_metadata(fields, input.schema().metadata().clone()).map_err(from_datafusion)?;
-        Ok(WindowNode { input: Arc::new(input), kind, time, schema: Arc::new(schema) })
+        Ok(WindowNode { input: Arc::new(input), kind, time, schema: Arc::new(schema), keeps_all: false })
     }
 
     /// As a node of a plan.
@@ -119,7 +121,8 @@ impl UserDefinedLogicalNodeCore for WindowNode {
     fn with_exprs_and_inputs(&self, mut exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> PlanResult<Self> {
         match (exprs.pop(), inputs.pop()) {
             (Some(time), Some(input)) if exprs.is_empty() && inputs.is_empty() => {
-                WindowNode::try_new(input, self.kind, time).map_err(to_datafusion)
+                let node = WindowNode::try_new(input, self.kind, time).map_err(to_datafusion)?;
+                Ok(WindowNode { keeps_all: self.keeps_all, ..node })
             }
             _ => internal_err!("a window has one input and one expression"),
         }
@@ -127,6 +130,9 @@ impl UserDefinedLogicalNodeCore for WindowNode {
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let inputs = self.input.schema().fields().len();
+        if self.keeps_all {
+            return Some(vec![(0..inputs).collect()]);
+        }
         Some(vec![output_columns.iter().copied().filter(|&column| column < inputs).collect()])
     }
 }

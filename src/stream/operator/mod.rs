@@ -4,8 +4,11 @@
 //! Invariants  an operator reads no clock, takes no lock and touches no outside; the same pushes give the same output.
 
 mod aggregate; // groups and aggregates: at the end, on change, or per window
+mod delay; //     holds the watermark back
+mod divert; //    late rows leave sideways
 mod expand; //    rows once per grouping set
 mod filter; //    keeps rows
+mod firing; //    when changes leave
 mod graph; //     operators wired together, and how a push travels
 mod limit; //     skips rows, then lets some pass
 mod output; //    hands rows to a sink
@@ -15,8 +18,11 @@ mod union; //     several inputs as one
 mod window; //    a row per window that holds it
 
 pub use aggregate::{Aggregate, WindowedAggregate};
+pub use delay::Delay;
+pub use divert::{Divert, SideSink};
 pub use expand::Expand;
 pub use filter::Filter;
+pub use firing::Firing;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
 pub use limit::Limit;
 pub use output::Output;
