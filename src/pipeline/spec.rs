@@ -51,6 +51,34 @@ pub struct WatermarkSpec {
     pub program: Arc<Program>,
     /// The event time column among the scan's columns.
     pub column: usize,
+    pub rules: WatermarkRules,
+}
+
+/// What a table's options say about watermarks beyond the expression.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WatermarkRules {
+    /// Microseconds without rows after which a source partition holds the others up no longer.
+    pub idle_timeout: Option<i64>,
+    /// Nanoseconds of event time that a source partition may be ahead of the slowest one; further ahead, it waits.
+    pub max_drift: Option<i64>,
+    /// Nanoseconds that an event time may be ahead of the clock.
+    pub max_future: Option<i64>,
+    /// Nanoseconds that an event time may be ahead of the latest one before it in its source partition.
+    pub max_jump: Option<i64>,
+    /// What becomes of rows that are further ahead.
+    pub future: FuturePolicy,
+}
+
+/// What becomes of a row whose event time is too far ahead. In no case does it move the watermark.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FuturePolicy {
+    /// It is taken like any other.
+    #[default]
+    Keep,
+    /// It is left out.
+    Skip,
+    /// It goes the way of late rows.
+    Aside,
 }
 
 /// Constant rows.

@@ -135,7 +135,12 @@ impl Assembly<'_> {
             fetch: spec.fetch,
         };
         let scan = spec.table.open(&request).map_err(|e| e.at(node.place))?;
-        let watermarks = Arc::new(PartitionWatermarks::new(scan.source_partitions(), self.config.keep_open));
+        let mut watermarks = PartitionWatermarks::new(scan.source_partitions(), self.config.keep_open);
+        if let Some(watermark) = &spec.watermark {
+            let per_second = time_unit(node.schema.field(watermark.column).data_type()).map_or(1, ticks_per_second);
+            watermarks = watermarks.with_rules(&watermark.rules, per_second);
+        }
+        let watermarks = Arc::new(watermarks);
         self.metrics.scans.push((spec.name.clone(), scan.clone(), watermarks.clone()));
         let shared = self.partitions > 1;
         let parts = (0..self.partitions).map(|_| {

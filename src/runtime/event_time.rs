@@ -5,16 +5,18 @@
 //! read by       worker 0     worker 1     worker 0      decoding goes on in parallel, only this waits its turn
 //! ```
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::Control;
+use super::guard::{Guard, Latest, to_ticks};
 use crate::batch::{Argument, Batch};
 use crate::error::{Error, Result};
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
-use crate::pipeline::WatermarkSpec;
+use crate::pipeline::{FuturePolicy, WatermarkRules, WatermarkSpec, ticks_per_second, time_unit};
 use crate::time::{END, START, lateness};
 
 use arrow::datatypes::DataType;
@@ -25,8 +27,15 @@ pub(super) struct PartitionWatermarks {
     partitions: Mutex<Vec<Partition>>,
     turn: Condvar,
     shown: AtomicI64,
+    /// The highest minimum there was: what operators may have been told.
+    floor: AtomicI64,
+    /// Rows whose event time was too far ahead.
+    future_rows: AtomicU64,
     /// Whether the end of a partition leaves its watermark where it is.
     keep_open: bool,
+    idle_timeout: Option<i64>,
+    /// In ticks.
+    max_drift: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -34,18 +43,82 @@ struct Partition {
     /// The morsel whose turn it is.
     sequence: u64,
     watermark: i64,
+    /// The latest event time that was taken for one, and how many rows in succession were not.
+    latest: Latest,
     ended: bool,
+    /// When its last rows came; `None` before the clock was looked at.
+    active_at: Option<i64>,
+    /// Whether it has been silent for so long that nobody waits for it.
+    idle: bool,
 }
 
 impl PartitionWatermarks {
     pub(super) fn new(partitions: usize, keep_open: bool) -> Self {
-        let start = Partition { sequence: 0, watermark: START, ended: false };
+        let start = Partition {
+            sequence: 0,
+            watermark: START,
+            latest: Latest::default(),
+            ended: false,
+            active_at: None,
+            idle: false,
+        };
         PartitionWatermarks {
             partitions: Mutex::new(vec![start; partitions]),
             turn: Condvar::new(),
             shown: AtomicI64::new(START),
+            floor: AtomicI64::new(START),
+            future_rows: AtomicU64::new(0),
             keep_open,
+            idle_timeout: None,
+            max_drift: None,
         }
+    }
+
+    /// The same under the rules of a table, whose event time has `per_second` ticks.
+    pub(super) fn with_rules(mut self, rules: &WatermarkRules, per_second: i64) -> Self {
+        self.idle_timeout = rules.idle_timeout;
+        self.max_drift = rules.max_drift.map(|nanoseconds| to_ticks(nanoseconds, per_second));
+        self
+    }
+
+    /// Looks at the clock: partitions that have been silent for too long hold nobody up any more.
+    fn tick(&self, now: i64) {
+        let Some(timeout) = self.idle_timeout else { return };
+        for partition in self.lock().iter_mut().filter(|partition| !partition.ended) {
+            let silent = now.saturating_sub(*partition.active_at.get_or_insert(now));
+            partition.idle |= silent >= timeout;
+        }
+    }
+
+    /// Notes that rows of a partition are at hand. One that was idle goes on from where the others have got to.
+    fn wake(&self, partition: usize, watermark: i64, now: i64) -> i64 {
+        if self.idle_timeout.is_none() {
+            return watermark;
+        }
+        let known = &mut self.lock()[partition];
+        known.active_at = Some(now);
+        if std::mem::take(&mut known.idle) {
+            known.watermark = known.watermark.max(self.floor.load(Ordering::Relaxed));
+        }
+        watermark.max(known.watermark)
+    }
+
+    /// Whether a partition is so far ahead of the others that it must wait for them.
+    fn is_ahead(&self, partition: usize, own: i64) -> bool {
+        let Some(drift) = self.max_drift else { return false };
+        let partitions = self.lock();
+        let others =
+            partitions.iter().enumerate().filter(|(at, other)| *at != partition && !other.idle && !other.ended);
+        others.map(|(_, other)| other.watermark).min().is_some_and(|slowest| own.saturating_sub(slowest) > drift)
+    }
+
+    fn note_future(&self, rows: usize) {
+        self.future_rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// Rows whose event time was too far ahead.
+    pub(super) fn future_rows(&self) -> u64 {
+        self.future_rows.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Partition>> {
@@ -53,7 +126,7 @@ impl PartitionWatermarks {
     }
 
     /// Waits until the morsels before `sequence` are done, and says the watermark they left.
-    fn wait_turn(&self, partition: usize, sequence: u64, control: &Control) -> Result<i64> {
+    fn wait_turn(&self, partition: usize, sequence: u64, control: &Control) -> Result<(i64, Latest)> {
         let mut partitions = self.lock();
         while partitions[partition].sequence < sequence {
             if control.is_aborted() {
@@ -62,14 +135,15 @@ impl PartitionWatermarks {
             let waited = self.turn.wait_timeout(partitions, Duration::from_millis(20));
             partitions = waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0;
         }
-        Ok(partitions[partition].watermark)
+        Ok((partitions[partition].watermark, partitions[partition].latest))
     }
 
     /// Notes how far a morsel has moved its partition; with `done`, lets the next one go on from there.
-    fn publish(&self, partition: usize, watermark: i64, done: bool, is_last: bool) {
+    fn publish(&self, partition: usize, watermark: i64, latest: Latest, done: bool, is_last: bool) {
         let mut partitions = self.lock();
         let known = &mut partitions[partition];
         known.watermark = known.watermark.max(watermark);
+        known.latest = latest;
         if done {
             known.sequence += 1;
             known.ended = is_last;
@@ -77,7 +151,7 @@ impl PartitionWatermarks {
                 known.watermark = END;
             }
         }
-        let minimum = partitions.iter().map(|partition| partition.watermark).min().unwrap_or(END);
+        let minimum = self.minimum_of(&partitions, None);
         drop(partitions);
         if minimum != END {
             self.shown.store(minimum, Ordering::Relaxed);
@@ -87,16 +161,32 @@ impl PartitionWatermarks {
         }
     }
 
+    /// The minimum over all partitions that somebody waits for, with another watermark in place of one of them. When
+    /// all are idle, none is waited for: then it is how far the furthest has got.
+    fn minimum_of(&self, partitions: &[Partition], own: Option<(usize, i64)>) -> i64 {
+        let (mut active, mut idle) = (END, None);
+        for (at, partition) in partitions.iter().enumerate() {
+            let watermark = own.filter(|(own, _)| *own == at).map_or(partition.watermark, |(_, watermark)| watermark);
+            match partition.idle && watermark != END {
+                true => idle = idle.max(Some(watermark)),
+                false => active = active.min(watermark),
+            }
+        }
+        let minimum = if active == END { idle.unwrap_or(END) } else { active };
+        match minimum {
+            END => END,
+            _ => self.floor.fetch_max(minimum, Ordering::Relaxed).max(minimum),
+        }
+    }
+
     /// The minimum over all partitions, `own` in place of the one at `partition`.
     fn bound(&self, partition: usize, own: i64) -> i64 {
-        let partitions = self.lock();
-        let others = partitions.iter().enumerate().filter(|(at, _)| *at != partition);
-        others.map(|(_, partition)| partition.watermark).min().unwrap_or(END).min(own)
+        self.minimum_of(&self.lock(), Some((partition, own)))
     }
 
     /// The minimum over all partitions, for a worker between two morsels.
     fn minimum(&self) -> i64 {
-        self.lock().iter().map(|partition| partition.watermark).min().unwrap_or(END)
+        self.minimum_of(&self.lock(), None)
     }
 
     /// Whether the rows of all partitions have been processed.
@@ -117,11 +207,22 @@ pub(super) struct WatermarkTracker {
     context: KernelContext,
     marks: Evaluator,
     times: Evaluator,
+    guard: Option<Guard>,
     before: Vec<i64>,
+    at: Position,
+    /// The time of the clock at the last step.
+    now: i64,
+}
+
+/// Where a worker is within a source partition; another morsel may be looked at meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Position {
     partition: usize,
-    sequence: u64,
     is_last: bool,
     watermark: i64,
+    latest: Latest,
+    /// For batches that were looked at and not observed yet: the rows that are too far ahead.
+    ahead: VecDeque<Option<Vec<bool>>>,
 }
 
 impl WatermarkTracker {
@@ -131,24 +232,31 @@ impl WatermarkTracker {
         watermarks: Arc<PartitionWatermarks>,
         context: KernelContext,
     ) -> Self {
-        let times = Program::columns(&[(spec.column, time_type)]);
+        let times = Program::columns(&[(spec.column, time_type.clone())]);
+        let per_second = time_unit(&time_type).map_or(1, ticks_per_second);
         WatermarkTracker {
             watermarks,
             context,
             marks: Evaluator::new(spec.program.clone(), context),
             times: Evaluator::new(Arc::new(times), context),
+            guard: Guard::new(&spec.rules, per_second),
             before: Vec::new(),
-            partition: 0,
-            sequence: 0,
-            is_last: false,
-            watermark: START,
+            at: Position { watermark: START, ..Position::default() },
+            now: 0,
         }
+    }
+
+    /// Looks at the clock.
+    pub(super) fn tick(&mut self, now: i64) {
+        self.now = now;
+        self.watermarks.tick(now);
     }
 
     /// Begins a morsel once the ones before it are done.
     pub(super) fn begin(&mut self, partition: usize, sequence: u64, is_last: bool, control: &Control) -> Result<()> {
-        (self.partition, self.sequence, self.is_last) = (partition, sequence, is_last);
-        self.watermark = self.watermarks.wait_turn(partition, sequence, control)?;
+        let (watermark, latest) = self.watermarks.wait_turn(partition, sequence, control)?;
+        let watermark = if is_last { watermark } else { self.watermarks.wake(partition, watermark, self.now) };
+        self.at = Position { partition, is_last, watermark, latest, ahead: VecDeque::new() };
         Ok(())
     }
 
@@ -159,64 +267,129 @@ impl WatermarkTracker {
         partition: usize,
         sequence: u64,
         is_last: bool,
-        rows: &[Batch],
+        rows: &mut [Batch],
         known: Option<i64>,
         control: &Control,
     ) -> Result<()> {
         let mut highest = known.unwrap_or(START);
-        for batch in rows {
-            highest = highest.max(self.highest_mark(batch)?);
+        if self.guard.is_none() {
+            for batch in &mut *rows {
+                highest = highest.max(self.highest_mark(batch, None)?);
+            }
         }
         self.begin(partition, sequence, is_last, control)?;
+        if self.guard.is_some() {
+            // Which rows are too far ahead depends on the rows before them, so this waits its turn.
+            for batch in rows {
+                let ahead = self.look_ahead(batch)?;
+                highest = highest.max(self.highest_mark(batch, ahead.as_deref())?);
+                self.at.ahead.push_back(ahead);
+            }
+        }
         // The partition's last morsel stays open until its rows are processed: its end means that no row follows.
         if !is_last {
-            self.watermarks.publish(partition, self.watermark.max(highest), true, false);
+            self.watermarks.publish(partition, self.at.watermark.max(highest), self.at.latest, true, false);
         }
         Ok(())
     }
 
-    fn highest_mark(&mut self, batch: &Batch) -> Result<i64> {
+    /// Whether the rows at hand must wait, because their partition is too far ahead of the others.
+    pub(super) fn must_wait(&self) -> bool {
+        self.watermarks.is_ahead(self.at.partition, self.at.watermark)
+    }
+
+    /// Leaves a morsel to look at another; [`WatermarkTracker::go_back`] goes on with it.
+    pub(super) fn leave(&mut self) -> Position {
+        std::mem::take(&mut self.at)
+    }
+
+    pub(super) fn go_back(&mut self, position: Position) {
+        self.at = position;
+    }
+
+    /// Whether a morsel that was left must still wait.
+    pub(super) fn still_waits(&self, position: &Position) -> bool {
+        self.watermarks.is_ahead(position.partition, position.watermark)
+    }
+
+    /// Finds the rows that are too far ahead, and leaves them out where the table says so.
+    fn look_ahead(&mut self, batch: &mut Batch) -> Result<Option<Vec<bool>>> {
+        let Some(guard) = &self.guard else { return Ok(None) };
+        self.times.run(batch)?;
+        let ahead = guard.look(&self.times.output(batch, 0), self.context.level, self.now, &mut self.at.latest)?;
+        let Some(ahead) = ahead else { return Ok(None) };
+        self.watermarks.note_future(ahead.iter().filter(|ahead| **ahead).count());
+        if guard.policy != FuturePolicy::Skip {
+            return Ok(Some(ahead));
+        }
+        let kept: Vec<u16> = (0..batch.rows).filter(|row| !ahead[*row]).map(|row| row as u16).collect();
+        for column in &mut batch.columns {
+            let mut left = crate::batch::Column::default();
+            column.gather_into(&kept, &mut left)?;
+            *column = left;
+        }
+        batch.rows = kept.len();
+        Ok(None)
+    }
+
+    fn highest_mark(&mut self, batch: &Batch, ahead: Option<&[bool]>) -> Result<i64> {
         self.marks.run(batch)?;
         let marks = self.marks.output(batch, 0);
         let values = marks.values::<i64>()?;
-        let highest = millstream_kernels::pane::min_max(
-            self.context.level,
-            values,
-            marks.validity().filter(|_| !marks.is_constant()),
-        );
-        Ok(highest.filter(|_| !marks.constant_is_null()).map_or(START, |(_, highest)| highest))
+        if marks.constant_is_null() {
+            return Ok(START);
+        }
+        if let Some(ahead) = ahead.filter(|_| !marks.is_constant()) {
+            let counts = |row: &usize| !ahead[*row] && !marks.is_null(*row);
+            return Ok((0..batch.rows).filter(counts).map(|row| values[row]).max().unwrap_or(START));
+        }
+        let validity = marks.validity().filter(|_| !marks.is_constant());
+        let highest = millstream_kernels::pane::min_max(self.context.level, values, validity);
+        Ok(highest.map_or(START, |(_, highest)| highest))
     }
 
     /// Moves the watermark over a batch and marks the rows that may be late.
     pub(super) fn observe(&mut self, batch: &mut Batch) -> Result<()> {
+        let ahead = match self.at.ahead.pop_front() {
+            Some(ahead) => ahead,
+            None => self.look_ahead(batch)?,
+        };
+        self.at.watermark = self.watermarks.wake(self.at.partition, self.at.watermark, self.now);
         self.times.run(batch)?;
-        let highest = self.highest_mark(batch)?;
+        let highest = self.highest_mark(batch, ahead.as_deref())?;
         let times = self.times.output(batch, 0);
-        let end = self.watermark.max(highest);
+        let end = self.at.watermark.max(highest);
         let lowest = millstream_kernels::pane::min_max(self.context.level, times.values::<i64>()?, times.validity());
         let lowest = lowest.filter(|_| !times.constant_is_null());
-        if lowest.is_none_or(|(lowest, _)| lowest >= end) {
-            self.watermark = end;
+        let aside = self.guard.as_ref().is_some_and(|guard| guard.policy == FuturePolicy::Aside);
+        let aside = ahead.as_deref().filter(|_| aside);
+        if lowest.is_none_or(|(lowest, _)| lowest >= end) && aside.is_none() {
+            self.at.watermark = end;
             return Ok(());
         }
         let marks = self.marks.output(batch, 0);
         let (mark_values, time_values) = (marks.values::<i64>()?, times.values::<i64>()?);
-        let at = |row: usize, argument: &Argument<'_>| if argument.is_constant() { 0 } else { row };
-        let mark = |row: usize| (!marks.is_null(row)).then(|| mark_values[at(row, &marks)]);
-        let time = |row: usize| (!times.is_null(row)).then(|| time_values[at(row, &times)]);
-        let behind = lateness(&mut self.watermark, batch.rows, mark, time, &mut self.before);
-        batch.watermarks = behind.then(|| self.before.clone());
+        let place = |row: usize, argument: &Argument<'_>| if argument.is_constant() { 0 } else { row };
+        let is_ahead = |row: usize| ahead.as_ref().is_some_and(|ahead| ahead[row]);
+        let mark = |row: usize| (!marks.is_null(row) && !is_ahead(row)).then(|| mark_values[place(row, &marks)]);
+        let time = |row: usize| (!times.is_null(row)).then(|| time_values[place(row, &times)]);
+        let behind = lateness(&mut self.at.watermark, batch.rows, mark, time, &mut self.before);
+        if let Some(aside) = aside {
+            let marked = self.before.iter_mut().zip(aside).filter(|(_, aside)| **aside);
+            marked.for_each(|(before, _)| *before = END);
+        }
+        batch.watermarks = (behind || aside.is_some()).then(|| self.before.clone());
         Ok(())
     }
 
     /// Moves the watermark to where the source itself says it is.
     pub(super) fn advance(&mut self, known: Option<i64>) {
-        self.watermark = self.watermark.max(known.unwrap_or(START));
+        self.at.watermark = self.at.watermark.max(known.unwrap_or(START));
     }
 
     /// The watermark this worker may send on after the rows it has processed.
     pub(super) fn bound(&self) -> i64 {
-        self.watermarks.bound(self.partition, self.watermark)
+        self.watermarks.bound(self.at.partition, self.at.watermark)
     }
 
     /// The minimum over all source partitions, for a worker between two morsels.
@@ -231,13 +404,14 @@ impl WatermarkTracker {
 
     /// Lets others see how far this morsel has come; for morsels that are read as they are processed.
     pub(super) fn publish(&self) {
-        self.watermarks.publish(self.partition, self.watermark, false, false);
+        self.watermarks.publish(self.at.partition, self.at.watermark, self.at.latest, false, false);
     }
 
     /// Ends the morsel. `announced`: whether `begin_with` has let the next one start already.
     pub(super) fn end(&mut self, announced: bool) {
-        if !announced || self.is_last {
-            self.watermarks.publish(self.partition, self.watermark, true, self.is_last);
+        if !announced || self.at.is_last {
+            let Position { partition, watermark, latest, is_last, .. } = self.at;
+            self.watermarks.publish(partition, watermark, latest, true, is_last);
         }
     }
 }

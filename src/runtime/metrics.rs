@@ -34,6 +34,8 @@ pub struct Metrics {
     pub unplaced_rows: u64,
     /// Rows that could not be read and were skipped.
     pub bad_rows: u64,
+    /// Rows whose event time was too far ahead; what became of them is for their table to say.
+    pub future_rows: u64,
     /// Rows of the tables that filters took away; groups that HAVING took away are not among them.
     pub filtered_rows: u64,
     pub bytes_in: u64,
@@ -90,6 +92,7 @@ impl Registry {
             metrics.bytes_in += source.bytes;
             metrics.bytes_total += source.bytes_total;
             metrics.bad_rows += source.bad_rows;
+            metrics.future_rows += watermarks.future_rows();
             if let Some(watermark) = watermarks.shown() {
                 metrics.watermark = Some(metrics.watermark.map_or(watermark, |known: i64| known.min(watermark)));
             }

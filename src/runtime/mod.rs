@@ -9,6 +9,7 @@ mod assemble; //   pipeline → what each worker runs, and the rings between the
 mod clock; //      what time it is, or what a test says
 mod control; //    the switch: stop after what is done, or at once
 mod event_time; // watermarks of source partitions, in order whoever reads them
+mod guard; //      event times too far ahead
 mod names; //      what the inputs of expressions are called, for errors
 mod metrics; //    counters, added up when asked
 mod parts; //      stages in the making, put together

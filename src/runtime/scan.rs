@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Control;
-use super::event_time::WatermarkTracker;
+use super::event_time::{Position, WatermarkTracker};
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::pipeline::{Morsel, Scan, Take};
@@ -30,6 +30,8 @@ pub(super) struct ScanTask {
     shared: bool,
     keep_open: bool,
     current: Option<Current>,
+    /// Morsels of partitions that are too far ahead of the others, each with where it was left.
+    waiting: Vec<(Current, Position)>,
     batch: Batch,
     sent: i64,
     ended: bool,
@@ -53,7 +55,18 @@ impl ScanTask {
         keep_open: bool,
     ) -> Self {
         let batch = Batch::default();
-        ScanTask { scan, target, tracker, shared, keep_open, current: None, batch, sent: START, ended: false }
+        ScanTask {
+            scan,
+            target,
+            tracker,
+            shared,
+            keep_open,
+            current: None,
+            waiting: Vec::new(),
+            batch,
+            sent: START,
+            ended: false,
+        }
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -62,13 +75,21 @@ impl ScanTask {
 
     /// Does a batch's worth of work.
     pub(super) fn step(&mut self, graph: &mut Graph, control: &Control, now: i64) -> Result<Step> {
-        let _ = now;
+        if let Some(tracker) = &mut self.tracker {
+            tracker.tick(now);
+        }
         if self.ended {
             return Ok(Step::Ended);
         }
         if control.is_stopping() || graph.is_satisfied(self.target) {
             self.scan.progress().stopped.store(true, std::sync::atomic::Ordering::Relaxed);
             return self.end(graph, if control.is_stopping() { Ending::Hold } else { self.ending() });
+        }
+        if self.current.is_some()
+            && let Some(tracker) = &mut self.tracker
+            && tracker.must_wait()
+        {
+            self.waiting.extend(self.current.take().map(|current| (current, tracker.leave())));
         }
         match self.current.take() {
             None => self.begin(graph, control),
@@ -82,9 +103,21 @@ impl ScanTask {
     }
 
     fn begin(&mut self, graph: &mut Graph, control: &Control) -> Result<Step> {
+        if let Some(tracker) = &mut self.tracker
+            && let Some(at) = self.waiting.iter().position(|(_, position)| !tracker.still_waits(position))
+        {
+            let (current, position) = self.waiting.remove(at);
+            tracker.go_back(position);
+            self.current = Some(current);
+            return Ok(Step::Worked);
+        }
         let mut morsel = match self.scan.take()? {
             Take::Morsel(morsel) => morsel,
             Take::Pending => {
+                self.send_watermark(graph)?;
+                return Ok(Step::Waiting);
+            }
+            Take::End if !self.waiting.is_empty() => {
                 self.send_watermark(graph)?;
                 return Ok(Step::Waiting);
             }
@@ -109,7 +142,7 @@ impl ScanTask {
             batches.push(batch);
         }
         let known = morsel.reader.watermark();
-        tracker.begin_with(morsel.partition, morsel.sequence, morsel.is_last, &batches, known, control)?;
+        tracker.begin_with(morsel.partition, morsel.sequence, morsel.is_last, &mut batches, known, control)?;
         self.current = Some(Current::Ahead { batches, known, at: 0 });
         Ok(Step::Worked)
     }

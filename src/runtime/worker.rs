@@ -115,7 +115,7 @@ impl Worker {
         let (mut worked, mut open) = (false, false);
         for stage in self.stages.iter_mut().rev() {
             if stage.graph.send()? {
-                stage.graph.tick(now)?;
+                worked |= stage.graph.tick(now)?;
                 worked |= stage.feed(control, now)?;
             }
             // What the feed has just made may wait too: a worker is done when nothing does.

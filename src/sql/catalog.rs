@@ -16,7 +16,7 @@ use datafusion_expr::{AggregateUDF, Expr, ScalarUDF, TableProviderFilterPushDown
 use super::error::closest;
 use super::parse::{Parsed, WatermarkClause};
 use crate::error::{Error, Result};
-use crate::pipeline::{Connectors, Scan, ScanRequest, Table, TableDefinition};
+use crate::pipeline::{Connectors, Scan, ScanRequest, Table, TableDefinition, WatermarkRules};
 
 /// All names that statements may use.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +54,8 @@ pub struct TableEntry {
     /// Whether it is to be read as if it did not end.
     pub is_unbounded: bool,
     pub(super) watermark: Option<WatermarkClause>,
+    /// What its options say about watermarks beyond that.
+    pub(super) watermark_rules: WatermarkRules,
     pub(super) table: Option<Arc<dyn Table>>,
     pub(super) opened: OnceLock<Arc<dyn Table>>,
 }
@@ -78,6 +80,7 @@ pub struct Watermark {
     pub expr: Expr,
     /// As the user wrote it.
     pub text: String,
+    pub rules: WatermarkRules,
 }
 
 impl Catalog {
@@ -252,6 +255,7 @@ impl TableEntry {
             is_declared: self.is_declared,
             is_unbounded: self.is_unbounded,
             watermark: self.watermark.clone(),
+            watermark_rules: self.watermark_rules.clone(),
             table: self.table.clone(),
             opened: OnceLock::new(),
         }

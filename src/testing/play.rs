@@ -171,6 +171,7 @@ fn wrong(counter: &Counter, metrics: &Metrics) -> Option<Result<String>> {
         "late" => metrics.late_rows,
         "unplaced" => metrics.unplaced_rows,
         "filtered" => metrics.filtered_rows,
+        "future" => metrics.future_rows,
         "bad" => metrics.bad_rows,
         "state" => metrics.operators.iter().map(|operator| operator.state_bytes).sum(),
         _ => return Some(Err(Error::user(format!("no counter has this name: {name}")))),

@@ -101,7 +101,7 @@ fn scan_watermark(
     let mut expressions = Expressions::new(&columns);
     expressions.output_as(&watermark.expr, time_type)?;
     let column = projection.iter().position(|&column| column == time).expect("the time column was added above");
-    Ok(WatermarkSpec { program: expressions.finish(), column })
+    Ok(WatermarkSpec { program: expressions.finish(), column, rules: watermark.rules.clone() })
 }
 
 /// Columns of the table under their own names, as the watermark knows them.

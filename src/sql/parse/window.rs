@@ -254,6 +254,31 @@ pub(super) fn duration(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
     Ok(vec![make_word("INTERVAL", None, span), TokenWithSpan::new(Token::SingleQuotedString(text), span)])
 }
 
+/// Nanoseconds of a text such as `5s`, `1m30s` or `2 hours`; `None`: it is no duration of a certain length.
+pub(in crate::sql) fn nanoseconds(text: &str) -> Option<i64> {
+    let tokens = super::tokens::tokenize(text).ok()?;
+    if !is_short_duration(&tokens) {
+        return None;
+    }
+    let mut sum = 0i64;
+    for pair in without_sign(&tokens).chunks(2) {
+        let Token::Number(number, _) = &pair[0].token else { return None };
+        let unit: i64 = match unit_name(&word(&pair[1])?)? {
+            "nanosecond" => 1,
+            "microsecond" => 1_000,
+            "millisecond" => 1_000_000,
+            "second" => 1_000_000_000,
+            "minute" => 60_000_000_000,
+            "hour" => 3_600_000_000_000,
+            "day" => 86_400_000_000_000,
+            "week" => 604_800_000_000_000,
+            _ => return None,
+        };
+        sum = sum.checked_add(number.parse::<i64>().ok()?.checked_mul(unit)?)?;
+    }
+    (without_sign(&tokens).len() == tokens.len()).then_some(sum)
+}
+
 pub(super) fn unit_name(unit: &str) -> Option<&'static str> {
     Some(match unit {
         "ns" | "nanosecond" | "nanoseconds" => "nanosecond",

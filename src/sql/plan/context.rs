@@ -59,8 +59,9 @@ impl<'a> Context<'a> {
         let table = entry.open(self.connectors)?;
         let plain = CatalogTable::new(entry.definition(), table.clone(), None, entry.primary_key.clone());
         let Some(clause) = &entry.watermark else { return Ok(Arc::new(plain)) };
-        let watermark =
+        let mut watermark =
             watermark::plan(self, clause, &plain.schema()).map_err(|e| e.context(format!("table {}", entry.name)))?;
+        watermark.rules = entry.watermark_rules.clone();
         Ok(Arc::new(CatalogTable::new(entry.definition(), table, Some(watermark), entry.primary_key.clone())))
     }
 

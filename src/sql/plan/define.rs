@@ -83,10 +83,18 @@ pub(super) fn create_table(context: &Context<'_>, statement: &CreateTable) -> Re
             watermark::plan(context, clause, schema)?;
         }
     }
+    let mut options = statement.options.clone();
+    let watermark_rules = super::rules::take(&mut options).map_err(|e| e.at(at))?;
+    if statement.watermark.is_none() && watermark_rules != Default::default() {
+        let message =
+            format!("options about watermarks need a watermark; declare WATERMARK FOR in the columns of {name}");
+        return Err(Error::user(message).at(at));
+    }
     Ok(TableEntry {
         name,
         schema,
-        options: statement.options.clone(),
+        options,
+        watermark_rules,
         primary_key,
         is_declared: true,
         is_unbounded: statement.is_unbounded,

@@ -11,7 +11,7 @@ use datafusion_sql::planner::PlannerContext;
 use super::context::Context;
 use super::simplify;
 use crate::error::{Error, Result};
-use crate::pipeline::time_unit;
+use crate::pipeline::{WatermarkRules, time_unit};
 use crate::sql::catalog::Watermark;
 use crate::sql::error::from_datafusion;
 use crate::sql::parse::WatermarkClause;
@@ -38,7 +38,7 @@ pub(super) fn plan(context: &Context<'_>, clause: &WatermarkClause, schema: &Arc
         other => Ok(Transformed::no(other)),
     };
     let expr = expr.transform(bare).map_err(from_datafusion)?.data;
-    Ok(Watermark { column: name, expr, text: clause.expr.to_string() })
+    Ok(Watermark { column: name, expr, text: clause.expr.to_string(), rules: WatermarkRules::default() })
 }
 
 fn column_name(clause: &WatermarkClause, schema: &Schema) -> Result<String> {

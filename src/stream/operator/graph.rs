@@ -157,14 +157,16 @@ impl Graph {
         self.next(target).end(ending)
     }
 
-    /// Tells the time to every operator that waits for it.
-    pub fn tick(&mut self, now: i64) -> Result<()> {
+    /// Tells the time to every operator that waits for it; whether any did.
+    pub fn tick(&mut self, now: i64) -> Result<bool> {
+        let mut told = false;
         for slot in 0..self.slots.len() {
             if self.slots[slot].operator.next_tick().is_some_and(|due| due <= now) {
                 self.next(Target { slot, port: 0 }).visit(|slot, _, next| slot.operator.tick(now, next))?;
+                told = true;
             }
         }
-        Ok(())
+        Ok(told)
     }
 
     /// Sends what waits in outboxes; `false` while some still waits.
