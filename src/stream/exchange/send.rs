@@ -54,9 +54,10 @@ impl Exchange {
             Route::Hash(types) => types.clone(),
             Route::First => Vec::new(),
         };
+        let key_count = types.len();
         let program = Program::columns(&types.into_iter().enumerate().collect::<Vec<_>>());
         Exchange {
-            keys: Evaluator::new(Arc::new(program), context),
+            keys: Evaluator::new(Arc::new(program), context).with_dictionaries(key_count),
             route,
             context,
             parts: vec![Vec::new(); senders.len()],
@@ -99,6 +100,7 @@ impl Exchange {
             from.gather_into(rows, into)?;
         }
         out.rows = rows.len();
+        out.form = batch.form;
         out.changes = batch.changes.as_ref().map(|changes| rows.iter().map(|&row| changes[row as usize]).collect());
         out.watermarks = batch.watermarks.as_ref().map(|marks| rows.iter().map(|&row| marks[row as usize]).collect());
         self.senders[receiver].post(Message::Batch(out));
