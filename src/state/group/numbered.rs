@@ -10,7 +10,7 @@ use arrow::datatypes::DataType;
 use millstream_kernels::level::Level;
 use smallvec::SmallVec;
 
-use super::GroupIndex;
+use super::{EMPTY, GroupIndex};
 use super::views::Views;
 use crate::batch::{Argument, Column, Kind, Values};
 use crate::error::{Error, Result};
@@ -56,19 +56,31 @@ impl Numbered {
     pub(super) fn lookup(&mut self, keys: &[Argument<'_>], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
         for (numbers, key) in self.columns.iter_mut().zip(keys) {
             if let Some(numbers) = numbers {
-                numbers.find(key, rows)?;
+                numbers.fill(rows, |table, out| table.lookup(key, rows, out))?;
             }
         }
-        let numbered: SmallVec<[Argument<'_>; 4]> = self
-            .columns
-            .iter()
-            .zip(keys)
-            .map(|(numbers, key)| match numbers {
-                Some(numbers) => Argument::new(&numbers.column, None, rows),
-                None => *key,
-            })
-            .collect();
-        self.groups.lookup(&numbered, rows, groups)
+        self.groups.lookup(&numbered(&self.columns, keys, rows), rows, groups)
+    }
+
+    /// The group of each row, `EMPTY` where there is none.
+    pub(super) fn find(&mut self, keys: &[Argument<'_>], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        let mut missing = Vec::new();
+        for (numbers, key) in self.columns.iter_mut().zip(keys) {
+            let Some(numbers) = numbers else { continue };
+            numbers.fill(rows, |table, out| {
+                table.find(key, rows, out)?;
+                // Any number does where there is none.
+                let rows = out.iter_mut().enumerate().filter(|(_, number)| **number == EMPTY);
+                missing.extend(rows.map(|(row, number)| {
+                    *number = 0;
+                    row
+                }));
+                Ok(())
+            })?;
+        }
+        self.groups.find(&numbered(&self.columns, keys, rows), rows, groups)?;
+        missing.into_iter().for_each(|row| groups[row] = EMPTY);
+        Ok(())
     }
 
     pub(super) fn keys(&self, key: usize, data_type: &DataType, groups: &[u32], out: &mut Column) -> Result<()> {
@@ -90,12 +102,26 @@ impl Numbered {
     }
 }
 
+/// The keys with numbers in place of strings.
+fn numbered<'a>(columns: &'a [Option<Numbers>], keys: &[Argument<'a>], rows: usize) -> SmallVec<[Argument<'a>; 4]> {
+    let number = |(numbers, key): (&'a Option<Numbers>, &Argument<'a>)| match numbers {
+        Some(numbers) => Argument::new(&numbers.column, None, rows),
+        None => *key,
+    };
+    columns.iter().zip(keys).map(number).collect()
+}
+
 impl Numbers {
-    fn find(&mut self, key: &Argument<'_>, rows: usize) -> Result<()> {
+    /// Makes the column what `find` puts out.
+    fn fill(
+        &mut self,
+        rows: usize,
+        find: impl FnOnce(&mut Views, &mut Vec<u32>) -> Result<()>,
+    ) -> Result<()> {
         let flat = self.column.flat_mut(|values| matches!(values, Values::U32(_)), || Values::U32(Vec::new()));
         let Values::U32(numbers) = &mut flat.values else { return Err(Error::bug("numbers are u32")) };
         numbers.clear();
-        self.table.lookup(key, rows, numbers)?;
+        find(&mut self.table, numbers)?;
         flat.rows = rows;
         flat.set_all_valid();
         Ok(())

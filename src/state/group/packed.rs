@@ -71,6 +71,43 @@ impl<W: Word> Packed<W> {
         packed
     }
 
+    /// The group of each row, `EMPTY` where there is none.
+    pub(super) fn find(
+        &mut self,
+        level: Level,
+        keys: &[Argument<'_>],
+        rows: usize,
+        groups: &mut Vec<u32>,
+    ) -> Result<Result<(), DoesNotFit>> {
+        let mut words = std::mem::take(&mut self.words);
+        let mut hashes = std::mem::take(&mut self.hashes);
+        let packed = self.layout.pack(level, keys, rows, &mut words);
+        if let Ok(Ok(())) = packed {
+            W::hash(level, self.seed, &words, &mut hashes);
+            self.find_all(&words, &hashes, groups);
+            let apart = self.layout.is_single() && (keys[0].validity().is_some() || keys[0].constant_is_null());
+            if apart {
+                for (row, group) in groups.iter_mut().enumerate() {
+                    *group = if keys[0].is_null(row) { self.null_group } else { *group };
+                }
+            }
+        }
+        self.words = words;
+        self.hashes = hashes;
+        packed
+    }
+
+    fn find_all(&self, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
+        groups.reserve(words.len());
+        let ahead = self.slots.count() >= SLOTS_PREFETCH_MIN;
+        for (row, (&word, &hash)) in words.iter().zip(hashes).enumerate() {
+            if ahead && let Some(&next) = hashes.get(row + PREFETCH_ROWS) {
+                self.slots.prefetch(next);
+            }
+            groups.push(self.slots.find(word, hash).unwrap_or(EMPTY));
+        }
+    }
+
     fn probe(&mut self, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
         groups.reserve(words.len());
         if self.slots.count() < SLOTS_PREFETCH_MIN {

@@ -122,6 +122,13 @@ impl<W: Word> Slots<W> {
         part.find(word, hash).map_err(|at| part.slots[at] = [word, W::from_bits(next as u128 + 1)])
     }
 
+    /// The group of a key that is there.
+    #[inline(always)]
+    pub(super) fn find(&self, word: W, hash: u64) -> Option<u32> {
+        let part = if self.old.slots.is_empty() || self.has_moved(hash) { &self.now } else { &self.old };
+        part.find(word, hash).ok()
+    }
+
     /// Whether the slots where a key of this hash belongs have moved.
     #[inline(always)]
     fn has_moved(&self, hash: u64) -> bool {
