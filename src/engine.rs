@@ -203,7 +203,11 @@ impl Engine {
     }
 
     fn prepare_or_panic(&self, parsed: &Parsed) -> Result<Statement> {
-        let planned = sql::plan(&mut self.catalog(), self.inner.connectors.as_ref(), parsed)?;
+        let planned = {
+            let mut catalog = self.catalog();
+            catalog.set_statement_time(self.inner.clock.now());
+            sql::plan(&mut catalog, self.inner.connectors.as_ref(), parsed)?
+        };
         Ok(match planned {
             Planned::Done(message) => Statement::Done(message),
             Planned::Rows(rows) => Statement::Rows(rows),
@@ -214,17 +218,26 @@ impl Engine {
                 ExplainKind::Pipeline => explain(&compile(&explained.query)?),
             }),
             Planned::Analyze(query) => Statement::Text(self.analyze(&query)?),
-            Planned::Query(query) => Statement::Query(Prepared::new(&query, Target::Caller)?),
-            Planned::Insert { sink, query } => Statement::Query(Prepared::new(&query, Target::Sink(sink))?),
+            Planned::Query(query) => Statement::Query(self.checked(&query, Target::Caller)?),
+            Planned::Insert { sink, query } => Statement::Query(self.checked(&query, Target::Sink(sink))?),
             Planned::CreateTableAs { sink: Some(sink), query, .. } => {
-                let prepared = Prepared::new(&query, Target::Sink(sink.clone()))?;
+                let prepared = self.checked(&query, Target::Sink(sink.clone()))?;
                 self.catalog().declare(sink);
                 Statement::Query(prepared)
             }
             Planned::CreateTableAs { name, sink: None, query } => {
-                Statement::Query(Prepared::new(&query, Target::Memory(name))?)
+                Statement::Query(self.checked(&query, Target::Memory(name))?)
             }
         })
+    }
+
+    /// A compiled query, refused under `strict` where its state would grow without a bound.
+    fn checked(&self, query: &LogicalQuery, target: Target) -> Result<Prepared> {
+        let prepared = Prepared::new(query, target)?;
+        match prepared.warnings().into_iter().next() {
+            Some(warning) if self.inner.config.strict => Err(warning),
+            _ => Ok(prepared),
+        }
     }
 
     /// A step of a statement's way as text; definitions take effect as with [`Engine::prepare`].
@@ -325,6 +338,12 @@ fn compile(query: &LogicalQuery) -> Result<Pipeline> {
 impl Prepared {
     fn new(query: &LogicalQuery, target: Target) -> Result<Self> {
         Ok(Prepared { pipeline: compile(query)?, late: query.firing.late_sink.clone(), target, timed: false })
+    }
+
+    /// What is to be said before it runs: state that will grow for as long as rows come.
+    pub fn warnings(&self) -> Vec<Error> {
+        let growing = self.pipeline.growing().into_iter();
+        growing.map(|growth| Error::user(growth.why).at(growth.place)).collect()
     }
 
     pub fn pipeline(&self) -> &Pipeline {

@@ -84,6 +84,9 @@ pub struct EngineArguments {
     /// Bytes that operators may hold, such as 512MiB [default: no bound]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<usize>,
+    /// Refuse queries whose state grows for as long as their input comes
+    #[arg(long)]
+    pub strict: bool,
 }
 
 #[derive(Debug, Args)]
@@ -225,6 +228,7 @@ impl EngineArguments {
             batch_rows: self.batch_rows.map_or(default.batch_rows, |rows| rows as usize),
             partitions: self.partitions.map_or(default.partitions, |partitions| partitions as usize),
             memory_bytes: self.memory.or(default.memory_bytes),
+            strict: self.strict,
             ..default
         }
     }

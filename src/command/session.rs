@@ -90,6 +90,9 @@ impl Session {
     }
 
     fn run_query(&mut self, prepared: Prepared, is_last: bool) -> Result<(), Stop> {
+        if !self.manner.is_quiet {
+            prepared.warnings().iter().for_each(|warning| self.say(&format!("warning: {}", warning.message())));
+        }
         let progress = Progress::new(&prepared, self.manner.is_quiet);
         let (is_bounded, has_sink) = (prepared.is_bounded(), prepared.has_sink());
         let running = match has_sink {

@@ -15,11 +15,13 @@ use crate::error::Result;
 pub struct KernelContext {
     /// What this CPU can do, or what a test wants it to.
     pub level: Level,
+    /// The clock when the batch at hand set out, in microseconds since 1970.
+    pub now: i64,
 }
 
 impl Default for KernelContext {
     fn default() -> Self {
-        KernelContext { level: millstream_kernels::level::detect() }
+        KernelContext { level: millstream_kernels::level::detect(), now: 0 }
     }
 }
 

@@ -103,6 +103,13 @@ impl PartitionWatermarks {
         watermark.max(known.watermark)
     }
 
+    /// Moves all partitions that have not ended to a watermark that holds for them all.
+    fn advance_all(&self, watermark: i64) {
+        for partition in self.lock().iter_mut().filter(|partition| !partition.ended) {
+            partition.watermark = partition.watermark.max(watermark);
+        }
+    }
+
     /// Whether a partition is so far ahead of the others that it must wait for them.
     fn is_ahead(&self, partition: usize, own: i64) -> bool {
         let Some(drift) = self.max_drift else { return false };
@@ -250,6 +257,18 @@ impl WatermarkTracker {
     pub(super) fn tick(&mut self, now: i64) {
         self.now = now;
         self.watermarks.tick(now);
+    }
+
+    /// Moves a watermark that depends on nothing but the clock, for no rows may come for a while.
+    pub(super) fn follow_clock(&mut self) -> Result<()> {
+        let program = self.marks.program();
+        if program.steps.is_empty() || !program.inputs().is_empty() {
+            return Ok(());
+        }
+        let moment = Batch { rows: 1, now: self.now, ..Batch::default() };
+        let mark = self.highest_mark(&moment, None)?;
+        self.watermarks.advance_all(mark);
+        Ok(())
     }
 
     /// Begins a morsel once the ones before it are done.

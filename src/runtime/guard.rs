@@ -61,7 +61,8 @@ impl Guard {
         let highest =
             millstream_kernels::pane::min_max(level, values, times.validity().filter(|_| !times.is_constant()));
         let Some((_, highest)) = highest.filter(|_| !times.constant_is_null()) else { return Ok(None) };
-        if highest <= by_clock && highest <= self.by_jump(latest) {
+        if highest <= by_clock && (self.max_jump.is_none() || (latest.time != START && highest <= self.by_jump(latest)))
+        {
             *latest = Latest { time: latest.time.max(highest), ahead: 0 };
             return Ok(None);
         }

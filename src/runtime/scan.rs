@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::Control;
 use super::event_time::{Position, WatermarkTracker};
-use crate::batch::Batch;
+use crate::batch::{Batch, Column};
 use crate::error::Result;
-use crate::pipeline::{Morsel, Scan, Take};
+use crate::expression::{Evaluator, Program};
+use crate::function::KernelContext;
+use crate::pipeline::{Morsel, Reader, Scan, Take};
 use crate::stream::operator::{Ending, Graph, Target};
 use crate::time::{END, START};
 
@@ -25,6 +27,7 @@ pub(super) enum Step {
 pub(super) struct ScanTask {
     scan: Arc<dyn Scan>,
     pub(super) target: Target,
+    compute: Option<Computed>,
     tracker: Option<WatermarkTracker>,
     /// Whether other workers read the same source partitions.
     shared: bool,
@@ -35,6 +38,41 @@ pub(super) struct ScanTask {
     batch: Batch,
     sent: i64,
     ended: bool,
+}
+
+/// Computes the table's columns from those that its source has.
+pub(super) struct Computed {
+    evaluator: Evaluator,
+    source: Batch,
+}
+
+impl Computed {
+    pub(super) fn new(program: &Arc<Program>, context: KernelContext) -> Self {
+        Computed { evaluator: Evaluator::new(program.clone(), context), source: Batch::default() }
+    }
+}
+
+/// Reads the next rows of the table, computed columns among them; whether there were any.
+fn read(reader: &mut dyn Reader, compute: &mut Option<Computed>, batch: &mut Batch, now: i64) -> Result<bool> {
+    let Some(Computed { evaluator, source }) = compute else {
+        let any = reader.read(batch)?;
+        batch.now = now;
+        return Ok(any);
+    };
+    source.clear();
+    if !reader.read(source)? {
+        return Ok(false);
+    }
+    (source.now, batch.now) = (now, now);
+    evaluator.run(source)?;
+    batch.rows = evaluator.rows();
+    batch.changes = source.selected_changes();
+    let count = evaluator.program().outputs.len();
+    batch.columns.resize_with(count, Column::default);
+    for (output, column) in batch.columns.iter_mut().enumerate() {
+        evaluator.take_output(source, output, column);
+    }
+    Ok(true)
 }
 
 /// The morsel at hand.
@@ -50,6 +88,7 @@ impl ScanTask {
     pub(super) fn new(
         scan: Arc<dyn Scan>,
         target: Target,
+        compute: Option<Computed>,
         tracker: Option<WatermarkTracker>,
         shared: bool,
         keep_open: bool,
@@ -58,6 +97,7 @@ impl ScanTask {
         ScanTask {
             scan,
             target,
+            compute,
             tracker,
             shared,
             keep_open,
@@ -113,14 +153,8 @@ impl ScanTask {
         }
         let mut morsel = match self.scan.take()? {
             Take::Morsel(morsel) => morsel,
-            Take::Pending => {
-                self.send_watermark(graph)?;
-                return Ok(Step::Waiting);
-            }
-            Take::End if !self.waiting.is_empty() => {
-                self.send_watermark(graph)?;
-                return Ok(Step::Waiting);
-            }
+            Take::Pending => return self.wait(graph),
+            Take::End if !self.waiting.is_empty() => return self.wait(graph),
             Take::End => return self.wait_for_others(graph),
         };
         let Some(tracker) = &mut self.tracker else {
@@ -136,7 +170,7 @@ impl ScanTask {
         let mut batches = Vec::new();
         loop {
             let mut batch = Batch::default();
-            if !morsel.reader.read(&mut batch)? {
+            if !read(morsel.reader.as_mut(), &mut self.compute, &mut batch, graph.now)? {
                 break;
             }
             batches.push(batch);
@@ -145,6 +179,16 @@ impl ScanTask {
         tracker.begin_with(morsel.partition, morsel.sequence, morsel.is_last, &mut batches, known, control)?;
         self.current = Some(Current::Ahead { batches, known, at: 0 });
         Ok(Step::Worked)
+    }
+
+    /// Has no rows at hand: the watermark may have moved nevertheless.
+    fn wait(&mut self, graph: &mut Graph) -> Result<Step> {
+        let before = self.sent;
+        if let Some(tracker) = &mut self.tracker {
+            tracker.follow_clock()?;
+        }
+        self.send_watermark(graph)?;
+        Ok(if self.sent > before { Step::Worked } else { Step::Waiting })
     }
 
     /// Ends. With windows kept open only once all source partitions have been processed: then every worker ends at the
@@ -163,7 +207,7 @@ impl ScanTask {
 
     fn read(&mut self, mut morsel: Morsel, graph: &mut Graph) -> Result<Step> {
         self.batch.clear();
-        if !morsel.reader.read(&mut self.batch)? {
+        if !read(morsel.reader.as_mut(), &mut self.compute, &mut self.batch, graph.now)? {
             if let Some(tracker) = &mut self.tracker {
                 tracker.advance(morsel.reader.watermark());
                 tracker.end(false);

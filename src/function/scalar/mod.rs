@@ -9,6 +9,7 @@ mod shift; //      timestamps moved by a constant interval
 mod calendar; //   date_part: year, month, day and their kin
 mod cast; //       numbers to wider numbers, dates and timestamps
 mod decimal; //    the same of decimals, as far as 38 digits go
+mod clock; //      proctime()
 mod compare; //    = <> < <= > >= of fixed-width values and strings, IS [NOT] DISTINCT FROM
 mod logic; //      AND OR NOT, IS [NOT] NULL
 mod pane; //       date_trunc, date_bin, window_start: fixed-size stretches of time
@@ -18,6 +19,7 @@ mod write; //      what all share: typed arguments in, flat columns out
 pub use arithmetic::{abs, negate};
 pub use calendar::date_part;
 pub use cast::cast;
+pub use clock::{PROCESSING_TIME, proctime};
 pub use logic::{is_not_null, is_null, not};
 pub use pane::{date_bin, date_trunc, window_start};
 pub use shift::shift;

@@ -156,8 +156,10 @@ impl Compiler {
         });
         let time = closed.as_ref().and_then(event_time);
         let standing_groups = grouped.standing.clone();
+        let forgets = window.is_none() && key_count > 0 && emit == EmitMode::Changes;
+        let ttl = if forgets { self.state_ttl_over(grouped.node) } else { None };
         let spec =
-            AggregateSpec { program: expressions.finish(), key_count, aggregates, standing_groups, window, emit };
+            AggregateSpec { program: expressions.finish(), key_count, aggregates, standing_groups, window, emit, ttl };
         let Node { bounded, place, .. } = self.nodes[grouped.node];
         let node = Node {
             spec: Spec::Aggregate(spec),

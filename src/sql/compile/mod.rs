@@ -12,6 +12,7 @@ mod expression; // expressions into programs
 mod filter;
 mod firing; //     EMIT by the clock, late rows
 mod grouping; //   ROLLUP, CUBE, GROUPING SETS: every row once per set
+mod join; //       rows of two inputs side by side
 mod limit;
 mod place; //      where in the SQL an expression stands
 mod project;
@@ -32,6 +33,7 @@ use datafusion_expr::{Distinct, LogicalPlan};
 
 use crate::error::{Error, Place, Result};
 use crate::pipeline::{ChangeMode, EmitMode, EventTime, Node, NodeId, Pipeline, Spec};
+use crate::sql::parse::StateTtl;
 use crate::sql::plan::{Firing, LogicalQuery};
 use crate::sql::stack::with_deep_stack;
 use closed::Closed;
@@ -51,6 +53,7 @@ fn compile_plan(query: &LogicalQuery) -> Result<Pipeline> {
         emit: query.emit,
         emit_place: query.emit_place,
         firing: query.firing.clone(),
+        state_ttl: query.state_ttl.clone(),
         lateness_ticks: 0,
         diverts: false,
         is_fired_already: false,
@@ -59,6 +62,7 @@ fn compile_plan(query: &LogicalQuery) -> Result<Pipeline> {
     };
     let root = compiler.plan(&query.plan)?;
     compiler.finish_firing(root)?;
+    compiler.check_state_ttl()?;
     Ok(Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order })
 }
 
@@ -69,6 +73,7 @@ struct Compiler {
     emit: Option<EmitMode>,
     emit_place: Option<Place>,
     firing: Firing,
+    state_ttl: StateTtl,
     /// The lateness that windows allow, once one has been found.
     lateness_ticks: i64,
     /// Whether late rows have been given their way out.
@@ -97,8 +102,42 @@ impl Compiler {
             LogicalPlan::Repartition(repartition) => self.plan(&repartition.input),
             LogicalPlan::Values(values) => self.values(values),
             LogicalPlan::EmptyRelation(empty) => self.empty(empty),
+            LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Extension(extension) => self.extension(extension),
             other => Err(refused(other)),
+        }
+    }
+
+    /// The names of the tables below a node.
+    fn tables_below(&self, node: NodeId) -> Vec<&str> {
+        let node = &self.nodes[node];
+        let own = if let Spec::Scan(scan) = &node.spec { Some(scan.name.as_str()) } else { None };
+        own.into_iter().chain(node.inputs.iter().flat_map(|input| self.tables_below(*input))).collect()
+    }
+
+    /// How long an operator without a window keeps what it knows of the rows of a node, in microseconds; `None`: for ever.
+    fn state_ttl_over(&self, node: NodeId) -> Option<i64> {
+        self.state_ttl.over(self.tables_below(node).into_iter())
+    }
+
+    /// Fails where a hint names a table that is not read.
+    fn check_state_ttl(&self) -> Result<()> {
+        let Some(root) = self.nodes.len().checked_sub(1) else { return Ok(()) };
+        let tables = self.tables_below(root);
+        let unknown = self
+            .state_ttl
+            .of
+            .iter()
+            .find_map(|(name, _)| name.as_ref().filter(|name| !tables.contains(&name.as_str())));
+        match unknown {
+            Some(name) => {
+                let message = format!(
+                    "the hint STATE_TTL names a table that is not read: {name}; read are {}",
+                    tables.join(", ")
+                );
+                Err(Error::user(message))
+            }
+            None => Ok(()),
         }
     }
 
@@ -133,10 +172,6 @@ impl Compiler {
 /// Says which construct it is that has no operator.
 fn refused(plan: &LogicalPlan) -> Error {
     let (what, place) = match plan {
-        LogicalPlan::Join(join) => {
-            let condition = join.on.first().map(|(left, _)| left).or(join.filter.as_ref());
-            ("joins are not supported yet", condition.and_then(place::place_of))
-        }
         LogicalPlan::Window(window) => {
             let place = window.window_expr.first().and_then(place::place_of);
             ("functions with OVER are not supported yet", place)

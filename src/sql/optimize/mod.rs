@@ -12,6 +12,7 @@ pub(super) use exact::exactly;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use datafusion_common::Result as PlanResult;
 use datafusion_common::config::ConfigOptions;
 use datafusion_expr::LogicalPlan;
@@ -38,10 +39,17 @@ use datafusion_optimizer::{Analyzer, Optimizer, OptimizerContext, OptimizerRule}
 
 use exact::SimplifyExactly;
 
-/// Makes the types of a plan agree, then rewrites it.
-pub(super) fn optimize(plan: LogicalPlan, options: &Arc<ConfigOptions>) -> PlanResult<LogicalPlan> {
+/// Makes the types of a plan agree, then rewrites it. `started` is what `now()` says.
+pub(super) fn optimize(
+    plan: LogicalPlan,
+    options: &Arc<ConfigOptions>,
+    started: Option<DateTime<Utc>>,
+) -> PlanResult<LogicalPlan> {
     let plan = Analyzer::new().execute_and_check(plan, options, |_, _| {})?;
-    let context = OptimizerContext::new_with_config_options(options.clone());
+    let mut context = OptimizerContext::new_with_config_options(options.clone());
+    if let Some(started) = started {
+        context = context.with_query_execution_start_time(started);
+    }
     Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})
 }
 

@@ -25,6 +25,10 @@ pub(super) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
         }
         scalars.insert(function.name().to_string(), function);
     }
+    if let Some(now) = scalars.get("now").cloned() {
+        scalars.insert("localtimestamp".to_string(), now);
+    }
+    scalars.insert("proctime".to_string(), Arc::new(super::clock::proctime()));
     let mut aggregates = BTreeMap::new();
     for function in datafusion_functions_aggregate::all_default_aggregate_functions() {
         for alias in function.aliases() {

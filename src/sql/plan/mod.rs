@@ -14,11 +14,13 @@ mod event_time; // the column that carries event time
 mod duration; //   intervals to ticks
 mod context; //    what DataFusion's planner asks
 mod functions; //  the functions there are
+mod clock; //      now() and proctime()
 mod types; //      names of types
 mod names; //      a second try for names in another case
 mod define; //     CREATE, DROP
 mod watermark; //  WATERMARK FOR
 mod rules; //      options about watermarks
+mod computed; //   columns that a table computes
 mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
@@ -39,7 +41,7 @@ use self::context::Context;
 use super::catalog::{Catalog, Relation};
 use super::error::from_datafusion;
 use super::optimize::{exactly, optimize};
-use super::parse::{ExplainKind, Parsed, QueryStatement, Statement};
+use super::parse::{ExplainKind, Parsed, QueryStatement, StateTtl, Statement, state_ttl};
 use super::stack::with_deep_stack;
 use crate::error::{Error, Place, Result};
 use crate::pipeline::{Connectors, EmitMode, TableDefinition};
@@ -54,6 +56,8 @@ pub struct LogicalQuery {
     pub emit_place: Option<Place>,
     /// What it says beyond that: by the clock, and about late rows.
     pub firing: Firing,
+    /// How long state without a window is kept.
+    pub state_ttl: StateTtl,
     /// The statement's text.
     pub text: String,
     /// Where the statement starts.
@@ -240,11 +244,14 @@ fn finish(context: &Context<'_>, plan: LogicalPlan, statement: &QueryStatement, 
     let firing = Firing::plan(context, statement.emit.as_ref())?;
     let plan = if firing.late_sink.is_some() { emission::keep_all_columns(plan)? } else { plan };
     let logical = plan.display_indent().to_string();
-    let plan = optimize(plan, &CONFIG).map_err(from_datafusion)?;
+    let started = clock::moment(context.catalog.statement_time());
+    let plan = optimize(plan, &CONFIG, started).map_err(from_datafusion)?;
     let emit = statement.emit.as_ref();
     let syntax = format!("{:#}{}", statement.query, emission::shown(emit));
     let (emit, emit_place) = (emit.and_then(|emit| emit.mode), emit.and_then(|emit| emit.place));
-    let query = LogicalQuery { plan, emit, emit_place, firing, text: parsed.text.clone(), place: parsed.place };
+    let state_ttl = state_ttl(&parsed.text).map_err(|e| e.at(Some(parsed.place)))?;
+    let query =
+        LogicalQuery { plan, emit, emit_place, firing, state_ttl, text: parsed.text.clone(), place: parsed.place };
     Ok(Steps { query, syntax, logical })
 }
 

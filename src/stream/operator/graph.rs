@@ -139,6 +139,8 @@ impl Drop for Slot {
 #[derive(Default)]
 pub struct Graph {
     pub slots: Vec<Slot>,
+    /// The clock when its worker last looked, in microseconds since 1970.
+    pub now: i64,
 }
 
 impl Graph {
@@ -159,6 +161,7 @@ impl Graph {
 
     /// Tells the time to every operator that waits for it; whether any did.
     pub fn tick(&mut self, now: i64) -> Result<bool> {
+        self.now = now;
         let mut told = false;
         for slot in 0..self.slots.len() {
             if self.slots[slot].operator.next_tick().is_some_and(|due| due <= now) {
@@ -183,6 +186,19 @@ impl Graph {
         self.slots.iter_mut().try_for_each(|slot| slot.operator.rest())
     }
 
+    /// Whether rows for `target` are wanted now, there and by all that lies behind it.
+    pub fn wants(&self, target: Target) -> bool {
+        let mut at = Some(target);
+        while let Some(target) = at {
+            let slot = &self.slots[target.slot];
+            if !slot.operator.wants(target.port) {
+                return false;
+            }
+            at = slot.target;
+        }
+        true
+    }
+
     /// Whether what is pushed into `target` cannot change the output any more.
     pub fn is_satisfied(&self, target: Target) -> bool {
         let mut at = Some(target);
@@ -197,7 +213,7 @@ impl Graph {
     }
 
     fn next(&mut self, target: Target) -> Next<'_> {
-        Next { slots: &mut self.slots, base: 0, target: Some(target), counters: None }
+        Next { slots: &mut self.slots, base: 0, target: Some(target), counters: None, now: self.now }
     }
 }
 
@@ -208,6 +224,7 @@ pub struct Next<'a> {
     base: usize,
     target: Option<Target>,
     counters: Option<&'a Counters>,
+    now: i64,
 }
 
 impl Next<'_> {
@@ -217,6 +234,7 @@ impl Next<'_> {
         if rows == 0 {
             return Ok(());
         }
+        batch.now = self.now;
         if let Some(counters) = self.counters {
             counters.rows_out.fetch_add(rows, Ordering::Relaxed);
         }
@@ -254,6 +272,7 @@ impl Next<'_> {
             if let Some(minimum) = minimum.filter(|minimum| *minimum != END) {
                 slot.operator.watermark(minimum, next)?;
             }
+            slot.operator.end_input(port, ending, next)?;
             if slot.inputs.end() {
                 slot.operator.finish(ending, next)?;
                 let _ = slot.counters.remarks.set(slot.operator.remarks());
@@ -268,7 +287,8 @@ impl Next<'_> {
         let (slot, rest) = self.slots[target.slot - self.base..].split_first_mut().expect("targets lie further down");
         let counters = slot.counters.clone();
         let started = slot.timed.then(Instant::now);
-        let mut next = Next { slots: rest, base: target.slot + 1, target: slot.target, counters: Some(&counters) };
+        let mut next =
+            Next { slots: rest, base: target.slot + 1, target: slot.target, counters: Some(&counters), now: self.now };
         act(slot, target.port, &mut next)?;
         if let Some(started) = started {
             counters.nanoseconds.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
@@ -305,7 +325,7 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         let budget = Arc::new(Budget::new(None));
         let slot = Slot::new("witness".to_string(), Box::new(Witness(told.clone())), inputs, budget);
-        (Graph { slots: vec![slot] }, told)
+        (Graph { slots: vec![slot], now: 0 }, told)
     }
 
     fn port(port: usize) -> Target {

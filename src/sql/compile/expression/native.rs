@@ -138,6 +138,9 @@ impl Expressions<'_> {
                 args: call.args.clone(),
             }));
         }
+        if call.func.name() == "proctime" && call.args.is_empty() {
+            return Ok(Some(NativeCall { key: "proctime".to_string(), kernel: scalar::proctime(), args: Vec::new() }));
+        }
         let found = builtin(call.func.name(), &call.args, &types);
         Ok(found.map(|(arg, kernel)| {
             // Literals are settings of the kernel, not arguments.

@@ -70,6 +70,11 @@ impl Changed {
         Ok(())
     }
 
+    /// Groups are numbered anew.
+    pub(super) fn forget(&mut self) {
+        self.marks.clear();
+    }
+
     /// Compares with the results now.
     pub(super) fn after(
         &mut self,

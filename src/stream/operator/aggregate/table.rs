@@ -1,15 +1,17 @@
 //! Groups and the states of their aggregates: columns indexed by group number, kept when the table is used again.
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::take;
 use smallvec::SmallVec;
 
 use super::TableShape;
 use super::distinct::Distinct;
-use crate::batch::{Argument, Batch, Change, Column, KernelColumn};
+use crate::batch::{Argument, Batch, Change, Column, Form, KernelColumn, ROWS_MAX, Selection};
 use crate::error::Result;
 use crate::expression::Evaluator;
 use crate::function::{AggregateStates, Update};
 use crate::state::GroupIndex;
+use crate::stream::operator::Next;
 use crate::stream::operator::filter::true_rows;
 
 /// One table of groups.
@@ -36,10 +38,19 @@ impl Table {
         let index = GroupIndex::new(shape.key_types.clone(), shape.seed, shape.level());
         let states = shape.calls.iter().map(|call| {
             let states = call.function.states();
-            if call.distinct { Box::new(Distinct::new(&shape, call, states)) as _ } else { states }
+            if call.distinct { Box::new(Distinct::new(&shape, call, states, takes_back)) as _ } else { states }
         });
         let states = states.collect();
         Table { index, states, weights: takes_back.then(Vec::new), standing_groups: 0, shape }
+    }
+
+    /// Says that no other table sees the same pairs of group and DISTINCT arguments.
+    pub(super) fn own_pairs(&mut self) {
+        for states in &mut self.states {
+            if let Some(distinct) = states.as_any_mut().downcast_mut::<Distinct>() {
+                distinct.own_pairs();
+            }
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -129,6 +140,67 @@ impl Table {
         Ok(())
     }
 
+    /// Pushes all groups on as keys, `between` (a value each) and states, and forgets them.
+    pub(super) fn send(&mut self, between: &[ArrayRef], out: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        let (count, key_count) = (self.len(), self.shape.key_types.len());
+        if count == 0 {
+            return Ok(());
+        }
+        let mut states = Vec::new();
+        for column in &mut self.states {
+            states.extend(column.save(count)?);
+        }
+        let mut groups = Vec::new();
+        for from in (0..count).step_by(ROWS_MAX) {
+            let rows = (count - from).min(ROWS_MAX);
+            groups.clear();
+            groups.extend(from as u32..(from + rows) as u32);
+            out.clear();
+            out.columns.resize_with(key_count + between.len() + states.len(), Column::default);
+            for key in 0..key_count {
+                self.index.keys(key, &groups, &mut out.columns[key])?;
+            }
+            let between = between.iter().cloned().map(Column::Constant);
+            let states = states.iter().map(|column| Column::Array(column.slice(from, rows)));
+            for (column, value) in out.columns[key_count..].iter_mut().zip(between.chain(states)) {
+                *column = value;
+            }
+            (out.rows, out.form) = (rows, Form::Groups);
+            next.push(out)?;
+        }
+        self.clear();
+        Ok(())
+    }
+
+    /// Merges groups that another table has sent, `between` columns behind their keys.
+    pub(super) fn take_groups(
+        &mut self,
+        batch: &mut Batch,
+        between: usize,
+        scratch: &mut Scratch,
+        keys: &mut Vec<KernelColumn>,
+    ) -> Result<()> {
+        let (rows, key_count) = (batch.rows, self.shape.key_types.len());
+        keys.resize_with(key_count, KernelColumn::default);
+        for (key, column) in keys.iter_mut().zip(&mut batch.columns) {
+            std::mem::swap(&mut key.column, column);
+            key.settle();
+        }
+        let arguments: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|column| column.argument(rows)).collect();
+        self.index.lookup(&arguments, rows, &mut scratch.groups)?;
+        let group_count = self.index.len();
+        let mut columns = batch.columns[key_count + between..].iter_mut();
+        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
+            let types = call.function.state_types();
+            let saved = types
+                .iter()
+                .zip(&mut columns)
+                .map(|(data_type, column)| column.to_array(data_type, rows, &Selection::default()));
+            states.merge_saved(&scratch.groups, group_count, &saved.collect::<Result<Vec<_>>>()?)?;
+        }
+        Ok(())
+    }
+
     /// Brings every state to the number of groups, for groups that no row has updated.
     fn grow(&mut self) -> Result<()> {
         let group_count = self.index.len();
@@ -163,8 +235,43 @@ impl Table {
         }
         out.rows = groups.len();
         out.selection.clear();
+        out.form = Form::Rows;
         out.changes = None;
         out.watermarks = None;
+        Ok(())
+    }
+
+    /// Whether a group is there even when no row is.
+    pub(super) fn stands(&self, group: u32) -> bool {
+        group < self.standing_groups
+    }
+
+    /// Keeps these groups only, ascending, and numbers them anew; memory of the others is given back.
+    pub(super) fn retain(&mut self, kept: &[u32], scratch: &mut Scratch) -> Result<()> {
+        let count = self.len();
+        let rows = UInt32Array::from(kept.to_vec());
+        let mut fresh = Table::new(self.shape.clone(), self.weights.is_some());
+        let mut keys = Vec::with_capacity(self.shape.key_types.len());
+        for key in 0..self.shape.key_types.len() {
+            let mut column = KernelColumn::default();
+            self.index.keys(key, kept, &mut column.column)?;
+            column.settle();
+            keys.push(column);
+        }
+        let keys: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|column| column.argument(kept.len())).collect();
+        fresh.index.lookup(&keys, kept.len(), &mut scratch.groups)?;
+        let group_count = fresh.index.len();
+        for (mine, new) in self.states.iter_mut().zip(&mut fresh.states) {
+            let saved = mine.save(count)?;
+            let saved = saved.iter().map(|column| Ok(take(column, &rows, None)?)).collect::<Result<Vec<ArrayRef>>>()?;
+            new.merge_saved(&scratch.groups, group_count, &saved)?;
+        }
+        if let Some(weights) = &mut self.weights {
+            weights.resize(count, 0);
+            fresh.weights = Some(kept.iter().map(|&group| weights[group as usize]).collect());
+        }
+        fresh.standing_groups = self.standing_groups;
+        *self = fresh;
         Ok(())
     }
 

@@ -6,12 +6,14 @@
 //!     Scan: t (memory), columns k [append, bounded]
 //! ```
 
+mod join; // joins as text
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::*;
-use crate::expression::Program;
+use crate::expression::{Operand, Program};
 
 /// One line per node, output first, inputs indented below.
 ///
@@ -41,11 +43,11 @@ fn write_node(
     text: &mut String,
 ) {
     let node = &pipeline.nodes[id];
-    let input = node.inputs.first().map(|&input| pipeline.nodes[input].schema.as_ref());
-    let (name, does) = describe(node, input);
+    let inputs: Vec<&Schema> = node.inputs.iter().map(|&input| pipeline.nodes[input].schema.as_ref()).collect();
+    let (name, does) = describe(node, &inputs);
     let space = if does.is_empty() { "" } else { ": " };
     text.push_str(&format!("{}{name}{space}{does} [{}]", "  ".repeat(depth), properties(node)));
-    for (title, note) in [("state", state(node).map(str::to_string)), ("foreign", foreign(node))] {
+    for (title, note) in [("state", state(node)), ("foreign", foreign(node))] {
         if let Some(note) = note {
             text.push_str(&format!(" {title}: {note}"));
         }
@@ -60,7 +62,8 @@ fn write_node(
 }
 
 /// The operator's name and what it does.
-fn describe(node: &Node, input: Option<&Schema>) -> (&'static str, String) {
+fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
+    let input = inputs.first().copied();
     let names: Vec<String> = input.map_or_else(|| names_of(&node.schema), names_of);
     match &node.spec {
         Spec::Scan(scan) => ("Scan", describe_scan(scan, &node.schema)),
@@ -89,6 +92,7 @@ fn describe(node: &Node, input: Option<&Schema>) -> (&'static str, String) {
             let skip = if limit.skip > 0 { format!(" after {}", limit.skip) } else { String::new() };
             ("Limit", fetch + &skip)
         }
+        Spec::Join(spec) => ("Join", join::describe(spec, inputs)),
     }
 }
 
@@ -108,6 +112,13 @@ fn describe_scan(scan: &ScanSpec, schema: &Schema) -> String {
             format!("{} {op} {}", table.field(predicate.column).name(), show_value(&predicate.value))
         });
         text += &format!(", may skip unless {}", shown.collect::<Vec<_>>().join(" and "));
+    }
+    if let Some(compute) = &scan.compute {
+        let read: Vec<String> = scan.projection.iter().map(|&column| table.field(column).name().clone()).collect();
+        let columns =
+            compute.outputs.iter().zip(names_of(schema)).filter(|(output, _)| !matches!(output, Operand::Input(_)));
+        let shown = columns.map(|(output, name)| format!("{} as {name}", compute.show(*output, &read)));
+        text += &format!(", computed {}", shown.collect::<Vec<_>>().join(", "));
     }
     if let Some(watermark) = &scan.watermark {
         text += &format!(", watermark {}", show_all(&watermark.program, &names_of(schema)).join(", "));
@@ -211,19 +222,28 @@ fn properties(node: &Node) -> String {
 }
 
 /// What a node keeps from batch to batch, and what bounds it.
-fn state(node: &Node) -> Option<&'static str> {
-    match &node.spec {
+fn state(node: &Node) -> Option<String> {
+    if let Spec::Aggregate(AggregateSpec { window: None, ttl: Some(ttl), .. }) = &node.spec {
+        let idle = show_duration(*ttl, TimeUnit::Microsecond);
+        return Some(format!("groups of the last {idle}, idle ones are forgotten"));
+    }
+    let bound = match &node.spec {
         Spec::Aggregate(AggregateSpec { window: Some(_), .. }) => Some("panes x groups, bounded by the watermark"),
         Spec::Aggregate(AggregateSpec { key_count: 0, aggregates, .. }) if aggregates.iter().all(is_small) => {
             Some("one group, bounded")
+        }
+        Spec::Aggregate(AggregateSpec { key_count: 1.., .. }) if !node.bounded => {
+            Some("grows with distinct keys: add a window or STATE_TTL")
         }
         Spec::Aggregate(_) => Some("grows with distinct keys"),
         Spec::Firing(FiringSpec { key_count: Some(_), .. }) => Some("groups that changed since they were shown"),
         Spec::Firing(_) => Some("rows since the last time"),
         Spec::Sort(SortSpec { fetch: Some(_), .. }) => Some("first rows, bounded"),
         Spec::Sort(_) => Some("all rows, sorted"),
+        Spec::Join(join) => Some(join::state(join)),
         _ => None,
-    }
+    };
+    bound.map(str::to_string)
 }
 
 /// Whether one group's state does not grow with its rows, as far as is known.
@@ -251,12 +271,20 @@ fn foreign(node: &Node) -> Option<String> {
 
 fn programs(node: &Node) -> Vec<&Program> {
     match &node.spec {
-        Spec::Scan(scan) => scan.watermark.iter().map(|watermark| watermark.program.as_ref()).collect(),
+        Spec::Scan(scan) => {
+            let watermark = scan.watermark.iter().map(|watermark| watermark.program.as_ref());
+            scan.compute.iter().map(|program| program.as_ref()).chain(watermark).collect()
+        }
         Spec::Filter(filter) => filter.conjuncts.iter().map(|program| program.as_ref()).collect(),
         Spec::Project(project) => vec![&project.program],
         Spec::Expand(expand) => expand.programs.iter().map(|program| program.as_ref()).collect(),
         Spec::Aggregate(aggregate) => vec![&aggregate.program],
         Spec::Sort(sort) => vec![&sort.program],
+        Spec::Join(join) => [&join.left_keys, &join.right_keys]
+            .into_iter()
+            .chain(&join.residual)
+            .map(|program| program.as_ref())
+            .collect(),
         Spec::Values(_)
         | Spec::Window(_)
         | Spec::Delay(_)
