@@ -20,6 +20,7 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
             Spec::Aggregate(aggregate) => name(&mut aggregate.program),
             Spec::Sort(sort) => name(&mut sort.program),
             Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => {}
+            Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) => {}
         }
     }
     named

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::Control;
 use super::scan::{ScanTask, Step};
+use super::snapshot::OperatorPart;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::stream::exchange::{Message, Receiver, Waker};
@@ -36,6 +37,7 @@ pub(super) enum Input {
         batch: Option<Batch>,
         target: Target,
         ended: bool,
+        node: usize,
     },
     /// The receiving ends of an exchange, one per sending worker; each is a port of the target slot.
     Exchange {
@@ -50,15 +52,22 @@ pub(super) struct Worker {
     stages: Vec<Stage>,
     waker: Arc<Waker>,
     idle_sleep: Duration,
+    /// The last cut for which its scans rested, and the last one to which it added its part.
+    rested: u64,
+    added: u64,
 }
 
 impl Worker {
     pub(super) fn new(number: usize, stages: Vec<Stage>, waker: Arc<Waker>, idle_sleep: Duration) -> Self {
-        Worker { number, stages, waker, idle_sleep }
+        Worker { number, stages, waker, idle_sleep, rested: 0, added: 0 }
     }
 
     pub(super) fn number(&self) -> usize {
         self.number
+    }
+
+    pub(super) fn stages_mut(&mut self) -> &mut [Stage] {
+        &mut self.stages
     }
 
     /// Runs to the end; what goes wrong goes to `control`.
@@ -89,11 +98,15 @@ impl Worker {
                 open |= stage.inputs.iter().any(|input| !input.has_ended());
             }
             if !open {
+                control.cut().end(self.part(false)?);
                 return Ok(());
             }
             if worked {
                 settled = false;
                 continue;
+            }
+            if let Some(cut) = control.cut().asked() {
+                self.attend(cut, control)?;
             }
             // Whoever waits for the rows of a stream that pauses must see them.
             if !std::mem::replace(&mut settled, true) {
@@ -101,6 +114,42 @@ impl Worker {
             }
             self.sleep();
         }
+    }
+
+    /// Takes part in a cut: says when its scans rest, and adds its part when all is quiet.
+    fn attend(&mut self, cut: u64, control: &Control) -> Result<()> {
+        if self.rested != cut && self.stages.iter().flat_map(|stage| &stage.inputs).all(Input::rests) {
+            self.rested = cut;
+            control.cut().rest();
+        }
+        if self.rested == cut && self.added != cut && control.cut().is_quiet() {
+            self.added = cut;
+            self.stages.iter_mut().try_for_each(|stage| stage.graph.rest())?;
+            let part = self.part(control.cut().wants_state());
+            control.cut().add(part);
+        }
+        Ok(())
+    }
+
+    /// What its operators hold, and the constant rows it has pushed. Without `wants_state`, only how far they are.
+    fn part(&mut self, wants_state: bool) -> Result<(Vec<OperatorPart>, Vec<usize>)> {
+        let mut operators = Vec::new();
+        let mut values = Vec::new();
+        for stage in &mut self.stages {
+            for slot in &mut stage.graph.slots {
+                let Some(node) = slot.node else { continue };
+                let ended = slot.inputs.has_ended() || slot.has_put_out;
+                let sections = if ended || !wants_state { Vec::new() } else { slot.operator.snapshot()? };
+                let watermarks = slot.inputs.watermarks().to_vec();
+                operators.push(OperatorPart { node, name: slot.name.clone(), watermarks, ended, sections });
+            }
+            let pushed = stage.inputs.iter().filter_map(|input| match input {
+                Input::Values { ended: true, node, .. } => Some(*node),
+                _ => None,
+            });
+            values.extend(pushed);
+        }
+        Ok((operators, values))
     }
 
     fn sleep(&self) {
@@ -120,7 +169,7 @@ impl Stage {
         for input in &mut self.inputs {
             worked |= match input {
                 Input::Scan(scan) if !scan.has_ended() => scan.step(&mut self.graph, control)? != Step::Waiting,
-                Input::Values { batch, target, ended } if !*ended => {
+                Input::Values { batch, target, ended, .. } if !*ended => {
                     if let Some(batch) = batch {
                         self.graph.push(*target, batch)?;
                     }
@@ -151,6 +200,7 @@ fn receive(graph: &mut Graph, receivers: &mut [Receiver], slot: usize) -> Result
                 Some(Message::Watermark(watermark)) => graph.watermark(target, watermark)?,
                 Some(Message::End(ending)) => graph.end(target, ending)?,
             }
+            receiver.work_off();
             worked = true;
         }
         if receiver.is_orphaned() {
@@ -167,6 +217,15 @@ impl Input {
             Input::Scan(scan) => scan.has_ended(),
             Input::Values { ended, .. } => *ended,
             Input::Exchange { receivers, .. } => receivers.iter().all(Receiver::has_ended),
+        }
+    }
+
+    /// Whether a snapshot may be taken as far as this input is concerned.
+    fn rests(&self) -> bool {
+        match self {
+            Input::Scan(scan) => scan.rests(),
+            Input::Values { ended, .. } => *ended,
+            Input::Exchange { .. } => true,
         }
     }
 

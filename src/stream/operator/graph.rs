@@ -93,6 +93,8 @@ pub struct Slot {
     pub counters: Arc<Counters>,
     pub budget: Arc<Budget>,
     pub timed: bool,
+    /// Whether it had put out everything before a snapshot: its input ends once more, and it says nothing.
+    pub has_put_out: bool,
     state_bytes: u64,
     /// Whether one of its inputs has ended with [`Ending::Hold`].
     held: bool,
@@ -110,6 +112,7 @@ impl Slot {
             counters: Arc::default(),
             budget,
             timed: false,
+            has_put_out: false,
             state_bytes: 0,
             held: false,
         }
@@ -239,11 +242,13 @@ impl Next<'_> {
             };
             slot.held |= ending == Ending::Hold;
             let ending = if slot.held { Ending::Hold } else { Ending::Flush };
-            if let Some(minimum) = minimum.filter(|minimum| *minimum != END) {
+            if let Some(minimum) = minimum.filter(|minimum| *minimum != END && !slot.has_put_out) {
                 slot.operator.watermark(minimum, next)?;
             }
             if slot.inputs.end() {
-                slot.operator.finish(ending, next)?;
+                if !slot.has_put_out {
+                    slot.operator.finish(ending, next)?;
+                }
                 let _ = slot.counters.remarks.set(slot.operator.remarks());
                 return next.end(ending);
             }

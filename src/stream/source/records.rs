@@ -25,6 +25,8 @@ pub struct ReadPlan {
     pub picked: Arc<Picked>,
     pub batch_rows: usize,
     pub progress: Arc<Progress>,
+    /// What is read, for errors.
+    pub source: Arc<str>,
 }
 
 /// Reads what `R` yields, in batches.
@@ -35,11 +37,14 @@ pub struct RecordReader<R> {
     columns: Vec<ArrayRef>,
     rows: usize,
     done: usize,
+    /// Rows handed out before the last batch, and in it.
+    before: usize,
+    last: usize,
 }
 
 impl<R: Records> RecordReader<R> {
     pub fn new(records: R, plan: ReadPlan) -> Self {
-        RecordReader { records, plan, columns: Vec::new(), rows: 0, done: 0 }
+        RecordReader { records, plan, columns: Vec::new(), rows: 0, done: 0, before: 0, last: 0 }
     }
 }
 
@@ -59,7 +64,14 @@ impl<R: Records> Reader for RecordReader<R> {
         fill(batch, self.columns.iter().map(cut), rows);
         self.done += rows;
         self.plan.progress.add_rows(rows);
+        self.before += self.last;
+        self.last = rows;
         Ok(true)
+    }
+
+    /// Counts the morsel's rows, so it is right where a file is one morsel.
+    fn place(&self, row: usize) -> Option<String> {
+        Some(format!("row {} of {}", self.before + row + 1, self.plan.source))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::{AggregateSpec, EmitMode};
+use crate::state::{Section, SectionRoute};
 use crate::stream::operator::{Ending, Next, Operator};
 
 /// A running GROUP BY without windows.
@@ -20,11 +21,15 @@ pub struct Aggregate {
     /// Keys of the groups that this partition answers for even when no row comes.
     standing_groups: Vec<Vec<ArrayRef>>,
     batch_rows: usize,
+    key_count: usize,
     scratch: Scratch,
     changed: Changed,
     out: Batch,
     started: bool,
+    has_standing_groups: bool,
 }
+
+const SECTION: &str = "groups 1";
 
 impl Aggregate {
     /// `takes_back`: whether the input may retract rows. The standing groups of `spec` are those of this partition.
@@ -39,10 +44,12 @@ impl Aggregate {
             emit: spec.emit,
             standing_groups: spec.standing_groups.clone(),
             batch_rows: batch_rows.min(ROWS_MAX),
+            key_count: spec.key_count,
             scratch: Scratch::default(),
             changed,
             out,
             started: false,
+            has_standing_groups: false,
         }
     }
 
@@ -58,10 +65,27 @@ impl Aggregate {
     /// Makes the groups that are there before the first row. With changes, they show their empty results.
     fn start(&mut self, next: &mut Next<'_>) -> Result<()> {
         self.started = true;
-        for key in &self.standing_groups {
-            self.table.add_standing_group(key, &mut self.scratch)?;
+        self.add_standing_groups()?;
+        if self.emit == EmitMode::Final {
+            return Ok(());
         }
-        if self.emit == EmitMode::Changes { self.emit_all(next) } else { Ok(()) }
+        // Other groups may be there from a snapshot: those have been shown.
+        let standing: Vec<u32> = (0..self.standing_groups.len() as u32).collect();
+        for groups in standing.chunks(self.batch_rows) {
+            self.table.write(groups, &mut self.out, |_, _| Ok(0))?;
+            next.push(&mut self.out)?;
+        }
+        Ok(())
+    }
+
+    fn add_standing_groups(&mut self) -> Result<()> {
+        if !self.has_standing_groups {
+            self.has_standing_groups = true;
+            for key in &self.standing_groups {
+                self.table.add_standing_group(key, &mut self.scratch)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -90,6 +114,29 @@ impl Operator for Aggregate {
             self.start(next)?;
         }
         if self.emit == EmitMode::Final && ending == Ending::Flush { self.emit_all(next) } else { Ok(()) }
+    }
+
+    /// Nothing before the first row: then the standing groups have not been shown either.
+    fn snapshot(&mut self) -> Result<Vec<Section>> {
+        if !self.started {
+            return Ok(Vec::new());
+        }
+        let route = match self.key_count {
+            0 => SectionRoute::First,
+            key_count => SectionRoute::Key { key_count },
+        };
+        Ok(vec![Section { name: SECTION.to_string(), rows: self.table.save()?, route }])
+    }
+
+    fn restore(&mut self, sections: Vec<Section>) -> Result<()> {
+        self.add_standing_groups()?;
+        let mut has_standing = false;
+        for section in sections {
+            section.expect(SECTION)?;
+            has_standing |= self.table.load(&section.rows, &mut self.scratch)?;
+        }
+        self.started = has_standing || self.standing_groups.is_empty();
+        Ok(())
     }
 
     fn size_bytes(&self) -> usize {
