@@ -52,7 +52,8 @@ fn batch(random: &mut StdRng, rows: usize, at: &mut i64) -> RecordBatch {
         0 => None,
         key => Some(format!("key number {key}")),
     }));
-    let numbers: Int64Array = (0..rows).map(|_| random.random_bool(0.9).then(|| random.random_range(-20..20))).collect();
+    let numbers: Int64Array =
+        (0..rows).map(|_| random.random_bool(0.9).then(|| random.random_range(-20..20))).collect();
     let times = TimestampMillisecondArray::from_iter_values((0..rows).map(|_| {
         *at += random.random_range(0..700);
         *at
@@ -76,7 +77,8 @@ const QUERIES: &[&str] = &[
     "SELECT APPROX_DISTINCT(n), BOOL_AND(n > 0), BIT_XOR(n) FROM t EMIT CHANGES",
 ];
 
-const DEFINITION: &str = "CREATE TABLE t (k TEXT, n BIGINT, at TIMESTAMP(3), WATERMARK FOR at AS at - INTERVAL '1' SECOND)";
+const DEFINITION: &str =
+    "CREATE TABLE t (k TEXT, n BIGINT, at TIMESTAMP(3), WATERMARK FOR at AS at - INTERVAL '1' SECOND)";
 
 /// Waits until the query has taken all rows pushed.
 fn settle(handle: &PushHandle, rows: usize) {
@@ -89,9 +91,18 @@ fn settle(handle: &PushHandle, rows: usize) {
 
 fn check(found: &Answer, expected: &Answer, what: &str) {
     let different = |a: &Answer, b: &Answer| {
-        a.iter().filter(|(row, count)| b.get(*row) != Some(count)).take(5).map(|(row, count)| format!("{count} x {row}")).collect::<Vec<_>>()
+        a.iter()
+            .filter(|(row, count)| b.get(*row) != Some(count))
+            .take(5)
+            .map(|(row, count)| format!("{count} x {row}"))
+            .collect::<Vec<_>>()
     };
-    assert!(found == expected, "{what}\nfound {:?}\nexpected {:?}", different(found, expected), different(expected, found));
+    assert!(
+        found == expected,
+        "{what}\nfound {:?}\nexpected {:?}",
+        different(found, expected),
+        different(expected, found)
+    );
 }
 
 #[test]
@@ -188,12 +199,14 @@ fn rows(count: usize) -> RecordBatch {
 #[test]
 fn tables_in_memory_go_on_from_every_step() {
     let rows = rows(3000);
-    let define = |engine: &Engine| engine.register_batches("t", vec![rows.slice(0, 1000), rows.slice(1000, 2000)]).unwrap();
+    let define =
+        |engine: &Engine| engine.register_batches("t", vec![rows.slice(0, 1000), rows.slice(1000, 2000)]).unwrap();
     for sql in QUERIES.iter().filter(|sql| !sql.contains("STRING_AGG")) {
         let stops = stop_everywhere(&define, sql, &[0, 1, 2, 5, 9, 14, 20, 33, 60, 90]);
         assert!(stops > 0 || sql.ends_with("FINAL"), "{sql}: nothing was stopped");
     }
-    for sql in ["SELECT k, n FROM t ORDER BY k, n LIMIT 30", "SELECT k FROM t LIMIT 700", "SELECT k FROM t OFFSET 2500"] {
+    for sql in ["SELECT k, n FROM t ORDER BY k, n LIMIT 30", "SELECT k FROM t LIMIT 700", "SELECT k FROM t OFFSET 2500"]
+    {
         stop_everywhere(&define, sql, &[0, 1, 2, 5, 9, 14, 20, 33, 60, 90]);
     }
 }
@@ -229,9 +242,19 @@ const STEPS: &[usize] = &[0, 1, 3, 10, 40, 100, 300, 600];
 #[test]
 fn generators_go_on_where_they_stood() {
     let nexmark = |engine: &Engine| {
-        drop(engine.execute("CREATE TABLE bids WITH ('connector' = 'nexmark', 'type' = 'bid', 'events' = '20000')").unwrap());
+        drop(
+            engine
+                .execute("CREATE TABLE bids WITH ('connector' = 'nexmark', 'type' = 'bid', 'events' = '20000')")
+                .unwrap(),
+        );
     };
-    assert!(stop_everywhere(&nexmark, "SELECT auction, COUNT(*), SUM(price) FROM bids GROUP BY auction EMIT CHANGES", STEPS) > 0);
+    assert!(
+        stop_everywhere(
+            &nexmark,
+            "SELECT auction, COUNT(*), SUM(price) FROM bids GROUP BY auction EMIT CHANGES",
+            STEPS
+        ) > 0
+    );
     let datagen = |engine: &Engine| {
         let definition = "CREATE TABLE g (id BIGINT, v INT) WITH ('connector' = 'datagen', 'rows' = '20000', \
                           'fields.id.kind' = 'sequence', 'fields.v.min' = '1', 'fields.v.max' = '9')";

@@ -182,6 +182,12 @@ pub trait Reader: Send {
         let _ = row;
         None
     }
+
+    /// The watermark that the source itself tells after all rows of the morsel, in ticks of the event time column: for
+    /// sources that know more than their rows say. Asked once the rows have been read.
+    fn watermark(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// What a scan has done so far; written by readers, read by anyone.

@@ -145,7 +145,8 @@ impl Cut {
         if let Some(error) = state.error.take() {
             return Err(error);
         }
-        let mut parts = Parts { operators: std::mem::take(&mut state.parts), values: std::mem::take(&mut state.values) };
+        let mut parts =
+            Parts { operators: std::mem::take(&mut state.parts), values: std::mem::take(&mut state.values) };
         parts.operators.extend(state.ended_parts.iter().cloned());
         parts.values.extend(state.ended_values.iter().copied());
         Ok(Some(parts))

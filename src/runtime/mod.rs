@@ -6,6 +6,7 @@
 
 mod analyze; //    EXPLAIN ANALYZE
 mod assemble; //   pipeline → what each worker runs, and the rings between them
+mod clock; //      what time it is, or what a test says
 mod control; //    the switch: stop after what is done, or at once
 mod cut; //        a moment at which nothing is on its way
 mod event_time; // watermarks of source partitions, in order whoever reads them
@@ -14,12 +15,15 @@ mod metrics; //    counters, added up when asked
 mod parts; //      stages in the making, put together
 mod scan; //       a worker reading a table
 mod snapshot; //   what a query holds at a cut
+mod stepped; //    without threads, step by step
 mod worker; //     the loop of an owner thread
 
 pub use analyze::analyzed;
+pub use clock::Clock;
 pub use control::Control;
 pub use metrics::{Metrics, OperatorMetrics, SourceMetrics};
 pub use snapshot::Snapshot;
+pub use stepped::Stepped;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -47,6 +51,8 @@ pub struct Options {
     pub timed: bool,
     /// The CPU level kernels are told; `None`: what the machine has.
     pub level: Option<millstream_kernels::level::Level>,
+    /// Where processing time comes from.
+    pub clock: Clock,
 }
 
 /// Starts `pipeline` into `sink`, from its beginning or from a snapshot.
@@ -85,6 +91,29 @@ pub fn start(
 /// What kernels are told.
 fn context(options: &Options) -> KernelContext {
     options.level.map_or_else(KernelContext::default, |level| KernelContext { level })
+}
+
+/// Makes a query of `pipeline` into `sink` that works when its owner says so, on the owner's thread.
+///
+/// Failure: a table that cannot be opened. Later failures come out of [`Stepped::settle`].
+pub fn stepped(
+    pipeline: &Pipeline,
+    sink: Box<dyn Sink>,
+    config: &Config,
+    budget: Arc<crate::stream::operator::Budget>,
+    options: &Options,
+    from: Option<&Snapshot>,
+) -> Result<Stepped> {
+    if let Some(snapshot) = from {
+        snapshot.check(pipeline)?;
+    }
+    let control = Arc::new(Control::default());
+    let in_flight = control.cut().in_flight();
+    let mut assembled = assemble::assemble(pipeline, sink, config, budget, options, in_flight)?;
+    if let Some(snapshot) = from {
+        snapshot.restore(&mut assembled, context(options))?;
+    }
+    Ok(Stepped::new(assembled.workers, control, assembled.metrics, snapshot::fingerprint(pipeline)))
 }
 
 impl Running {
@@ -137,13 +166,7 @@ impl Running {
                 return Err(error);
             }
         };
-        let source = |(node, name, scan, watermarks): &metrics::RegisteredScan| {
-            let position = scan.position().map_err(|e| e.context(format!("table {name}")))?;
-            let (node, name) = (*node, name.clone());
-            Ok(snapshot::SourcePart { node, name, position, watermarks: watermarks.watermarks() })
-        };
-        let sources: Result<Vec<_>> = self.metrics.scans.iter().map(source).collect();
-        let sources = sources.inspect_err(|_| self.end_cut())?;
+        let sources = snapshot::sources(&self.metrics.scans).inspect_err(|_| self.end_cut())?;
         let fingerprint = self.fingerprint.clone();
         Ok(Some(Snapshot { fingerprint, operators: parts.operators, sources, values: parts.values }))
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! for each stage, the last one first:   send what waits in outboxes; if all went, take one input and push it
+//! the time has come for an operator:    tell it
 //! nothing to do anywhere:               show what was written; sleep until woken, at most `idle_sleep`
 //! ```
 //! Stages nearer the end go first, so that what is on its way gets through before new rows come in; and since an
@@ -11,9 +12,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Control;
 use super::scan::{ScanTask, Step};
 use super::snapshot::OperatorPart;
+use super::{Clock, Control};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::stream::exchange::{Message, Receiver, Waker};
@@ -52,14 +53,31 @@ pub(super) struct Worker {
     stages: Vec<Stage>,
     waker: Arc<Waker>,
     idle_sleep: Duration,
+    clock: Clock,
     /// The last cut for which its scans rested, and the last one to which it added its part.
     rested: u64,
     added: u64,
 }
 
+/// What a worker's turn has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Worked,
+    /// There is nothing to do for now.
+    Idle,
+    /// There will never be anything to do again.
+    Ended,
+}
+
 impl Worker {
-    pub(super) fn new(number: usize, stages: Vec<Stage>, waker: Arc<Waker>, idle_sleep: Duration) -> Self {
-        Worker { number, stages, waker, idle_sleep, rested: 0, added: 0 }
+    pub(super) fn new(
+        number: usize,
+        stages: Vec<Stage>,
+        waker: Arc<Waker>,
+        idle_sleep: Duration,
+        clock: Clock,
+    ) -> Self {
+        Worker { number, stages, waker, idle_sleep, clock, rested: 0, added: 0 }
     }
 
     pub(super) fn number(&self) -> usize {
@@ -84,36 +102,54 @@ impl Worker {
 
     fn work(&mut self, control: &Control) -> Result<()> {
         let mut settled = true;
-        loop {
-            if control.is_aborted() {
-                return Ok(());
-            }
-            let (mut worked, mut open) = (false, false);
-            for stage in self.stages.iter_mut().rev() {
-                if stage.graph.send()? {
-                    worked |= stage.feed(control)?;
+        while !control.is_aborted() {
+            match self.turn(control)? {
+                Turn::Ended => {
+                    control.cut().end(self.part(false)?);
+                    break;
                 }
-                // What the feed has just made may wait too: a worker is done when nothing does.
-                open |= !stage.graph.send()?;
-                open |= stage.inputs.iter().any(|input| !input.has_ended());
+                Turn::Worked => settled = false,
+                Turn::Idle => {
+                    if let Some(cut) = control.cut().asked() {
+                        self.attend(cut, control)?;
+                    }
+                    // Whoever waits for the rows of a stream that pauses must see them.
+                    if !std::mem::replace(&mut settled, true) {
+                        self.rest()?;
+                    }
+                    self.sleep();
+                }
             }
-            if !open {
-                control.cut().end(self.part(false)?);
-                return Ok(());
-            }
-            if worked {
-                settled = false;
-                continue;
-            }
-            if let Some(cut) = control.cut().asked() {
-                self.attend(cut, control)?;
-            }
-            // Whoever waits for the rows of a stream that pauses must see them.
-            if !std::mem::replace(&mut settled, true) {
-                self.stages.iter_mut().try_for_each(|stage| stage.graph.rest())?;
-            }
-            self.sleep();
         }
+        Ok(())
+    }
+
+    /// Tells operators the time, then feeds each stage once.
+    pub(super) fn turn(&mut self, control: &Control) -> Result<Turn> {
+        let now = self.clock.now();
+        let (mut worked, mut open) = (false, false);
+        for stage in self.stages.iter_mut().rev() {
+            if stage.graph.send()? {
+                // A cut must find nothing on its way, so nothing sets out meanwhile.
+                if control.cut().asked().is_none() {
+                    stage.graph.tick(now)?;
+                }
+                worked |= stage.feed(control, now)?;
+            }
+            // What the feed has just made may wait too: a worker is done when nothing does.
+            open |= !stage.graph.send()?;
+            open |= stage.inputs.iter().any(|input| !input.has_ended());
+        }
+        Ok(match (open, worked) {
+            (false, _) => Turn::Ended,
+            (true, true) => Turn::Worked,
+            (true, false) => Turn::Idle,
+        })
+    }
+
+    /// Makes what was written visible, since nothing more is at hand.
+    pub(super) fn rest(&mut self) -> Result<()> {
+        self.stages.iter_mut().try_for_each(|stage| stage.graph.rest())
     }
 
     /// Takes part in a cut: says when its scans rest, and adds its part when all is quiet.
@@ -124,7 +160,7 @@ impl Worker {
         }
         if self.rested == cut && self.added != cut && control.cut().is_quiet() {
             self.added = cut;
-            self.stages.iter_mut().try_for_each(|stage| stage.graph.rest())?;
+            self.rest()?;
             let part = self.part(control.cut().wants_state());
             control.cut().add(part);
         }
@@ -132,7 +168,7 @@ impl Worker {
     }
 
     /// What its operators hold, and the constant rows it has pushed. Without `wants_state`, only how far they are.
-    fn part(&mut self, wants_state: bool) -> Result<(Vec<OperatorPart>, Vec<usize>)> {
+    pub(super) fn part(&mut self, wants_state: bool) -> Result<(Vec<OperatorPart>, Vec<usize>)> {
         let mut operators = Vec::new();
         let mut values = Vec::new();
         for stage in &mut self.stages {
@@ -164,11 +200,11 @@ impl Worker {
 
 impl Stage {
     /// Feeds each input once; whether any had something.
-    fn feed(&mut self, control: &Control) -> Result<bool> {
+    fn feed(&mut self, control: &Control, now: i64) -> Result<bool> {
         let mut worked = false;
         for input in &mut self.inputs {
             worked |= match input {
-                Input::Scan(scan) if !scan.has_ended() => scan.step(&mut self.graph, control)? != Step::Waiting,
+                Input::Scan(scan) if !scan.has_ended() => scan.step(&mut self.graph, control, now)? != Step::Waiting,
                 Input::Values { batch, target, ended, .. } if !*ended => {
                     if let Some(batch) = batch {
                         self.graph.push(*target, batch)?;

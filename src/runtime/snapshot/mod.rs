@@ -17,6 +17,7 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use serde_json::{Value, json};
 
+use super::metrics::RegisteredScan;
 use crate::error::{Error, Result};
 use crate::pipeline::{Pipeline, explain};
 use crate::state::{Section, SectionRoute};
@@ -61,8 +62,18 @@ pub(super) struct SourcePart {
 /// What tells a pipeline from others.
 pub(super) fn fingerprint(pipeline: &Pipeline) -> String {
     let schema = pipeline.schema();
-    let columns: Vec<_> = schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
+    let columns: Vec<_> =
+        schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
     format!("{}{}", explain(pipeline), columns.join(", "))
+}
+
+/// Where tables stand, while no morsel is being read.
+pub(super) fn sources(scans: &[RegisteredScan]) -> Result<Vec<SourcePart>> {
+    let source = |(node, name, scan, watermarks): &RegisteredScan| {
+        let position = scan.position().map_err(|e| e.context(format!("table {name}")))?;
+        Ok(SourcePart { node: *node, name: name.clone(), position, watermarks: watermarks.watermarks() })
+    };
+    scans.iter().map(source).collect()
 }
 
 impl Snapshot {
@@ -256,7 +267,10 @@ mod tests {
         assert_eq!(message(b"something"), "these bytes are no snapshot of a query");
         let mut other = good.clone();
         other[8] = 9;
-        assert_eq!(message(&other), "the snapshot was written in version 9 of its format; this program reads version 1");
+        assert_eq!(
+            message(&other),
+            "the snapshot was written in version 9 of its format; this program reads version 1"
+        );
         for at in (12..good.len()).step_by(7) {
             let mut damaged = good.clone();
             damaged[at] ^= 1;

@@ -57,7 +57,8 @@ impl Operator for Upsert {
         let change = |row: usize| changes.as_ref().map_or(Change::INSERT, |changes| changes[row]);
         for row in 0..rows.num_rows() {
             let key = keys.row(row).data();
-            let follows = row + 1 < rows.num_rows() && !change(row + 1).is_retraction() && keys.row(row + 1).data() == key;
+            let follows =
+                row + 1 < rows.num_rows() && !change(row + 1).is_retraction() && keys.row(row + 1).data() == key;
             let before = match change(row) {
                 // The old half of an update says nothing that is not known.
                 Change::UPDATE_BEFORE if follows => continue,
@@ -94,9 +95,11 @@ impl Operator for Upsert {
         if picks.is_empty() {
             return Ok(());
         }
-        let column = |(column, new)| Ok(Column::Array(interleave(&[&old[column] as &dyn arrow::array::Array, new], &picks)?));
+        let column =
+            |(column, new)| Ok(Column::Array(interleave(&[&old[column] as &dyn arrow::array::Array, new], &picks)?));
         let new = rows.columns().iter().map(|column| column.as_ref()).enumerate();
-        let mut pushed = Batch { columns: new.map(column).collect::<Result<_>>()?, rows: picks.len(), ..Batch::default() };
+        let mut pushed =
+            Batch { columns: new.map(column).collect::<Result<_>>()?, rows: picks.len(), ..Batch::default() };
         pushed.changes = Some(out);
         pushed.watermarks = watermarks.map(|_| marks);
         next.push(&mut pushed)

@@ -27,9 +27,11 @@ impl Form {
     /// Failure: a sink that takes rows only, of a query that takes rows back; an upsert without a key.
     pub fn of(definition: &TableDefinition, updating: bool) -> Result<(Self, BTreeMap<String, String>)> {
         let mut options = definition.options.clone();
-        let said: Vec<String> = OPTIONS.iter().filter_map(|key| Some((*key, options.remove(*key)?))).filter_map(
-            |(key, value)| matches!(key, "changelog" | "mode").then_some(value),
-        ).collect();
+        let said: Vec<String> = OPTIONS
+            .iter()
+            .filter_map(|key| Some((*key, options.remove(*key)?)))
+            .filter_map(|(key, value)| matches!(key, "changelog" | "mode").then_some(value))
+            .collect();
         let said = match said.first() {
             None => None,
             Some(word) => Some(Changelog::from_word(word).ok_or_else(|| {
@@ -57,7 +59,9 @@ impl Form {
         let name = &definition.name;
         if form == Form::Rows && updating {
             let hint = "use EMIT FINAL, or 'changelog' = 'retract'";
-            return Err(Error::user(format!("the sink takes rows only, and the query takes rows back: {name}; {hint}")));
+            return Err(Error::user(format!(
+                "the sink takes rows only, and the query takes rows back: {name}; {hint}"
+            )));
         }
         if form == Form::Upserts && !has_key {
             return Err(Error::user(format!("an upsert sink writes by key; declare PRIMARY KEY (...): {name}")));

@@ -169,6 +169,10 @@ impl Reader for Counting {
     fn place(&self, row: usize) -> Option<String> {
         self.inner.place(row)
     }
+
+    fn watermark(&self) -> Option<i64> {
+        self.inner.watermark()
+    }
 }
 
 /// Takes the first `rows` rows of a batch away, whose columns are Arrow arrays.

@@ -60,17 +60,16 @@ pub fn changing(
     capacity: Capacity,
     changelog: Changelog,
 ) -> (Vec<PushHandle>, PushTable) {
-    let queue =
-        || Queue {
-            batches: VecDeque::new(),
-            position: 0,
-            rows: 0,
-            bytes: 0,
-            closed: false,
-            taken: 0,
-            reading: false,
-            ended: false,
-        };
+    let queue = || Queue {
+        batches: VecDeque::new(),
+        position: 0,
+        rows: 0,
+        bytes: 0,
+        closed: false,
+        taken: 0,
+        reading: false,
+        ended: false,
+    };
     let state = State { queues: (0..handles).map(|_| queue()).collect(), reader: Readership::Awaited };
     let shared = Shared {
         schema: engine_schema(&schema),

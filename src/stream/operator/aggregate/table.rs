@@ -190,7 +190,8 @@ impl Table {
             Some(weights) => weights.get(group as usize).copied().unwrap_or(0),
             None => 1,
         };
-        let kept: Vec<u32> = all.into_iter().filter(|&group| weight(group) != 0 || group < self.standing_groups).collect();
+        let kept: Vec<u32> =
+            all.into_iter().filter(|&group| weight(group) != 0 || group < self.standing_groups).collect();
         columns.push(Arc::new(Int64Array::from_iter_values((0..count as u32).map(weight))));
         let standing = (0..count as u32).map(|group| Some(group < self.standing_groups));
         columns.push(Arc::new(standing.collect::<BooleanArray>()));

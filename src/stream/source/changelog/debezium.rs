@@ -27,10 +27,7 @@ pub(super) struct Envelope {
     is_upsert: bool,
 }
 
-pub(super) fn table(
-    asked: Asked,
-    open: &dyn Fn(&TableDefinition) -> Result<Arc<dyn Table>>,
-) -> Result<Arc<dyn Table>> {
+pub(super) fn table(asked: Asked, open: &dyn Fn(&TableDefinition) -> Result<Arc<dyn Table>>) -> Result<Arc<dyn Table>> {
     let found = || open(&TableDefinition { schema: None, ..asked.inner.clone() });
     let fields = match &asked.inner.schema {
         Some(declared) => declared.fields().clone(),
@@ -38,7 +35,10 @@ pub(super) fn table(
     };
     // A decoder of text must be told what stands in the envelope; a file of columns says it itself, and may say more.
     let inner = match asked.envelope {
-        Some(Format::Json) => open(&TableDefinition { schema: Some(Arc::new(envelope(&fields, asked.has_payload))), ..asked.inner.clone() })?,
+        Some(Format::Json) => open(&TableDefinition {
+            schema: Some(Arc::new(envelope(&fields, asked.has_payload))),
+            ..asked.inner.clone()
+        })?,
         _ => found()?,
     };
     let schema = inner.schema();
@@ -78,7 +78,11 @@ fn envelope(fields: &Fields, has_payload: bool) -> Schema {
         Field::new("after", row, true),
         Field::new("op", if has_payload { DataType::Utf8 } else { DataType::Utf8View }, has_payload),
     ];
-    if has_payload { Schema::new(vec![Field::new(PAYLOAD, DataType::Struct(envelope.into()), true)]) } else { Schema::new(envelope) }
+    if has_payload {
+        Schema::new(vec![Field::new(PAYLOAD, DataType::Struct(envelope.into()), true)])
+    } else {
+        Schema::new(envelope)
+    }
 }
 
 impl Envelope {
@@ -167,7 +171,8 @@ impl Form for Envelope {
                 changes.push(if is_update { Change::UPDATE_AFTER } else { Change::INSERT });
             }
         }
-        let pick = |(old, new): (&ArrayRef, &ArrayRef)| Ok(Column::Array(interleave(&[old.as_ref(), new.as_ref()], &picks)?));
+        let pick =
+            |(old, new): (&ArrayRef, &ArrayRef)| Ok(Column::Array(interleave(&[old.as_ref(), new.as_ref()], &picks)?));
         batch.columns = old.iter().zip(&new).map(pick).collect::<Result<_>>()?;
         batch.rows = picks.len();
         batch.changes = Some(changes);

@@ -16,9 +16,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use super::listing::is_stdin;
 use crate::batch::{Batch, engine_schema};
 use crate::error::{Error, Result};
-use crate::pipeline::{
-    Changelog, Morsel, Progress, Reader, Scan, ScanRequest, Table, TableDefinition, Take,
-};
+use crate::pipeline::{Changelog, Morsel, Progress, Reader, Scan, ScanRequest, Table, TableDefinition, Take};
 use crate::stream::decode::OnError;
 use crate::stream::encode::changes::OP;
 use crate::stream::format::Format;
@@ -282,13 +280,20 @@ impl<F: Form> Reader for ChangingReader<F> {
     fn place(&self, row: usize) -> Option<String> {
         self.inner.place(row)
     }
+
+    fn watermark(&self) -> Option<i64> {
+        self.inner.watermark()
+    }
 }
 
 /// The position of a column that must be there.
 fn position(schema: &Schema, name: &str) -> Result<usize> {
     schema.index_of(name).map_err(|_| {
         let known: Vec<_> = schema.fields().iter().map(|field| format!("'{}'", field.name())).collect();
-        Error::user(format!("the column that changes are read from is not there: '{name}'; there are {}", known.join(", ")))
+        Error::user(format!(
+            "the column that changes are read from is not there: '{name}'; there are {}",
+            known.join(", ")
+        ))
     })
 }
 
@@ -311,12 +316,7 @@ fn members(fields: &Fields) -> Fields {
     fields.iter().map(|field| Field::new(field.name(), plain_type(field.data_type()), true)).collect()
 }
 
-fn table<F: Form>(
-    inner: Arc<dyn Table>,
-    schema: &Schema,
-    asked: &Asked,
-    form: F,
-) -> Result<Arc<dyn Table>> {
+fn table<F: Form>(inner: Arc<dyn Table>, schema: &Schema, asked: &Asked, form: F) -> Result<Arc<dyn Table>> {
     Ok(Arc::new(ChangingTable {
         inner,
         schema: engine_schema(schema),

@@ -23,14 +23,12 @@ pub(super) struct Words {
     has_tombstones: bool,
 }
 
-pub(super) fn table(
-    asked: Asked,
-    open: &dyn Fn(&TableDefinition) -> Result<Arc<dyn Table>>,
-) -> Result<Arc<dyn Table>> {
+pub(super) fn table(asked: Asked, open: &dyn Fn(&TableDefinition) -> Result<Arc<dyn Table>>) -> Result<Arc<dyn Table>> {
     let name = asked.op_column.clone().unwrap_or_else(|| DEFAULT_OP.to_string());
     let is_needed = asked.op_column.is_some() || asked.changelog == Changelog::Retract;
     let inferred = || open(&TableDefinition { schema: None, ..asked.inner.clone() });
-    let has_op = is_needed || (!asked.is_stream() && inferred().is_ok_and(|table| table.schema().index_of(&name).is_ok()));
+    let has_op =
+        is_needed || (!asked.is_stream() && inferred().is_ok_and(|table| table.schema().index_of(&name).is_ok()));
     let (inner, schema) = match &asked.inner.schema {
         Some(declared) => {
             let op = has_op.then(|| Arc::new(Field::new(&name, DataType::Utf8View, false)));
@@ -40,7 +38,13 @@ pub(super) fn table(
         }
         None => {
             let inner = inferred()?;
-            let own = inner.schema().fields().iter().filter(|field| !has_op || *field.name() != name).cloned().collect::<Vec<_>>();
+            let own = inner
+                .schema()
+                .fields()
+                .iter()
+                .filter(|field| !has_op || *field.name() != name)
+                .cloned()
+                .collect::<Vec<_>>();
             (inner, Schema::new(own))
         }
     };
@@ -79,7 +83,9 @@ impl Form for Words {
             false => Vec::new(),
         };
         let fields: Vec<FieldRef> = must.iter().map(|&slot| self.fields[projection[slot]].clone()).collect();
-        let checked = must.iter().map(|&slot| shared(&mut batch.columns[slot], fields_type(&self.fields, projection[slot]), rows));
+        let checked = must
+            .iter()
+            .map(|&slot| shared(&mut batch.columns[slot], fields_type(&self.fields, projection[slot]), rows));
         let checked: Vec<ArrayRef> = checked.collect::<Result<_>>()?;
         let mut changes = Vec::with_capacity(rows);
         let mut good = Vec::new();
