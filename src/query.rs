@@ -34,13 +34,20 @@ pub struct Query {
     rows: Results,
     /// Rows that came while a snapshot was taken.
     waiting: VecDeque<Rows>,
-    running: Option<Running>,
+    running: Option<Box<Running>>,
     metrics: Metrics,
 }
 
 impl Query {
     pub(crate) fn new(schema: SchemaRef, updating: bool, rows: Results, running: Running) -> Self {
-        Query { schema, updating, rows, waiting: VecDeque::new(), running: Some(running), metrics: Metrics::default() }
+        Query {
+            schema,
+            updating,
+            rows,
+            waiting: VecDeque::new(),
+            running: Some(Box::new(running)),
+            metrics: Metrics::default(),
+        }
     }
 
     /// A query whose answer is there already.
@@ -76,7 +83,7 @@ impl Query {
 
     /// What it has done so far.
     pub fn metrics(&self) -> Metrics {
-        self.running.as_ref().map_or_else(|| self.metrics.clone(), Running::metrics)
+        self.running.as_ref().map_or_else(|| self.metrics.clone(), |running| running.metrics())
     }
 
     /// What it holds now, for [`Engine::resume`](crate::engine::Engine::resume) to go on from. The rows that left before

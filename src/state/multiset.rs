@@ -14,6 +14,9 @@ use arrow::row::{RowConverter, RowParser, SortField};
 use super::bytes::BytesHash;
 use crate::error::{Error, Result};
 
+/// A row as bytes.
+type Row = Box<[u8]>;
+
 /// A growing and shrinking bag of rows.
 pub struct Multiset {
     converter: RowConverter,
@@ -174,7 +177,7 @@ impl KeyedRows {
 
 /// Keys with several rows each, in the order in which they came: the last one is the key's.
 pub struct KeyedLists {
-    rows: HashMap<Box<[u8]>, Vec<Box<[u8]>>, BytesHash>,
+    rows: HashMap<Row, Vec<Row>, BytesHash>,
     row_bytes: usize,
 }
 
@@ -214,13 +217,13 @@ impl KeyedLists {
 
     /// All rows, those of a key in their order.
     pub fn all(&self) -> Vec<&[u8]> {
-        let mut all: Vec<(&[u8], &[Box<[u8]>])> = self.rows.iter().map(|(key, rows)| (&key[..], &rows[..])).collect();
+        let mut all: Vec<(&Row, &Vec<Row>)> = self.rows.iter().collect();
         all.sort_unstable();
         all.into_iter().flat_map(|(_, rows)| rows.iter().map(|row| &row[..])).collect()
     }
 
     pub fn size_bytes(&self) -> usize {
-        self.row_bytes + self.rows.capacity() * (size_of::<(Box<[u8]>, Vec<Box<[u8]>>)>() + 1)
+        self.row_bytes + self.rows.capacity() * (size_of::<(Row, Vec<Row>)>() + 1)
     }
 }
 
