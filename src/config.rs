@@ -13,6 +13,8 @@ pub struct Config {
     pub partitions: usize,
     /// Bytes that all operators of the engine may hold; an operator over it fails with a typed error.
     pub memory_bytes: Option<usize>,
+    /// Groups that an aggregate before an exchange gathers before it sends them on.
+    pub local_groups_max: usize,
     /// Messages an exchange ring holds.
     pub ring_capacity: usize,
     /// What kernels may ask of the CPU; `None`: all that this machine has.
@@ -20,6 +22,9 @@ pub struct Config {
     /// Whether the flush at the end of input is withheld: windows that the watermark of the slowest source partition
     /// has not closed stay open.
     pub keep_open: bool,
+    /// Whether queries keep all their state so that a snapshot can be taken of any of them at any time. Without it some
+    /// queries over input that ends are faster, and say so when they are asked for a snapshot.
+    pub snapshots: bool,
     /// How long an idle worker sleeps before it looks around again.
     pub idle_sleep: Duration,
 }
@@ -30,9 +35,11 @@ impl Default for Config {
             batch_rows: 8192,
             partitions: std::thread::available_parallelism().map_or(1, |n| n.get()),
             memory_bytes: None,
+            local_groups_max: 16_384,
             ring_capacity: 16,
             level: None,
             keep_open: false,
+            snapshots: false,
             idle_sleep: Duration::from_millis(1),
         }
     }

@@ -320,7 +320,12 @@ impl Engine {
     }
 
     fn options(&self, prepared: &Prepared) -> Options {
-        Options { timed: prepared.timed, level: self.inner.config.level, clock: self.inner.clock.clone() }
+        Options {
+            timed: prepared.timed,
+            level: self.inner.config.level,
+            portable: false,
+            clock: self.inner.clock.clone(),
+        }
     }
 
     /// The sink that a statement names; `None` where its rows are the caller's.

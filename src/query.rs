@@ -3,7 +3,7 @@
 //! Invariants  dropping a query stops it and waits for its threads; an error comes out once, in place of rows.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -11,7 +11,7 @@ use arrow::datatypes::SchemaRef;
 use crate::batch::Change;
 use crate::error::{Error, Result};
 use crate::pipeline::Sink;
-use crate::runtime::{Metrics, Running, Snapshot};
+use crate::runtime::{Metrics, PATIENCE, Running, Snapshot};
 use crate::stream::sink::channel::{Results, channel};
 use crate::stream::sink::fold::Fold;
 use crate::stream::sink::memory::MemorySink;
@@ -94,6 +94,7 @@ impl Query {
         let ended = || Error::user("the query has come to its end; there is nothing to go on from");
         let running = self.running.as_ref().ok_or_else(ended)?;
         running.begin_cut(true);
+        let mut begun = Instant::now();
         loop {
             while let Some((batch, changes)) = self.rows.try_next() {
                 self.waiting.push_back(Rows { batch, changes });
@@ -104,6 +105,11 @@ impl Query {
                 }
                 running.end_cut();
                 return Ok(snapshot);
+            }
+            if begun.elapsed() > PATIENCE {
+                running.postpone_cut();
+                running.begin_cut(true);
+                begun = Instant::now();
             }
         }
     }

@@ -11,6 +11,7 @@ mod control; //    the switch: stop after what is done, or at once
 mod cut; //        a moment at which nothing is on its way
 mod event_time; // watermarks of source partitions, in order whoever reads them
 mod names; //      what the inputs of expressions are called, for errors
+mod join; //       joins: which rows must meet, and where
 mod metrics; //    counters, added up when asked
 mod parts; //      stages in the making, put together
 mod scan; //       a worker reading a table
@@ -35,6 +36,9 @@ use crate::function::KernelContext;
 use crate::pipeline::{Pipeline, Sink};
 use crate::stream::exchange::Waker;
 
+/// How long a cut is waited for before sources go on for a while.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
+
 /// A query at work.
 pub struct Running {
     control: Arc<Control>,
@@ -51,6 +55,8 @@ pub struct Options {
     pub timed: bool,
     /// The CPU level kernels are told; `None`: what the machine has.
     pub level: Option<millstream_kernels::level::Level>,
+    /// Whether operators keep their state so that a snapshot of it can be gone on with by any number of workers.
+    pub portable: bool,
     /// Where processing time comes from.
     pub clock: Clock,
 }
@@ -69,6 +75,7 @@ pub fn start(
     if let Some(snapshot) = from {
         snapshot.check(pipeline)?;
     }
+    let options = &Options { portable: options.portable || config.snapshots || from.is_some(), ..options.clone() };
     let control = Arc::new(Control::default());
     let in_flight = control.cut().in_flight();
     let mut assembled = assemble::assemble(pipeline, sink, config, budget, options, in_flight)?;
@@ -107,6 +114,7 @@ pub fn stepped(
     if let Some(snapshot) = from {
         snapshot.check(pipeline)?;
     }
+    let options = &Options { portable: options.portable || config.snapshots || from.is_some(), ..options.clone() };
     let control = Arc::new(Control::default());
     let in_flight = control.cut().in_flight();
     let mut assembled = assemble::assemble(pipeline, sink, config, budget, options, in_flight)?;
@@ -137,13 +145,21 @@ impl Running {
     /// Sources stop at a boundary for as long as it takes, so the sink must not wait for the caller meanwhile.
     /// Failure: a query that has come to its end, that failed, or a source that cannot say where it stands.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        self.begin_cut(true);
         loop {
-            if let Some(snapshot) = self.try_snapshot(Duration::from_millis(50))? {
+            self.begin_cut(true);
+            if let Some(snapshot) = self.try_snapshot(PATIENCE)? {
                 self.end_cut();
                 return Ok(snapshot);
             }
+            self.postpone_cut();
         }
+    }
+
+    /// Lifts a cut that was not reached for a while. Operators may hold inputs back until others have ended, as a join does
+    /// while it builds its table: that has to go on first.
+    pub(crate) fn postpone_cut(&self) {
+        self.end_cut();
+        std::thread::sleep(PATIENCE / 10);
     }
 
     /// Has sources stop and what is on its way arrive.

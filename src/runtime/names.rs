@@ -13,12 +13,27 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
         let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
         let name = |program: &mut Arc<Program>| Arc::make_mut(program).names.clone_from(&names);
         match &mut node.spec {
-            Spec::Scan(scan) => scan.watermark.iter_mut().for_each(|watermark| name(&mut watermark.program)),
+            Spec::Scan(scan) => {
+                scan.watermark.iter_mut().for_each(|watermark| name(&mut watermark.program));
+                if let Some(compute) = &mut scan.compute {
+                    let table = scan.table.schema();
+                    let read = scan.projection.iter().map(|&column| table.field(column).name().clone());
+                    Arc::make_mut(compute).names = read.collect();
+                }
+            }
             Spec::Filter(filter) => filter.conjuncts.iter_mut().for_each(name),
             Spec::Project(project) => name(&mut project.program),
             Spec::Expand(expand) => expand.programs.iter_mut().for_each(name),
             Spec::Aggregate(aggregate) => name(&mut aggregate.program),
             Spec::Sort(sort) => name(&mut sort.program),
+            Spec::Join(join) => {
+                let right = pipeline.nodes[node.inputs[1]].schema.fields().iter().map(|field| field.name().clone());
+                let right: Vec<String> = right.collect();
+                name(&mut join.left_keys);
+                Arc::make_mut(&mut join.right_keys).names.clone_from(&right);
+                let both: Vec<String> = names.iter().cloned().chain(right).collect();
+                join.residual.iter_mut().for_each(|residual| Arc::make_mut(residual).names.clone_from(&both));
+            }
             Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => {}
             Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) => {}
         }

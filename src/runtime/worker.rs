@@ -5,6 +5,8 @@
 //! the time has come for an operator:    tell it
 //! nothing to do anywhere:               show what was written; sleep until woken, at most `idle_sleep`
 //! ```
+//! An input is fed while the operators behind it want it: the side of a join that passes by its table waits for the table.
+//!
 //! Stages nearer the end go first, so that what is on its way gets through before new rows come in; and since an
 //! exchange never blocks, workers cannot wait for each other in a circle.
 
@@ -155,6 +157,7 @@ impl Worker {
     /// Takes part in a cut: says when its scans rest, and adds its part when all is quiet.
     fn attend(&mut self, cut: u64, control: &Control) -> Result<()> {
         if self.rested != cut && self.stages.iter().flat_map(|stage| &stage.inputs).all(Input::rests) {
+            self.stages.iter_mut().try_for_each(|stage| stage.graph.settle())?;
             self.rested = cut;
             control.cut().rest();
         }
@@ -190,7 +193,7 @@ impl Worker {
 
     fn sleep(&self) {
         self.waker.fall_asleep();
-        let waiting = self.stages.iter().any(|stage| stage.inputs.iter().any(Input::has_message));
+        let waiting = self.stages.iter().any(Stage::has_message);
         if !waiting {
             std::thread::park_timeout(self.idle_sleep);
         }
@@ -199,10 +202,18 @@ impl Worker {
 }
 
 impl Stage {
-    /// Feeds each input once; whether any had something.
+    /// Whether a message is there that would be taken.
+    fn has_message(&self) -> bool {
+        self.inputs.iter().any(|input| input.has_message() && self.graph.wants(input.target()))
+    }
+
+    /// Feeds each input that is wanted once; whether any had something.
     fn feed(&mut self, control: &Control, now: i64) -> Result<bool> {
         let mut worked = false;
         for input in &mut self.inputs {
+            if !self.graph.wants(input.target()) {
+                continue;
+            }
             worked |= match input {
                 Input::Scan(scan) if !scan.has_ended() => scan.step(&mut self.graph, control, now)? != Step::Waiting,
                 Input::Values { batch, target, ended, .. } if !*ended => {
@@ -213,7 +224,10 @@ impl Stage {
                     self.graph.end(*target, Ending::Flush)?;
                     true
                 }
-                Input::Exchange { receivers, slot } => receive(&mut self.graph, receivers, *slot)?,
+                Input::Exchange { receivers, slot } => {
+                    let settles = control.cut().asked().is_some();
+                    receive(&mut self.graph, receivers, *slot, settles)?
+                }
                 _ => false,
             };
         }
@@ -221,8 +235,9 @@ impl Stage {
     }
 }
 
-/// Takes some messages from each ring and pushes them on.
-fn receive(graph: &mut Graph, receivers: &mut [Receiver], slot: usize) -> Result<bool> {
+/// Takes some messages from each ring and pushes them on. `settles`: whether a snapshot is about to be taken, so that
+/// nothing may stay gathered for others.
+fn receive(graph: &mut Graph, receivers: &mut [Receiver], slot: usize, settles: bool) -> Result<bool> {
     let mut worked = false;
     for (port, receiver) in receivers.iter_mut().enumerate() {
         let target = Target { slot, port };
@@ -235,6 +250,9 @@ fn receive(graph: &mut Graph, receivers: &mut [Receiver], slot: usize) -> Result
                 }
                 Some(Message::Watermark(watermark)) => graph.watermark(target, watermark)?,
                 Some(Message::End(ending)) => graph.end(target, ending)?,
+            }
+            if settles {
+                graph.settle()?;
             }
             receiver.work_off();
             worked = true;
@@ -262,6 +280,15 @@ impl Input {
             Input::Scan(scan) => scan.rests(),
             Input::Values { ended, .. } => *ended,
             Input::Exchange { .. } => true,
+        }
+    }
+
+    /// Where its rows go; an exchange has a port per sender there, all of them alike.
+    fn target(&self) -> Target {
+        match self {
+            Input::Scan(scan) => scan.target,
+            Input::Values { target, .. } => *target,
+            Input::Exchange { slot, .. } => Target { slot: *slot, port: 0 },
         }
     }
 

@@ -184,6 +184,27 @@ impl Graph {
         self.slots.iter_mut().try_for_each(|slot| slot.operator.rest())
     }
 
+    /// Has operators send on what they gather for others, since a snapshot is about to be taken.
+    pub fn settle(&mut self) -> Result<()> {
+        for slot in 0..self.slots.len() {
+            self.next(Target { slot, port: 0 }).visit(|slot, _, next| slot.operator.settle(next))?;
+        }
+        Ok(())
+    }
+
+    /// Whether rows for `target` are wanted now, there and by all that lies behind it.
+    pub fn wants(&self, target: Target) -> bool {
+        let mut at = Some(target);
+        while let Some(target) = at {
+            let slot = &self.slots[target.slot];
+            if !slot.operator.wants(target.port) {
+                return false;
+            }
+            at = slot.target;
+        }
+        true
+    }
+
     /// Whether what is pushed into `target` cannot change the output any more.
     pub fn is_satisfied(&self, target: Target) -> bool {
         let mut at = Some(target);
@@ -255,6 +276,7 @@ impl Next<'_> {
             if let Some(minimum) = minimum.filter(|minimum| *minimum != END && !slot.has_put_out) {
                 slot.operator.watermark(minimum, next)?;
             }
+            slot.operator.end_input(port, ending, next)?;
             if slot.inputs.end() {
                 if !slot.has_put_out {
                     slot.operator.finish(ending, next)?;

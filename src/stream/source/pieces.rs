@@ -180,6 +180,10 @@ fn cut_front(batch: &mut Batch, rows: usize) -> Result<()> {
     for column in &mut batch.columns {
         match column {
             Column::Array(array) => *array = array.slice(rows, array.len() - rows),
+            Column::Dictionary(dictionary) => {
+                let left: Vec<u16> = (rows..batch.rows).map(|row| row as u16).collect();
+                *dictionary = dictionary.gather(&left)?;
+            }
             Column::Constant(_) => {}
             Column::Flat(_) => return Err(Error::bug("pieces are read as Arrow arrays")),
         }

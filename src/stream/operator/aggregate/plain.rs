@@ -4,9 +4,10 @@ use arrow::array::ArrayRef;
 
 use super::TableShape;
 use super::changes::Changed;
+use super::local::Local;
 use super::table::{Scratch, Table};
-use crate::batch::{Batch, Column, ROWS_MAX};
-use crate::error::Result;
+use crate::batch::{Batch, Column, Form, KernelColumn, ROWS_MAX};
+use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::{AggregateSpec, EmitMode};
@@ -23,10 +24,15 @@ pub struct Aggregate {
     batch_rows: usize,
     key_count: usize,
     scratch: Scratch,
+    merge_keys: Vec<KernelColumn>,
+    /// Set before an exchange: groups go to their owners instead of being emitted.
+    local: Option<Local>,
     changed: Changed,
     out: Batch,
     started: bool,
     has_standing_groups: bool,
+    /// Whether what it has seen must be remembered until the end, although it only gathers for others.
+    has_own_pairs: bool,
 }
 
 const SECTION: &str = "groups 1";
@@ -39,18 +45,44 @@ impl Aggregate {
         out.columns.resize_with(spec.key_count + spec.aggregates.len(), Column::default);
         let changed = Changed::new(shape.output_types(&[]));
         Aggregate {
-            evaluator: Evaluator::new(spec.program.clone(), context),
+            evaluator: Evaluator::new(spec.program.clone(), context).with_dictionaries(spec.key_count),
             table: Table::new(shape, takes_back),
             emit: spec.emit,
             standing_groups: spec.standing_groups.clone(),
             batch_rows: batch_rows.min(ROWS_MAX),
             key_count: spec.key_count,
             scratch: Scratch::default(),
+            merge_keys: Vec::new(),
+            local: None,
             changed,
             out,
             started: false,
             has_standing_groups: false,
+            has_own_pairs: false,
         }
+    }
+
+    /// Makes it gather groups of at most `groups_max` for the owner of their key.
+    pub fn before_exchange(mut self, groups_max: usize) -> Self {
+        self.local = Some(Local::new(groups_max));
+        self
+    }
+
+    /// Makes it gather all groups of rows that were parted by the arguments of its DISTINCT aggregates, for an aggregate
+    /// without DISTINCT.
+    pub fn of_own_pairs(mut self) -> Self {
+        self.table.own_pairs();
+        self.has_own_pairs = true;
+        self.before_exchange(usize::MAX)
+    }
+
+    fn send_groups(&mut self, next: &mut Next<'_>) -> Result<()> {
+        let groups = self.table.len();
+        self.table.send(&[], &mut self.out, next)?;
+        if let (Some(local), true) = (&mut self.local, groups > 0) {
+            local.sent(groups, 0);
+        }
+        Ok(())
     }
 
     fn emit_all(&mut self, next: &mut Next<'_>) -> Result<()> {
@@ -94,6 +126,14 @@ impl Operator for Aggregate {
         if !self.started {
             self.start(next)?;
         }
+        if batch.form == Form::Groups {
+            return self.table.take_groups(batch, 0, &mut self.scratch, &mut self.merge_keys);
+        }
+        if let Some(local) = &mut self.local
+            && local.passes_by(batch.selected_rows())
+        {
+            return next.push(batch);
+        }
         self.evaluator.run(batch)?;
         let changes = batch.selected_changes();
         let known = self.table.len() as u32;
@@ -106,6 +146,11 @@ impl Operator for Aggregate {
             self.changed.after(&mut self.table, &mut self.out, |_, _| Ok(0))?;
             self.changed.push(self.batch_rows, next)?;
         }
+        if let Some(local) = &mut self.local
+            && local.is_full(|| self.table.len())
+        {
+            self.send_groups(next)?;
+        }
         Ok(())
     }
 
@@ -113,12 +158,24 @@ impl Operator for Aggregate {
         if !self.started {
             self.start(next)?;
         }
-        if self.emit == EmitMode::Final && ending == Ending::Flush { self.emit_all(next) } else { Ok(()) }
+        match (&self.local, self.emit, ending) {
+            (Some(_), ..) => self.send_groups(next),
+            (None, EmitMode::Final, Ending::Flush) => self.emit_all(next),
+            _ => Ok(()),
+        }
+    }
+
+    fn settle(&mut self, next: &mut Next<'_>) -> Result<()> {
+        if self.local.is_some() && !self.has_own_pairs { self.send_groups(next) } else { Ok(()) }
     }
 
     /// Nothing before the first row: then the standing groups have not been shown either.
     fn snapshot(&mut self) -> Result<Vec<Section>> {
-        if !self.started {
+        if self.has_own_pairs {
+            let message = "this query parts its rows by the values it counts, which no snapshot holds";
+            return Err(Error::user(format!("{message}; set Config::snapshots before it starts")));
+        }
+        if !self.started || self.local.is_some() {
             return Ok(Vec::new());
         }
         let route = match self.key_count {
@@ -144,6 +201,9 @@ impl Operator for Aggregate {
     }
 
     fn remarks(&self) -> String {
-        format!("groups {}, keys {}", self.table.len(), self.table.index.mode())
+        match &self.local {
+            Some(local) => format!("local: {}, keys {}", local.remarks(), self.table.index.describe()),
+            None => format!("groups {}, keys {}", self.table.len(), self.table.index.describe()),
+        }
     }
 }

@@ -192,6 +192,7 @@ impl<F: Form> Table for ChangingTable<F> {
             predicates: Vec::new(),
             batch_rows: self.form.inner_rows(request.batch_rows),
             fetch: None,
+            dictionaries: false,
             ..request.clone()
         };
         let inner = self.inner.open(&inner)?;

@@ -6,12 +6,14 @@
 //!     Scan: t (memory), columns k [append, bounded]
 //! ```
 
+mod join; // joins as text
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::*;
-use crate::expression::Program;
+use crate::expression::{Operand, Program};
 
 /// One line per node, output first, inputs indented below.
 ///
@@ -41,8 +43,8 @@ fn write_node(
     text: &mut String,
 ) {
     let node = &pipeline.nodes[id];
-    let input = node.inputs.first().map(|&input| pipeline.nodes[input].schema.as_ref());
-    let (name, does) = describe(node, input);
+    let inputs: Vec<&Schema> = node.inputs.iter().map(|&input| pipeline.nodes[input].schema.as_ref()).collect();
+    let (name, does) = describe(node, &inputs);
     let space = if does.is_empty() { "" } else { ": " };
     text.push_str(&format!("{}{name}{space}{does} [{}]", "  ".repeat(depth), properties(node)));
     for (title, note) in [("state", state(node).map(str::to_string)), ("foreign", foreign(node))] {
@@ -60,7 +62,8 @@ fn write_node(
 }
 
 /// The operator's name and what it does.
-fn describe(node: &Node, input: Option<&Schema>) -> (&'static str, String) {
+fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
+    let input = inputs.first().copied();
     let names: Vec<String> = input.map_or_else(|| names_of(&node.schema), names_of);
     match &node.spec {
         Spec::Scan(scan) => ("Scan", describe_scan(scan, &node.schema)),
@@ -92,6 +95,7 @@ fn describe(node: &Node, input: Option<&Schema>) -> (&'static str, String) {
             let key: Vec<&str> = by_key.key.iter().map(|&column| names[column].as_str()).collect();
             ("ByKey", format!("one row per {}", key.join(", ")))
         }
+        Spec::Join(spec) => ("Join", join::describe(spec, inputs)),
     }
 }
 
@@ -111,6 +115,13 @@ fn describe_scan(scan: &ScanSpec, schema: &Schema) -> String {
             format!("{} {op} {}", table.field(predicate.column).name(), show_value(&predicate.value))
         });
         text += &format!(", may skip unless {}", shown.collect::<Vec<_>>().join(" and "));
+    }
+    if let Some(compute) = &scan.compute {
+        let read: Vec<String> = scan.projection.iter().map(|&column| table.field(column).name().clone()).collect();
+        let columns =
+            compute.outputs.iter().zip(names_of(schema)).filter(|(output, _)| !matches!(output, Operand::Input(_)));
+        let shown = columns.map(|(output, name)| format!("{} as {name}", compute.show(*output, &read)));
+        text += &format!(", computed {}", shown.collect::<Vec<_>>().join(", "));
     }
     if let Some(watermark) = &scan.watermark {
         text += &format!(", watermark {}", show_all(&watermark.program, &names_of(schema)).join(", "));
@@ -199,6 +210,7 @@ fn state(node: &Node) -> Option<&'static str> {
         Spec::Upsert(_) => Some("a row per key, grows with distinct keys"),
         Spec::Fold => Some("all rows that are there"),
         Spec::ByKey(_) => Some("all rows that are there"),
+        Spec::Join(join) => Some(join::state(join)),
         _ => None,
     }
 }
@@ -228,12 +240,20 @@ fn foreign(node: &Node) -> Option<String> {
 
 fn programs(node: &Node) -> Vec<&Program> {
     match &node.spec {
-        Spec::Scan(scan) => scan.watermark.iter().map(|watermark| watermark.program.as_ref()).collect(),
+        Spec::Scan(scan) => {
+            let watermark = scan.watermark.iter().map(|watermark| watermark.program.as_ref());
+            scan.compute.iter().map(|program| program.as_ref()).chain(watermark).collect()
+        }
         Spec::Filter(filter) => filter.conjuncts.iter().map(|program| program.as_ref()).collect(),
         Spec::Project(project) => vec![&project.program],
         Spec::Expand(expand) => expand.programs.iter().map(|program| program.as_ref()).collect(),
         Spec::Aggregate(aggregate) => vec![&aggregate.program],
         Spec::Sort(sort) => vec![&sort.program],
+        Spec::Join(join) => [&join.left_keys, &join.right_keys]
+            .into_iter()
+            .chain(&join.residual)
+            .map(|program| program.as_ref())
+            .collect(),
         Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => Vec::new(),
         Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) => Vec::new(),
     }
