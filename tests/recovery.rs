@@ -203,12 +203,12 @@ fn tables_in_memory_go_on_from_every_step() {
         |engine: &Engine| engine.register_batches("t", vec![rows.slice(0, 1000), rows.slice(1000, 2000)]).unwrap();
     let mut stops = 0;
     for sql in QUERIES.iter().filter(|sql| !sql.contains("STRING_AGG")) {
-        stops += stop_everywhere(&define, sql, &[0, 1, 2, 5, 9, 14, 20, 33, 60, 90]);
+        stops += stop_everywhere(&define, sql, &[0, 1, 9, 33, 90]);
     }
     assert!(stops > 10, "queries were stopped: {stops}");
     for sql in ["SELECT k, n FROM t ORDER BY k, n LIMIT 30", "SELECT k FROM t LIMIT 700", "SELECT k FROM t OFFSET 2500"]
     {
-        stop_everywhere(&define, sql, &[0, 1, 2, 5, 9, 14, 20, 33, 60, 90]);
+        stop_everywhere(&define, sql, &[0, 1, 9, 33, 90]);
     }
 }
 
@@ -231,14 +231,14 @@ fn files_go_on_where_they_stood() {
             drop(engine.execute(&definition).unwrap());
         };
         for sql in [QUERIES[0], QUERIES[1]] {
-            let stops = stop_everywhere(&define, sql, &[0, 3, 100, 400, 800]);
+            let stops = stop_everywhere(&define, sql, &[0, 100, 800]);
             assert!(stops > 0, "{name}: {sql}: nothing was stopped");
         }
     }
 }
 
 /// Batches pulled before a generated table's query is stopped.
-const STEPS: &[usize] = &[0, 1, 3, 10, 40, 100, 300, 600];
+const STEPS: &[usize] = &[0, 3, 40, 300];
 
 #[test]
 fn generators_go_on_where_they_stood() {
