@@ -103,7 +103,7 @@ impl Assembly<'_> {
             Spec::Union => self.union(id, node),
             Spec::Join(spec) => self.join(id, node, spec),
             Spec::Aggregate(spec) => self.aggregate(id, node, spec),
-            Spec::Sort(_) | Spec::Limit(_) | Spec::Fold | Spec::ByKey(_) => {
+            Spec::Sort(_) | Spec::Limit(_) | Spec::SingleRow | Spec::Fold | Spec::ByKey(_) => {
                 let input = self.node(node.inputs[0])?;
                 let mut parts = self.gather(input)?;
                 self.append_to_all(&mut parts, id)?;
@@ -198,6 +198,7 @@ impl Assembly<'_> {
                     ("window", Box::new(Window::new(spec, time_type, self.context)))
                 }
                 Spec::Sort(spec) => ("sort", Box::new(Sort::new(spec, node.schema.clone(), self.context, rows))),
+                Spec::SingleRow => ("single row", Box::new(SingleRow::new(node.schema.clone()))),
                 Spec::Limit(spec) => ("limit", Box::new(Limit::new(spec))),
                 Spec::Upsert(spec) => ("upsert", Box::new(Upsert::new(spec, node.schema.clone())?)),
                 Spec::Fold => ("fold", Box::new(Fold::new(node.schema.clone(), rows)?)),

@@ -96,6 +96,7 @@ fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
             ("ByKey", format!("one row per {}", key.join(", ")))
         }
         Spec::Join(spec) => ("Join", join::describe(spec, inputs)),
+        Spec::SingleRow => ("Single row", String::new()),
     }
 }
 
@@ -254,7 +255,7 @@ fn programs(node: &Node) -> Vec<&Program> {
             .chain(&join.residual)
             .map(|program| program.as_ref())
             .collect(),
-        Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => Vec::new(),
+        Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) | Spec::SingleRow => Vec::new(),
         Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) => Vec::new(),
     }
 }
