@@ -364,3 +364,73 @@ fn the_slowest_handle_holds_windows_open() {
         assert_eq!(metrics.late_rows, 0);
     }
 }
+
+#[test]
+fn pushed_rows_wake_whoever_waits_for_them() {
+    for partitions in [1, 2] {
+        // Whoever looked around by himself would do so in an hour.
+        let idle_sleep = std::time::Duration::from_secs(3600);
+        let engine = Engine::new(Config { partitions, idle_sleep, ..Config::default() });
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        let handle = engine.register_push("t", batch.schema()).unwrap();
+        let mut query = engine.sql("SELECT n FROM t").unwrap();
+        for _ in 0..50 {
+            handle.push(batch.clone()).unwrap();
+            assert_eq!(query.next_rows().unwrap().expect("rows").batch.num_rows(), 10);
+        }
+        handle.close();
+        assert!(query.next_rows().unwrap().is_none());
+    }
+}
+
+/// A table whose reader waits for the outside until it is let go.
+#[derive(Debug)]
+struct Stuck(Arc<std::sync::Mutex<()>>);
+
+impl Table for Stuck {
+    fn schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]))
+    }
+
+    fn is_bounded(&self) -> bool {
+        false
+    }
+
+    fn describe(&self) -> String {
+        "stuck".to_string()
+    }
+
+    fn open(&self, _: &ScanRequest) -> Result<Arc<dyn Scan>> {
+        Ok(Arc::new(StuckScan(self.0.clone(), Progress::default())))
+    }
+}
+
+struct StuckScan(Arc<std::sync::Mutex<()>>, Progress);
+
+impl Scan for StuckScan {
+    fn take(&self) -> Result<Take> {
+        drop(self.0.lock().unwrap());
+        Ok(Take::End)
+    }
+
+    fn source_partitions(&self) -> usize {
+        1
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.1
+    }
+}
+
+#[test]
+fn a_dropped_query_is_not_held_by_a_reader_that_the_outside_holds() {
+    let outside = Arc::new(std::sync::Mutex::new(()));
+    let held = outside.lock().unwrap();
+    let engine = engine(1);
+    engine.register_table("t", Arc::new(Stuck(outside.clone()))).unwrap();
+    let query = engine.sql("SELECT n FROM t").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    drop(query);
+    drop(held);
+}

@@ -125,7 +125,11 @@ impl ScanTask {
             self.scan.progress().stopped.store(true, std::sync::atomic::Ordering::Relaxed);
             return self.end(graph, if control.is_stopping() { Ending::Hold } else { self.ending() });
         }
-        if self.current.is_some()
+        if control.cut().asked().is_some() && self.rests() {
+            return Ok(Step::Waiting);
+        }
+        if control.cut().asked().is_none()
+            && self.current.is_some()
             && let Some(tracker) = &mut self.tracker
             && tracker.must_wait()
         {
@@ -138,13 +142,32 @@ impl ScanTask {
         }
     }
 
+    /// Whether rows that were read wait for partitions that are behind.
+    pub(super) fn holds_rows(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether a snapshot may be taken as it stands.
+    pub(super) fn rests(&self) -> bool {
+        if !self.waiting.is_empty() && !self.ended {
+            return false;
+        }
+        match &self.current {
+            None => true,
+            Some(Current::Direct(_)) => self.ended || self.scan.stops_within(),
+            Some(Current::Ahead { .. }) => self.ended,
+        }
+    }
+
     fn ending(&self) -> Ending {
         if self.keep_open { Ending::Hold } else { Ending::Flush }
     }
 
     fn begin(&mut self, graph: &mut Graph, control: &Control) -> Result<Step> {
+        // A cut waits for every morsel that was begun, however far ahead it is.
+        let is_cut = control.cut().asked().is_some();
         if let Some(tracker) = &mut self.tracker
-            && let Some(at) = self.waiting.iter().position(|(_, position)| !tracker.still_waits(position))
+            && let Some(at) = self.waiting.iter().position(|(_, position)| is_cut || !tracker.still_waits(position))
         {
             let (current, position) = self.waiting.remove(at);
             tracker.go_back(position);

@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use super::stage::{Event, ScriptConnector, Source, Stage};
 use super::text;
 use crate::config::Config;
-use crate::engine::{Clock, Engine, Metrics, Prepared, Statement, Stepped};
+use crate::engine::{Clock, Engine, Metrics, Prepared, Snapshot, Statement, Stepped};
 use crate::error::{Error, Result};
 use crate::pipeline::{explain, time_unit};
 use crate::stream::connect::DefaultConnectors;
@@ -24,6 +24,10 @@ pub struct Driver {
     query: Option<Stepped>,
     metrics: Metrics,
     updating: bool,
+    /// What a fresh engine has to be told: bindings, definitions, and the query.
+    bound: Vec<(String, Vec<(&'static str, String)>)>,
+    defined: Vec<String>,
+    asked: String,
 }
 
 impl Driver {
@@ -32,10 +36,18 @@ impl Driver {
     /// The number of workers is `config.partitions`; they take turns on the caller's thread.
     pub fn new(config: Config) -> Result<Driver> {
         let (stage, clock) = (Arc::new(Stage::default()), Clock::virtual_at(0));
-        let mut connectors = DefaultConnectors::new();
-        connectors.register(CONNECTOR, Arc::new(ScriptConnector(stage.clone())))?;
-        let engine = Engine::with_clock(config, Arc::new(connectors), clock.clone());
-        Ok(Driver { engine, stage, clock, query: None, metrics: Metrics::default(), updating: false })
+        let engine = engine(config, &stage, &clock)?;
+        Ok(Driver {
+            engine,
+            stage,
+            clock,
+            query: None,
+            metrics: Metrics::default(),
+            updating: false,
+            bound: Vec::new(),
+            defined: Vec::new(),
+            asked: String::new(),
+        })
     }
 
     /// The engine, to register functions and other tables with.
@@ -45,18 +57,23 @@ impl Driver {
 
     /// Makes a name a scripted table; a CREATE TABLE without a connector then says its columns.
     pub fn source(&mut self, name: &str, source: Source) {
-        let options = [
+        let options = vec![
             ("connector", CONNECTOR.to_string()),
             ("partitions", source.partitions.to_string()),
             ("bounded", source.bounded.to_string()),
         ];
+        self.bind(name, options);
+    }
+
+    fn bind(&mut self, name: &str, options: Vec<(&'static str, String)>) {
         // Binding cannot fail: the catalog takes any name.
-        let _ = self.engine.register_with(name, options);
+        let _ = self.engine.register_with(name, options.clone());
+        self.bound.push((name.to_string(), options));
     }
 
     /// Makes a name a sink whose rows are shown with the query's own, after its name.
     pub fn sink(&mut self, name: &str) {
-        let _ = self.engine.register_with(name, [("connector", CONNECTOR.to_string())]);
+        self.bind(name, vec![("connector", CONNECTOR.to_string())]);
     }
 
     /// Runs definitions.
@@ -71,6 +88,7 @@ impl Driver {
                 }
             }
         }
+        self.defined.push(sql.to_string());
         Ok(())
     }
 
@@ -88,12 +106,39 @@ impl Driver {
     /// Starts the query to be driven. Nothing has moved before the first [`Driver::settle`].
     pub fn query(&mut self, sql: &str) -> Result<()> {
         let prepared = self.prepare(sql)?;
+        self.asked = sql.to_string();
         self.updating = prepared.is_updating();
         let sink = match self.engine.open_sink(&prepared)? {
             Some(sink) => sink,
             None => self.stage.recorder(None),
         };
         self.query = Some(self.engine.step_into(&prepared, sink)?);
+        Ok(())
+    }
+
+    /// Stops the query, and goes on with it in a fresh engine from a snapshot, perhaps with another number of workers.
+    /// Functions and tables that were registered by hand are not there any more; counters begin anew.
+    ///
+    /// Failure: no query runs; a query of which no snapshot can be taken.
+    pub fn restart(&mut self, partitions: Option<usize>) -> Result<()> {
+        let query = self.query.as_mut().ok_or_else(|| Error::user("no query runs that could be restarted"))?;
+        let bytes = query.snapshot()?.to_bytes()?;
+        self.query = None;
+        let config = self.engine.config().clone();
+        let config = Config { partitions: partitions.unwrap_or(config.partitions), ..config };
+        self.engine = engine(config, &self.stage, &self.clock)?;
+        for (name, options) in std::mem::take(&mut self.bound) {
+            self.bind(&name, options);
+        }
+        for sql in std::mem::take(&mut self.defined) {
+            self.execute(&sql)?;
+        }
+        let prepared = self.prepare(&self.asked)?;
+        let sink = match self.engine.open_sink(&prepared)? {
+            Some(sink) => sink,
+            None => self.stage.recorder(None),
+        };
+        self.query = Some(self.engine.resume_step_into(&prepared, sink, &Snapshot::from_bytes(&bytes)?)?);
         Ok(())
     }
 
@@ -171,4 +216,11 @@ impl Driver {
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
+}
+
+/// An engine that reads what a stage is given, by a clock that is set.
+fn engine(config: Config, stage: &Arc<Stage>, clock: &Clock) -> Result<Engine> {
+    let mut connectors = DefaultConnectors::new();
+    connectors.register(CONNECTOR, Arc::new(ScriptConnector(stage.clone())))?;
+    Ok(Engine::with_clock(config, Arc::new(connectors), clock.clone()))
 }

@@ -155,6 +155,7 @@ fn act(script: &Script, driver: &mut Driver, action: &Action, setup: Setup) -> R
             script.sources.iter().try_for_each(|(name, _)| driver.end(name, None))?;
         }
         Action::Cancel => driver.cancel(),
+        Action::Restart { partitions } => driver.restart(*partitions)?,
         Action::Counters(counters) => {
             return counters.iter().filter_map(|counter| wrong(counter, driver.metrics())).collect();
         }

@@ -74,6 +74,7 @@ pub(super) enum Action {
     Watermark { table: String, partition: usize, time: String },
     End { table: Option<String>, partition: Option<usize> },
     Cancel,
+    Restart { partitions: Option<usize> },
     Counters(Vec<Counter>),
 }
 
@@ -85,7 +86,8 @@ pub(super) struct Counter {
     pub(super) value: u64,
 }
 
-const STEPS: &[&str] = &["sql", "query", "explain", "fails", "push", "clock", "watermark", "end", "cancel", "counters"];
+const STEPS: &[&str] =
+    &["sql", "query", "explain", "fails", "push", "clock", "watermark", "end", "cancel", "counters", "restart"];
 
 impl Script {
     /// Reads a script.
@@ -240,6 +242,14 @@ fn action(line: &str, below: Vec<String>) -> Result<Action> {
             Action::End { table, partition }
         }
         "cancel" => Action::Cancel,
+        "restart" => {
+            let partitions = match argument("") {
+                Ok(word) if word == "partitions" => Some(number(&argument("a number of workers")?)?),
+                Ok(_) => return Err(wrong()),
+                Err(_) => None,
+            };
+            Action::Restart { partitions }
+        }
         "counters" => {
             let mut counters = Vec::new();
             while let Ok(text) = argument("") {

@@ -11,7 +11,9 @@ use arrow::datatypes::SchemaRef;
 
 use crate::batch::{Batch, Change, engine_schema};
 use crate::error::{Error, Result};
-use crate::pipeline::{Connectors, Morsel, Progress, Reader, Scan, ScanRequest, Sink, Table, TableDefinition, Take};
+use crate::pipeline::{
+    Connectors, Morsel, Progress, Reader, Scan, ScanRequest, Sink, Table, TableDefinition, Take, same_partitions,
+};
 
 /// How a scripted table is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +85,10 @@ pub(super) struct ScriptConnector(pub(super) Arc<Stage>);
 impl Connectors for ScriptConnector {
     fn table(&self, definition: &TableDefinition) -> Result<Arc<dyn Table>> {
         let name = definition.name.clone();
+        // A fresh engine goes on with the table of the one before.
+        if let Some(known) = lock(&self.0.sources).get(&name) {
+            return Ok(Arc::new(Shared(known.clone())));
+        }
         let schema = definition.schema.as_ref().ok_or_else(|| {
             Error::user(format!("a scripted table must say its columns: {name}; use CREATE TABLE {name} (...)"))
         })?;
@@ -169,6 +175,8 @@ impl Table for Shared {
 #[derive(Debug, Clone, Default)]
 struct Cursor {
     next: usize,
+    /// Where the scan began: morsels are numbered from there.
+    first: usize,
     /// Whether a morsel is being read: the next one waits for it, to keep the order.
     reading: bool,
     ended: bool,
@@ -188,7 +196,7 @@ impl Scan for ScriptedScan {
         let mut cursors = lock(&self.cursors);
         for (partition, (cursor, log)) in cursors.iter_mut().zip(logs.iter()).enumerate() {
             let Some(event) = log.get(cursor.next).filter(|_| !cursor.reading) else { continue };
-            let sequence = cursor.next as u64;
+            let sequence = (cursor.next - cursor.first) as u64;
             cursor.next += 1;
             cursor.reading = true;
             let is_last = matches!(event, Event::End);
@@ -211,6 +219,23 @@ impl Scan for ScriptedScan {
 
     fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    fn position(&self) -> Result<Vec<u64>> {
+        Ok(lock(&self.cursors).iter().map(|cursor| cursor.next as u64).collect())
+    }
+
+    fn seek(&self, position: &[u64]) -> Result<()> {
+        let logs = lock(&self.table.logs);
+        same_partitions(position, logs.len())?;
+        for ((cursor, log), &next) in lock(&self.cursors).iter_mut().zip(logs.iter()).zip(position) {
+            let next = next as usize;
+            // The end of a partition is told again.
+            let ended = next > 0 && matches!(log.get(next - 1), Some(Event::End));
+            cursor.next = next - usize::from(ended);
+            cursor.first = cursor.next;
+        }
+        Ok(())
     }
 }
 

@@ -6,15 +6,21 @@
 //! - `extract_leaf_expressions`, `push_down_leaf_projections`: projections below filters, made for columnar files of structs;
 //! - `unions_to_filter`: trades branches of a union for one scan, off in DataFusion as well.
 
-mod exact; // simplification without arithmetic that wraps
+mod exact; //           simplification without arithmetic that wraps
+mod in_subquery; //     IN over queries where NULL counts
+mod scalar_subquery; // scalar subqueries as joins
+mod join_order; //      which inner joins come first
+mod statistics; //      how many rows a plan gives
 
 pub(super) use exact::exactly;
+pub(super) use statistics::Statistics;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use datafusion_common::Result as PlanResult;
 use datafusion_common::config::ConfigOptions;
+use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::LogicalPlan;
 use datafusion_optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
 use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
@@ -38,19 +44,45 @@ use datafusion_optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion_optimizer::{Analyzer, Optimizer, OptimizerContext, OptimizerRule};
 
 use exact::SimplifyExactly;
+use in_subquery::SpellOutIn;
+use scalar_subquery::JoinSingleRows;
 
-/// Makes the types of a plan agree, then rewrites it. `started` is what `now()` says.
+use super::catalog::CatalogTable;
+use super::plan::keep_counts;
+
+/// Makes the types of a plan agree, rewrites it, then orders its joins. `started` is what `now()` says.
 pub(super) fn optimize(
     plan: LogicalPlan,
     options: &Arc<ConfigOptions>,
     started: Option<DateTime<Utc>>,
 ) -> PlanResult<LogicalPlan> {
     let plan = Analyzer::new().execute_and_check(plan, options, |_, _| {})?;
+    let plan = keep_counts(plan)?;
     let mut context = OptimizerContext::new_with_config_options(options.clone());
     if let Some(started) = started {
         context = context.with_query_execution_start_time(started);
     }
-    Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})
+    let plan = Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})?;
+    if !has_join(&plan)? || !ends(&plan)? {
+        return Ok(plan);
+    }
+    let plan = join_order::order_joins(plan)?;
+    let again: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
+        vec![Arc::new(PushDownFilter::new()), Arc::new(OptimizeProjections::new())];
+    Optimizer::with_rules(again).optimize(plan, &context, |_, _| {})
+}
+
+fn has_join(plan: &LogicalPlan) -> PlanResult<bool> {
+    plan.exists(|plan| Ok(matches!(plan, LogicalPlan::Join(_))))
+}
+
+/// Whether all tables end: joins of streams stand in the order they are written in.
+fn ends(plan: &LogicalPlan) -> PlanResult<bool> {
+    let goes_on = plan.exists(|plan| {
+        let LogicalPlan::TableScan(scan) = plan else { return Ok(false) };
+        Ok(scan.source.downcast_ref::<CatalogTable>().is_none_or(|table| !table.table.is_bounded()))
+    })?;
+    Ok(!goes_on)
 }
 
 fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
@@ -60,8 +92,10 @@ fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         Arc::new(SimplifyExactly::default()),
         Arc::new(ReplaceDistinctWithAggregate::new()),
         Arc::new(EliminateJoin::new()),
+        Arc::new(SpellOutIn),
         Arc::new(DecorrelatePredicateSubquery::new()),
         Arc::new(ScalarSubqueryToJoin::new()),
+        Arc::new(JoinSingleRows),
         Arc::new(DecorrelateLateralJoin::new()),
         Arc::new(ExtractEquijoinPredicate::new()),
         Arc::new(EliminateDuplicatedExpr::new()),

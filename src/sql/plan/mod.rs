@@ -10,6 +10,8 @@ mod outputs; //    names of columns that nobody named
 mod relation; //   table functions
 mod emission; //   EMIT, ALLOW LATENESS, LATE DATA TO
 mod window; //     the logical node of windows
+mod single_row; // the logical node of scalar subqueries
+mod set_operation; // the logical node of INTERSECT ALL and EXCEPT ALL
 mod event_time; // the column that carries event time
 mod duration; //   intervals to ticks
 mod context; //    what DataFusion's planner asks
@@ -26,6 +28,8 @@ mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
 pub use emission::Firing;
+pub(super) use set_operation::{SetOperationNode, keep_counts};
+pub(super) use single_row::SingleRowNode;
 pub(super) use window::WindowNode;
 
 use std::sync::{Arc, LazyLock};
@@ -228,6 +232,7 @@ fn plan_runnable(context: &Context<'_>, statement: &Statement, parsed: &Parsed) 
                 name: name.clone(),
                 schema: Some(Arc::new(steps.query.plan.schema().as_arrow().clone())),
                 options: statement.options.clone(),
+                primary_key: Vec::new(),
             });
             Ok(Runnable::CreateTableAs(name, sink, steps))
         }
