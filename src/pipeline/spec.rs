@@ -23,7 +23,13 @@ pub enum Spec {
     Union,
     Sort(SortSpec),
     Limit(LimitSpec),
+    Upsert(UpsertSpec),
+    /// Rows that come and go become rows that stay, when the input ends.
+    Fold,
+    ByKey(ByKeySpec),
     Join(JoinSpec),
+    /// At most one row, or an error; a row of NULLs where there is none.
+    SingleRow,
 }
 
 /// Reads a table.
@@ -42,6 +48,20 @@ pub struct ScanSpec {
     pub watermark: Option<WatermarkSpec>,
     /// Rows the query needs at most, where it needs no more.
     pub fetch: Option<usize>,
+}
+
+/// The last row per key counts: rows become changes.
+#[derive(Debug, Clone)]
+pub struct UpsertSpec {
+    /// How many of the first columns are the key.
+    pub key_count: usize,
+}
+
+/// Changes become those of a table with one row per key: the row given last.
+#[derive(Debug, Clone)]
+pub struct ByKeySpec {
+    /// The columns of the key.
+    pub key: Vec<usize>,
 }
 
 /// How the watermark of a source partition follows from its rows.
@@ -205,6 +225,9 @@ pub struct JoinSpec {
     pub nulls_match: bool,
     /// `NOT IN`: a NULL on either side leaves it unknown whether there is a match. With `LeftAnti` only.
     pub null_aware: bool,
+    /// Whether each row of the right side answers for one row of the left alone, as `INTERSECT ALL` and `EXCEPT ALL` count.
+    /// With `LeftSemi` and `LeftAnti` and without a residual only.
+    pub each_once: bool,
     /// What a pair with equal keys must fulfil as well: over left ++ right, one boolean output.
     pub residual: Option<Arc<Program>>,
     /// The columns that the node puts out, as numbers over left ++ right, whatever the kind; the mark is the next one.
@@ -241,7 +264,9 @@ pub enum JoinSide {
 #[derive(Debug, Clone)]
 pub enum JoinStrategy {
     /// One side, which ends, is read whole into a table; then the other passes by it, batch by batch.
-    Hash { build: JoinSide },
+    ///
+    /// `everywhere`: each worker reads the whole side, since the other is much larger and so need not be exchanged.
+    Hash { build: JoinSide, everywhere: bool },
 }
 
 impl JoinKind {

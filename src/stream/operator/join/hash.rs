@@ -14,11 +14,11 @@ use millstream_kernels::bitmap;
 use super::build::{Build, Rows, arguments, with_null_key};
 use super::roles::{Alone, Roles};
 use crate::batch::{Batch, Column, Flat, Values};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::{JoinSide, JoinSpec};
-use crate::state::NO_GROUP;
+use crate::state::{NO_GROUP, Section};
 use crate::stream::operator::filter::true_rows;
 use crate::stream::operator::{Ending, Next, Operator};
 
@@ -27,6 +27,7 @@ pub struct HashJoin {
     roles: Roles,
     build_side: JoinSide,
     null_aware: bool,
+    each_once: bool,
     build: Build,
     state: State,
     probe_keys: Evaluator,
@@ -137,6 +138,7 @@ impl HashJoin {
             roles,
             build_side: build,
             null_aware: spec.null_aware,
+            each_once: spec.each_once,
             build: Build::new(spec, build, (stored, types), (keeps_rows, keeps_null_keys), seed, context),
             state: State::Building,
             probe_keys: Evaluator::new(spec.keys(build.other()).clone(), context),
@@ -165,6 +167,9 @@ impl HashJoin {
         self.build.find(&keys, rows, &mut groups)?;
         let unknown = if self.null_aware { with_null_key(&keys, rows) } else { None };
         drop(keys);
+        if self.each_once {
+            self.build.answer_once(&mut groups);
+        }
         bitmap::fill(&mut self.probe_matched, batch.rows, false);
         if self.needs_pairs() {
             self.pair_up(batch, &groups, next)?;
@@ -396,6 +401,10 @@ fn write_bits(words: &[u64], rows: usize, out: &mut Column) {
 impl Operator for HashJoin {
     fn wants(&self, port: usize) -> bool {
         self.state != State::Building || self.is_build(port)
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<Section>> {
+        Err(Error::user("no snapshot can be taken of this join yet; take it of the queries before and behind it"))
     }
 
     fn push(&mut self, port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
