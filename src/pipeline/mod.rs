@@ -6,12 +6,14 @@
 mod explain; //  the pipeline as text
 mod spec; //     what each node does, a spec per operator
 mod table; //    the traits of sources and sinks, as the pipeline names them
+mod window; //   the kinds of windows
 
 pub use explain::{explain, explain_with, show_duration};
 pub use spec::*;
 pub use table::*;
+pub use window::*;
 
-pub use crate::time::ticks_per_second;
+pub use crate::time::{Bounds, CalendarUnit, WindowAssigner, ticks_per_second};
 
 use std::sync::Arc;
 

@@ -16,7 +16,7 @@ use datafusion_expr::{AggregateUDF, Expr, ScalarUDF, TableProviderFilterPushDown
 use super::error::closest;
 use super::parse::{Parsed, WatermarkClause};
 use crate::error::{Error, Result};
-use crate::pipeline::{Connectors, Scan, ScanRequest, Table, TableDefinition};
+use crate::pipeline::{Connectors, Scan, ScanRequest, Table, TableDefinition, WindowFunction};
 
 /// All names that statements may use.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +24,7 @@ pub struct Catalog {
     relations: Arc<BTreeMap<String, Relation>>,
     scalars: Arc<BTreeMap<String, Arc<ScalarUDF>>>,
     aggregates: Arc<BTreeMap<String, Arc<AggregateUDF>>>,
+    windows: Arc<BTreeMap<String, Arc<dyn WindowFunction>>>,
 }
 
 /// What a name in FROM can be.
@@ -158,6 +159,15 @@ impl Catalog {
             aggregates.insert(alias.clone(), function.clone());
         }
         aggregates.insert(function.name().to_string(), function);
+    }
+
+    /// Makes a user's kind of window known under a name, in lower case.
+    pub fn register_window(&mut self, name: &str, function: Arc<dyn WindowFunction>) {
+        Arc::make_mut(&mut self.windows).insert(name.to_lowercase(), function);
+    }
+
+    pub(super) fn window_functions(&self) -> &BTreeMap<String, Arc<dyn WindowFunction>> {
+        &self.windows
     }
 
     pub(super) fn scalars(&self) -> &BTreeMap<String, Arc<ScalarUDF>> {

@@ -12,10 +12,12 @@ mod expression; // expressions into programs
 mod filter;
 mod grouping; //   ROLLUP, CUBE, GROUPING SETS: every row once per set
 mod limit;
+mod per_key; //    sessions and windows of rows under an aggregate
 mod place; //      where in the SQL an expression stands
 mod project;
 mod scan;
 mod sort;
+mod truncated; //  date_trunc and date_bin as windows
 mod types; //      types and schemas as the engine holds them
 mod union;
 mod values;
@@ -35,6 +37,7 @@ use crate::sql::plan::LogicalQuery;
 use crate::sql::stack::with_deep_stack;
 use closed::Closed;
 use columns::Columns;
+use truncated::Truncated;
 
 /// Compiles an optimized query.
 ///
@@ -45,8 +48,14 @@ pub fn compile(query: &LogicalQuery) -> Result<Pipeline> {
 
 /// Compiles an optimized plan; `emit` is what the query's EMIT clause says, `None` without one.
 fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> {
-    let mut compiler =
-        Compiler { nodes: Vec::new(), needs_input_order: false, emit, below_aggregate: false, closed: HashMap::new() };
+    let mut compiler = Compiler {
+        nodes: Vec::new(),
+        needs_input_order: false,
+        emit,
+        below_aggregate: false,
+        closed: HashMap::new(),
+        truncated: HashMap::new(),
+    };
     compiler.plan(plan)?;
     Ok(Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order })
 }
@@ -60,6 +69,8 @@ struct Compiler {
     below_aggregate: bool,
     /// What the columns of some nodes tell of windows that have closed.
     closed: HashMap<NodeId, Closed>,
+    /// Which columns of some nodes were cut out of the event time.
+    truncated: HashMap<NodeId, Truncated>,
 }
 
 impl Compiler {

@@ -12,7 +12,7 @@ use crate::sql::error::from_datafusion;
 pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> {
     refuse::check(query)?;
     let mut query = query.clone();
-    group::rewrite(&mut query)?;
+    group::rewrite(&mut query, context.catalog.window_functions())?;
     outputs::name(&mut query);
     context.planner().sql_statement_to_plan(Statement::Query(Box::new(query))).map_err(from_datafusion)
 }

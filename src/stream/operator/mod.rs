@@ -3,6 +3,7 @@
 //! Place       between sources and sinks; a worker owns its instances by value.
 //! Invariants  an operator reads no clock, takes no lock and touches no outside; the same pushes give the same output.
 
+mod assign; //    which windows hold a tick
 mod aggregate; // groups and aggregates: at the end, on change, or per window
 mod expand; //    rows once per grouping set
 mod filter; //    keeps rows
@@ -10,17 +11,20 @@ mod graph; //     operators wired together, and how a push travels
 mod limit; //     skips rows, then lets some pass
 mod output; //    hands rows to a sink
 mod project; //   computes columns
+mod saved; //     columns as sections of a snapshot
+mod session; //   rows of sessions, once these are closed
 mod sort; //      all rows in order, or the first of them
 mod union; //     several inputs as one
 mod window; //    a row per window that holds it
 
-pub use aggregate::{Aggregate, WindowedAggregate};
+pub use aggregate::{Aggregate, RowCountAggregate, SessionAggregate, WindowedAggregate};
 pub use expand::Expand;
 pub use filter::Filter;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
 pub use limit::Limit;
 pub use output::Output;
 pub use project::Project;
+pub use session::SessionRows;
 pub use sort::Sort;
 pub use union::Union;
 pub use window::Window;

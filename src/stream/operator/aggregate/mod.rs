@@ -6,10 +6,16 @@
 mod changes; //  old and new results of the groups that a batch touched
 mod distinct; // each value once per group
 mod plain; //    one table for all rows
+mod row_count; // windows of so many rows, per key
+mod session; //  sessions, per key
+mod states; //   the states of all aggregates, side by side
 mod table; //    groups and the states of their aggregates
 mod windowed; // a table per pane, merged and emitted as windows close
 
 pub use plain::Aggregate;
+pub use row_count::RowCountAggregate;
+pub use session::SessionAggregate;
+pub(super) use session::{Sessions, moved};
 pub use windowed::WindowedAggregate;
 
 use millstream_kernels::level::Level;
@@ -40,6 +46,11 @@ impl TableShape {
     fn output_types(&self, between: &[DataType]) -> Vec<DataType> {
         let results = self.calls.iter().map(|call| call.function.result_type());
         self.key_types.iter().cloned().chain(between.iter().cloned()).chain(results).collect()
+    }
+
+    /// How many columns the states of all aggregates are when they are saved.
+    fn state_columns(&self) -> usize {
+        self.calls.iter().map(|call| if call.distinct { 1 } else { call.function.state_types().len() }).sum()
     }
 
     fn level(&self) -> Level {

@@ -4,19 +4,17 @@ use arrow::array::ArrayRef;
 use smallvec::SmallVec;
 
 use super::TableShape;
-use super::distinct::Distinct;
+use super::states::States;
 use crate::batch::{Argument, Batch, Change, Column, KernelColumn};
 use crate::error::Result;
 use crate::expression::Evaluator;
-use crate::function::{AggregateStates, Update};
 use crate::state::GroupIndex;
-use crate::stream::operator::filter::true_rows;
 
 /// One table of groups.
 pub(super) struct Table {
     shape: TableShape,
     pub(super) index: GroupIndex,
-    states: Vec<Box<dyn AggregateStates>>,
+    pub(super) states: States,
     /// Rows in each group, retractions taken off: a group without rows is gone. Only kept for inputs that take back.
     weights: Option<Vec<i64>>,
     /// How many of the first groups are there even when no row is.
@@ -34,11 +32,7 @@ impl Table {
     /// An empty table; `takes_back`: whether its input may retract rows.
     pub(super) fn new(shape: TableShape, takes_back: bool) -> Self {
         let index = GroupIndex::new(shape.key_types.clone(), shape.seed, shape.level());
-        let states = shape.calls.iter().map(|call| {
-            let states = call.function.states();
-            if call.distinct { Box::new(Distinct::new(&shape, call, states)) as _ } else { states }
-        });
-        let states = states.collect();
+        let states = States::new(&shape);
         Table { index, states, weights: takes_back.then(Vec::new), standing_groups: 0, shape }
     }
 
@@ -77,34 +71,46 @@ impl Table {
                 weights[group as usize] += changes.map_or(1, |changes| changes[row].weight());
             }
         }
-        let mut output = self.shape.key_types.len();
-        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
-            let args: SmallVec<[Argument<'_>; 4]> =
-                (output..output + call.arg_count).map(|arg| evaluator.output(batch, arg)).collect();
-            output += call.arg_count;
-            if call.filtered {
-                let condition = evaluator.output(batch, output);
-                output += 1;
-                true_rows(self.shape.context, &condition, evaluator.rows(), &mut scratch.mask)?;
-            }
-            let filter = call.filtered.then_some(&scratch.mask[..]);
-            let update = Update { groups: &scratch.groups, group_count, args: &args, filter, changes };
-            states.update(&self.shape.context, &update)?;
-        }
-        Ok(())
+        self.states.update(evaluator, batch, &scratch.groups, group_count, changes, &mut scratch.mask)
     }
 
-    /// Merges all groups of `other` in.
+    /// Merges all groups of `other` in; leaves in `scratch.groups` where they are here.
     pub(super) fn merge(
         &mut self,
         other: &mut Table,
         scratch: &mut Scratch,
         keys: &mut Vec<KernelColumn>,
     ) -> Result<()> {
-        let rows = other.len();
-        if rows == 0 {
+        scratch.groups.clear();
+        if other.len() == 0 {
             return Ok(());
         }
+        self.find_groups_of(other, scratch, keys)?;
+        let group_count = self.index.len();
+        self.states.merge(&scratch.groups, group_count, &mut other.states)?;
+        if let (Some(mine), Some(theirs)) = (&mut self.weights, &other.weights) {
+            mine.resize(group_count, 0);
+            for (from, &to) in scratch.groups.iter().enumerate() {
+                mine[to as usize] += theirs.get(from).copied().unwrap_or(0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all groups of `other`, which were merged in before, out again; leaves in `scratch.groups` where they are here.
+    pub(super) fn unmerge(
+        &mut self,
+        other: &mut Table,
+        scratch: &mut Scratch,
+        keys: &mut Vec<KernelColumn>,
+    ) -> Result<()> {
+        self.find_groups_of(other, scratch, keys)?;
+        self.states.unmerge(&scratch.groups, &mut other.states)
+    }
+
+    /// Finds the groups of `other` here, new ones made, and leaves them in `scratch.groups`.
+    fn find_groups_of(&mut self, other: &Table, scratch: &mut Scratch, keys: &mut Vec<KernelColumn>) -> Result<()> {
+        let rows = other.len();
         let mut all = std::mem::take(&mut scratch.groups);
         all.clear();
         all.extend(0..rows as u32);
@@ -115,28 +121,13 @@ impl Table {
         }
         let arguments: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|column| column.argument(rows)).collect();
         self.index.lookup(&arguments, rows, &mut all)?;
-        let group_count = self.index.len();
-        for (mine, theirs) in self.states.iter_mut().zip(&mut other.states) {
-            mine.merge(&all, group_count, theirs.as_mut())?;
-        }
-        if let (Some(mine), Some(theirs)) = (&mut self.weights, &other.weights) {
-            mine.resize(group_count, 0);
-            for (from, &to) in all.iter().enumerate() {
-                mine[to as usize] += theirs.get(from).copied().unwrap_or(0);
-            }
-        }
         scratch.groups = all;
         Ok(())
     }
 
     /// Brings every state to the number of groups, for groups that no row has updated.
     fn grow(&mut self) -> Result<()> {
-        let group_count = self.index.len();
-        for states in &mut self.states {
-            let update = Update { groups: &[], group_count, args: &[], filter: None, changes: None };
-            states.update(&self.shape.context, &update)?;
-        }
-        Ok(())
+        self.states.grow(self.index.len())
     }
 
     /// Whether `group` has rows, or needs none.
@@ -158,9 +149,7 @@ impl Table {
         }
         let middle = between(groups.len(), &mut out.columns[key_count..])?;
         let results = &mut out.columns[key_count + middle..];
-        for (states, column) in self.states.iter_mut().zip(results) {
-            states.finish(groups, column)?;
-        }
+        self.states.finish(groups, results)?;
         out.rows = groups.len();
         out.selection.clear();
         out.changes = None;
@@ -172,7 +161,7 @@ impl Table {
     pub(super) fn clear(&mut self) {
         self.index.clear();
         self.standing_groups = 0;
-        self.states.iter_mut().for_each(|states| states.clear());
+        self.states.clear();
         if let Some(weights) = &mut self.weights {
             weights.clear();
         }
@@ -180,6 +169,6 @@ impl Table {
 
     pub(super) fn size_bytes(&self) -> usize {
         let weights = self.weights.as_ref().map_or(0, |weights| weights.capacity() * 8);
-        self.index.size_bytes() + self.states.iter().map(|states| states.size_bytes()).sum::<usize>() + weights
+        self.index.size_bytes() + self.states.size_bytes() + weights
     }
 }
