@@ -15,6 +15,7 @@ use datafusion_expr::{AggregateUDF, Expr, ScalarUDF, TableProviderFilterPushDown
 
 use super::error::closest;
 use super::parse::{Parsed, WatermarkClause};
+use super::plan::is_window_function;
 use crate::error::{Error, Result};
 use crate::pipeline::{Connectors, Scan, ScanRequest, Table, TableDefinition, WindowFunction};
 
@@ -162,8 +163,15 @@ impl Catalog {
     }
 
     /// Makes a user's kind of window known under a name, in lower case.
-    pub fn register_window(&mut self, name: &str, function: Arc<dyn WindowFunction>) {
-        Arc::make_mut(&mut self.windows).insert(name.to_lowercase(), function);
+    ///
+    /// Failure: a name that a kind of window of the engine has.
+    pub fn register_window(&mut self, name: &str, function: Arc<dyn WindowFunction>) -> Result<()> {
+        let name = name.to_lowercase();
+        if is_window_function(&name) {
+            return Err(Error::user(format!("the engine has a kind of window of this name: {name}")));
+        }
+        Arc::make_mut(&mut self.windows).insert(name, function);
+        Ok(())
     }
 
     pub(super) fn window_functions(&self) -> &BTreeMap<String, Arc<dyn WindowFunction>> {

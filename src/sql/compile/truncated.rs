@@ -46,14 +46,18 @@ impl Compiler {
         }
         let time = self.nodes[node].time.as_ref()?.column;
         let (cut, kind) = cut(key, self.nodes[node].schema.field(time).data_type())?;
-        (columns.plain(cut) == Some(time)).then_some((time, kind))
+        (columns.plain(uncast(cut)) == Some(time)).then_some((time, kind))
     }
 
-    /// Notes which columns of a projection cut event time.
+    /// Notes which columns of a projection cut event time, those that are in its ticks still.
     pub(super) fn truncated_by(&mut self, input: NodeId, node: NodeId, columns: &Columns, exprs: &[&Expr]) {
+        let Some(time) = self.nodes[input].time.as_ref() else { return };
+        let time_type = self.nodes[input].schema.field(time.column).data_type().clone();
+        let types: Vec<DataType> =
+            self.nodes[node].schema.fields().iter().map(|field| field.data_type().clone()).collect();
         let is_computed = |expr: &Expr| columns.plain(expr).is_none();
         let cut = |(at, expr): (usize, &&Expr)| Some((at, self.truncation(input, columns, expr)?.1));
-        let computed = exprs.iter().enumerate().filter(|(_, expr)| is_computed(expr));
+        let computed = exprs.iter().enumerate().filter(|(at, expr)| is_computed(expr) && types[*at] == time_type);
         let cut: Truncated = computed.filter_map(cut).collect();
         if !cut.is_empty() {
             self.truncated.entry(node).or_default().extend(cut);
@@ -86,6 +90,16 @@ fn cut<'a>(expr: &'a Expr, data_type: &DataType) -> Option<(&'a Expr, WindowKind
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// What is cast from one timestamp to another, which keeps the instant.
+fn uncast(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, None)) => {
+            &cast.expr
+        }
+        expr => expr,
     }
 }
 

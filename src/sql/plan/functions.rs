@@ -78,3 +78,8 @@ pub(super) const WINDOW_FUNCTIONS: &[&str] = &[
     "tumble_rows",
     "hop_rows",
 ];
+
+/// Whether the engine has a window function of this name, in lower case.
+pub(in crate::sql) fn is_window_function(name: &str) -> bool {
+    WINDOW_FUNCTIONS.contains(&name)
+}

@@ -22,6 +22,7 @@ mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
+pub(super) use functions::is_window_function;
 pub(super) use window::{WindowKeys, WindowNode};
 
 use std::sync::{Arc, LazyLock};

@@ -826,18 +826,18 @@ fn refuses_windows_with_message_and_place() {
     );
     refused(
         "SELECT 1 FROM TUMBLE(TABLE bids, DESCRIPTOR(ts), SZE => 1m)",
-        "no such argument: sze; there are: data, timecol, size, offset",
+        "no such argument: sze; there are: data, timecol, size, offset, zone",
         "TUMBLE",
     );
     refused(
         "SELECT tumble_end() FROM bids",
-        "tumble_start, tumble_end, hop_start and hop_end need a window in GROUP BY to refer to",
+        "tumble_start and tumble_end need a window in GROUP BY to refer to",
         "tumble_end",
     );
     refused(
-        "SELECT 1 FROM TUMBLE(TABLE TUMBLE(TABLE bids, DESCRIPTOR(ts), 1m), DESCRIPTOR(window_time), 1h)",
-        "the input of a window has such a column already: window_start; give it another name in a subquery",
-        "TUMBLE",
+        "SELECT 1 FROM SESSION(TABLE TUMBLE(TABLE bids, DESCRIPTOR(ts), 1m), DESCRIPTOR(window_time), DESCRIPTOR(window_start), 1h)",
+        "a key of a window is hidden by its own columns: window_start; give it another name in a subquery",
+        "SESSION",
     );
     refused(
         "SELECT bidder, tumble_end(ts, 1m), count(*) FROM bids GROUP BY bidder",
