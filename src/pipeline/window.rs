@@ -90,6 +90,11 @@ impl WindowKind {
         matches!(self, WindowKind::Session { .. } | WindowKind::Rows { .. })
     }
 
+    /// Whether its windows are made of panes that lie at fixed places.
+    pub fn has_panes(&self) -> bool {
+        !self.is_per_key() && !matches!(self, WindowKind::Custom(_))
+    }
+
     /// Whether its windows are stretches of event time.
     pub fn has_time(&self) -> bool {
         !matches!(self, WindowKind::Rows { .. })

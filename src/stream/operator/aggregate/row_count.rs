@@ -78,7 +78,7 @@ impl RowCountAggregate {
         let columns = spec.key_count + window.outputs.len() + spec.aggregates.len();
         out.columns.resize_with(columns, Column::default);
         RowCountAggregate {
-            evaluator: Evaluator::new(spec.program.clone(), context),
+            evaluator: Evaluator::new(spec.program.clone(), context).with_dictionaries(spec.key_count),
             outputs: window.outputs.clone(),
             size,
             slide,
@@ -88,7 +88,7 @@ impl RowCountAggregate {
             index: GroupIndex::new(shape.key_types.clone(), seed, context.level),
             seen: Vec::new(),
             held: Vec::new(),
-            states: States::new(&shape),
+            states: States::new(&shape, false),
             known: 0,
             full: Full::default(),
             shape,
@@ -144,7 +144,7 @@ impl RowCountAggregate {
             let parts = panes.iter().enumerate().filter(|(_, pane)| **pane != NONE);
             let (into, picked): (Vec<u32>, Vec<u32>) =
                 parts.map(|(at, pane)| ((at / self.panes) as u32, *pane)).unzip();
-            let mut merged = States::new(&self.shape);
+            let mut merged = States::new(&self.shape, false);
             merged.grow(piece.len())?;
             merged.merge(&into, piece.len(), &mut self.states.pick(&picked)?)?;
             self.write(&full.keys[first..last], &full.bounds[first..last], &mut merged)?;

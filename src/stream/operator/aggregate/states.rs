@@ -16,14 +16,24 @@ use crate::stream::operator::filter::true_rows;
 /// One column of states per aggregate.
 pub(super) struct States {
     shape: TableShape,
+    takes_back: bool,
     states: Vec<Box<dyn AggregateStates>>,
 }
 
 impl States {
     /// States of no group.
-    pub(super) fn new(shape: &TableShape) -> Self {
-        let states = shape.calls.iter().map(|call| empty(shape, call)).collect();
-        States { shape: shape.clone(), states }
+    pub(super) fn new(shape: &TableShape, takes_back: bool) -> Self {
+        let states = shape.calls.iter().map(|call| empty(shape, call, takes_back)).collect();
+        States { shape: shape.clone(), takes_back, states }
+    }
+
+    /// Says that no other states see the same pairs of group and DISTINCT arguments.
+    pub(super) fn own_pairs(&mut self) {
+        for states in &mut self.states {
+            if let Some(distinct) = states.as_any_mut().downcast_mut::<Distinct>() {
+                distinct.own_pairs();
+            }
+        }
     }
 
     /// Takes the evaluated rows in, whose groups are these; `mask` is memory.
@@ -85,14 +95,14 @@ impl States {
                     let saved = states.save(groups.iter().max().map_or(0, |&group| group as usize + 1))?;
                     let indices = UInt32Array::from(groups.to_vec());
                     let saved = saved.iter().map(|column| Ok(take(column, &indices, None)?));
-                    let mut found = empty(&self.shape, call);
+                    let mut found = empty(&self.shape, call, self.takes_back);
                     found.merge_saved(&positions, groups.len(), &saved.collect::<Result<Vec<ArrayRef>>>()?)?;
                     found
                 }
             };
             picked.push(found);
         }
-        Ok(States { shape: self.shape.clone(), states: picked })
+        Ok(States { shape: self.shape.clone(), takes_back: self.takes_back, states: picked })
     }
 
     /// Writes the results of `groups`, a column per aggregate.
@@ -129,7 +139,10 @@ impl States {
     }
 }
 
-fn empty(shape: &TableShape, call: &AggregateCall) -> Box<dyn AggregateStates> {
+fn empty(shape: &TableShape, call: &AggregateCall, takes_back: bool) -> Box<dyn AggregateStates> {
     let states = call.function.states();
-    if call.distinct { Box::new(Distinct::new(shape, call, states)) } else { states }
+    match call.distinct {
+        true => Box::new(Distinct::new(shape, call, states, takes_back || shape.unmerges)),
+        false => states,
+    }
 }

@@ -5,10 +5,11 @@ use smallvec::SmallVec;
 
 use super::TableShape;
 use super::states::States;
-use crate::batch::{Argument, Batch, Change, Column, KernelColumn};
+use crate::batch::{Argument, Batch, Change, Column, Form, KernelColumn, ROWS_MAX, Selection};
 use crate::error::Result;
 use crate::expression::Evaluator;
 use crate::state::GroupIndex;
+use crate::stream::operator::Next;
 
 /// One table of groups.
 pub(super) struct Table {
@@ -32,8 +33,13 @@ impl Table {
     /// An empty table; `takes_back`: whether its input may retract rows.
     pub(super) fn new(shape: TableShape, takes_back: bool) -> Self {
         let index = GroupIndex::new(shape.key_types.clone(), shape.seed, shape.level());
-        let states = States::new(&shape);
+        let states = States::new(&shape, takes_back);
         Table { index, states, weights: takes_back.then(Vec::new), standing_groups: 0, shape }
+    }
+
+    /// Says that no other table sees the same pairs of group and DISTINCT arguments.
+    pub(super) fn own_pairs(&mut self) {
+        self.states.own_pairs();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -125,6 +131,59 @@ impl Table {
         Ok(())
     }
 
+    /// Pushes all groups on as keys, `between` (a value each) and states, and forgets them.
+    pub(super) fn send(&mut self, between: &[ArrayRef], out: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        let (count, key_count) = (self.len(), self.shape.key_types.len());
+        if count == 0 {
+            return Ok(());
+        }
+        let states = self.states.save(count)?;
+        let mut groups = Vec::new();
+        for from in (0..count).step_by(ROWS_MAX) {
+            let rows = (count - from).min(ROWS_MAX);
+            groups.clear();
+            groups.extend(from as u32..(from + rows) as u32);
+            out.clear();
+            out.columns.resize_with(key_count + between.len() + states.len(), Column::default);
+            for key in 0..key_count {
+                self.index.keys(key, &groups, &mut out.columns[key])?;
+            }
+            let between = between.iter().cloned().map(Column::Constant);
+            let states = states.iter().map(|column| Column::Array(column.slice(from, rows)));
+            for (column, value) in out.columns[key_count..].iter_mut().zip(between.chain(states)) {
+                *column = value;
+            }
+            (out.rows, out.form) = (rows, Form::Groups);
+            next.push(out)?;
+        }
+        self.clear();
+        Ok(())
+    }
+
+    /// Merges groups that another table has sent, `between` columns behind their keys.
+    pub(super) fn take_groups(
+        &mut self,
+        batch: &mut Batch,
+        between: usize,
+        scratch: &mut Scratch,
+        keys: &mut Vec<KernelColumn>,
+    ) -> Result<()> {
+        let (rows, key_count) = (batch.rows, self.shape.key_types.len());
+        keys.resize_with(key_count, KernelColumn::default);
+        for (key, column) in keys.iter_mut().zip(&mut batch.columns) {
+            std::mem::swap(&mut key.column, column);
+            key.settle();
+        }
+        let arguments: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|column| column.argument(rows)).collect();
+        self.index.lookup(&arguments, rows, &mut scratch.groups)?;
+        let group_count = self.index.len();
+        let types = self.shape.calls.iter().flat_map(|call| call.function.state_types());
+        let saved = types
+            .zip(&mut batch.columns[key_count + between..])
+            .map(|(data_type, column)| column.to_array(&data_type, rows, &Selection::default()));
+        self.states.load(&scratch.groups, group_count, &saved.collect::<Result<Vec<_>>>()?)
+    }
+
     /// Brings every state to the number of groups, for groups that no row has updated.
     fn grow(&mut self) -> Result<()> {
         self.states.grow(self.index.len())
@@ -152,6 +211,7 @@ impl Table {
         self.states.finish(groups, results)?;
         out.rows = groups.len();
         out.selection.clear();
+        out.form = Form::Rows;
         out.changes = None;
         out.watermarks = None;
         Ok(())

@@ -78,7 +78,7 @@ impl SessionAggregate {
         let columns = spec.key_count + window.outputs.len() + spec.aggregates.len();
         out.columns.resize_with(columns, Column::default);
         SessionAggregate {
-            evaluator: Evaluator::new(spec.program.clone(), context),
+            evaluator: Evaluator::new(spec.program.clone(), context).with_dictionaries(spec.key_count),
             times: Evaluator::new(Arc::new(times), context),
             outputs: window.outputs.clone(),
             emit: spec.emit,
@@ -86,7 +86,7 @@ impl SessionAggregate {
             batch_rows: batch_rows.min(ROWS_MAX),
             index: GroupIndex::new(shape.key_types.clone(), seed, context.level),
             sessions: Sessions::new(gap),
-            states: States::new(&shape),
+            states: States::new(&shape, false),
             known: 0,
             changes: SessionChanges::new(shape.output_types(&between)),
             shape,

@@ -12,6 +12,7 @@
 //! go by arrival (FIRST_VALUE): panes merged come in the order of time.
 
 mod emit; //    when windows leave, and how they are written
+mod local; //   before an exchange, and what comes from there
 mod panes; //   open panes, and a pool of tables
 mod sliding; // windows that share panes, kept up as they move
 mod split; //   the rows of a batch by pane
@@ -22,8 +23,9 @@ use millstream_kernels::pane::min_max;
 
 use super::TableShape;
 use super::changes::Changed;
+use super::local::Local;
 use super::table::Scratch;
-use crate::batch::{Argument, Batch, Column, KernelColumn, ROWS_MAX, Selection};
+use crate::batch::{Argument, Batch, Column, Form, KernelColumn, ROWS_MAX, Selection};
 use crate::error::Result;
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
@@ -33,7 +35,7 @@ use crate::stream::operator::{Ending, Next, Operator};
 use crate::time::{Bounds, END, Grid, START, Windows};
 use emit::window_columns;
 use panes::Panes;
-use sliding::Sliding;
+use sliding::{Sliding, Way};
 use split::{PaneKey, Split};
 
 /// A running GROUP BY per window.
@@ -55,6 +57,8 @@ pub struct WindowedAggregate {
     split: Split,
     scratch: Scratch,
     merge_keys: Vec<KernelColumn>,
+    /// Set before an exchange: panes go to their owners instead of being emitted.
+    local: Option<Local>,
     changed: Changed,
     whole: Selection,
     bounds: Vec<Bounds>,
@@ -71,7 +75,7 @@ impl WindowedAggregate {
         takes_back: bool,
         batch_rows: usize,
     ) -> Result<Self> {
-        let shape = TableShape::new(spec, seed, context);
+        let mut shape = TableShape::new(spec, seed, context);
         let between = vec![window.data_type.clone(); window.outputs.len()];
         let times = Program::columns(&[(window.column, window.data_type.clone())]);
         let mut out = Batch::default();
@@ -86,10 +90,11 @@ impl WindowedAggregate {
             }
             Assigner::Custom(_) => (true, Sliding::new(1, false, false)),
         };
+        shape.unmerges = sliding.way() == Way::Subtract;
         let columns = spec.key_count + window.outputs.len() + spec.aggregates.len();
         out.columns.resize_with(columns, Column::default);
         Ok(WindowedAggregate {
-            evaluator: Evaluator::new(spec.program.clone(), context),
+            evaluator: Evaluator::new(spec.program.clone(), context).with_dictionaries(spec.key_count),
             times: Evaluator::new(Arc::new(times), context),
             changed: Changed::new(shape.output_types(&between)),
             assigner,
@@ -105,10 +110,30 @@ impl WindowedAggregate {
             split: Split::default(),
             scratch: Scratch::default(),
             merge_keys: Vec::new(),
+            local: None,
             whole: Selection::default(),
             bounds: Vec::new(),
             out,
         })
+    }
+
+    /// Takes rows into the panes of their times.
+    fn place_rows(&mut self, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        self.times.run(batch)?;
+        if let Some(key) = self.single_table(batch)? {
+            return self.update(key, batch, next);
+        }
+        self.split(batch)?;
+        let mut split = std::mem::take(&mut self.split);
+        self.whole.clone_from(&batch.selection);
+        for (key, rows) in split.lists() {
+            batch.selection.clone_from(&self.whole);
+            batch.selection.narrow(rows);
+            self.update(*key, batch, next)?;
+        }
+        split.clear();
+        self.split = split;
+        Ok(())
     }
 
     /// The table that takes the whole batch, if one does and no row can be late.
@@ -231,30 +256,41 @@ fn each_row(
 
 impl Operator for WindowedAggregate {
     fn push(&mut self, _port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
-        self.times.run(batch)?;
-        if let Some(key) = self.single_table(batch)? {
-            return self.update(key, batch, next);
+        if batch.form == Form::Groups {
+            return self.take_groups(batch);
         }
-        self.split(batch)?;
-        let mut split = std::mem::take(&mut self.split);
-        self.whole.clone_from(&batch.selection);
-        for (key, rows) in split.lists() {
-            batch.selection.clone_from(&self.whole);
-            batch.selection.narrow(rows);
-            self.update(*key, batch, next)?;
+        if let Some(local) = &mut self.local
+            && local.passes_by(batch.selected_rows())
+        {
+            return next.push(batch);
         }
-        split.clear();
-        self.split = split;
+        self.place_rows(batch, next)?;
+        if let Some(mut local) = self.local.take() {
+            let full = local.is_full(|| self.groups());
+            self.local = Some(local);
+            if full {
+                self.send_panes(END, next)?;
+            }
+        }
         Ok(())
     }
 
     fn watermark(&mut self, watermark: i64, next: &mut Next<'_>) -> Result<()> {
-        self.close(watermark, next)?;
+        if self.local.is_some() {
+            self.send_panes(watermark, next)?
+        } else {
+            self.close(watermark, next)?
+        }
         next.watermark(watermark)
     }
 
     fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {
-        if ending == Ending::Flush { self.close(END, next) } else { Ok(()) }
+        match (&self.local, ending) {
+            // Which windows stay open is the owner's matter.
+            (Some(_), _) => self.send_panes(END, next),
+            (None, Ending::Flush) => self.close(END, next),
+            (None, Ending::Hold) => Ok(()),
+        }
     }
 
     fn size_bytes(&self) -> usize {
@@ -262,6 +298,9 @@ impl Operator for WindowedAggregate {
     }
 
     fn remarks(&self) -> String {
+        if let Some(local) = &self.local {
+            return format!("local: {}, keys {}", local.remarks(), self.panes.mode());
+        }
         let (open, pooled) = (self.panes.open.len(), self.panes.pooled());
         format!("open panes {open}, pooled {pooled}, keys {}", self.panes.mode())
     }
