@@ -10,6 +10,8 @@ mod outputs; //    names of columns that nobody named
 mod relation; //   table functions
 mod shape; //      window functions to kinds of windows
 mod window; //     the logical node of windows
+mod single_row; // the logical node of scalar subqueries
+mod set_operation; // the logical node of INTERSECT ALL and EXCEPT ALL
 mod event_time; // the column that carries event time
 mod duration; //   intervals
 mod context; //    what DataFusion's planner asks
@@ -24,6 +26,8 @@ mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
 pub(super) use functions::is_window_function;
+pub(super) use set_operation::{SetOperationNode, keep_counts};
+pub(super) use single_row::SingleRowNode;
 pub(super) use window::{WindowKeys, WindowNode};
 
 use std::sync::{Arc, LazyLock};

@@ -14,6 +14,7 @@ mod output; //    hands rows to a sink
 mod project; //   computes columns
 mod saved; //     columns as sections of a snapshot
 mod session; //   rows of sessions, once these are closed
+mod single_row; // exactly one row
 mod sort; //      all rows in order, or the first of them
 mod union; //     several inputs as one
 mod window; //    a row per window that holds it
@@ -29,6 +30,7 @@ pub use limit::Limit;
 pub use output::Output;
 pub use project::Project;
 pub use session::SessionRows;
+pub use single_row::SingleRow;
 pub use sort::Sort;
 pub use union::Union;
 pub use window::Window;
