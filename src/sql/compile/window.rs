@@ -140,9 +140,11 @@ impl Compiler {
 
     /// Fails where windows could not be closed or would have to be opened again.
     fn refuse_window(&self, node: NodeId, window: &WindowNode) -> Result<()> {
-        let place = window.time.as_ref().and_then(place_of);
-        let instead = "use EMIT FINAL below, or group by window_start and window_end as the query below has them";
-        self.refuse_updating(node, "a window", instead).map_err(|e| e.at(place))?;
+        if window.kind.is_per_key() && self.nodes[node].changes == ChangeMode::Updating {
+            let message = "sessions and windows of rows cannot stand above rows that may be taken back; use EMIT FINAL \
+                           below, or windows at fixed places";
+            return Err(Error::user(message).at(window.time.as_ref().and_then(place_of)));
+        }
         let input = &self.nodes[node];
         let column = self.window_column(window, node)?;
         let is_event_time = column.is_none() || input.time.as_ref().map(|time| time.column) == column;
@@ -151,7 +153,6 @@ impl Compiler {
                        declare WATERMARK FOR it in CREATE TABLE";
             return Err(window.time.as_ref().map_or_else(|| Error::user(why), |time| refuse(time, why)));
         }
-        debug_assert_eq!(input.changes, ChangeMode::Append, "updating input was refused above");
         Ok(())
     }
 

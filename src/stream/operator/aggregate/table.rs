@@ -1,12 +1,16 @@
 //! Groups and the states of their aggregates: columns indexed by group number, kept when the table is used again.
 
-use arrow::array::ArrayRef;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{Field, Int64Type, Schema};
 use smallvec::SmallVec;
 
 use super::TableShape;
 use super::states::States;
 use crate::batch::{Argument, Batch, Change, Column, Form, KernelColumn, ROWS_MAX, Selection};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::state::GroupIndex;
 use crate::stream::operator::Next;
@@ -111,6 +115,11 @@ impl Table {
         keys: &mut Vec<KernelColumn>,
     ) -> Result<()> {
         self.find_groups_of(other, scratch, keys)?;
+        if let (Some(mine), Some(theirs)) = (&mut self.weights, &other.weights) {
+            for (from, &to) in scratch.groups.iter().enumerate() {
+                mine[to as usize] -= theirs.get(from).copied().unwrap_or(0);
+            }
+        }
         self.states.unmerge(&scratch.groups, &mut other.states)
     }
 
@@ -215,6 +224,56 @@ impl Table {
         out.changes = None;
         out.watermarks = None;
         Ok(())
+    }
+
+    /// All groups that mean something, as columns: the keys, the states of each aggregate, how many rows there are, and
+    /// whether the group is there without any.
+    pub(super) fn save(&mut self) -> Result<RecordBatch> {
+        let count = self.len();
+        let all: Vec<u32> = (0..count as u32).collect();
+        let mut columns = Vec::new();
+        for (key, data_type) in self.shape.key_types.iter().enumerate() {
+            let mut column = Column::default();
+            self.index.keys(key, &all, &mut column)?;
+            columns.push(column.to_array(data_type, count, &Selection::default())?);
+        }
+        columns.extend(self.states.save(count)?);
+        let weight = |group: u32| match &self.weights {
+            Some(weights) => weights.get(group as usize).copied().unwrap_or(0),
+            None => 1,
+        };
+        let kept: Vec<u32> =
+            all.into_iter().filter(|&group| weight(group) != 0 || group < self.standing_groups).collect();
+        columns.push(Arc::new(Int64Array::from_iter_values((0..count as u32).map(weight))));
+        let standing = (0..count as u32).map(|group| Some(group < self.standing_groups));
+        columns.push(Arc::new(standing.collect::<BooleanArray>()));
+        let fields = columns.iter().enumerate();
+        let fields = fields.map(|(at, column)| Field::new(format!("c{at}"), column.data_type().clone(), true));
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns)?;
+        Ok(take_record_batch(&rows, &UInt32Array::from(kept))?)
+    }
+
+    /// Merges saved groups in; whether one of them is there without rows.
+    pub(super) fn load(&mut self, rows: &RecordBatch, scratch: &mut Scratch) -> Result<bool> {
+        let key_count = self.shape.key_types.len();
+        let (columns, last) = rows.columns().split_at(rows.num_columns() - 2);
+        let (weights, standing) = (last[0].as_primitive::<Int64Type>(), last[1].as_boolean());
+        let keys: Vec<KernelColumn> =
+            columns[..key_count].iter().map(|key| KernelColumn::new(Column::Array(key.clone()))).collect();
+        let keys: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|column| column.argument(rows.num_rows())).collect();
+        self.index.lookup(&keys, rows.num_rows(), &mut scratch.groups)?;
+        let group_count = self.index.len();
+        if columns.len() != key_count + self.shape.state_columns() {
+            return Err(Error::user("the snapshot was written by another version: its groups have other states"));
+        }
+        self.states.load(&scratch.groups, group_count, &columns[key_count..])?;
+        if let Some(known) = &mut self.weights {
+            known.resize(group_count, 0);
+            for (row, &group) in scratch.groups.iter().enumerate() {
+                known[group as usize] += weights.value(row);
+            }
+        }
+        Ok(standing.true_count() > 0)
     }
 
     /// Forgets all groups and keeps the memory.

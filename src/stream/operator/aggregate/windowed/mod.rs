@@ -14,6 +14,7 @@
 mod emit; //    when windows leave, and how they are written
 mod local; //   before an exchange, and what comes from there
 mod panes; //   open panes, and a pool of tables
+mod restore; // snapshots
 mod sliding; // windows that share panes, kept up as they move
 mod split; //   the rows of a batch by pane
 
@@ -30,6 +31,7 @@ use crate::error::Result;
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
 use crate::pipeline::{AggregateSpec, AggregateWindow, EmitMode, WindowColumn};
+use crate::state::Section;
 use crate::stream::operator::assign::{Assigner, Placed};
 use crate::stream::operator::{Ending, Next, Operator};
 use crate::time::{Bounds, END, Grid, START, Windows};
@@ -282,6 +284,18 @@ impl Operator for WindowedAggregate {
             self.close(watermark, next)?
         }
         next.watermark(watermark)
+    }
+
+    fn settle(&mut self, next: &mut Next<'_>) -> Result<()> {
+        if self.local.is_some() { self.send_panes(END, next) } else { Ok(()) }
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<Section>> {
+        if self.local.is_some() { Ok(Vec::new()) } else { self.save() }
+    }
+
+    fn restore(&mut self, sections: Vec<Section>) -> Result<()> {
+        sections.iter().try_for_each(|section| self.load(section))
     }
 
     fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {
