@@ -5,8 +5,10 @@
 //! Invariants  group numbers start at 0, have no gaps and follow the order of first appearance; a cleared table keeps
 //!             its memory; NULL is a key like another, all NaN are one key, and so are 0.0 and -0.0.
 
-mod group; //   keys → group numbers
-mod section; // a piece of state as columns, for snapshots
+mod group; //    keys → group numbers
+mod multimap; // rows by key, several per key
+mod section; //  a piece of state as columns, for snapshots
 
 pub use group::GroupIndex;
+pub use multimap::{Asked, Multimap, MultimapShape, Pairs, TimeRange, Walk, hash_keys};
 pub use section::{Section, SectionRoute};

@@ -9,6 +9,7 @@ mod group; //      windows in GROUP BY
 mod outputs; //    names of columns that nobody named
 mod relation; //   table functions
 mod window; //     the logical node of windows
+mod as_of; //      the logical node of joins by the nearest
 mod event_time; // the column that carries event time
 mod duration; //   intervals to ticks
 mod context; //    what DataFusion's planner asks
@@ -21,6 +22,7 @@ mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
+pub(super) use as_of::{AsOf, AsOfNode};
 pub(super) use window::WindowNode;
 
 use std::sync::{Arc, LazyLock};
