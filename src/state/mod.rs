@@ -7,8 +7,10 @@
 
 mod group; //    keys → group numbers
 mod multimap; // rows by key, several per key
+mod rows; //     whole rows in columns, appended and gathered by number
 mod section; //  a piece of state as columns, for snapshots
 
-pub use group::GroupIndex;
+pub use group::{GroupIndex, NO_GROUP};
 pub use multimap::{Asked, Multimap, MultimapShape, Pairs, TimeRange, Walk, hash_keys};
+pub use rows::StoredRows;
 pub use section::{Section, SectionRoute};
