@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
-use super::{Predicate, Table};
+use super::{AsOfSpec, Predicate, SymmetricSpec, Table};
 use crate::expression::Program;
 use crate::function::AggregateFunction;
 
@@ -240,6 +240,10 @@ pub enum JoinSide {
 pub enum JoinStrategy {
     /// One side, which ends, is read whole into a table; then the other passes by it, batch by batch.
     Hash { build: JoinSide },
+    /// Both sides are kept, and rows of either meet those of the other that came before.
+    Symmetric(SymmetricSpec),
+    /// Each left row meets the right row of its key that is nearest.
+    AsOf(AsOfSpec),
 }
 
 impl JoinKind {

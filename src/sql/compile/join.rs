@@ -3,26 +3,27 @@
 use arrow::datatypes::DataType;
 use datafusion_common::{JoinType, NullEquality};
 use datafusion_expr::binary::comparison_coercion;
+use datafusion_expr::utils::conjunction;
 use datafusion_expr::{Expr, Join};
 
 use super::columns::{Columns, Slot, refuse};
 use super::expression::Expressions;
+use super::join_way::Wanted;
 use super::place::place_of;
 use super::types::engine_schema;
 use super::{Compiler, Result};
-use crate::error::{Error, Place};
-use crate::pipeline::{ChangeMode, JoinKind, JoinSide, JoinSpec, JoinStrategy, Node, NodeId, Spec};
+use crate::error::Error;
+use crate::pipeline::{JoinKind, JoinSpec, Node, NodeId, Spec};
 use crate::sql::bridge::foreign;
 
 impl Compiler {
     pub(super) fn join(&mut self, join: &Join) -> Result<NodeId> {
+        let is_outermost = !std::mem::replace(&mut self.below_aggregate, true);
         let left = self.plan(&join.left)?;
         let right = self.plan(&join.right)?;
+        self.below_aggregate = !is_outermost;
         let condition = join.on.first().map(|(left, _)| left).or(join.filter.as_ref());
         let place = condition.and_then(place_of);
-        for input in [left, right] {
-            self.refuse_endless(input, place)?;
-        }
         let columns = [self.columns(left, &join.left), self.columns(right, &join.right)];
         let mut keys = [Expressions::new(&columns[0]), Expressions::new(&columns[1])];
         for (left, right) in &join.on {
@@ -30,14 +31,24 @@ impl Compiler {
             keys[0].output_as(left, &data_type)?;
             keys[1].output_as(right, &data_type)?;
         }
-        let residual = match &join.filter {
+        let kind = kind(join.join_type);
+        let way = self.join_way(&Wanted {
+            kind,
+            inputs: [left, right],
+            columns: &columns,
+            on: &join.on,
+            filter: join.filter.as_ref(),
+            null_aware: join.null_aware,
+            is_outermost,
+            place,
+        })?;
+        let residual = match conjunction(way.rest) {
             None => None,
             Some(filter) => {
                 let both = side_by_side(&columns)?;
-                Some(Expressions::program(&both, [filter])?)
+                Some(Expressions::program(&both, [&filter])?)
             }
         };
-        let kind = kind(join.join_type);
         if join.null_aware && (kind != JoinKind::LeftAnti || join.on.len() != 1 || residual.is_some()) {
             return Err(Error::bug("NOT IN is a left anti join by one key").at(place));
         }
@@ -51,23 +62,13 @@ impl Compiler {
             null_aware: join.null_aware,
             residual,
             outputs: JoinSpec::all_outputs(kind, count(0), count(1)),
-            strategy: JoinStrategy::Hash { build: build_side(kind) },
+            strategy: way.strategy.clone(),
         };
+        let bounded = self.nodes[left].bounded && self.nodes[right].bounded;
         let (spec, inputs, schema) = (Spec::Join(spec), vec![left, right], engine_schema(&join.schema));
-        Ok(self.add(Node { spec, inputs, schema, changes: ChangeMode::Append, time: None, bounded: true, place }))
-    }
-
-    /// Refuses an input that does not end, or whose rows may be taken back.
-    fn refuse_endless(&self, input: NodeId, place: Option<Place>) -> Result<()> {
-        let node = &self.nodes[input];
-        let why = match (node.bounded, node.changes) {
-            (true, ChangeMode::Append) => return Ok(()),
-            (false, _) => "a join of an input that does not end is not supported yet; join tables that end",
-            (true, ChangeMode::Updating) => {
-                "a join of rows that may be taken back is not supported yet; leave EMIT CHANGES out of its inputs"
-            }
-        };
-        Err(Error::user(why).at(place))
+        let node = self.add(Node { spec, inputs, schema, changes: way.changes, time: None, bounded, place });
+        self.set_join_time(node, [left, right], kind, &way.strategy);
+        Ok(node)
     }
 }
 
@@ -86,16 +87,8 @@ fn kind(join_type: JoinType) -> JoinKind {
     }
 }
 
-/// The side to read first.
-fn build_side(kind: JoinKind) -> JoinSide {
-    match kind {
-        JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark => JoinSide::Left,
-        _ => JoinSide::Right,
-    }
-}
-
 /// The type in which the keys of both sides are compared.
-fn common_type(keys: &[Expressions<'_>; 2], left: &Expr, right: &Expr) -> Result<DataType> {
+pub(super) fn common_type(keys: &[Expressions<'_>; 2], left: &Expr, right: &Expr) -> Result<DataType> {
     let (left_type, right_type) = (keys[0].type_of(left)?, keys[1].type_of(right)?);
     if left_type == right_type {
         return Ok(left_type);

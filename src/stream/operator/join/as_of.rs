@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::{AsOfSpec, JoinKind, JoinSide, JoinSpec};
-use crate::state::{GroupIndex, NO_GROUP, Section, SectionRoute, hash_keys};
+use crate::state::{GroupIndex, Multimap, NO_GROUP, Section, SectionRoute, hash_keys};
 use crate::stream::operator::{Ending, Next, Operator};
 
 /// Rows per section of a snapshot.
@@ -125,11 +125,18 @@ impl AsOfJoin {
         let is_deleted = |row: u16| changes.as_ref().is_some_and(|changes| changes[row as usize].is_retraction());
         let given: Vec<u16> = wanted.iter().copied().filter(|&row| !is_deleted(row)).collect();
         let kept: SmallVec<[Argument<'_>; 8]> = self.right.kept.iter().map(|&output| arguments[output]).collect();
-        let ties = self.ties(&kept, rows)?;
+        let ties = match self.spec.versions {
+            true => {
+                let first = self.arrivals;
+                self.arrivals += rows as u64;
+                (first..self.arrivals).collect()
+            }
+            false => row_ties(&kept, &self.right.map, rows, self.context)?,
+        };
         self.right.map.append(&kept, &vec![0; rows], &given, &[])?;
         let mut ids = std::mem::take(&mut self.ids);
         self.right.map.last_ids(given.len(), &mut ids);
-        self.follow_moved();
+        follow_moved(&mut self.right.map, &mut self.versions);
         let mut next_id = ids.iter().copied();
         let mut gone = Vec::new();
         for row in wanted {
@@ -147,30 +154,8 @@ impl AsOfJoin {
         self.ids = ids;
         self.right.map.forget(&gone);
         self.right.map.release()?;
-        self.follow_moved();
+        follow_moved(&mut self.right.map, &mut self.versions);
         Ok(())
-    }
-
-    /// What decides between right rows of one key and order: arrival for versions, else the rows themselves.
-    fn ties(&mut self, kept: &[Argument<'_>], rows: usize) -> Result<Vec<u64>> {
-        if self.spec.versions {
-            let first = self.arrivals;
-            self.arrivals += rows as u64;
-            return Ok((first..self.arrivals).collect());
-        }
-        let mut hashes = Vec::new();
-        // The same in each run: no seed of the query.
-        hash_keys(self.context.level, 0, kept, &self.right.map.shape().types, rows, &mut Vec::new(), &mut hashes)?;
-        Ok(hashes)
-    }
-
-    /// Takes over the new numbers of right rows, where they have some.
-    fn follow_moved(&mut self) {
-        let Some(old) = self.right.map.take_moved() else { return };
-        let known = self.versions.iter_mut().flat_map(Versions::iter_mut).filter(|version| version.id != DELETED);
-        for version in known {
-            version.id = old.binary_search(&version.id).expect("a version's row is kept") as u32;
-        }
     }
 
     fn take_left(&mut self, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
@@ -366,6 +351,22 @@ impl AsOfJoin {
             self.list_bytes = self.list_bytes + versions.more_bytes() - before;
         }
         Ok(())
+    }
+}
+
+/// What decides between right rows of one key and order: the rows themselves, so that arrival does not.
+fn row_ties(kept: &[Argument<'_>], map: &Multimap, rows: usize, context: KernelContext) -> Result<Vec<u64>> {
+    let mut hashes = Vec::new();
+    // The same in each run: no seed of the query.
+    hash_keys(context.level, 0, kept, &map.shape().types, rows, &mut Vec::new(), &mut hashes)?;
+    Ok(hashes)
+}
+
+/// Takes over the new numbers of right rows, where they have some.
+fn follow_moved(map: &mut Multimap, versions: &mut [Versions]) {
+    let Some(old) = map.take_moved() else { return };
+    for version in versions.iter_mut().flat_map(Versions::iter_mut).filter(|version| version.id != DELETED) {
+        version.id = old.binary_search(&version.id).expect("a version's row is kept") as u32;
     }
 }
 
