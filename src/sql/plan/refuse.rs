@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor, Value, ValueWithSpan,
+    Distinct, Expr, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor, Value, ValueWithSpan,
     Visit, Visitor,
 };
 use sqlparser::tokenizer::Span;
@@ -48,6 +48,11 @@ impl Visitor for Refuser {
         };
         let joins = select.from.iter().flat_map(|table| &table.joins);
         let has_asof = joins.clone().any(|join| matches!(join.join_operator, JoinOperator::AsOf { .. }));
+        let is_full_using = |join: &Join| match &join.join_operator {
+            JoinOperator::FullOuter(constraint) => !matches!(constraint, JoinConstraint::On(_)),
+            _ => false,
+        };
+        let has_full_using = joins.clone().any(is_full_using);
         let ignored = [
             (!modifiers.is_empty(), "GROUP BY ... WITH (use ROLLUP(...), CUBE(...) or GROUPING SETS)"),
             (select.into.is_some(), "SELECT INTO (use CREATE TABLE ... AS)"),
@@ -57,6 +62,7 @@ impl Visitor for Refuser {
             (select.value_table_mode.is_some(), "SELECT AS STRUCT and AS VALUE"),
             (select.select_modifiers.is_some(), "SELECT modifiers"),
             (has_asof, "ASOF JOIN"),
+            (has_full_using, "FULL JOIN with USING or NATURAL (name both columns with ON, and choose with COALESCE)"),
         ];
         refuse(&ignored, select.select_token.0.span)?;
         // DataFusion's optimizer panics on it.
