@@ -83,8 +83,14 @@ fn meeting(spec: &JoinSpec, left: &Parts, right: &Parts) -> Meeting {
         return Meeting::Owner;
     }
     let build_leaves_alone = match build {
-        JoinSide::Left => !matches!(spec.kind, JoinKind::Inner | JoinKind::Right | JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark),
-        JoinSide::Right => !matches!(spec.kind, JoinKind::Inner | JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::LeftMark),
+        JoinSide::Left => !matches!(
+            spec.kind,
+            JoinKind::Inner | JoinKind::Right | JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark
+        ),
+        JoinSide::Right => !matches!(
+            spec.kind,
+            JoinKind::Inner | JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::LeftMark
+        ),
     };
     if build_leaves_alone || probe.iter().any(Option::is_none) { Meeting::First } else { Meeting::Everywhere(build) }
 }

@@ -230,9 +230,11 @@ fn programs(node: &Node) -> Vec<&Program> {
         Spec::Expand(expand) => expand.programs.iter().map(|program| program.as_ref()).collect(),
         Spec::Aggregate(aggregate) => vec![&aggregate.program],
         Spec::Sort(sort) => vec![&sort.program],
-        Spec::Join(join) => {
-            [&join.left_keys, &join.right_keys].into_iter().chain(&join.residual).map(|program| program.as_ref()).collect()
-        }
+        Spec::Join(join) => [&join.left_keys, &join.right_keys]
+            .into_iter()
+            .chain(&join.residual)
+            .map(|program| program.as_ref())
+            .collect(),
         Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => Vec::new(),
     }
 }

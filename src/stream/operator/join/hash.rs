@@ -113,7 +113,13 @@ impl HashJoin {
             let mut batch = Batch::default();
             batch.columns.resize_with(columns, Column::default);
             let sources = program.inputs().into_iter().map(|column| (column, source(column))).collect();
-            Residual { evaluator: Evaluator::new(program.clone(), context), sources, batch, mask: Vec::new(), kept: Vec::new() }
+            Residual {
+                evaluator: Evaluator::new(program.clone(), context),
+                sources,
+                batch,
+                mask: Vec::new(),
+                kept: Vec::new(),
+            }
         });
         let build_schema = if build == JoinSide::Left { left } else { right };
         let types = stored.iter().map(|&column| build_schema.field(column).data_type().clone()).collect();
@@ -270,7 +276,8 @@ impl HashJoin {
             let out = &mut self.out.columns[at];
             match *source {
                 Source::Probe(column) => {
-                    let again = self.outputs[at + 1..].iter().any(|other| matches!(other, Source::Probe(c) if *c == column));
+                    let again =
+                        self.outputs[at + 1..].iter().any(|other| matches!(other, Source::Probe(c) if *c == column));
                     match &mut batch.columns[column] {
                         own @ Column::Flat(_) if !again => std::mem::swap(out, own),
                         shared => out.copy_from(shared),
@@ -419,7 +426,9 @@ impl Operator for HashJoin {
     fn is_satisfied(&self) -> bool {
         match self.state {
             State::Building => false,
-            State::Probing => self.build.is_empty() && self.roles.nothing_without_build() && self.roles.build == Alone::Nothing,
+            State::Probing => {
+                self.build.is_empty() && self.roles.nothing_without_build() && self.roles.build == Alone::Nothing
+            }
             State::Held => true,
         }
     }
