@@ -214,7 +214,8 @@ fn split_time(condition: ast::Expr) -> Result<(Option<ast::Expr>, Option<ast::Ex
 /// A comparison with the left side's expression first.
 fn compared(expr: Expr, left: &LogicalPlan, right: &LogicalPlan) -> Result<(Expr, Operator, Expr)> {
     let reads = |expr: &Expr, plan: &LogicalPlan| {
-        expr.column_refs().into_iter().all(|column| plan.schema().maybe_index_of_column(column).is_some())
+        let columns = expr.column_refs();
+        !columns.is_empty() && columns.into_iter().all(|column| plan.schema().maybe_index_of_column(column).is_some())
     };
     let Expr::BinaryExpr(BinaryExpr { left: a, op, right: b }) = expr else { return Err(refuse_condition()) };
     if reads(&a, left) && reads(&b, right) {

@@ -10,6 +10,8 @@ mod as_of; //    the nearest row of the other side
 mod versions; //  the rows of a key in the order of their times
 mod side; //      a side that is kept
 mod writer; //    what leaves of joins that keep rows
+#[cfg(test)]
+mod tests;
 
 pub use as_of::AsOfJoin;
 pub use hash::HashJoin;
