@@ -66,8 +66,12 @@ pub(super) fn state(join: &JoinSpec) -> &'static str {
         JoinStrategy::Symmetric(SymmetricSpec { lookup: true, .. }) => "rows of right, grows with them",
         JoinStrategy::Symmetric(symmetric) => match symmetric.time.as_ref().map(|bound| (bound.lower, bound.upper)) {
             Some((Some(_), Some(_))) => "rows of both until the watermark passes their last match, bounded",
-            Some((Some(_), None)) => "rows of left, grows with them; of right until the watermark passes their last match",
-            Some((None, Some(_))) => "rows of left until the watermark passes their last match; of right, grows with them",
+            Some((Some(_), None)) => {
+                "rows of left, grows with them; of right until the watermark passes their last match"
+            }
+            Some((None, Some(_))) => {
+                "rows of left until the watermark passes their last match; of right, grows with them"
+            }
             _ => "rows of both, grows with them: add a time bound or windows",
         },
         JoinStrategy::AsOf(as_of) => match as_of.on_watermark {

@@ -72,7 +72,10 @@ impl Compiler {
     fn current(&self, kind: JoinKind, inputs: [NodeId; 2]) -> JoinStrategy {
         let [left, right] = inputs.map(|input| &self.nodes[input]);
         if right.bounded && right.changes == ChangeMode::Append && left.changes == ChangeMode::Append {
-            debug_assert!(matches!(kind, JoinKind::Inner | JoinKind::Left), "rows of the right side do not leave alone");
+            debug_assert!(
+                matches!(kind, JoinKind::Inner | JoinKind::Left),
+                "rows of the right side do not leave alone"
+            );
             return JoinStrategy::Hash { build: crate::pipeline::JoinSide::Right };
         }
         let updating = [left.changes == ChangeMode::Updating, right.changes == ChangeMode::Updating];
@@ -95,7 +98,10 @@ impl Compiler {
         let nodes = [&self.nodes[left], &self.nodes[right]];
         let types = [0, 1].map(|side: usize| nodes[side].schema.field(at[side]).data_type().clone());
         if !comparable(&types[0], &types[1]) {
-            let why = format!("{} and {} are no common order for a join by the nearest; cast one of them", types[0], types[1]);
+            let why = format!(
+                "{} and {} are no common order for a join by the nearest; cast one of them",
+                types[0], types[1]
+            );
             return Err(refuse(left_order, &why));
         }
         if nodes[1].changes == ChangeMode::Updating {
@@ -111,7 +117,8 @@ impl Compiler {
                 return Err(refuse(left_order, why));
             }
             if matches!(nearest, Nearest::AtOrAfter | Nearest::After) {
-                let why = "the nearest row after another is known when the input ends, and this one does not; use >= or >";
+                let why =
+                    "the nearest row after another is known when the input ends, and this one does not; use >= or >";
                 return Err(refuse(left_order, why));
             }
         }
@@ -126,9 +133,7 @@ fn comparable(a: &DataType, b: &DataType) -> bool {
     let floats = [Kind::F32, Kind::F64];
     let of = |data_type: &DataType| Kind::of(data_type);
     match (a, b) {
-        _ if a == b => {
-            integers.contains(&of(a)) || floats.contains(&of(a)) || of(a) == Kind::U64
-        }
+        _ if a == b => integers.contains(&of(a)) || floats.contains(&of(a)) || of(a) == Kind::U64,
         (a, b) if a.is_integer() && b.is_integer() => integers.contains(&of(a)) && integers.contains(&of(b)),
         (a, b) => floats.contains(&of(a)) && floats.contains(&of(b)),
     }

@@ -191,9 +191,7 @@ impl Reader<'_> {
             ScalarValue::IntervalMonthDayNano(Some(span)) if span.months == 0 => {
                 days_ns(span.days)? + i128::from(span.nanoseconds)
             }
-            ScalarValue::IntervalDayTime(Some(span)) => {
-                days_ns(span.days)? + i128::from(span.milliseconds) * 1_000_000
-            }
+            ScalarValue::IntervalDayTime(Some(span)) => days_ns(span.days)? + i128::from(span.milliseconds) * 1_000_000,
             ScalarValue::IntervalYearMonth(Some(0)) => 0,
             ScalarValue::DurationSecond(Some(ticks)) => i128::from(*ticks) * 1_000_000_000,
             ScalarValue::DurationMillisecond(Some(ticks)) => i128::from(*ticks) * 1_000_000,

@@ -10,8 +10,8 @@ use arrow::datatypes::DataType;
 use millstream_kernels::level::Level;
 use smallvec::SmallVec;
 
-use super::{EMPTY, GroupIndex};
 use super::views::Views;
+use super::{EMPTY, GroupIndex};
 use crate::batch::{Argument, Column, Kind, Values};
 use crate::error::{Error, Result};
 
@@ -113,11 +113,7 @@ fn numbered<'a>(columns: &'a [Option<Numbers>], keys: &[Argument<'a>], rows: usi
 
 impl Numbers {
     /// Makes the column what `find` puts out.
-    fn fill(
-        &mut self,
-        rows: usize,
-        find: impl FnOnce(&mut Views, &mut Vec<u32>) -> Result<()>,
-    ) -> Result<()> {
+    fn fill(&mut self, rows: usize, find: impl FnOnce(&mut Views, &mut Vec<u32>) -> Result<()>) -> Result<()> {
         let flat = self.column.flat_mut(|values| matches!(values, Values::U32(_)), || Values::U32(Vec::new()));
         let Values::U32(numbers) = &mut flat.values else { return Err(Error::bug("numbers are u32")) };
         numbers.clear();

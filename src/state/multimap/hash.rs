@@ -29,7 +29,14 @@ pub(super) fn columns<'a>(
     Ok(())
 }
 
-fn one(level: Level, seed: u64, column: &Argument<'_>, data_type: &DataType, rows: usize, out: &mut Vec<u64>) -> Result<()> {
+fn one(
+    level: Level,
+    seed: u64,
+    column: &Argument<'_>,
+    data_type: &DataType,
+    rows: usize,
+    out: &mut Vec<u64>,
+) -> Result<()> {
     if column.constant_is_null() {
         out.clear();
         out.resize(rows, hash::NULL);

@@ -278,8 +278,7 @@ impl Multimap {
     #[inline]
     fn locate(&self, id: u32) -> Option<(usize, usize)> {
         let number = id >> BLOCK_BITS;
-        (id != NONE && number >= self.first)
-            .then(|| ((number - self.first) as usize, id as usize & (BLOCK_ROWS - 1)))
+        (id != NONE && number >= self.first).then(|| ((number - self.first) as usize, id as usize & (BLOCK_ROWS - 1)))
     }
 
     fn place(&self, id: u32) -> (usize, usize) {
@@ -345,7 +344,13 @@ impl Multimap {
     /// until [`release`](Self::release).
     ///
     /// Failure: there is none.
-    pub fn remove(&mut self, columns: &[Argument<'_>], batch_rows: usize, rows: &[u16], out: &mut Vec<u32>) -> Result<()> {
+    pub fn remove(
+        &mut self,
+        columns: &[Argument<'_>],
+        batch_rows: usize,
+        rows: &[u16],
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
         out.clear();
         let incoming = self.incoming(columns)?;
         let mut row_hashes = std::mem::take(&mut self.row_hashes);
@@ -418,7 +423,8 @@ impl Multimap {
         let time = self.shape.time.expect("rows expire by their time");
         let mut lowest = i64::MAX;
         for (index, block) in self.blocks.iter_mut().enumerate() {
-            if block.live > 0 && block.lowest < threshold && (unmatched.is_some() || block.is_worth_expiring(threshold)) {
+            if block.live > 0 && block.lowest < threshold && (unmatched.is_some() || block.is_worth_expiring(threshold))
+            {
                 let before = block.live;
                 let base = (self.first + index as u32) << BLOCK_BITS;
                 block.expire(threshold, time, |place, count| {

@@ -375,13 +375,7 @@ fn route(key_count: usize) -> SectionRoute {
 }
 
 /// The keys and the kept columns of a batch that a side's program has run over.
-fn section(
-    name: &str,
-    evaluator: &Evaluator,
-    batch: &Batch,
-    key_count: usize,
-    kept: &[usize],
-) -> Result<Section> {
+fn section(name: &str, evaluator: &Evaluator, batch: &Batch, key_count: usize, kept: &[usize]) -> Result<Section> {
     let types = &evaluator.program().output_types;
     let (mut fields, mut arrays) = (Vec::new(), Vec::new());
     for output in (0..key_count).chain(kept.iter().copied()) {

@@ -252,7 +252,13 @@ pub(super) struct Ranges {
 
 impl Ranges {
     /// Computes them for rows of `side`.
-    pub(super) fn fill(&mut self, time: &Argument<'_>, side: JoinSide, lower: Option<i64>, upper: Option<i64>) -> Result<()> {
+    pub(super) fn fill(
+        &mut self,
+        time: &Argument<'_>,
+        side: JoinSide,
+        lower: Option<i64>,
+        upper: Option<i64>,
+    ) -> Result<()> {
         let ticks = time.values::<i64>()?;
         // Of the right side's time: left + [lower, upper]; of the left side's: right - [lower, upper].
         let (from, to) = match side {

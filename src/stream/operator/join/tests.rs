@@ -57,11 +57,8 @@ impl Operator for Witness {
         let changes = batch.selected_changes();
         let rows = batch.to_record(&self.1)?;
         let options = FormatOptions::new().with_null("NULL");
-        let columns: Vec<ArrayFormatter<'_>> = rows
-            .columns()
-            .iter()
-            .map(|column| ArrayFormatter::try_new(column, &options).unwrap())
-            .collect();
+        let columns: Vec<ArrayFormatter<'_>> =
+            rows.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
         let mut folded = self.0.lock().unwrap();
         for row in 0..rows.num_rows() {
             let cells: Vec<String> = columns.iter().map(|column| column.value(row).to_string()).collect();
@@ -312,7 +309,8 @@ fn rows_that_have_waited_long_enough_leave_once() {
         let (lower, upper) = (random.below(40) as i64 - 25, random.below(40) as i64 + 10);
         let count = [1, 2, 5][random.below(3) as usize];
         let residual = random.below(2) == 0;
-        let spec = spec(*kind, false, residual, symmetric([false, false], Some(bound(Some(lower), Some(upper))), false));
+        let spec =
+            spec(*kind, false, residual, symmetric([false, false], Some(bound(Some(lower), Some(upper))), false));
         let mut join = Instances::new(&spec, count, [1, 3, 8192][random.below(3) as usize], vec![], Folded::default());
         let (mut sides, mut watermarks): ([Vec<Row>; 2], [i64; 2]) = (Default::default(), [0, 0]);
         for step in 0..200 {
@@ -343,9 +341,8 @@ fn rows_that_have_waited_long_enough_leave_once() {
             (Some(l), Some(r)) => lower <= r - l && r - l <= upper,
             _ => false,
         };
-        let matches = |l: &Row, r: &Row| {
-            l.key == r.key && l.key.is_some() && in_time(l, r) && (!residual || l.value < r.value)
-        };
+        let matches =
+            |l: &Row, r: &Row| l.key == r.key && l.key.is_some() && in_time(l, r) && (!residual || l.value < r.value);
         let expected = model(*kind, &sides[0], &sides[1], matches);
         let mut answer = join.answer();
         answer.sort();
@@ -358,7 +355,8 @@ fn rows_that_have_waited_long_enough_leave_once() {
 fn the_nearest_is_what_a_list_finds() {
     for seed in 0..60 {
         let mut random = Random(seed);
-        let nearest = [Nearest::AtOrBefore, Nearest::Before, Nearest::AtOrAfter, Nearest::After][random.below(4) as usize];
+        let nearest =
+            [Nearest::AtOrBefore, Nearest::Before, Nearest::AtOrAfter, Nearest::After][random.below(4) as usize];
         let on_watermark = matches!(nearest, Nearest::AtOrBefore | Nearest::Before) && random.below(3) > 0;
         let as_of = AsOfSpec { left: 2, right: 2, nearest, versions: true, on_watermark };
         let kind = if random.below(2) == 0 { JoinKind::Left } else { JoinKind::Inner };
