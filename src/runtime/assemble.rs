@@ -98,7 +98,7 @@ impl Assembly<'_> {
             Spec::Union => self.union(id, node),
             Spec::Join(spec) => self.join(id, node, spec),
             Spec::Aggregate(spec) => self.aggregate(id, node, spec),
-            Spec::Sort(_) | Spec::Limit(_) => {
+            Spec::Sort(_) | Spec::Limit(_) | Spec::SingleRow => {
                 let input = self.node(node.inputs[0])?;
                 let mut parts = self.gather(input)?;
                 self.append_to_all(&mut parts, id);
@@ -178,6 +178,7 @@ impl Assembly<'_> {
                     ("window", Box::new(Window::new(spec, time_type, self.context)))
                 }
                 Spec::Sort(spec) => ("sort", Box::new(Sort::new(spec, node.schema.clone(), self.context, rows))),
+                Spec::SingleRow => ("single row", Box::new(SingleRow::new(node.schema.clone()))),
                 Spec::Limit(spec) => ("limit", Box::new(Limit::new(spec))),
                 _ => unreachable!("these have their own way in"),
             };

@@ -18,11 +18,16 @@ pub(super) fn describe(join: &JoinSpec, inputs: &[&Schema]) -> String {
     if join.null_aware {
         text += " null-aware";
     }
+    if join.each_once {
+        text += " each once";
+    }
     if !conditions.is_empty() {
         text += &format!(" on {}", conditions.join(" and "));
     }
     match &join.strategy {
-        JoinStrategy::Hash { build } => text + &format!(", table of {}", side(*build)),
+        JoinStrategy::Hash { build, everywhere } => {
+            text + &format!(", table of {}{}", side(*build), if *everywhere { " everywhere" } else { "" })
+        }
         JoinStrategy::Symmetric(SymmetricSpec { lookup: true, .. }) => text + ", as right is when left comes",
         JoinStrategy::Symmetric(symmetric) => match &symmetric.time {
             None => text + ", both kept",
@@ -61,8 +66,8 @@ fn describe_time(bound: &TimeBound, inputs: &[&Schema]) -> String {
 /// What a join keeps, and what bounds it.
 pub(super) fn state(join: &JoinSpec) -> &'static str {
     match &join.strategy {
-        JoinStrategy::Hash { build: JoinSide::Left } => "all rows of left",
-        JoinStrategy::Hash { build: JoinSide::Right } => "all rows of right",
+        JoinStrategy::Hash { build: JoinSide::Left, .. } => "all rows of left",
+        JoinStrategy::Hash { build: JoinSide::Right, .. } => "all rows of right",
         JoinStrategy::Symmetric(SymmetricSpec { lookup: true, .. }) => "rows of right, grows with them",
         JoinStrategy::Symmetric(symmetric) => match symmetric.time.as_ref().map(|bound| (bound.lower, bound.upper)) {
             Some((Some(_), Some(_))) => "rows of both until the watermark passes their last match, bounded",

@@ -6,14 +6,16 @@ use datafusion_expr::Expr;
 use super::columns::{Columns, refuse};
 use super::expression::Expressions;
 use super::join::common_type;
+use super::join_way::table;
 use super::place::place_of;
 use super::types::engine_schema;
 use super::{Compiler, Result};
 use crate::batch::Kind;
 use crate::error::Error;
 use crate::pipeline::{
-    AsOfSpec, ChangeMode, JoinKind, JoinSpec, JoinStrategy, Nearest, Node, NodeId, Spec, SymmetricSpec,
+    AsOfSpec, ChangeMode, JoinKind, JoinSide, JoinSpec, JoinStrategy, Nearest, Node, NodeId, Spec, SymmetricSpec,
 };
+use crate::sql::optimize::Statistics;
 use crate::sql::plan::{AsOf, AsOfNode};
 
 impl Compiler {
@@ -37,7 +39,7 @@ impl Compiler {
         }
         let kind = if as_of.outer { JoinKind::Left } else { JoinKind::Inner };
         let strategy = match &as_of.as_of {
-            AsOf::Current => self.current(kind, [left, right]),
+            AsOf::Current => self.current([left, right], Statistics::of(&as_of.right).rows),
             AsOf::Version { left: at, right: from } => {
                 self.nearest([left, right], &columns, [at, from], Nearest::AtOrBefore, true)?
             }
@@ -52,6 +54,7 @@ impl Compiler {
             right_keys,
             nulls_match: false,
             null_aware: false,
+            each_once: false,
             residual: None,
             outputs,
             strategy: strategy.clone(),
@@ -69,14 +72,10 @@ impl Compiler {
     }
 
     /// What the right side holds now: all of it, when it ends; else what has come.
-    fn current(&self, kind: JoinKind, inputs: [NodeId; 2]) -> JoinStrategy {
+    fn current(&self, inputs: [NodeId; 2], right_rows: f64) -> JoinStrategy {
         let [left, right] = inputs.map(|input| &self.nodes[input]);
-        if right.bounded && right.changes == ChangeMode::Append && left.changes == ChangeMode::Append {
-            debug_assert!(
-                matches!(kind, JoinKind::Inner | JoinKind::Left),
-                "rows of the right side do not leave alone"
-            );
-            return JoinStrategy::Hash { build: crate::pipeline::JoinSide::Right };
+        if right.bounded && right.changes == ChangeMode::Append {
+            return table(JoinSide::Right, right_rows);
         }
         let updating = [left.changes == ChangeMode::Updating, right.changes == ChangeMode::Updating];
         JoinStrategy::Symmetric(SymmetricSpec { updating, time: None, at_once: true, lookup: true })

@@ -4,6 +4,7 @@ use datafusion_expr::Expr;
 
 use super::closed::Closed;
 use super::columns::Columns;
+use super::join::{EVERYWHERE_ROWS_MAX, strategy};
 use super::join_time::Bounded;
 use super::{Compiler, Result};
 use crate::error::{Error, Place};
@@ -20,6 +21,8 @@ pub(super) struct Wanted<'a> {
     pub on: &'a [(Expr, Expr)],
     pub filter: Option<&'a Expr>,
     pub null_aware: bool,
+    /// How many rows each side is thought to have.
+    pub rows: [f64; 2],
     /// Whether EMIT speaks of this join.
     pub is_outermost: bool,
     pub place: Option<Place>,
@@ -38,8 +41,8 @@ impl Compiler {
     pub(super) fn join_way(&self, wanted: &Wanted<'_>) -> Result<Way> {
         let rest: Vec<Expr> = wanted.filter.iter().map(|filter| (*filter).clone()).collect();
         let changes_asked = self.emit == Some(EmitMode::Changes) && wanted.is_outermost;
-        if let Some(build) = self.hash_side(wanted.kind, wanted.inputs).filter(|_| !changes_asked) {
-            return Ok(Way { strategy: JoinStrategy::Hash { build }, rest, changes: ChangeMode::Append });
+        if let Some(strategy) = self.hash(wanted).filter(|_| !changes_asked) {
+            return Ok(Way { strategy, rest, changes: ChangeMode::Append });
         }
         if wanted.null_aware {
             let message = "NOT IN needs a subquery that ends and whose rows stay; write NOT EXISTS (... WHERE a = b), which \
@@ -67,22 +70,32 @@ impl Compiler {
         Ok(Way { strategy: JoinStrategy::Symmetric(spec), rest, changes })
     }
 
-    /// The side to read into a table, where one ends, no row is taken back, and no row of it need leave before the end.
-    pub(super) fn hash_side(&self, kind: JoinKind, inputs: [NodeId; 2]) -> Option<JoinSide> {
-        let [left, right] = inputs.map(|input| &self.nodes[input]);
+    /// One side into a table, where one ends, no row is taken back, and no row of it need leave before the end.
+    fn hash(&self, wanted: &Wanted<'_>) -> Option<JoinStrategy> {
+        let [left, right] = wanted.inputs.map(|input| &self.nodes[input]);
         if left.changes == ChangeMode::Updating || right.changes == ChangeMode::Updating {
             return None;
         }
-        let [left_alone, right_alone] = leave_alone(kind);
+        let [left_alone, right_alone] = leave_alone(wanted.kind);
+        let [left_rows, right_rows] = wanted.rows;
         match (left.bounded, right.bounded) {
-            (true, true) if matches!(kind, JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark) => {
-                Some(JoinSide::Left)
-            }
-            (true, true) => Some(JoinSide::Right),
-            (false, true) => (!right_alone).then_some(JoinSide::Right),
-            (true, false) => (!left_alone).then_some(JoinSide::Left),
+            (true, true) => Some(strategy(wanted.kind, wanted.null_aware, wanted.rows)),
+            (false, true) => (!right_alone).then_some(table(JoinSide::Right, right_rows)),
+            (true, false) => (!left_alone).then_some(table(JoinSide::Left, left_rows)),
             (false, false) => None,
         }
+    }
+
+    /// Where columns are left out of a node and the others are moved together: `used` are those that stay.
+    pub(super) fn narrow_time(&mut self, node: NodeId, used: &[usize]) {
+        let position = |column: &usize| used.iter().position(|used| used == column);
+        if let Some(closed) = self.closed.get_mut(&node) {
+            closed.columns = used.iter().map(|&column| closed.columns[column]).collect();
+        }
+        let own = self.nodes[node].time.take().map(|time| time.column);
+        let others = self.other_times.remove(&node).unwrap_or_default();
+        let times = own.iter().chain(&others).filter_map(position).collect();
+        self.set_times(node, times);
     }
 
     /// Tells what is known of time behind a join: its event time, other columns that would do, windows that have closed.
@@ -130,7 +143,9 @@ impl Compiler {
     fn passing(&self, side: usize, input: NodeId, strategy: &JoinStrategy) -> (Vec<usize>, bool) {
         match strategy {
             // The table has come before: the other side's time goes on as it is.
-            JoinStrategy::Hash { build } if (*build == JoinSide::Left) == (side == 1) && !self.nodes[input].bounded => {
+            JoinStrategy::Hash { build, .. }
+                if (*build == JoinSide::Left) == (side == 1) && !self.nodes[input].bounded =>
+            {
                 let own = self.nodes[input].time.iter().map(|time| time.column);
                 (own.chain(self.other_times.get(&input).into_iter().flatten().copied()).collect(), true)
             }
@@ -169,6 +184,11 @@ impl Compiler {
             others[at] = std::mem::replace(&mut time.column, column);
         }
     }
+}
+
+/// A table of the side that ends: everywhere, if it is small, so that the other side need not be exchanged.
+pub(super) fn table(build: JoinSide, rows: f64) -> JoinStrategy {
+    JoinStrategy::Hash { build, everywhere: rows <= EVERYWHERE_ROWS_MAX }
 }
 
 /// Whether rows of the left and of the right side leave when they have no match.

@@ -10,6 +10,8 @@ mod outputs; //    names of columns that nobody named
 mod relation; //   table functions
 mod window; //     the logical node of windows
 mod as_of; //      the logical node of joins by the nearest
+mod single_row; // the logical node of scalar subqueries
+mod set_operation; // the logical node of INTERSECT ALL and EXCEPT ALL
 mod event_time; // the column that carries event time
 mod duration; //   intervals to ticks
 mod context; //    what DataFusion's planner asks
@@ -24,6 +26,8 @@ mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
 pub(super) use as_of::{AsOf, AsOfNode};
+pub(super) use set_operation::{SetOperationNode, keep_counts};
+pub(super) use single_row::SingleRowNode;
 pub(super) use window::WindowNode;
 
 use std::sync::{Arc, LazyLock};

@@ -106,6 +106,7 @@ fn spec(kind: JoinKind, nulls_match: bool, residual: bool, strategy: JoinStrateg
         right_keys: keys,
         nulls_match,
         null_aware: false,
+        each_once: false,
         residual: residual.then(less),
         outputs: JoinSpec::all_outputs(kind, 3, 3),
         strategy,
