@@ -5,12 +5,16 @@
 //! Invariants  group numbers start at 0, have no gaps and follow the order of first appearance; a cleared table keeps
 //!             its memory; NULL is a key like another, all NaN are one key, and so are 0.0 and -0.0.
 
+mod bytes; //    hashes of byte strings
 mod group; //    keys → group numbers
 mod multimap; // rows by key, several per key
+mod multiset; // rows with how often each is there, and the last rows of keys
 mod rows; //     whole rows in columns, appended and gathered by number
 mod section; //  a piece of state as columns, for snapshots
 
+pub use bytes::{BytesHash, Hash};
 pub use group::{GroupIndex, NO_GROUP};
 pub use multimap::{Asked, Multimap, MultimapShape, Pairs, TimeRange, Walk, hash_keys};
+pub use multiset::{KeyedLists, KeyedRows, Multiset, row_converter};
 pub use rows::StoredRows;
 pub use section::{Section, SectionRoute};
