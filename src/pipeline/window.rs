@@ -85,6 +85,16 @@ impl WindowKind {
         Ok(Some((windows, grid)))
     }
 
+    /// The ticks of the longest of its windows, where these are known.
+    pub fn size_ticks(&self) -> Option<i64> {
+        match self {
+            WindowKind::Tumble { size, .. } | WindowKind::Hop { size, .. } | WindowKind::Cumulate { size, .. } => {
+                Some(*size)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether each key has windows of its own.
     pub fn is_per_key(&self) -> bool {
         matches!(self, WindowKind::Session { .. } | WindowKind::Rows { .. })

@@ -12,6 +12,9 @@ mod expression; // expressions into programs
 mod filter;
 mod grouping; //   ROLLUP, CUBE, GROUPING SETS: every row once per set
 mod join; //       rows of two inputs side by side
+mod join_time; // how far apart in time the rows of a pair are
+mod join_way; // one side into a table, or both kept
+mod as_of; //     joins by the nearest
 mod limit;
 mod per_key; //    sessions and windows of rows under an aggregate
 mod place; //      where in the SQL an expression stands
@@ -56,6 +59,7 @@ fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> 
         below_aggregate: false,
         closed: HashMap::new(),
         truncated: HashMap::new(),
+        other_times: HashMap::new(),
     };
     let output = compiler.plan(plan)?;
     compiler.answer(output);
@@ -73,6 +77,8 @@ struct Compiler {
     closed: HashMap<NodeId, Closed>,
     /// Which columns of some nodes were cut out of the event time.
     truncated: HashMap<NodeId, Truncated>,
+    /// Columns of some nodes that would do as their event time too.
+    other_times: HashMap<NodeId, Vec<usize>>,
 }
 
 impl Compiler {

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::pipeline::{
     ChangeMode, EventTime, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec, time_unit,
 };
-use crate::sql::plan::{WindowKeys, WindowNode};
+use crate::sql::plan::{AsOfNode, WindowKeys, WindowNode};
 
 /// Rows that an aggregate will put into windows: the window's columns are known, but in no batch yet.
 pub(super) struct Windowed {
@@ -35,6 +35,9 @@ pub(super) struct Windowed {
 
 impl Compiler {
     pub(super) fn extension(&mut self, extension: &Extension) -> Result<NodeId> {
+        if let Some(as_of) = extension.node.as_any().downcast_ref::<AsOfNode>() {
+            return self.as_of(as_of);
+        }
         let Some(window) = extension.node.as_any().downcast_ref::<WindowNode>() else {
             return Err(Error::user(format!("this part of a query is not supported: {}", extension.node.name())));
         };
@@ -66,12 +69,16 @@ impl Compiler {
 
     fn add_window(&mut self, window: &WindowNode, input: NodeId, keys: Vec<usize>) -> Result<NodeId> {
         let column = self.window_column(window, input)?;
+        if let Some(column) = column {
+            self.prefer_time(input, column);
+        }
         let spec = WindowSpec { kind: window.kind.clone(), column: column.unwrap_or(0), keys };
         let (schema, mut time) = (engine_schema(&window.schema), self.nodes[input].time.clone());
         let own = schema.fields().len() - window.columns().len();
+        let is_event_time = column.is_some() && time.as_ref().map(|time| time.column) == column;
         let is_session = matches!(window.kind, WindowKind::Session { .. });
         if is_session {
-            if time.as_ref().is_none_or(|time| Some(time.column) != column) {
+            if !is_event_time {
                 self.without_watermark(input);
             }
             // Rows wait for the end of their session: it is the last tick of that which comes in order.
@@ -81,9 +88,10 @@ impl Compiler {
         self.needs_input_order |= !window.kind.has_time();
         let node = self.add_above(input, Spec::Window(spec), schema, time);
         self.nodes[node].place = window.time.as_ref().and_then(place_of);
-        if is_session {
+        if (is_event_time || is_session) && self.nodes[node].changes == ChangeMode::Append {
+            // Rows of a window come before the watermark passes its end, as those of windows that have closed do.
             let of_window = [WindowColumn::Start, WindowColumn::End, WindowColumn::Time].map(Some);
-            let columns = (0..own).map(|_| None).chain(of_window).collect();
+            let columns = std::iter::repeat_n(None, own).chain(of_window).collect();
             let closed = Closed { kind: window.kind.clone(), data_type: window.time_type().clone(), columns };
             self.closed.insert(node, closed);
         }
@@ -119,6 +127,9 @@ impl Compiler {
         let node = self.plan(&window.input)?;
         self.refuse_window(node, window)?;
         let time = self.window_column(window, node)?;
+        if let Some(time) = time {
+            self.prefer_time(node, time);
+        }
         if time.is_some() && self.nodes[node].time.as_ref().map(|event_time| event_time.column) != time {
             self.without_watermark(node);
         }

@@ -13,7 +13,7 @@ use sqlparser::ast::{
 
 use super::shape::{Shape, WindowFunctions};
 use super::window::{WindowKeys, WindowNode};
-use super::{event_time, group};
+use super::{as_of, event_time, group};
 use crate::error::{Error, Result};
 use crate::pipeline::{TableDefinition, time_unit};
 use crate::sql::catalog::path_definition;
@@ -51,6 +51,9 @@ impl RelationPlanner for Relations {
                     .ok_or_else(|| to_datafusion(Error::bug("a marker holds its window")))?;
                 let (input, at) = (context.plan(*table)?, place(call.span));
                 (plan_group_window(input, call, context).map_err(|e| e.at(at)), None)
+            }
+            TableFactor::Unpivot { table, columns, name, .. } if as_of::is_marker(&name, &columns) => {
+                (as_of::plan(*table, context), None)
             }
             TableFactor::Table { ref name, args: Some(ref args), ref alias, .. } => {
                 match plan_function(name, &args.args, &self.windows, context) {
