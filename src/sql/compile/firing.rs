@@ -35,7 +35,14 @@ impl Compiler {
     }
 
     /// Puts what late rows need between a windowed aggregate and its input.
-    pub(super) fn around_late_rows(&mut self, node: NodeId, kind: WindowKind, column: usize) -> Result<NodeId> {
+    pub(super) fn around_late_rows(
+        &mut self,
+        node: NodeId,
+        kind: &WindowKind,
+        column: Option<usize>,
+    ) -> Result<NodeId> {
+        // Windows of rows know no time: what finds nothing to act on is refused in the end.
+        let Some(column) = column else { return Ok(node) };
         let mut node = node;
         let schema = self.nodes[node].schema.clone();
         if self.firing.lateness.is_some() {
@@ -45,12 +52,17 @@ impl Compiler {
             node = self.add_above(node, Spec::Delay(DelaySpec { ticks }), schema.clone(), time);
         }
         if let Some(sink) = self.firing.late_sink.clone() {
+            if kind.is_per_key() {
+                let message = "LATE DATA TO goes with windows at fixed places: whether a row is late for its session is \
+                               told only among the rows of its key; ALLOW LATENESS is for sessions as well";
+                return Err(Error::user(message).at(self.firing.late_sink_place));
+            }
             if let Some(columns) = &sink.schema {
                 check_sink(&sink.name, columns, &schema).map_err(|e| e.at(self.firing.late_sink_place))?;
             }
             self.diverts = true;
             let time = self.nodes[node].time.clone();
-            let spec = DivertSpec { kind, column, sink: sink.name };
+            let spec = DivertSpec { kind: kind.clone(), column, sink: sink.name };
             node = self.add_above(node, Spec::Divert(spec), schema, time);
         }
         Ok(node)

@@ -10,9 +10,11 @@ mod computed; //   columns that a table computes
 mod window; //     WINDOW TUMBLING(...), TUMBLE(TABLE ...)
 mod emit; //       EMIT ...
 mod hints; //      /*+ STATE_TTL(...) */
+mod as_of; //      ASOF JOIN, FOR SYSTEM_TIME AS OF
 mod tokens; //     tokens and their places
 mod depth; //      how deep a statement may be
 
+pub(crate) use as_of::SYSTEM_TIME;
 pub use computed::ComputedColumn;
 pub use define::WatermarkClause;
 pub use emit::Emit;
@@ -20,6 +22,7 @@ pub use hints::StateTtl;
 pub(super) use hints::state_ttl;
 pub use statement::{CreateTable, CreateTableAs, CreateView, Drop, ExplainKind, Insert, QueryStatement, Statement};
 pub(crate) use tokens::place;
+pub(super) use window::PARTITION_ARGUMENT;
 pub(super) use window::nanoseconds;
 
 use std::ops::Range;

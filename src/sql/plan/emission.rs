@@ -67,7 +67,7 @@ impl Firing {
 fn length(context: &Context<'_>, expr: &Expr) -> Result<i128> {
     let schema = datafusion_common::DFSchema::empty();
     let planned = context.planner().sql_to_expr(expr.clone(), &schema, &mut PlannerContext::new());
-    duration::length(&planned.map_err(from_datafusion)?)
+    duration::length(&planned.map_err(from_datafusion)?, "duration")?.fixed()
 }
 
 /// The plan with windows that ask for all columns of their input, for whole rows go to the sink of late ones.

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, SchemaRef};
 
+use super::assign::{Assigner, Placed};
 use super::{Ending, Next, Operator};
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
 use crate::pipeline::{DivertSpec, Sink};
-use crate::time::{START, Windows};
+use crate::time::{Bounds, START};
 
 /// The sink of late rows, shared by the workers of a query. Late rows are few: they may wait for one another.
 #[derive(Clone)]
@@ -46,7 +47,8 @@ impl SideSink {
 
 /// A running side exit.
 pub struct Divert {
-    windows: Windows,
+    assigner: Assigner,
+    found: Vec<Bounds>,
     times: Evaluator,
     schema: SchemaRef,
     sink: Option<SideSink>,
@@ -57,21 +59,23 @@ pub struct Divert {
 
 impl Divert {
     /// Without a sink, late rows are counted and go nowhere.
-    pub fn new(spec: &DivertSpec, schema: SchemaRef, sink: Option<SideSink>, context: KernelContext) -> Self {
+    pub fn new(spec: &DivertSpec, schema: SchemaRef, sink: Option<SideSink>, context: KernelContext) -> Result<Self> {
         let time_type: DataType = schema.field(spec.column).data_type().clone();
+        let assigner = Assigner::new(&spec.kind, &time_type)?;
         let times = Program::columns(&[(spec.column, time_type)]);
         if let Some(sink) = &sink {
             sink.with(|side| side.open += 1);
         }
-        Divert {
-            windows: Windows::new(spec.kind.size(), spec.kind.slide(), spec.kind.offset()),
+        Ok(Divert {
+            assigner,
+            found: Vec::new(),
             times: Evaluator::new(Arc::new(times), context),
             schema,
             sink,
             late: Vec::new(),
             kept: Vec::new(),
             late_rows: 0,
-        }
+        })
     }
 
     /// Lists the selected rows that are late for all their windows, and the others.
@@ -86,7 +90,8 @@ impl Divert {
             let time = if times.is_constant() { values[0] } else { values[row] };
             let is_late = watermark != START
                 && !times.is_null(row)
-                && self.windows.last_end(time).is_some_and(|end| end <= watermark);
+                && self.assigner.windows(time, watermark, &mut self.found) == Placed::Late;
+            self.found.clear();
             if is_late { &mut self.late } else { &mut self.kept }.push(row as u16);
         }
         Ok(())
