@@ -25,12 +25,13 @@ pub use crate::runtime::{Clock, Control, Metrics, OperatorMetrics, Running, Snap
 use crate::sql::{self, Catalog, LogicalQuery, Planned};
 pub use crate::sql::{ExplainKind, Parsed};
 use crate::stream::connect::DefaultConnectors;
-use crate::stream::operator::{Budget, SideSink};
+use crate::stream::operator::Budget;
 use crate::stream::sink::blackhole::Blackhole;
 use crate::stream::sink::channel::channel;
 use crate::stream::sink::fold::Fold;
 use crate::stream::sink::form::Form;
 use crate::stream::sink::memory::{Collected, MemorySink};
+use crate::stream::sink::side::SideSink;
 use crate::stream::source::memory::MemoryTable;
 use crate::stream::source::push::{self, PushHandle};
 

@@ -193,7 +193,10 @@ impl PartitionWatermarks {
         let minimum = if active == END { idle.unwrap_or(END) } else { active };
         match minimum {
             END => END,
-            _ => self.floor.fetch_max(minimum, Ordering::Relaxed).max(minimum),
+            _ => {
+                self.floor.fetch_max(minimum, Ordering::Relaxed);
+                minimum
+            }
         }
     }
 

@@ -65,7 +65,7 @@ pub struct Options {
     /// Where processing time comes from.
     pub clock: Clock,
     /// Where rows go that are late for all their windows, when the query says so.
-    pub late: Option<crate::stream::operator::SideSink>,
+    pub late: Option<crate::stream::sink::side::SideSink>,
 }
 
 /// Starts `pipeline` into `sink`, from its beginning or from a snapshot.

@@ -188,7 +188,7 @@ impl Compiler {
         }
         if fires {
             let end = outputs.iter().position(|output| *output == WindowColumn::End).map(|end| key_count + end);
-            node = self.fire(node, key_count + outputs.len(), key_count, end);
+            node = self.fire(node, key_count + outputs.len(), key_count, end)?;
         }
         if let Some(windowed) = &grouped.window {
             for (condition, columns) in &windowed.late {

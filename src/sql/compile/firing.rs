@@ -76,7 +76,14 @@ impl Compiler {
         key_count: usize,
         route_count: usize,
         window_end: Option<usize>,
-    ) -> NodeId {
+    ) -> Result<NodeId> {
+        if window_end.is_none() && self.firing.on_close {
+            let message = "EMIT EARLY EVERY needs an aggregate over windows; use EMIT EVERY";
+            return Err(Error::user(message).at(self.emit_place));
+        }
+        if window_end.is_none() && self.firing.late_every.is_some() {
+            return Err(Error::user("THEN LATE EVERY needs an aggregate over windows").at(self.emit_place));
+        }
         self.is_fired_already = true;
         let firing = &self.firing;
         let by_clock_alone = firing.every.is_some() && !firing.on_close;
@@ -90,7 +97,7 @@ impl Compiler {
             late_every: firing.late_every,
         };
         let (schema, time) = (self.nodes[node].schema.clone(), self.nodes[node].time.clone());
-        self.add_above(node, Spec::Firing(spec), schema, time)
+        Ok(self.add_above(node, Spec::Firing(spec), schema, time))
     }
 
     /// Holds the rows of a query without an aggregate back; fails where a clause has found nothing to act on.

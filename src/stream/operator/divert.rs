@@ -3,8 +3,7 @@
 //! Place       below a windowed aggregate, before anything takes columns away.
 //! Invariants  a row goes one of the two ways, never both; what goes sideways is counted as late here and nowhere else.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 
@@ -14,36 +13,9 @@ use crate::batch::Batch;
 use crate::error::Result;
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
-use crate::pipeline::{DivertSpec, Sink};
+use crate::pipeline::DivertSpec;
+use crate::stream::sink::side::SideSink;
 use crate::time::{Bounds, START};
-
-/// The sink of late rows, shared by the workers of a query. Late rows are few: they may wait for one another.
-#[derive(Clone)]
-pub struct SideSink {
-    inner: Arc<Mutex<Side>>,
-}
-
-struct Side {
-    sink: Box<dyn Sink>,
-    /// How many operators have not come to their end.
-    open: usize,
-}
-
-impl fmt::Debug for SideSink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SideSink").finish_non_exhaustive()
-    }
-}
-
-impl SideSink {
-    pub fn new(sink: Box<dyn Sink>) -> Self {
-        SideSink { inner: Arc::new(Mutex::new(Side { sink, open: 0 })) }
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut Side) -> T) -> T {
-        act(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// A running side exit.
 pub struct Divert {
@@ -64,7 +36,7 @@ impl Divert {
         let assigner = Assigner::new(&spec.kind, &time_type)?;
         let times = Program::columns(&[(spec.column, time_type)]);
         if let Some(sink) = &sink {
-            sink.with(|side| side.open += 1);
+            sink.open();
         }
         Ok(Divert {
             assigner,
@@ -117,22 +89,18 @@ impl Operator for Divert {
             }
             late.rows = physical.len();
             let rows = late.to_record(&self.schema)?;
-            sink.with(|side| side.sink.write(&rows, None))?;
+            sink.write(&rows)?;
         }
         batch.selection.narrow(&self.kept);
         next.push(batch)
     }
 
     fn rest(&mut self) -> Result<()> {
-        self.sink.as_ref().map_or(Ok(()), |sink| sink.with(|side| side.sink.flush()))
+        self.sink.as_ref().map_or(Ok(()), SideSink::flush)
     }
 
     fn finish(&mut self, _ending: Ending, _next: &mut Next<'_>) -> Result<()> {
-        let Some(sink) = &self.sink else { return Ok(()) };
-        sink.with(|side| {
-            side.open -= 1;
-            if side.open == 0 { side.sink.finish() } else { side.sink.flush() }
-        })
+        self.sink.as_ref().map_or(Ok(()), SideSink::finish)
     }
 
     fn late_rows(&self) -> u64 {

@@ -31,7 +31,7 @@ pub use aggregate::{
 };
 pub use by_key::ByKey;
 pub use delay::Delay;
-pub use divert::{Divert, SideSink};
+pub use divert::Divert;
 pub use expand::Expand;
 pub use filter::Filter;
 pub use firing::Firing;

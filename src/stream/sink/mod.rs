@@ -6,6 +6,7 @@
 pub mod form; //      how rows that come and go are written
 pub mod file; //      files and standard output, in any format
 mod output; //        where bytes go: a file, renamed when it is whole, or a pipe
+pub mod side; //      late rows, from all workers
 pub mod memory; //    a list the caller holds
 pub mod channel; //   an iterator the caller pulls
 pub mod callback; //  a function the caller gave
