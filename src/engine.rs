@@ -4,6 +4,8 @@
 //! Owns        the catalog, the connectors, the memory budget. Queries own themselves and outlive nothing here.
 //! Invariants  no global state: two engines in one process share nothing; no runtime is forced on the caller.
 
+mod functions; // the users' own functions
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

@@ -11,10 +11,11 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::Result as PlanResult;
-use datafusion_expr::{AggregateUDF, Expr, ScalarUDF, TableProviderFilterPushDown, TableSource};
+use datafusion_expr::{Expr, TableProviderFilterPushDown, TableSource};
 
 use super::error::closest;
 use super::parse::{Parsed, WatermarkClause};
+use super::users::UserFunctions;
 use crate::error::{Error, Result};
 use crate::pipeline::{Connectors, Scan, ScanRequest, Table, TableDefinition};
 
@@ -22,8 +23,7 @@ use crate::pipeline::{Connectors, Scan, ScanRequest, Table, TableDefinition};
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     relations: Arc<BTreeMap<String, Relation>>,
-    scalars: Arc<BTreeMap<String, Arc<ScalarUDF>>>,
-    aggregates: Arc<BTreeMap<String, Arc<AggregateUDF>>>,
+    functions: Arc<UserFunctions>,
 }
 
 /// What a name in FROM can be.
@@ -142,30 +142,14 @@ impl Catalog {
         Arc::make_mut(&mut self.relations).remove(name).is_some()
     }
 
-    /// Makes a user's scalar function known under its name and its aliases.
-    pub fn register_scalar(&mut self, function: Arc<ScalarUDF>) {
-        let scalars = Arc::make_mut(&mut self.scalars);
-        for alias in function.aliases() {
-            scalars.insert(alias.clone(), function.clone());
-        }
-        scalars.insert(function.name().to_string(), function);
+    /// The users' own functions.
+    pub fn functions(&self) -> &UserFunctions {
+        &self.functions
     }
 
-    /// Makes a user's aggregate function known under its name and its aliases.
-    pub fn register_aggregate(&mut self, function: Arc<AggregateUDF>) {
-        let aggregates = Arc::make_mut(&mut self.aggregates);
-        for alias in function.aliases() {
-            aggregates.insert(alias.clone(), function.clone());
-        }
-        aggregates.insert(function.name().to_string(), function);
-    }
-
-    pub(super) fn scalars(&self) -> &BTreeMap<String, Arc<ScalarUDF>> {
-        &self.scalars
-    }
-
-    pub(super) fn aggregates(&self) -> &BTreeMap<String, Arc<AggregateUDF>> {
-        &self.aggregates
+    /// The same, to be added to.
+    pub fn functions_mut(&mut self) -> &mut UserFunctions {
+        Arc::make_mut(&mut self.functions)
     }
 
     /// Takes a definition in. What an earlier binding gave stays where the definition says nothing.

@@ -11,6 +11,8 @@
 
 pub mod parse; //    1  text to syntax trees
 pub mod catalog; //     names to schemas, functions, connectors
+mod users; //           the users' own functions
+mod registry; //        where packages of functions register themselves
 pub mod plan; //     2  syntax tree to logical plan
 mod optimize; //     3  logical plan to better logical plan
 pub mod compile; //  4  logical plan to pipeline
@@ -20,6 +22,9 @@ mod stack; //           room for recursion
 
 pub use catalog::Catalog;
 pub use compile::compile;
+pub use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 pub use parse::{ExplainKind, Parsed, parse};
 pub use plan::{Explain, LogicalQuery, Planned, plan};
+pub use registry::Registry;
 pub use stack::with_deep_stack;
+pub use users::UserFunctions;

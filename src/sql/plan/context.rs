@@ -138,7 +138,7 @@ impl ContextProvider for Context<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.catalog.scalars().get(name).or_else(|| FUNCTIONS.scalars.get(name)).cloned()
+        self.catalog.functions().scalars.get(name).or_else(|| FUNCTIONS.scalars.get(name)).cloned()
     }
 
     fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {
@@ -146,11 +146,11 @@ impl ContextProvider for Context<'_> {
     }
 
     fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
-        self.catalog.aggregates().get(name).or_else(|| FUNCTIONS.aggregates.get(name)).cloned()
+        self.catalog.functions().aggregates.get(name).or_else(|| FUNCTIONS.aggregates.get(name)).cloned()
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
-        FUNCTIONS.windows.get(name).cloned()
+        self.catalog.functions().windows.get(name).or_else(|| FUNCTIONS.windows.get(name)).cloned()
     }
 
     fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
@@ -162,7 +162,7 @@ impl ContextProvider for Context<'_> {
     }
 
     fn udf_names(&self) -> Vec<String> {
-        self.catalog.scalars().keys().chain(FUNCTIONS.scalars.keys()).cloned().collect()
+        self.catalog.functions().scalars.keys().chain(FUNCTIONS.scalars.keys()).cloned().collect()
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {
@@ -170,11 +170,11 @@ impl ContextProvider for Context<'_> {
     }
 
     fn udaf_names(&self) -> Vec<String> {
-        self.catalog.aggregates().keys().chain(FUNCTIONS.aggregates.keys()).cloned().collect()
+        self.catalog.functions().aggregates.keys().chain(FUNCTIONS.aggregates.keys()).cloned().collect()
     }
 
     fn udwf_names(&self) -> Vec<String> {
-        FUNCTIONS.windows.keys().cloned().collect()
+        self.catalog.functions().windows.keys().chain(FUNCTIONS.windows.keys()).cloned().collect()
     }
 }
 

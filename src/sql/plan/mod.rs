@@ -21,6 +21,7 @@ mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
+pub(super) use functions::FUNCTIONS;
 pub(super) use window::WindowNode;
 
 use std::sync::{Arc, LazyLock};

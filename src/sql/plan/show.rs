@@ -32,8 +32,8 @@ pub(super) fn tables(catalog: &Catalog) -> Result<RecordBatch> {
 pub(super) fn functions(catalog: &Catalog) -> Result<RecordBatch> {
     let mut kinds: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut add = |name: &str, kind: &'static str| kinds.entry(name.to_string()).or_default().push(kind);
-    FUNCTIONS.scalars.keys().chain(catalog.scalars().keys()).for_each(|name| add(name, "scalar"));
-    FUNCTIONS.aggregates.keys().chain(catalog.aggregates().keys()).for_each(|name| add(name, "aggregate"));
+    FUNCTIONS.scalars.keys().chain(catalog.functions().scalars.keys()).for_each(|name| add(name, "scalar"));
+    FUNCTIONS.aggregates.keys().chain(catalog.functions().aggregates.keys()).for_each(|name| add(name, "aggregate"));
     FUNCTIONS.windows.keys().for_each(|name| add(name, "window"));
     WINDOW_FUNCTIONS.iter().for_each(|name| add(name, "group"));
     let rows = kinds.into_iter().map(|(name, mut kinds)| {
