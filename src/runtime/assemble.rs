@@ -64,7 +64,8 @@ pub(super) fn assemble(
     }
     let wakers = assembly.wakers;
     let workers = assembly.done.into_iter().zip(wakers).enumerate();
-    let workers = workers.map(|(number, (stages, waker))| Worker::new(number, stages, waker, config.idle_sleep));
+    let workers = workers
+        .map(|(number, (stages, waker))| Worker::new(number, stages, waker, config.idle_sleep, options.clock.clone()));
     Ok(Assembled { workers: workers.collect(), metrics: assembly.metrics })
 }
 

@@ -157,6 +157,16 @@ impl Graph {
         self.next(target).end(ending)
     }
 
+    /// Tells the time to every operator that waits for it.
+    pub fn tick(&mut self, now: i64) -> Result<()> {
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].operator.next_tick().is_some_and(|due| due <= now) {
+                self.next(Target { slot, port: 0 }).visit(|slot, _, next| slot.operator.tick(now, next))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Sends what waits in outboxes; `false` while some still waits.
     pub fn send(&mut self) -> Result<bool> {
         let mut all = true;

@@ -45,6 +45,17 @@ pub trait Operator: Send {
         Ok(())
     }
 
+    /// The clock has come to `now`, microseconds since 1970: only called once [`Operator::next_tick`] is due.
+    fn tick(&mut self, now: i64, next: &mut Next<'_>) -> Result<()> {
+        let _ = (now, next);
+        Ok(())
+    }
+
+    /// When it wants to be told the time, in microseconds since 1970; `None`: never.
+    fn next_tick(&self) -> Option<i64> {
+        None
+    }
+
     /// Sends what waits in an outbox; `false` while some still waits. Operators without one have nothing to send.
     fn send(&mut self) -> Result<bool> {
         Ok(true)
