@@ -22,7 +22,7 @@ use crate::query::{BATCHES_WAITING, Query};
 use crate::runtime::{self, Options};
 pub use crate::runtime::{Clock, Control, Metrics, OperatorMetrics, Running, SourceMetrics, Stepped};
 use crate::sql::{self, Catalog, LogicalQuery, Planned};
-pub use crate::sql::{ExplainKind, Parsed};
+pub use crate::sql::{ExplainKind, FunctionInfo, Parsed};
 use crate::stream::connect::DefaultConnectors;
 use crate::stream::operator::Budget;
 use crate::stream::sink::blackhole::Blackhole;

@@ -18,3 +18,4 @@ pub mod time; //       event time
 
 pub use arrow;
 pub use error::{Error, Kind, Result};
+pub use millstream_macros::kernel;

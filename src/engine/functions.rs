@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Engine;
 use crate::error::Result;
 use crate::function::custom::{Aggregate, AggregateDefinition, Function, Scalar, ScalarFn};
-use crate::sql::{AggregateUDF, Registry, ScalarUDF, WindowUDF};
+use crate::sql::{AggregateUDF, FunctionInfo, Registry, ScalarUDF, WindowUDF, known_functions};
 
 impl Engine {
     /// Makes a plain Rust function over values known to SQL, at the speed of the engine's own.
@@ -34,6 +34,11 @@ impl Engine {
     /// Failure: a name that SQL could not call.
     pub fn register(&self, function: impl Into<Function>) -> Result<()> {
         self.catalog().functions_mut().add(function.into())
+    }
+
+    /// All functions that SQL may name here, with what is told of them.
+    pub fn functions(&self) -> Vec<FunctionInfo> {
+        known_functions(&self.catalog())
     }
 
     /// Makes a scalar function written for DataFusion known to SQL.

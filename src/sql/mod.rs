@@ -24,7 +24,7 @@ pub use catalog::Catalog;
 pub use compile::compile;
 pub use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 pub use parse::{ExplainKind, Parsed, parse};
-pub use plan::{Explain, LogicalQuery, Planned, plan};
+pub use plan::{Explain, FunctionInfo, LogicalQuery, Planned, known_functions, plan};
 pub use registry::Registry;
 pub use stack::with_deep_stack;
 pub use users::UserFunctions;

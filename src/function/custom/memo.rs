@@ -33,7 +33,7 @@ impl Memo {
         let (known, at) = self.slots[slot(view)];
         let at = at? as usize;
         let is_long = view as u32 > INLINE;
-        let is_same = known == view || is_long && known as u64 == view as u64 && same(row, at);
+        let is_same = known == view && (!is_long || same(row, at));
         self.found += usize::from(is_same);
         is_same.then_some(at)
     }
@@ -51,9 +51,9 @@ impl Memo {
     }
 }
 
-/// Where a view lies: by length and prefix, and by the rest where it is the text itself.
+/// Where a view lies.
 fn slot(view: u128) -> usize {
-    let rest = if view as u32 > INLINE { 0 } else { (view >> 64) as u64 };
+    let rest = (view >> 64) as u64;
     let mixed = (view as u64 ^ rest.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 56) as usize
 }

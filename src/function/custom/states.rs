@@ -317,6 +317,7 @@ fn finish<A: Aggregate>(
                 None => bitmap::clear(validity, start + row),
             }
         }
+        drop(chunk);
         ValueOf::<A>::end_chunk(&mut sink, start, rows);
     }
     let complete = bitmap::all_set(validity, groups.len());

@@ -20,8 +20,10 @@ mod watermark; //  WATERMARK FOR
 mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
+mod reference; //  what is told of functions
 
 pub(super) use functions::FUNCTIONS;
+pub use reference::{FunctionInfo, functions as known_functions};
 pub(super) use window::WindowNode;
 
 use std::sync::{Arc, LazyLock};
