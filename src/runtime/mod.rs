@@ -10,6 +10,7 @@ mod clock; //      what time it is, or what a test says
 mod control; //    the switch: stop after what is done, or at once
 mod event_time; // watermarks of source partitions, in order whoever reads them
 mod names; //      what the inputs of expressions are called, for errors
+mod join; //       joins: which rows must meet, and where
 mod metrics; //    counters, added up when asked
 mod parts; //      stages in the making, put together
 mod scan; //       a worker reading a table

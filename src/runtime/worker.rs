@@ -5,6 +5,8 @@
 //! the time has come for an operator:    tell it
 //! nothing to do anywhere:               show what was written; sleep until woken, at most `idle_sleep`
 //! ```
+//! An input is fed while the operators behind it want it: the side of a join that passes by its table waits for the table.
+//!
 //! Stages nearer the end go first, so that what is on its way gets through before new rows come in; and since an
 //! exchange never blocks, workers cannot wait for each other in a circle.
 
@@ -136,7 +138,7 @@ impl Worker {
 
     fn sleep(&self) {
         self.waker.fall_asleep();
-        let waiting = self.stages.iter().any(|stage| stage.inputs.iter().any(Input::has_message));
+        let waiting = self.stages.iter().any(Stage::has_message);
         if !waiting {
             std::thread::park_timeout(self.idle_sleep);
         }
@@ -145,10 +147,18 @@ impl Worker {
 }
 
 impl Stage {
-    /// Feeds each input once; whether any had something.
+    /// Whether a message is there that would be taken.
+    fn has_message(&self) -> bool {
+        self.inputs.iter().any(|input| input.has_message() && self.graph.wants(input.target()))
+    }
+
+    /// Feeds each input that is wanted once; whether any had something.
     fn feed(&mut self, control: &Control, now: i64) -> Result<bool> {
         let mut worked = false;
         for input in &mut self.inputs {
+            if !self.graph.wants(input.target()) {
+                continue;
+            }
             worked |= match input {
                 Input::Scan(scan) if !scan.has_ended() => scan.step(&mut self.graph, control, now)? != Step::Waiting,
                 Input::Values { batch, target, ended } if !*ended => {
@@ -198,6 +208,15 @@ impl Input {
             Input::Scan(scan) => scan.has_ended(),
             Input::Values { ended, .. } => *ended,
             Input::Exchange { receivers, .. } => receivers.iter().all(Receiver::has_ended),
+        }
+    }
+
+    /// Where its rows go; an exchange has a port per sender there, all of them alike.
+    fn target(&self) -> Target {
+        match self {
+            Input::Scan(scan) => scan.target,
+            Input::Values { target, .. } => *target,
+            Input::Exchange { slot, .. } => Target { slot: *slot, port: 0 },
         }
     }
 

@@ -181,6 +181,19 @@ impl Graph {
         self.slots.iter_mut().try_for_each(|slot| slot.operator.rest())
     }
 
+    /// Whether rows for `target` are wanted now, there and by all that lies behind it.
+    pub fn wants(&self, target: Target) -> bool {
+        let mut at = Some(target);
+        while let Some(target) = at {
+            let slot = &self.slots[target.slot];
+            if !slot.operator.wants(target.port) {
+                return false;
+            }
+            at = slot.target;
+        }
+        true
+    }
+
     /// Whether what is pushed into `target` cannot change the output any more.
     pub fn is_satisfied(&self, target: Target) -> bool {
         let mut at = Some(target);
@@ -252,6 +265,7 @@ impl Next<'_> {
             if let Some(minimum) = minimum.filter(|minimum| *minimum != END) {
                 slot.operator.watermark(minimum, next)?;
             }
+            slot.operator.end_input(port, ending, next)?;
             if slot.inputs.end() {
                 slot.operator.finish(ending, next)?;
                 let _ = slot.counters.remarks.set(slot.operator.remarks());

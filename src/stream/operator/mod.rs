@@ -7,6 +7,7 @@ mod aggregate; // groups and aggregates: at the end, on change, or per window
 mod expand; //    rows once per grouping set
 mod filter; //    keeps rows
 mod graph; //     operators wired together, and how a push travels
+mod join; //      rows of two inputs side by side
 mod limit; //     skips rows, then lets some pass
 mod output; //    hands rows to a sink
 mod project; //   computes columns
@@ -18,6 +19,7 @@ pub use aggregate::{Aggregate, WindowedAggregate};
 pub use expand::Expand;
 pub use filter::Filter;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
+pub use join::HashJoin;
 pub use limit::Limit;
 pub use output::Output;
 pub use project::Project;
@@ -31,12 +33,27 @@ use crate::state::Section;
 
 /// One step of a running query, for one partition.
 pub trait Operator: Send {
+    /// Whether it wants rows from input `port` now. What feeds it holds them back until it does: a join reads one side
+    /// to its end before the other. The end of an input that is not wanted does not come either.
+    ///
+    /// An operator must not wait for one input before another where both hang on one source.
+    fn wants(&self, port: usize) -> bool {
+        let _ = port;
+        true
+    }
+
     /// Takes a batch from input `port`. The batch may be taken apart: its maker refills it.
     fn push(&mut self, port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()>;
 
     /// The minimum over all inputs' watermarks has moved to `watermark`.
     fn watermark(&mut self, watermark: i64, next: &mut Next<'_>) -> Result<()> {
         next.watermark(watermark)
+    }
+
+    /// Input `port` has ended; the others may go on.
+    fn end_input(&mut self, port: usize, ending: Ending, next: &mut Next<'_>) -> Result<()> {
+        let _ = (port, ending, next);
+        Ok(())
     }
 
     /// All inputs have ended; with [`Ending::Flush`] everything still held leaves now. The end itself travels on after.

@@ -113,6 +113,10 @@ impl<'a> Expressions<'a> {
     }
 
     /// The type an expression has inside the engine.
+    pub fn type_of(&self, expr: &Expr) -> Result<DataType> {
+        self.engine_type_of(expr)
+    }
+
     pub(super) fn engine_type_of(&self, expr: &Expr) -> Result<DataType> {
         match expr {
             Expr::Alias(alias) => self.engine_type_of(&alias.expr),
