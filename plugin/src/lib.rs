@@ -114,7 +114,7 @@ macro_rules! __kernels {
                             types.push($crate::export::sql::<$type>());
                         )+
                         let doc = [$($doc),*].concat();
-                        let result = <$result as $crate::Returned>::SQL;
+                        let result = <$result as $crate::Returned>::RESULT;
                         $crate::export::Description::scalar(stringify!($name), &types, result, &doc, takes_nulls, evaluate)
                     })
                     .as_ptr()
@@ -226,7 +226,7 @@ macro_rules! __kernels {
                             types.push($crate::export::sql::<$type>());
                         )+
                         let doc = [$($doc),*].concat();
-                        let result = <$result as $crate::Returned>::SQL;
+                        let result = <$result as $crate::Returned>::RESULT;
                         let functions = $crate::export::Aggregate { init, update, merge, finish };
                         $crate::export::Description::aggregate::<State>(
                             stringify!($name), &types, result, &doc, takes_nulls, functions,

@@ -159,7 +159,7 @@ pub trait Returned {
     /// The value.
     type Value: Output;
     /// Its name in SQL.
-    const SQL: &'static str = Self::Value::SQL;
+    const RESULT: &'static str = <Self::Value as Output>::SQL;
 
     #[doc(hidden)]
     fn resolve(self) -> Result<Option<Self::Value>, String>;
