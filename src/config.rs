@@ -20,6 +20,9 @@ pub struct Config {
     /// Whether the flush at the end of input is withheld: windows that the watermark of the slowest source partition
     /// has not closed stay open.
     pub keep_open: bool,
+    /// Whether statements may load native code: `CREATE FUNCTION ... LANGUAGE NATIVE`. What is loaded runs with all the
+    /// rights of this process.
+    pub allow_native: bool,
     /// How long an idle worker sleeps before it looks around again.
     pub idle_sleep: Duration,
 }
@@ -33,6 +36,7 @@ impl Default for Config {
             ring_capacity: 16,
             level: None,
             keep_open: false,
+            allow_native: false,
             idle_sleep: Duration::from_millis(1),
         }
     }

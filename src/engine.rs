@@ -206,6 +206,7 @@ impl Engine {
         let planned = sql::plan(&mut self.catalog(), self.inner.connectors.as_ref(), parsed)?;
         Ok(match planned {
             Planned::Done(message) => Statement::Done(message),
+            Planned::CreateFunction(definition) => Statement::Done(self.create_function(definition)?),
             Planned::Rows(rows) => Statement::Rows(rows),
             Planned::Explain(explained) => Statement::Text(match explained.kind {
                 ExplainKind::Syntax => explained.syntax,

@@ -84,6 +84,12 @@ pub struct EngineArguments {
     /// Bytes that operators may hold, such as 512MiB [default: no bound]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<usize>,
+    /// Let SQL load native code: CREATE FUNCTION ... LANGUAGE NATIVE
+    #[arg(long)]
+    pub allow_native: bool,
+    /// Load the kernels of a shared library; may be repeated
+    #[arg(long, value_name = "LIBRARY")]
+    pub load: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -225,6 +231,7 @@ impl EngineArguments {
             batch_rows: self.batch_rows.map_or(default.batch_rows, |rows| rows as usize),
             partitions: self.partitions.map_or(default.partitions, |partitions| partitions as usize),
             memory_bytes: self.memory.or(default.memory_bytes),
+            allow_native: self.allow_native,
             ..default
         }
     }

@@ -1,11 +1,17 @@
 //! The users' own functions: how they come to an engine.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
+
 use super::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::function::custom::{Aggregate, AggregateDefinition, Function, Scalar, ScalarFn};
-use crate::sql::{AggregateUDF, FunctionInfo, Registry, ScalarUDF, WindowUDF, known_functions};
+use crate::function::native;
+use crate::sql::{
+    AggregateUDF, FunctionDefinition, FunctionInfo, Registry, ScalarUDF, WindowUDF, known_functions, type_name,
+};
 
 impl Engine {
     /// Makes a plain Rust function over values known to SQL, at the speed of the engine's own.
@@ -34,6 +40,44 @@ impl Engine {
     /// Failure: a name that SQL could not call.
     pub fn register(&self, function: impl Into<Function>) -> Result<()> {
         self.catalog().functions_mut().add(function.into())
+    }
+
+    /// Loads the kernels that a shared library offers and gives their names.
+    ///
+    /// What is loaded runs with all the rights of this process: load only what is trusted. Statements may do so only
+    /// where [`Config::allow_native`](crate::config::Config) says so.
+    ///
+    /// Failure: no library, or one for another version of the kernel interface.
+    pub fn load(&self, library: impl AsRef<Path>) -> Result<Vec<String>> {
+        let functions = native::load_all(library.as_ref())?;
+        let names = functions.iter().map(|function| function.name.clone()).collect();
+        functions.into_iter().try_for_each(|function| self.register(function))?;
+        Ok(names)
+    }
+
+    /// Loads the function that a statement declares, under the name it gives.
+    pub(super) fn create_function(&self, definition: FunctionDefinition) -> Result<String> {
+        let FunctionDefinition { name, args, returns, library, symbol, place } = definition;
+        self.check_native().map_err(|e| e.at(place))?;
+        let mut function = native::load(&library, &symbol).map_err(|e| e.at(place))?;
+        if function.args != args || native::result_type(&function) != returns {
+            let types = |args: &[DataType], result: &DataType| {
+                let args: Vec<String> = args.iter().map(type_name).collect();
+                format!("({}) RETURNS {}", args.join(", "), type_name(result))
+            };
+            let (theirs, ours) = (types(&function.args, &native::result_type(&function)), types(&args, &returns));
+            return Err(Error::user(format!("the kernel is {theirs}, and not {ours}: {symbol}")).at(place));
+        }
+        function.name = name.clone();
+        self.register(function)?;
+        Ok(format!("function {name} created"))
+    }
+
+    fn check_native(&self) -> Result<()> {
+        if self.config().allow_native {
+            return Ok(());
+        }
+        Err(Error::user("native code is not allowed here; the engine's owner does, by --allow-native or Config::allow_native"))
     }
 
     /// All functions that SQL may name here, with what is told of them.

@@ -78,6 +78,21 @@ impl UserFunctions {
         self.scalars.insert(name.to_string(), Arc::new(scalar_udf(name, overloads)));
     }
 
+    /// Forgets a function and says whether there was one.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.docs.remove(name);
+        let tried = format!("try_{name}");
+        let is_ours = self.scalars.get(&tried).is_some_and(|function| scalar_overloads(function).is_some());
+        if is_ours && self.scalars.contains_key(name) {
+            self.scalars.remove(&tried);
+            self.docs.remove(&tried);
+        }
+        let scalar = self.scalars.remove(name).is_some();
+        let aggregate = self.aggregates.remove(name).is_some();
+        let window = self.windows.remove(name).is_some();
+        scalar || aggregate || window
+    }
+
     /// Makes a scalar function known under its name and its aliases; what had its name.
     pub fn add_udf(&mut self, function: Arc<ScalarUDF>) -> Option<Arc<ScalarUDF>> {
         self.aggregates.remove(function.name());

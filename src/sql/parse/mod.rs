@@ -8,11 +8,13 @@ mod statement; //  the statements there are
 mod define; //     WATERMARK FOR, CREATE STREAM, option keys
 mod window; //     WINDOW TUMBLING(...), TUMBLE(TABLE ...)
 mod emit; //       EMIT ...
+mod function; //   CREATE FUNCTION
 mod tokens; //     tokens and their places
 mod depth; //      how deep a statement may be
 
 pub use define::WatermarkClause;
 pub use emit::Emit;
+pub use function::CreateFunction;
 pub use statement::{CreateTable, CreateTableAs, CreateView, Drop, ExplainKind, Insert, QueryStatement, Statement};
 pub(crate) use tokens::place;
 

@@ -16,6 +16,7 @@ mod functions; //  the functions there are
 mod types; //      names of types
 mod names; //      a second try for names in another case
 mod define; //     CREATE, DROP
+mod function; //   CREATE FUNCTION, DROP FUNCTION
 mod watermark; //  WATERMARK FOR
 mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
@@ -23,6 +24,7 @@ mod show; //       SHOW, DESCRIBE
 mod reference; //  what is told of functions
 
 pub(super) use functions::FUNCTIONS;
+pub use function::FunctionDefinition;
 pub use reference::{FunctionInfo, functions as known_functions};
 pub(super) use window::WindowNode;
 
@@ -67,6 +69,8 @@ pub enum Planned {
     Insert { sink: TableDefinition, query: LogicalQuery },
     /// Run it into a new sink, or without one into a new table in memory.
     CreateTableAs { name: String, sink: Option<TableDefinition>, query: LogicalQuery },
+    /// Load a function from a shared library.
+    CreateFunction(FunctionDefinition),
     /// Nothing more: the catalog has changed.
     Done(String),
     /// Print a step of the query's way.
@@ -152,6 +156,8 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
             Ok(Planned::Done(format!("view {name} created")))
         }
         Statement::Drop(statement) => define::drop_relations(catalog, statement).map(Planned::Done),
+        Statement::CreateFunction(statement) => function::create(&context, statement).map(Planned::CreateFunction),
+        Statement::DropFunction { names, if_exists } => function::drop(catalog, names, *if_exists).map(Planned::Done),
         Statement::ShowTables => show::tables(catalog).map(Planned::Rows),
         Statement::ShowFunctions => show::functions(catalog).map(Planned::Rows),
         Statement::Describe(name) => describe(&context, name).map(Planned::Rows),

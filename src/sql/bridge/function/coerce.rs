@@ -31,7 +31,7 @@ pub(super) fn signature(name: &str, args: &[DataType]) -> String {
 }
 
 /// A type as SQL writes it, where it has a name there.
-pub(in crate::sql) fn type_name(data_type: &DataType) -> String {
+pub(crate) fn type_name(data_type: &DataType) -> String {
     use arrow::datatypes::TimeUnit;
     let name = match data_type {
         DataType::Boolean => "BOOLEAN",

@@ -7,5 +7,5 @@ mod coerce; // which of several signatures is meant
 mod scalar;
 
 pub use aggregate::{AggregateBinder, AggregateOverload, aggregate_function, aggregate_overloads, aggregate_udf};
-pub(in crate::sql) use coerce::type_name;
+pub(crate) use coerce::type_name;
 pub use scalar::{ScalarBinder, ScalarOverload, scalar_kernel, scalar_overloads, scalar_udf};
