@@ -12,7 +12,7 @@ use super::Options;
 use super::event_time::{PartitionWatermarks, WatermarkTracker};
 use super::metrics::Registry;
 use super::parts::{End, Part, Parts};
-use super::scan::ScanTask;
+use super::scan::{Computed, ScanTask};
 use super::worker::{Input, Stage, Worker};
 use crate::batch::Batch;
 use crate::config::Config;
@@ -132,7 +132,8 @@ impl Assembly<'_> {
                 WatermarkTracker::new(watermark, time_type, watermarks.clone(), self.context)
             });
             let target = Target { slot: 0, port: 0 };
-            let task = ScanTask::new(scan.clone(), target, tracker, shared, self.config.keep_open);
+            let compute = spec.compute.as_ref().map(|program| Computed::new(program, self.context));
+            let task = ScanTask::new(scan.clone(), target, compute, tracker, shared, self.config.keep_open);
             Some(Part {
                 stage: Stage { inputs: vec![Input::Scan(Box::new(task))], ..Stage::default() },
                 end: End::Input(0),

@@ -18,6 +18,7 @@ mod names; //      a second try for names in another case
 mod define; //     CREATE, DROP
 mod function; //   CREATE FUNCTION, DROP FUNCTION
 mod watermark; //  WATERMARK FOR
+mod computed; //   columns that a table computes
 mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE

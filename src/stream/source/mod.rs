@@ -19,6 +19,7 @@ mod records; //          record batches become morsels' batches
 mod fit; //              a file's columns become a table's
 pub mod datagen; //      rows of any schema, made up
 pub mod nexmark; //      the auction site of streaming benchmarks
+pub mod tpch; //         the tables of TPC-H
 pub mod measurements; // a billion temperatures, with their answer
 pub mod scenario; //     small inputs whose answers are known by arithmetic
 
