@@ -9,6 +9,8 @@ mod attribute; // #[millstream::kernel]
 mod foreign; //   functions written for DataFusion
 #[path = "kernels/hostile.rs"]
 mod hostile; //   functions that panic, fail, sleep, or make nonsense
+#[path = "kernels/operator.rs"]
+mod operator; //  table functions and operators
 #[path = "kernels/native.rs"]
 mod native; //    kernels of shared libraries
 #[path = "kernels/scalar.rs"]

@@ -26,6 +26,8 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Run scripts of arrivals and compare what comes out
     Test(TestArguments),
+    /// Lay out a project for kernels of your own
+    Kernel(KernelArguments),
     /// Make a file of test data
     Generate(GenerateArguments),
     /// Ask for the busiest auctions among ten million generated events
@@ -112,6 +114,24 @@ pub struct TestArguments {
     /// Write what really comes out into the scripts
     #[arg(long)]
     pub update: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct KernelArguments {
+    #[command(subcommand)]
+    pub what: Kernel,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Kernel {
+    /// Make a folder with a crate that builds to a shared library of kernels
+    New {
+        /// The folder, and the name of the crate
+        path: PathBuf,
+        /// Where Millstream's sources are, to build with instead of the registry's
+        #[arg(long, value_name = "PATH")]
+        sdk: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, SchemaRef};
 
 use super::Engine;
 use crate::error::{Error, Result};
 use crate::function::custom::{Aggregate, AggregateDefinition, Function, Scalar, ScalarFn};
 use crate::function::native;
+use crate::pipeline::Table;
 use crate::sql::{
     AggregateUDF, FunctionDefinition, FunctionInfo, Registry, ScalarUDF, WindowUDF, known_functions, type_name,
 };
+use crate::stream::operator::{OperatorClosure, OperatorPlan, TableClosure};
 
 impl Engine {
     /// Makes a plain Rust function over values known to SQL, at the speed of the engine's own.
@@ -40,6 +43,30 @@ impl Engine {
     /// Failure: a name that SQL could not call.
     pub fn register(&self, function: impl Into<Function>) -> Result<()> {
         self.catalog().functions_mut().add(function.into())
+    }
+
+    /// Makes a source known as a function in FROM: `SELECT * FROM name(constants...)`.
+    ///
+    /// `table` is called for each call in a query, with its arguments as arrays of length 1.
+    pub fn table_function(
+        &self,
+        name: &str,
+        table: impl Fn(&[ArrayRef]) -> Result<Arc<dyn Table>> + Send + Sync + 'static,
+    ) {
+        self.catalog().functions_mut().add_table(name, Arc::new(TableClosure(table)));
+    }
+
+    /// Makes an operator known as a function in FROM: `SELECT * FROM name(TABLE t, constants...)`.
+    ///
+    /// `bind` is called with the columns of the table and the arguments, arrays of length 1 (a column's name is a text),
+    /// and tells what comes out, where the rows must be, and how an instance is made: an
+    /// [`Operator`](crate::stream::operator::Operator) like those of the engine.
+    pub fn operator(
+        &self,
+        name: &str,
+        bind: impl Fn(&SchemaRef, &[ArrayRef]) -> Result<OperatorPlan> + Send + Sync + 'static,
+    ) {
+        self.catalog().functions_mut().add_operator(name, Arc::new(OperatorClosure(bind)));
     }
 
     /// Loads the kernels that a shared library offers and gives their names.

@@ -3,10 +3,12 @@
 //! Place       made by `sql/compile` or by hand in a test; printed by EXPLAIN PIPELINE; run by `runtime`.
 //! Invariants  no thread, no I/O, no state here. Nodes stand in order: inputs come before the node that reads them.
 
+mod custom; //   table functions and operators of the users' own
 mod explain; //  the pipeline as text
 mod spec; //     what each node does, a spec per operator
 mod table; //    the traits of sources and sinks, as the pipeline names them
 
+pub use custom::*;
 pub use explain::{explain, explain_with, show_duration};
 pub use spec::*;
 pub use table::*;

@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
-use super::{Predicate, Table};
+use super::{CustomSpec, Predicate, Table};
 use crate::expression::Program;
 use crate::function::AggregateFunction;
 
@@ -24,6 +24,7 @@ pub enum Spec {
     Sort(SortSpec),
     Limit(LimitSpec),
     Join(JoinSpec),
+    Custom(CustomSpec),
 }
 
 /// Reads a table.

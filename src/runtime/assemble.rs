@@ -104,6 +104,7 @@ impl Assembly<'_> {
                 self.append_to_all(&mut parts, id);
                 Ok(parts)
             }
+            Spec::Custom(spec) => self.custom(id, node, spec),
             Spec::Filter(_) | Spec::Project(_) | Spec::Expand(_) | Spec::Window(_) => {
                 let mut parts = self.node(node.inputs[0])?;
                 self.append_to_all(&mut parts, id);
@@ -175,8 +176,28 @@ impl Assembly<'_> {
     /// Whether rows reach a node as they were read: not grouped, sorted or cut off before.
     pub(super) fn is_stateless_up_to(&self, id: NodeId) -> bool {
         let node = &self.pipeline.nodes[id];
-        let passes = !matches!(node.spec, Spec::Aggregate(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Join(_));
+        let passes = !matches!(node.spec, Spec::Aggregate(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Join(_) | Spec::Custom(_));
         passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
+    }
+
+    /// A user's operator, its rows brought to where it wants them.
+    fn custom(&mut self, id: NodeId, node: &Node, spec: &CustomSpec) -> Result<Parts> {
+        let input = self.node(node.inputs[0])?;
+        let mut parts = match &spec.operator.placement {
+            Placement::Together => self.gather(input)?,
+            Placement::ByKey(keys) if input.iter().flatten().count() > 1 => {
+                let schema = &self.pipeline.nodes[node.inputs[0]].schema;
+                let keys: Vec<(usize, DataType)> =
+                    keys.iter().map(|&key| (key, schema.field(key).data_type().clone())).collect();
+                self.exchange(input, Route::Keys(Arc::new(Program::columns(&keys))))?
+            }
+            Placement::Anywhere | Placement::ByKey(_) => input,
+        };
+        for part in parts.iter_mut().flatten() {
+            let operator = custom(spec, self.context)?;
+            self.append(part, "operator", Some(id), operator);
+        }
+        Ok(parts)
     }
 
     fn aggregate(&mut self, id: NodeId, node: &Node, spec: &AggregateSpec) -> Result<Parts> {

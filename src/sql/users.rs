@@ -15,6 +15,7 @@ use super::bridge::function::{
 use crate::error::{Error, Result};
 use crate::function::ScalarKernel;
 use crate::function::custom::{Body, Function};
+use crate::pipeline::{OperatorFunction, TableFunction};
 
 /// Functions that a catalog adds to the library's.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,10 @@ pub struct UserFunctions {
     pub(super) scalars: BTreeMap<String, Arc<ScalarUDF>>,
     pub(super) aggregates: BTreeMap<String, Arc<AggregateUDF>>,
     pub(super) windows: BTreeMap<String, Arc<WindowUDF>>,
+    /// Functions in FROM that are sources.
+    pub(super) tables: BTreeMap<String, Arc<dyn TableFunction>>,
+    /// Functions in FROM that are operators over a table.
+    pub(super) operators: BTreeMap<String, Arc<dyn OperatorFunction>>,
     /// What they do and how they are called, where their makers say so.
     pub(super) docs: BTreeMap<String, Doc>,
 }
@@ -76,6 +81,18 @@ impl UserFunctions {
         overloads.retain(|known| !matches!(known, ScalarOverload::Exact(types, _) if *types == args));
         overloads.push(ScalarOverload::Exact(args, kernel));
         self.scalars.insert(name.to_string(), Arc::new(scalar_udf(name, overloads)));
+    }
+
+    /// Makes a source known as a function in FROM.
+    pub fn add_table(&mut self, name: &str, function: Arc<dyn TableFunction>) {
+        self.operators.remove(&name.to_lowercase());
+        self.tables.insert(name.to_lowercase(), function);
+    }
+
+    /// Makes an operator known as a function in FROM.
+    pub fn add_operator(&mut self, name: &str, function: Arc<dyn OperatorFunction>) {
+        self.tables.remove(&name.to_lowercase());
+        self.operators.insert(name.to_lowercase(), function);
     }
 
     /// Forgets a function and says whether there was one.

@@ -163,3 +163,45 @@ fn a_shorter_description_of_the_same_version_still_loads() {
     engine.execute(&create).unwrap();
     assert_eq!(rows(&engine, "SELECT f(x) FROM (VALUES (1), (NULL)) AS t(x)"), ["2", "NULL"]);
 }
+
+#[test]
+fn the_listing_in_c_runs() {
+    let page = std::fs::read_to_string(root().join("docs/kernels.md")).unwrap();
+    let listing = page.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let Some(path) = compile_text(folder.path(), "listing", listing) else { return };
+    let engine = engine();
+    let create = page.split("```text\nCREATE FUNCTION").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let create = format!("CREATE FUNCTION{}", create.replace("./libkernels.so", &path.display().to_string()));
+    engine.execute(&create).unwrap();
+    assert_eq!(rows(&engine, "SELECT long_side(3, 4)"), ["5.0"]);
+}
+
+#[test]
+fn a_project_that_is_laid_out_builds() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("my-kernels");
+    let made = Command::new(env!("CARGO_BIN_EXE_millstream")).args(["kernel", "new"]).arg(&project).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    // Built by the compiler alone, against the helper crate that this test depends on.
+    let deps = std::env::current_exe().unwrap().parent().unwrap().to_path_buf();
+    let helper = std::fs::read_dir(&deps).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name.starts_with("libmillstream_plugin-") && name.ends_with(".rlib")
+    });
+    let newest = helper.max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok());
+    let Some(helper) = newest else { return };
+    let library = folder.path().join("libmy_kernels.so");
+    let built = Command::new("rustc")
+        .args(["--edition", "2024", "--crate-type", "cdylib", "--extern"])
+        .arg(format!("millstream_plugin={}", helper.display()))
+        .arg("-o")
+        .arg(&library)
+        .arg(project.join("src/lib.rs"))
+        .output();
+    let Ok(built) = built else { return };
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let engine = engine();
+    assert_eq!(engine.load(&library).unwrap(), ["my_kernels", "my_kernels_of_all"]);
+    assert_eq!(rows(&engine, "SELECT my_kernels(3, 4), my_kernels_of_all(x) FROM (VALUES (3), (-3)) AS t(x)"), ["5.0 3.0"]);
+}

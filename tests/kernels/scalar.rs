@@ -88,6 +88,8 @@ fn failures_tell_function_row_and_place_and_are_nulls_when_tried() {
     let message = error(&engine, &format!("SELECT parse(s) FROM {table}"));
     assert!(message.contains("invalid digit found in string; parse('x'), row 1"), "{message}");
     assert_eq!(rows(&engine, &format!("SELECT try_root(f), try_parse(s) FROM {table}")), ["2.0 7", "NULL NULL", "NULL NULL"]);
+    assert_eq!(rows(&engine, &format!("SELECT TRY(root(f)) FROM {table}")), ["2.0", "NULL", "NULL"]);
+    assert!(error(&engine, "SELECT TRY(1 + 1)").contains("TRY takes one call"));
     assert_eq!(rows(&engine, &format!("SELECT root(f) FROM {table} WHERE f > 0")), ["2.0"]);
     assert_eq!(rows(&engine, &format!("SELECT f > 0 AND root(f) > 1 FROM {table}")), ["true", "false", "NULL"]);
     assert_eq!(rows(&engine, &format!("SELECT CASE WHEN f > 0 THEN root(f) END FROM {table}")), ["2.0", "NULL", "NULL"]);

@@ -14,7 +14,7 @@ use super::types::engine_schema;
 use super::{Compiler, Result};
 use crate::error::Error;
 use crate::pipeline::{ChangeMode, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec};
-use crate::sql::plan::WindowNode;
+use crate::sql::plan::{OperatorNode, WindowNode};
 
 /// Rows that an aggregate will put into windows: the window's columns are known, but in no batch yet.
 pub(super) struct Windowed {
@@ -33,6 +33,9 @@ pub(super) struct Windowed {
 
 impl Compiler {
     pub(super) fn extension(&mut self, extension: &Extension) -> Result<NodeId> {
+        if let Some(operator) = extension.node.as_any().downcast_ref::<OperatorNode>() {
+            return self.custom(operator);
+        }
         let Some(window) = extension.node.as_any().downcast_ref::<WindowNode>() else {
             return Err(Error::user(format!("this part of a query is not supported: {}", extension.node.name())));
         };

@@ -11,6 +11,7 @@ mod window; //     WINDOW TUMBLING(...), TUMBLE(TABLE ...)
 mod emit; //       EMIT ...
 mod function; //   CREATE FUNCTION
 mod tokens; //     tokens and their places
+mod trying; //     TRY(f(x))
 mod depth; //      how deep a statement may be
 
 pub use computed::ComputedColumn;

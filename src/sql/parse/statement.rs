@@ -15,6 +15,7 @@ use super::depth;
 use super::emit::{self, Emit};
 use super::function::{self, CreateFunction};
 use super::tokens::{DIALECT, is_word, place, place_of, starts_with};
+use super::trying;
 use super::window;
 use crate::error::{Error, Result};
 use crate::sql::error;
@@ -193,9 +194,10 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
     let mut parser =
         DFParserBuilder::new(tokens.clone()).with_dialect(&DIALECT).build().map_err(error::from_datafusion)?;
     let mut trees = parser.parse_statements().map_err(|e| error::from_statement(e, &tokens))?;
-    let tree = trees.pop_front().ok_or_else(|| Error::user("the statement is empty").at(place_of(&tokens)))?;
-    if let Tree::Statement(statement) = &tree {
+    let mut tree = trees.pop_front().ok_or_else(|| Error::user("the statement is empty").at(place_of(&tokens)))?;
+    if let Tree::Statement(statement) = &mut tree {
         depth::check(statement).map_err(|e| e.at(place_of(&tokens[..1])))?;
+        trying::rewrite(statement)?;
     }
     let mut statement = convert(tree, emit, watermark).map_err(|e| e.at(place_of(&tokens[..1])))?;
     match &mut statement {

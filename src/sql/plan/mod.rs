@@ -15,6 +15,7 @@ mod context; //    what DataFusion's planner asks
 mod functions; //  the functions there are
 mod types; //      names of types
 mod names; //      a second try for names in another case
+mod operator; //   the logical node of users' operators
 mod define; //     CREATE, DROP
 mod function; //   CREATE FUNCTION, DROP FUNCTION
 mod watermark; //  WATERMARK FOR
@@ -27,6 +28,7 @@ mod reference; //  what is told of functions
 pub(super) use functions::FUNCTIONS;
 pub use function::FunctionDefinition;
 pub use reference::{FunctionInfo, functions as known_functions};
+pub(super) use operator::OperatorNode;
 pub(super) use window::WindowNode;
 
 use std::sync::{Arc, LazyLock};

@@ -1,6 +1,7 @@
 //! Table functions: `TUMBLE(TABLE t, DESCRIPTOR(ts), size)`, `HOP(...)`, `read_csv('...')` and its kin.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use datafusion_common::{Column, DFSchema, Result as PlanResult, TableReference};
 use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
@@ -12,9 +13,11 @@ use sqlparser::ast::{
 
 use super::group::{self, Shape};
 use super::window::WindowNode;
-use super::{duration, event_time};
+use super::define::normalize;
+use super::operator::OperatorNode;
+use super::{constant, duration, event_time};
 use crate::error::{Error, Result};
-use crate::pipeline::{TableDefinition, WindowKind, time_unit};
+use crate::pipeline::{OperatorFunction, TableDefinition, WindowKind, time_unit};
 use crate::sql::catalog::path_definition;
 use crate::sql::error::{from_datafusion, to_datafusion};
 use crate::sql::parse::place;
@@ -33,7 +36,10 @@ const READERS: &[(&str, Option<&str>)] = &[
 
 /// Plans our table functions and the windows that `group` has put into FROM.
 #[derive(Debug)]
-pub(super) struct Relations;
+pub(super) struct Relations {
+    /// The users' operators, by name.
+    pub(super) operators: BTreeMap<String, Arc<dyn OperatorFunction>>,
+}
 
 impl RelationPlanner for Relations {
     fn plan_relation(
@@ -48,7 +54,7 @@ impl RelationPlanner for Relations {
                 (plan_group_window(input, call, context).map_err(|e| e.at(at)), None)
             }
             TableFactor::Table { ref name, args: Some(ref args), ref alias, .. } => {
-                match plan_function(name, &args.args, context) {
+                match self.plan_function(name, &args.args, context) {
                     Some(plan) => (plan, alias.clone()),
                     None => return Ok(RelationPlanning::Original(Box::new(relation))),
                 }
@@ -58,7 +64,7 @@ impl RelationPlanner for Relations {
                     FunctionArguments::List(list) => &list.args,
                     _ => &[],
                 };
-                match plan_function(&function.name, args, context) {
+                match self.plan_function(&function.name, args, context) {
                     Some(plan) => (plan, alias.clone()),
                     None => return Ok(RelationPlanning::Original(Box::new(relation))),
                 }
@@ -69,6 +75,56 @@ impl RelationPlanner for Relations {
         let plan = plan.map_err(to_datafusion)?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }
+}
+
+impl Relations {
+    /// `None`: neither a user's operator nor one of ours.
+    fn plan_function(
+        &self,
+        name: &ObjectName,
+        args: &[FunctionArg],
+        context: &mut dyn RelationPlannerContext,
+    ) -> Option<Result<LogicalPlan>> {
+        if let [ObjectNamePart::Identifier(ident)] = name.0.as_slice()
+            && let Some(function) = self.operators.get(&ident.value.to_lowercase())
+        {
+            let plan = plan_operator(&ident.value.to_lowercase(), function.clone(), args, context);
+            return Some(plan.map_err(|e| e.at(place(ident.span))));
+        }
+        plan_function(name, args, context)
+    }
+}
+
+/// `f(TABLE t, constants...)`.
+fn plan_operator(
+    name: &str,
+    function: Arc<dyn OperatorFunction>,
+    args: &[FunctionArg],
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(table)), rest @ ..] = args else {
+        return Err(Error::user(format!("{name} takes a table first: {name}(TABLE t, ...)")));
+    };
+    let input = context.plan(as_table(table.clone())?).map_err(from_datafusion)?;
+    let mut values = Vec::new();
+    for arg in rest {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else {
+            return Err(Error::user(format!("{name} takes its arguments by place, not by name")));
+        };
+        let planned = context.sql_to_expr(descriptor(expr.clone())?, &DFSchema::empty());
+        let planned = match (planned, expr) {
+            (Ok(planned), _) => planned,
+            // A column is given by its name.
+            (Err(_), ast::Expr::Identifier(ident)) => lit(normalize(ident)),
+            (Err(_), ast::Expr::Function(_)) => lit(descriptor(expr.clone())?.to_string()),
+            (Err(error), _) => return Err(from_datafusion(error)),
+        };
+        match constant(&planned, &DFSchema::empty())? {
+            Some(value) => values.push(value),
+            None => return Err(Error::user(format!("{name} takes constants behind its table: {expr}"))),
+        }
+    }
+    Ok(OperatorNode::try_new(name, function, input, values)?.into_plan())
 }
 
 /// `None`: not one of ours.

@@ -4,6 +4,7 @@
 //! Invariants  an operator reads no clock, takes no lock and touches no outside; the same pushes give the same output.
 
 mod aggregate; // groups and aggregates: at the end, on change, or per window
+mod custom; //    operators of the users' own
 mod expand; //    rows once per grouping set
 mod filter; //    keeps rows
 mod graph; //     operators wired together, and how a push travels
@@ -16,6 +17,7 @@ mod union; //     several inputs as one
 mod window; //    a row per window that holds it
 
 pub use aggregate::{Aggregate, WindowedAggregate};
+pub use custom::{Maker, OperatorClosure, OperatorPlan, TableClosure, custom};
 pub use expand::Expand;
 pub use filter::Filter;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
