@@ -63,7 +63,8 @@ fn main() {
     let add = scalar::binary(BinaryOp::Add, &float, &float).expect("floats are added");
     let fused = scalar_kernel(Scalar::new("fma", |a: f64, b: f64| a * b + 1.0));
     for nulls in [false, true] {
-        let (a, b) = (KernelColumn::new(Column::Array(column(nulls, 0))), KernelColumn::new(Column::Array(column(nulls, 7))));
+        let (a, b) =
+            (KernelColumn::new(Column::Array(column(nulls, 0))), KernelColumn::new(Column::Array(column(nulls, 7))));
         let args = [a.argument(ROWS), b.argument(ROWS)];
         let one = Column::Constant(Arc::new(Float64Array::from(vec![1.0])));
         let (mut product, mut sum, mut out) = (KernelColumn::default(), Column::default(), Column::default());

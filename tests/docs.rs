@@ -206,12 +206,9 @@ fn reference() -> String {
          function tells of\nitself. [kernels.md](kernels.md) says how to add one.\n",
     );
     let functions = Engine::default().functions();
-    for (kind, title) in [
-        ("group", "Windows in GROUP BY"),
-        ("scalar", "Of values"),
-        ("aggregate", "Of groups"),
-        ("window", "Of frames"),
-    ] {
+    for (kind, title) in
+        [("group", "Windows in GROUP BY"), ("scalar", "Of values"), ("aggregate", "Of groups"), ("window", "Of frames")]
+    {
         page += &format!("\n## {title}\n\n| function | does | example |\n|---|---|---|\n");
         let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
         for function in functions.iter().filter(|function| function.kind.split(", ").any(|known| known == kind)) {

@@ -11,11 +11,9 @@ use millstream::error::Result;
 use millstream::function::custom::{Scalar, StringWriter, Timestamp, Vector, VectorCall};
 use millstream::testing::{bench_kernel, check_kernel};
 
-millstream::testing::kernel!(
-    a_product_is_right,
-    Scalar::new("fma", |a: f64, b: f64| a * b + 1.0),
-    |a: f64, b: f64| a * b + 1.0
-);
+millstream::testing::kernel!(a_product_is_right, Scalar::new("fma", |a: f64, b: f64| a * b + 1.0), |a: f64, b: f64| a
+    * b
+    + 1.0);
 millstream::testing::kernel!(
     texts_are_right,
     Scalar::new("initials", |text: &str, out: &mut StringWriter| out.push_str(text.get(..1).unwrap_or("?"))),
@@ -147,15 +145,17 @@ fn ten_planted_faults_are_found() {
 
 #[test]
 fn faults_with_texts_and_floats_are_found() {
-    let truncated = Vector::new("copied", &[DataType::Utf8View], DataType::Utf8View, |call: &mut VectorCall<'_, '_>| {
-        let array = call.arg(0).to_array(&DataType::Utf8View)?;
-        let texts = array.as_string_view();
-        let rows = call.rows();
-        let at = |row: usize| if texts.len() == 1 { 0 } else { row };
-        let cut = |row: usize| texts.is_valid(at(row)).then(|| texts.value(at(row)).chars().take(12).collect::<String>());
-        call.output_array(Arc::new((0..rows).map(cut).collect::<StringViewArray>()));
-        Ok(())
-    });
+    let truncated =
+        Vector::new("copied", &[DataType::Utf8View], DataType::Utf8View, |call: &mut VectorCall<'_, '_>| {
+            let array = call.arg(0).to_array(&DataType::Utf8View)?;
+            let texts = array.as_string_view();
+            let rows = call.rows();
+            let at = |row: usize| if texts.len() == 1 { 0 } else { row };
+            let cut =
+                |row: usize| texts.is_valid(at(row)).then(|| texts.value(at(row)).chars().take(12).collect::<String>());
+            call.output_array(Arc::new((0..rows).map(cut).collect::<StringViewArray>()));
+            Ok(())
+        });
     let found = check_kernel(truncated, |text: &str| text.to_string()).unwrap_err();
     assert!(found.contains("copied("), "{found}");
     let least = Scalar::new("least", |a: f64, b: f64| if a < b { a } else { b });

@@ -47,7 +47,8 @@ impl Mistake {
 impl Function {
     /// Takes a function apart.
     pub fn read(item: TokenStream) -> Result<Function, Mistake> {
-        let wrong = |span: Span| Mistake::new(span, "a kernel is a plain function: fn name(a: f64, ...) -> f64 { ... }");
+        let wrong =
+            |span: Span| Mistake::new(span, "a kernel is a plain function: fn name(a: f64, ...) -> f64 { ... }");
         let mut tokens = item.into_iter().peekable();
         let (mut attributes, mut doc) = (TokenStream::new(), String::new());
         while matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '#') {
@@ -72,7 +73,12 @@ impl Function {
         let Some(TokenTree::Ident(name)) = tokens.next() else { return Err(wrong(span)) };
         let args = match tokens.next() {
             Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => TokenTree::Group(group),
-            _ => return Err(Mistake::new(name.span(), "a kernel has no type parameters: its types are those of columns")),
+            _ => {
+                return Err(Mistake::new(
+                    name.span(),
+                    "a kernel has no type parameters: its types are those of columns",
+                ));
+            }
         };
         let mut result = TokenStream::new();
         for token in tokens {

@@ -85,7 +85,10 @@ fn settings(attributes: TokenStream, function: &Function) -> Result<Settings, Mi
             ("name", Some(value)) => settings.name = value.trim_matches('"').to_string(),
             _ => {
                 let known = "strict, volatile, infallible, monotonic, cost = .., name = \"..\", example = \"..\"";
-                return Err(Mistake::new(token.span(), format!("no such attribute of a kernel: {word}; there are {known}")));
+                return Err(Mistake::new(
+                    token.span(),
+                    format!("no such attribute of a kernel: {word}; there are {known}"),
+                ));
             }
         }
         match tokens.next() {

@@ -46,7 +46,10 @@ impl<'a> Arg<'a> {
     /// Texts or bytes. Panics: when the offsets or the validity do not cover the rows, or lead out of the bytes.
     pub fn text(offsets: &'a [i32], bytes: &'a [u8], validity: Option<&'a [u64]>) -> Arg<'a> {
         let rows = offsets.len().checked_sub(1).expect("an offset more than rows");
-        assert!(offsets.is_sorted() && offsets[0] >= 0 && offsets[rows] as usize <= bytes.len(), "texts lie in the bytes");
+        assert!(
+            offsets.is_sorted() && offsets[0] >= 0 && offsets[rows] as usize <= bytes.len(),
+            "texts lie in the bytes"
+        );
         Arg {
             rows,
             validity: cover(validity, rows),

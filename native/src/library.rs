@@ -98,15 +98,16 @@ impl Library {
         if next.is_null() {
             return Ok(kernels);
         }
-        // SAFETY: the list ends with a null pointer, which is not passed.
-        while let description = unsafe { *next }
-            && !description.is_null()
-        {
+        loop {
+            // SAFETY: the list ends with a null pointer, which is not passed.
+            let description = unsafe { *next };
+            if description.is_null() {
+                return Ok(kernels);
+            }
             kernels.push(check(description)?);
             // SAFETY: the pointer read was not the last.
             next = unsafe { next.add(1) };
         }
-        Ok(kernels)
     }
 }
 

@@ -42,8 +42,12 @@ pub struct ErrorMessage {
 }
 
 /// Evaluates a scalar kernel.
-pub type Evaluate =
-    unsafe extern "C" fn(args: *const *const ArrowArray, rows: i64, out: *mut ArrowArray, error: *mut ErrorMessage) -> i32;
+pub type Evaluate = unsafe extern "C" fn(
+    args: *const *const ArrowArray,
+    rows: i64,
+    out: *mut ArrowArray,
+    error: *mut ErrorMessage,
+) -> i32;
 /// Takes rows into states, or out of them.
 pub type Update = unsafe extern "C" fn(
     states: *mut c_void,

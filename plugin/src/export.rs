@@ -235,14 +235,7 @@ impl Description {
     }
 
     /// The description of a scalar.
-    pub fn scalar(
-        name: &str,
-        types: &[&str],
-        result: &str,
-        doc: &str,
-        takes_nulls: bool,
-        evaluate: Evaluate,
-    ) -> Self {
+    pub fn scalar(name: &str, types: &[&str], result: &str, doc: &str, takes_nulls: bool, evaluate: Evaluate) -> Self {
         let mut made = Self::new(name, types, result, doc, takes_nulls);
         made.description.evaluate = Some(evaluate);
         made

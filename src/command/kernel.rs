@@ -10,7 +10,12 @@ use super::arguments::{Kernel, KernelArguments};
 pub fn run(arguments: &KernelArguments) -> Result<(), Stop> {
     let Kernel::New { path, sdk } = &arguments.what;
     let name = lay_out(path, sdk.as_deref())?;
-    let library = format!("target/release/{}{}{}", std::env::consts::DLL_PREFIX, name.replace('-', "_"), std::env::consts::DLL_SUFFIX);
+    let library = format!(
+        "target/release/{}{}{}",
+        std::env::consts::DLL_PREFIX,
+        name.replace('-', "_"),
+        std::env::consts::DLL_SUFFIX
+    );
     println!("{} is there. Next:", path.display());
     println!("  cd {} && cargo test && cargo build --release", path.display());
     println!("  millstream --load {library} -c \"SELECT {}(3, 4)\"", function_name(&name));

@@ -104,7 +104,9 @@ impl Engine {
         if self.config().allow_native {
             return Ok(());
         }
-        Err(Error::user("native code is not allowed here; the engine's owner does, by --allow-native or Config::allow_native"))
+        Err(Error::user(
+            "native code is not allowed here; the engine's owner does, by --allow-native or Config::allow_native",
+        ))
     }
 
     /// All functions that SQL may name here, with what is told of them.

@@ -176,7 +176,8 @@ impl Assembly<'_> {
     /// Whether rows reach a node as they were read: not grouped, sorted or cut off before.
     pub(super) fn is_stateless_up_to(&self, id: NodeId) -> bool {
         let node = &self.pipeline.nodes[id];
-        let passes = !matches!(node.spec, Spec::Aggregate(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Join(_) | Spec::Custom(_));
+        let passes =
+            !matches!(node.spec, Spec::Aggregate(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Join(_) | Spec::Custom(_));
         passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
     }
 

@@ -20,12 +20,12 @@ pub mod bridge; //      DataFusion's functions as our kernels
 mod error; //           DataFusion's errors in our words
 mod stack; //           room for recursion
 
+pub(crate) use bridge::function::type_name;
 pub use catalog::Catalog;
 pub use compile::compile;
 pub use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 pub use parse::{ExplainKind, Parsed, parse};
 pub use plan::{Explain, FunctionDefinition, FunctionInfo, LogicalQuery, Planned, known_functions, plan};
-pub(crate) use bridge::function::type_name;
 pub use registry::Registry;
 pub use stack::with_deep_stack;
 pub use users::UserFunctions;

@@ -30,7 +30,11 @@ pub fn bench_kernel(kernel: impl Into<Function>) -> Result<String> {
     };
     let bandwidth = bandwidth();
     let mut text = format!("{} over {ROWS} rows; memory is copied at {bandwidth:.1} GB/s\n", kernel.name());
-    let _ = writeln!(text, "{:<10} {:<6} {:>8} {:>8} {:>10} {:>8}", "level", "nulls", "ns/row", "GB/s", "of memory", "x own");
+    let _ = writeln!(
+        text,
+        "{:<10} {:<6} {:>8} {:>8} {:>10} {:>8}",
+        "level", "nulls", "ns/row", "GB/s", "of memory", "x own"
+    );
     for nulls in [Nulls::None, Nulls::Some] {
         let mut random = Random(7);
         let columns = function.args.iter().map(|data_type| column(&mut random, data_type, ROWS, nulls, Spread::Small));

@@ -138,7 +138,8 @@ fn values(random: &mut Random, data_type: &DataType, rows: usize, edges: bool) -
 
 /// Texts that share prefixes, hold zeros and letters of several bytes, and lie on both sides of 12 bytes.
 fn text(random: &mut Random) -> String {
-    let start = ["", "a", "ab", "shared prefix ", "shared prefix, ", "ümläut", "\0", "1", "-7", "x@y"][random.below(10)];
+    let start =
+        ["", "a", "ab", "shared prefix ", "shared prefix, ", "ümläut", "\0", "1", "-7", "x@y"][random.below(10)];
     let end = random.next() % 1_000;
     match random.below(4) {
         0 => start.to_string(),

@@ -34,12 +34,7 @@ pub fn check_kernel<M: 'static>(kernel: impl Into<Function>, truth: impl ScalarF
         return Err(format!("the kernel gives {}, its scalar form {}", kernel.result_type(), truth.signature().result));
     }
     let strict = truth.signature().takes_nulls.iter().map(|takes_nulls| !takes_nulls).collect();
-    let mut check = Check {
-        kernel: kernel.as_ref(),
-        truth: truth.kernel(false),
-        strict,
-        out: Column::default(),
-    };
+    let mut check = Check { kernel: kernel.as_ref(), truth: truth.kernel(false), strict, out: Column::default() };
     check.run(&function.args)
 }
 
@@ -123,11 +118,12 @@ impl Check<'_> {
             match (&wanted, ran) {
                 (Err(_), Err(_)) => self.out = Column::default(),
                 (Err((row, why)), Ok(_)) => return Err(told(*row, "a value", &format!("an error: {why}"))),
-                (Ok(_), Err(why)) => return Err(format!("{}: {why} ({what}; {name}, seed {SEED})", self.kernel.name())),
+                (Ok(_), Err(why)) => {
+                    return Err(format!("{}: {why} ({what}; {name}, seed {SEED})", self.kernel.name()));
+                }
                 (Ok(wanted), Ok(out)) => {
-                    let found = result(&out, &self.kernel.result_type(), rows).map_err(|e| {
-                        format!("{}: {e} ({what}; {name}, seed {SEED})", self.kernel.name())
-                    })?;
+                    let found = result(&out, &self.kernel.result_type(), rows)
+                        .map_err(|e| format!("{}: {e} ({what}; {name}, seed {SEED})", self.kernel.name()))?;
                     for (row, wanted) in wanted.iter().enumerate() {
                         let value = shown(&found, row);
                         if value != *wanted {

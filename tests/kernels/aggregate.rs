@@ -73,12 +73,7 @@ impl Aggregate for Decayed {
 }
 
 fn register(engine: &Engine) {
-    let squares = Fold::new(
-        || 0.0,
-        |sum: &mut f64, x: f64| *sum += x * x,
-        |sum, other| *sum += other,
-        |sum| *sum,
-    );
+    let squares = Fold::new(|| 0.0, |sum: &mut f64, x: f64| *sum += x * x, |sum, other| *sum += other, |sum| *sum);
     engine.aggregate("squares", squares.retract(|sum: &mut f64, x: f64| *sum -= x * x)).unwrap();
     engine.aggregate("decayed", Decayed).unwrap();
     // A state of any size: the texts, counted.
@@ -99,7 +94,8 @@ fn register(engine: &Engine) {
         |seen| seen.iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0))).map(|(text, _)| text.clone()),
     );
     engine.register(AggregateDefinition::new("favourite", favourite).doc("The text that came most often.")).unwrap();
-    let nulls = Fold::new(|| 0, |n: &mut i64, x: Option<i64>, _: &str| *n += i64::from(x.is_none()), |n, o| *n += o, |n| *n);
+    let nulls =
+        Fold::new(|| 0, |n: &mut i64, x: Option<i64>, _: &str| *n += i64::from(x.is_none()), |n, o| *n += o, |n| *n);
     engine.aggregate("nulls_with_text", nulls).unwrap();
 }
 

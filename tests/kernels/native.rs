@@ -84,14 +84,15 @@ fn the_example_in_rust_runs() {
     assert!(library.exists(), "{}", library.display());
     let engine = engine();
     assert_eq!(engine.load(&library).unwrap().len(), 6);
-    assert_eq!(rows(&engine, &format!("SELECT long_side(a, b), is_even(k) FROM {T}")), [
-        "5.0 false",
-        "NULL false",
-        "10.0 true",
-        "NULL true"
-    ]);
+    assert_eq!(
+        rows(&engine, &format!("SELECT long_side(a, b), is_even(k) FROM {T}")),
+        ["5.0 false", "NULL false", "10.0 true", "NULL true"]
+    );
     let texts = "(VALUES ('ada@example.org'), ('nobody'), (NULL), ('a.very.long.mailbox@x')) AS t(a)";
-    assert_eq!(rows(&engine, &format!("SELECT mailbox(a) FROM {texts}")), ["ada", "NULL", "NULL", "a.very.long.mailbox"]);
+    assert_eq!(
+        rows(&engine, &format!("SELECT mailbox(a) FROM {texts}")),
+        ["ada", "NULL", "NULL", "a.very.long.mailbox"]
+    );
     assert_eq!(sorted(&engine, &format!("SELECT k, mean_square(b) FROM {T} GROUP BY k")), ["1 8.5", "2 64.0"]);
     assert_eq!(sorted(&engine, &format!("SELECT mean_square(b) FROM {T} WHERE k > 5")), ["NULL"]);
     let message = error(&engine, "SELECT root(x) FROM (VALUES (-1.0)) AS t(x)");
@@ -126,10 +127,8 @@ fn what_a_library_does_wrong_is_told_with_its_name() {
     let check = |name: &str, body: &str, fields: &str, wanted: &str| {
         let Some(path) = compile_text(folder.path(), name, &library(body, fields)) else { return };
         let engine = engine();
-        let create = format!(
-            "CREATE FUNCTION f(BIGINT) RETURNS BIGINT LANGUAGE NATIVE AS '{}', 'kernel'",
-            path.display()
-        );
+        let create =
+            format!("CREATE FUNCTION f(BIGINT) RETURNS BIGINT LANGUAGE NATIVE AS '{}', 'kernel'", path.display());
         let found = match engine.execute(&create) {
             Err(error) => error.to_string(),
             Ok(_) => error(&engine, "SELECT f(x) FROM (VALUES (1), (2)) AS t(x)"),
@@ -158,8 +157,7 @@ fn a_shorter_description_of_the_same_version_still_loads() {
                   kernel.abi_version = MILLSTREAM_KERNEL_ABI_VERSION + 7;";
     let Some(path) = compile_text(folder.path(), "shorter", &library(body, fields)) else { return };
     let engine = engine();
-    let create =
-        format!("CREATE FUNCTION f(BIGINT) RETURNS BIGINT LANGUAGE NATIVE AS '{}', 'kernel'", path.display());
+    let create = format!("CREATE FUNCTION f(BIGINT) RETURNS BIGINT LANGUAGE NATIVE AS '{}', 'kernel'", path.display());
     engine.execute(&create).unwrap();
     assert_eq!(rows(&engine, "SELECT f(x) FROM (VALUES (1), (NULL)) AS t(x)"), ["2", "NULL"]);
 }
@@ -203,5 +201,8 @@ fn a_project_that_is_laid_out_builds() {
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let engine = engine();
     assert_eq!(engine.load(&library).unwrap(), ["my_kernels", "my_kernels_of_all"]);
-    assert_eq!(rows(&engine, "SELECT my_kernels(3, 4), my_kernels_of_all(x) FROM (VALUES (3), (-3)) AS t(x)"), ["5.0 3.0"]);
+    assert_eq!(
+        rows(&engine, "SELECT my_kernels(3, 4), my_kernels_of_all(x) FROM (VALUES (3), (-3)) AS t(x)"),
+        ["5.0 3.0"]
+    );
 }

@@ -39,10 +39,8 @@ impl Operator for Count {
             *seen += 1;
             counts.push(*seen);
         }
-        let mut out = Batch::from_arrays(
-            vec![Arc::new(Int64Array::from(keys)), Arc::new(Int64Array::from(counts))],
-            rows,
-        );
+        let mut out =
+            Batch::from_arrays(vec![Arc::new(Int64Array::from(keys)), Arc::new(Int64Array::from(counts))], rows);
         next.push(&mut out)
     }
 
@@ -97,7 +95,11 @@ fn an_operator_runs_where_its_rows_are() {
             .execute(&format!("CREATE TABLE data AS SELECT * FROM (VALUES {}) AS t(i, k)", values.join(", ")))
             .unwrap();
         let sql = "SELECT k, MAX(nth), COUNT(*) FROM numbered(TABLE data, k) GROUP BY k ORDER BY k";
-        let wanted: Vec<String> = (0..7).map(|k| (0..500).filter(|i| i % 7 == k).count()).enumerate().map(|(k, n)| format!("{k} {n} {n}")).collect();
+        let wanted: Vec<String> = (0..7)
+            .map(|k| (0..500).filter(|i| i % 7 == k).count())
+            .enumerate()
+            .map(|(k, n)| format!("{k} {n} {n}"))
+            .collect();
         assert_eq!(rows(&engine, sql), wanted);
         let sql = "SELECT n.k FROM numbered((SELECT * FROM data WHERE i < 100), 'k') AS n WHERE n.nth = 15 ORDER BY k";
         assert_eq!(rows(&engine, sql), ["0", "1"]);

@@ -87,12 +87,18 @@ fn failures_tell_function_row_and_place_and_are_nulls_when_tried() {
     }
     let message = error(&engine, &format!("SELECT parse(s) FROM {table}"));
     assert!(message.contains("invalid digit found in string; parse('x'), row 1"), "{message}");
-    assert_eq!(rows(&engine, &format!("SELECT try_root(f), try_parse(s) FROM {table}")), ["2.0 7", "NULL NULL", "NULL NULL"]);
+    assert_eq!(
+        rows(&engine, &format!("SELECT try_root(f), try_parse(s) FROM {table}")),
+        ["2.0 7", "NULL NULL", "NULL NULL"]
+    );
     assert_eq!(rows(&engine, &format!("SELECT TRY(root(f)) FROM {table}")), ["2.0", "NULL", "NULL"]);
     assert!(error(&engine, "SELECT TRY(1 + 1)").contains("TRY takes one call"));
     assert_eq!(rows(&engine, &format!("SELECT root(f) FROM {table} WHERE f > 0")), ["2.0"]);
     assert_eq!(rows(&engine, &format!("SELECT f > 0 AND root(f) > 1 FROM {table}")), ["true", "false", "NULL"]);
-    assert_eq!(rows(&engine, &format!("SELECT CASE WHEN f > 0 THEN root(f) END FROM {table}")), ["2.0", "NULL", "NULL"]);
+    assert_eq!(
+        rows(&engine, &format!("SELECT CASE WHEN f > 0 THEN root(f) END FROM {table}")),
+        ["2.0", "NULL", "NULL"]
+    );
 }
 
 #[test]
@@ -111,12 +117,17 @@ fn they_stand_wherever_sql_takes_an_expression() {
             rows.sort();
             rows
         };
-        assert_eq!(sorted("SELECT bucket(i) AS b, COUNT(*) FROM data WHERE bucket(i) < 2 GROUP BY bucket(i)"), ["0 10", "1 10"]);
+        assert_eq!(
+            sorted("SELECT bucket(i) AS b, COUNT(*) FROM data WHERE bucket(i) < 2 GROUP BY bucket(i)"),
+            ["0 10", "1 10"]
+        );
         assert_eq!(sorted("SELECT SUM(bucket(i)) FROM data"), ["450"]);
         assert_eq!(sorted("SELECT COUNT(*) FROM data GROUP BY minute(at)"), ["40", "60"]);
         assert_eq!(sorted("SELECT i FROM data ORDER BY bucket(i) DESC, i LIMIT 1"), ["90"]);
         assert_eq!(
-            sorted("SELECT bucket(i) AS b, COUNT(*) FROM data GROUP BY bucket(i) HAVING bucket(i) = 9 OR COUNT(*) < 10"),
+            sorted(
+                "SELECT bucket(i) AS b, COUNT(*) FROM data GROUP BY bucket(i) HAVING bucket(i) = 9 OR COUNT(*) < 10"
+            ),
             ["9 10"]
         );
     }

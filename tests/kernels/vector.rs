@@ -12,9 +12,9 @@ fn add_up(call: &mut VectorCall<'_, '_>) -> Result<()> {
     let at = |constant: bool, row: usize| if constant { 0 } else { row };
     let sums = with_scratch::<i64, _>(|sums| {
         sums.clear();
-        sums.extend((0..call.rows()).map(|row| {
-            left[at(a.is_constant(), row)].wrapping_add(right[at(b.is_constant(), row)])
-        }));
+        sums.extend(
+            (0..call.rows()).map(|row| left[at(a.is_constant(), row)].wrapping_add(right[at(b.is_constant(), row)])),
+        );
         std::mem::take(sums)
     });
     call.output::<i64>()?.copy_from_slice(&sums);
@@ -58,7 +58,11 @@ fn another_length_or_type_than_promised_is_refused() {
     let table = "(VALUES (1), (2)) AS t(a)";
     let message = |call: &str| error(&engine, &format!("SELECT {call}(a) FROM {table}"));
     assert!(message("short").contains("the function short made 1 rows of 2"), "{}", message("short"));
-    assert!(message("typed").contains("the function typed made a column of another type: Float64"), "{}", message("typed"));
+    assert!(
+        message("typed").contains("the function typed made a column of another type: Float64"),
+        "{}",
+        message("typed")
+    );
     assert!(message("idle").contains("the function idle made no output"), "{}", message("idle"));
     assert!(message("cross").contains("function cross: the output is Int64"), "{}", message("cross"));
     assert!(message("past").contains("the function past panicked: index out of bounds"), "{}", message("past"));

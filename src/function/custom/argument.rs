@@ -274,12 +274,7 @@ impl Arg for Interval {
         Ok((&found.ok_or_else(|| wrong(array))?.values()[..], stride))
     }
 
-    fn chunk<'s: 'm, 'm>(
-        (values, stride): Self::Source<'s>,
-        start: usize,
-        _: usize,
-        _: &'m mut (),
-    ) -> Self::Chunk<'m> {
+    fn chunk<'s: 'm, 'm>((values, stride): Self::Source<'s>, start: usize, _: usize, _: &'m mut ()) -> Self::Chunk<'m> {
         (values, start * stride, stride)
     }
 

@@ -142,8 +142,7 @@ impl Value for bool {
     #[inline(always)]
     fn copy(sink: &mut Bits, from: usize, to: usize) {
         // The earlier row is in this chunk, or packed already.
-        let value =
-            if from / CHUNK == to / CHUNK { sink.chunk[from % CHUNK] } else { bitmap::get(&sink.words, from) };
+        let value = if from / CHUNK == to / CHUNK { sink.chunk[from % CHUNK] } else { bitmap::get(&sink.words, from) };
         sink.chunk[to % CHUNK] = value;
     }
 

@@ -279,7 +279,9 @@ pub(super) fn check(name: &str, result: &DataType, rows: usize, out: &mut Column
         Column::Flat(flat) if flat.rows == usize::MAX => {
             Err(Error::user(format!("the function {name} made no output")))
         }
-        Column::Flat(flat) if Kind::of(result) != flat.values.kind() => wrong_type(&format!("{:?}", flat.values.kind())),
+        Column::Flat(flat) if Kind::of(result) != flat.values.kind() => {
+            wrong_type(&format!("{:?}", flat.values.kind()))
+        }
         Column::Flat(flat) if flat.rows != rows => wrong_rows(flat.rows),
         Column::Array(array) | Column::Constant(array) if array.data_type() != result => {
             // The same values in another encoding are made what they should be.

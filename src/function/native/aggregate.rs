@@ -129,9 +129,8 @@ impl AggregateStates for NativeStates {
         let ready = ready.collect::<Result<SmallVec<[Ready<'_>; 4]>>>()?;
         let lent: SmallVec<[Arg<'_>; 4]> = ready.iter().map(Ready::arg).collect();
         let kernel = self.kernel.clone();
-        let mut run = |mask: Option<&[u64]>, retract: bool| {
-            kernel.update(&mut self.states, update.groups, mask, &lent, retract)
-        };
+        let mut run =
+            |mask: Option<&[u64]>, retract: bool| kernel.update(&mut self.states, update.groups, mask, &lent, retract);
         let mask = masked.then_some(&self.mask[..]);
         let retracted = update.changes.filter(|changes| changes.iter().any(|change| change.is_retraction()));
         let ran = match retracted {

@@ -48,7 +48,9 @@ fn function(kernel: Kernel, symbol: Option<&str>) -> Result<Function> {
     let (name, doc) = (kernel.name.clone(), kernel.doc.clone());
     let body = match kernel.is_aggregate() {
         true => Body::Aggregate(Arc::new(aggregate::NativeAggregate::new(kernel, args.clone(), result))),
-        false => Body::Scalar { kernel: Arc::new(scalar::NativeScalar::new(kernel, args.clone(), result)), trying: None },
+        false => {
+            Body::Scalar { kernel: Arc::new(scalar::NativeScalar::new(kernel, args.clone(), result)), trying: None }
+        }
     };
     Ok(Function { name, doc, example: String::new(), args, body })
 }

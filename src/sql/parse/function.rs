@@ -62,7 +62,8 @@ pub(super) fn parse(tokens: &[TokenWithSpan]) -> Result<Statement> {
     words(&mut parser, &["LANGUAGE"])?;
     let language = parser.parser.next_token();
     if !is_word(&language, "NATIVE") {
-        let message = format!("functions are written in other languages than {}; LANGUAGE takes NATIVE", language.token);
+        let message =
+            format!("functions are written in other languages than {}; LANGUAGE takes NATIVE", language.token);
         return Err(Error::user(message).at(place(language.span)));
     }
     words(&mut parser, &["AS"])?;

@@ -12,7 +12,7 @@ use datafusion_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF
 use datafusion_sql::planner::SqlToRel;
 
 use super::functions::FUNCTIONS;
-use super::{constant, computed, relation, types, view, watermark};
+use super::{computed, constant, relation, types, view, watermark};
 use crate::error::{Error, Result};
 use crate::pipeline::{Connectors, TableDefinition, TableFunction};
 use crate::sql::catalog::{Catalog, CatalogTable, Relation, TableEntry, is_path, path_definition};

@@ -25,10 +25,10 @@ mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 mod reference; //  what is told of functions
 
-pub(super) use functions::FUNCTIONS;
 pub use function::FunctionDefinition;
-pub use reference::{FunctionInfo, functions as known_functions};
+pub(super) use functions::FUNCTIONS;
 pub(super) use operator::OperatorNode;
+pub use reference::{FunctionInfo, functions as known_functions};
 pub(super) use window::WindowNode;
 
 use std::sync::{Arc, LazyLock};

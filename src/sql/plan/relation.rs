@@ -11,10 +11,10 @@ use sqlparser::ast::{
     Value,
 };
 
-use super::group::{self, Shape};
-use super::window::WindowNode;
 use super::define::normalize;
+use super::group::{self, Shape};
 use super::operator::OperatorNode;
+use super::window::WindowNode;
 use super::{constant, duration, event_time};
 use crate::error::{Error, Result};
 use crate::pipeline::{OperatorFunction, TableDefinition, WindowKind, time_unit};

@@ -42,8 +42,7 @@ pub fn scalar_udf(name: &str, overloads: Vec<ScalarOverload>) -> ScalarUDF {
         ScalarOverload::Exact(_, kernel) => kernel.is_deterministic(),
         ScalarOverload::Any(_) => true,
     };
-    let volatility =
-        if overloads.iter().all(is_deterministic) { Volatility::Immutable } else { Volatility::Volatile };
+    let volatility = if overloads.iter().all(is_deterministic) { Volatility::Immutable } else { Volatility::Volatile };
     let signature = Signature::new(TypeSignature::UserDefined, volatility);
     ScalarUDF::from(KernelFunction { name: name.to_string(), signature, overloads })
 }
