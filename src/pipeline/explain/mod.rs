@@ -91,6 +91,7 @@ fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
         }
         Spec::Join(spec) => ("Join", join::describe(spec, inputs)),
         Spec::Custom(spec) => ("Operator", spec.name.clone()),
+        Spec::SingleRow => ("Single row", String::new()),
     }
 }
 
@@ -246,7 +247,7 @@ fn programs(node: &Node) -> Vec<&Program> {
             .chain(&join.residual)
             .map(|program| program.as_ref())
             .collect(),
-        Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) | Spec::Custom(_) => Vec::new(),
+        Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) | Spec::SingleRow | Spec::Custom(_) => Vec::new(),
     }
 }
 
