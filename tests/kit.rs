@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use millstream::arrow::array::{Array, AsArray, Int64Array, StringViewArray};
-use millstream::arrow::datatypes::{DataType, Int64Type};
+use millstream::arrow::datatypes::DataType;
 use millstream::batch::Column;
 use millstream::error::Result;
 use millstream::function::custom::{Scalar, StringWriter, Timestamp, Vector, VectorCall};
@@ -92,19 +92,19 @@ fn ten_planted_faults_are_found() {
             call.nulls_of_args();
             Ok(())
         }),
-        ("a slice is read from where it is cut", |call| {
-            let rows = call.rows();
-            let (Column::Array(array), Column::Array(other)) = (call.arg(0).column(), call.arg(1).column()) else {
-                sum(call, rows, |a, b, _| a.wrapping_add(b))?;
-                call.nulls_of_args();
-                return Ok(());
-            };
-            let data = array.to_data();
-            let whole: Vec<i64> = data.buffers()[0].typed_data::<i64>().to_vec();
-            let other = other.as_primitive::<Int64Type>().values().to_vec();
-            let out = call.output::<i64>()?;
-            (0..rows).for_each(|row| out[row] = whole[row].wrapping_add(other[row]));
+        ("the nulls of a slice are read from where it is cut", |call| {
+            sum(call, call.rows(), |a, b, _| a.wrapping_add(b))?;
             call.nulls_of_args();
+            let arrays = [call.arg(0).column(), call.arg(1).column()];
+            if let [Column::Array(first), Column::Array(second)] = arrays {
+                let bit = |array: &dyn Array, row: usize| {
+                    array.nulls().is_none_or(|nulls| nulls.buffer()[row / 8] >> (row % 8) & 1 == 1)
+                };
+                let there: Vec<bool> = (0..call.rows()).map(|row| bit(first, row) && bit(second, row)).collect();
+                for (word, bits) in call.validity().iter_mut().zip(there.chunks(64)) {
+                    *word = bits.iter().enumerate().fold(0, |word, (at, &there)| word | u64::from(there) << at);
+                }
+            }
             Ok(())
         }),
         ("a null of one argument is forgotten", |call| {

@@ -235,7 +235,7 @@ impl<F: ScalarFn<M>, M: 'static> ScalarKernel for Closure<F, M> {
             *out = Column::Constant(new_null_array(&self.result, 1));
             return Ok(());
         }
-        if self.is_deterministic && args.iter().all(Argument::is_constant) {
+        if self.is_deterministic && rows > 0 && args.iter().all(Argument::is_constant) {
             let mut one = Column::default();
             self.call(context, args, 1, &mut one, false)?;
             *out = Column::Constant(one.to_array(&self.result, 1, &Selection::default())?);

@@ -247,7 +247,9 @@ fn programs(node: &Node) -> Vec<&Program> {
             .chain(&join.residual)
             .map(|program| program.as_ref())
             .collect(),
-        Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) | Spec::SingleRow | Spec::Custom(_) => Vec::new(),
+        Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) | Spec::SingleRow | Spec::Custom(_) => {
+            Vec::new()
+        }
     }
 }
 

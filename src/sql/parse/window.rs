@@ -20,6 +20,8 @@ pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> 
             let close = closing(&tokens, at + 1);
             let args = rewrite_args(&tokens[at + 2..close]);
             tokens.splice(at + 2..close, args);
+        } else if is_call_over_table(&tokens[at..]) {
+            tokens.remove(at + 2);
         }
         at += 1;
     }
@@ -40,6 +42,16 @@ fn is_call(tokens: &[TokenWithSpan]) -> bool {
     tokens.len() > 1
         && tokens[1].token == Token::LParen
         && word(&tokens[0]).is_some_and(|name| NAMES.contains(&name.as_str()))
+}
+
+/// Whether a call begins here whose first argument is `TABLE t`: that of an operator.
+fn is_call_over_table(tokens: &[TokenWithSpan]) -> bool {
+    let [name, open, table, argument, after, ..] = tokens else { return false };
+    matches!(name.token, Token::Word(_))
+        && open.token == Token::LParen
+        && is_word(table, "TABLE")
+        && matches!(argument.token, Token::Word(_))
+        && matches!(after.token, Token::Comma | Token::RParen | Token::Period)
 }
 
 /// Moves the clause at `at` into the GROUP BY of its query.

@@ -3,6 +3,7 @@
 use datafusion_common::Column;
 use datafusion_expr::{Expr, LogicalPlan};
 
+use super::operator::OperatorNode;
 use super::window::WindowNode;
 use crate::error::{Error, Result};
 use crate::pipeline::time_unit;
@@ -56,7 +57,13 @@ fn carried(plan: &LogicalPlan) -> Option<Column> {
             (Some(one), None) | (None, Some(one)) => Some(one),
             _ => None,
         },
-        LogicalPlan::Extension(extension) => carried(&extension.node.as_any().downcast_ref::<WindowNode>()?.input),
+        LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<OperatorNode>() {
+            Some(node) => {
+                carried(&node.input)?;
+                Some(Column::from(node.schema.qualified_field(node.operator.event_time?)))
+            }
+            None => carried(&extension.node.as_any().downcast_ref::<WindowNode>()?.input),
+        },
         _ => None,
     }
 }
