@@ -25,6 +25,9 @@ pub struct Config {
     /// Whether statements may load native code: `CREATE FUNCTION ... LANGUAGE NATIVE`. What is loaded runs with all the
     /// rights of this process.
     pub allow_native: bool,
+    /// Whether queries keep all their state so that a snapshot can be taken of any of them at any time. Without it some
+    /// queries over input that ends are faster, and say so when they are asked for a snapshot.
+    pub snapshots: bool,
     /// How long an idle worker sleeps before it looks around again.
     pub idle_sleep: Duration,
 }
@@ -40,6 +43,7 @@ impl Default for Config {
             level: None,
             keep_open: false,
             allow_native: false,
+            snapshots: false,
             idle_sleep: Duration::from_millis(1),
         }
     }
