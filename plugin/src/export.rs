@@ -7,7 +7,7 @@ use crate::abi::{self, ArrowArray, ErrorMessage, Evaluate, Finish, Init, KernelD
 use crate::value::{Column, Input, Output, Returned};
 
 /// Runs a call; its error or panic becomes the error's text.
-pub fn guarded(error: *mut ErrorMessage, run: impl FnOnce() -> Result<(), String>) -> i32 {
+pub fn guarded(error: Option<&mut ErrorMessage>, run: impl FnOnce() -> Result<(), String>) -> i32 {
     let message = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(())) => return 0,
         Ok(Err(message)) => message,
@@ -17,8 +17,7 @@ pub fn guarded(error: *mut ErrorMessage, run: impl FnOnce() -> Result<(), String
             format!("it panicked: {}", text.unwrap_or("no message"))
         }
     };
-    // SAFETY: the engine lends a message that is there during the call.
-    if let Some(error) = unsafe { error.as_mut() } {
+    if let Some(error) = error {
         let room = error.message.len() - 1;
         let mut end = message.len().min(room);
         while !message.is_char_boundary(end) {

@@ -82,7 +82,8 @@ macro_rules! __kernels {
                 out: *mut $crate::abi::ArrowArray,
                 error: *mut $crate::abi::ErrorMessage,
             ) -> i32 {
-                $crate::export::guarded(error, || {
+                // SAFETY: the engine lends a message that is there during the call.
+                $crate::export::guarded(unsafe { error.as_mut() }, || {
                     let mut next = 0..;
                     $(
                         let index = next.next().unwrap_or(0);
@@ -163,7 +164,8 @@ macro_rules! __kernels {
                 rows: i64,
                 error: *mut $crate::abi::ErrorMessage,
             ) -> i32 {
-                $crate::export::guarded(error, || {
+                // SAFETY: the engine lends a message that is there during the call.
+                $crate::export::guarded(unsafe { error.as_mut() }, || {
                     let mut next = 0..;
                     $(
                         let index = next.next().unwrap_or(0);
@@ -190,7 +192,8 @@ macro_rules! __kernels {
             ) -> i32 {
                 // SAFETY: both are states of this aggregate, and not the same one.
                 let (state, other) = unsafe { (&mut *state.cast::<State>(), &*other.cast::<State>()) };
-                $crate::export::guarded(error, || {
+                // SAFETY: the engine lends a message that is there during the call.
+                $crate::export::guarded(unsafe { error.as_mut() }, || {
                     take_from(state, other);
                     Ok(())
                 })
@@ -203,7 +206,8 @@ macro_rules! __kernels {
                 out: *mut $crate::abi::ArrowArray,
                 error: *mut $crate::abi::ErrorMessage,
             ) -> i32 {
-                $crate::export::guarded(error, || {
+                // SAFETY: the engine lends a message that is there during the call.
+                $crate::export::guarded(unsafe { error.as_mut() }, || {
                     // SAFETY: each group has a state, and the output has room for a row per group.
                     unsafe {
                         $crate::export::evaluate::<$result>(rows, out, |row| {
