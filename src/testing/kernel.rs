@@ -185,6 +185,7 @@ fn result(out: &Column, data_type: &DataType, rows: usize) -> Result<ArrayRef, S
     let made = match out {
         Column::Array(array) => array.len(),
         Column::Flat(flat) => flat.rows,
+        Column::Dictionary(dictionary) => dictionary.rows(),
         Column::Constant(_) => rows,
     };
     if made != rows {

@@ -248,7 +248,9 @@ fn array<'a>(arg: &Argument<'a>) -> Result<(&'a dyn Array, usize)> {
     match arg.column() {
         Column::Array(array) => Ok((array.as_ref(), 1)),
         Column::Constant(array) => Ok((array.as_ref(), 0)),
-        Column::Flat(_) => Err(Error::bug("a closure of an Arrow type met a flat column")),
+        Column::Flat(_) | Column::Dictionary(_) => {
+            Err(Error::bug("a closure of an Arrow type met a column in another form"))
+        }
     }
 }
 

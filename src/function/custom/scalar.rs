@@ -271,6 +271,10 @@ pub(super) fn shown(arg: &Argument<'_>, row: usize) -> String {
     let array = match arg.column() {
         Column::Constant(array) => return array_value_to_string(array, 0).unwrap_or_else(|_| "?".to_string()),
         Column::Array(array) => array.slice(row, 1),
+        Column::Dictionary(dictionary) => match dictionary.flatten() {
+            Ok(array) => array.slice(row, 1),
+            Err(_) => return "?".to_string(),
+        },
         Column::Flat(flat) => {
             use crate::batch::Values::*;
             return match &flat.values {

@@ -8,9 +8,13 @@ use crate::sql::plan::OperatorNode;
 
 impl Compiler {
     pub(super) fn custom(&mut self, node: &OperatorNode) -> Result<NodeId> {
-        let input = self.plan(&node.input)?;
+        let mut input = self.plan(&node.input)?;
         if !node.operator.takes_changes {
-            self.refuse_updating(input, &format!("the operator {}", node.name), "it would have to take them back too")?;
+            input = self.folded(
+                input,
+                &format!("the operator {}", node.name),
+                "it says that it takes changes, if it does",
+            )?;
         }
         let schema = engine_schema(&node.schema);
         let time = match (&self.nodes[input].time, node.operator.event_time) {

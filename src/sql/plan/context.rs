@@ -90,7 +90,8 @@ impl<'a> Context<'a> {
             values.push(value.to_array().map_err(from_datafusion)?);
         }
         let table = function.table(&values).map_err(|e| e.context(format!("function {name}")))?;
-        let definition = TableDefinition { name: name.to_string(), schema: None, options: BTreeMap::new() };
+        let definition =
+            TableDefinition { name: name.to_string(), schema: None, options: BTreeMap::new(), primary_key: Vec::new() };
         Ok(Arc::new(CatalogTable::new(definition, table, None, Vec::new())))
     }
 

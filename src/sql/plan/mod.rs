@@ -9,6 +9,7 @@ mod group; //      windows in GROUP BY
 mod outputs; //    names of columns that nobody named
 mod relation; //   table functions
 mod window; //     the logical node of windows
+mod as_of; //      the logical node of joins by the nearest
 mod single_row; // the logical node of scalar subqueries
 mod set_operation; // the logical node of INTERSECT ALL and EXCEPT ALL
 mod event_time; // the column that carries event time
@@ -27,6 +28,7 @@ mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 mod reference; //  what is told of functions
 
+pub(super) use as_of::{AsOf, AsOfNode};
 pub use function::FunctionDefinition;
 pub(super) use functions::FUNCTIONS;
 pub(super) use operator::OperatorNode;
