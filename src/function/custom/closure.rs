@@ -306,6 +306,7 @@ macro_rules! functions {
             #[allow(non_snake_case, reason = "a value is called as its type")]
             fn evaluate(&self, call: &Call<'_, '_>, out: &mut Column) -> Result<Option<Failure>> {
                 #[inline(always)]
+                #[allow(clippy::too_many_arguments, reason = "one per argument of the closure")]
                 fn apply<R, $first $(, $type)*>(
                     function: impl Fn($first $(, $type)*) -> R, $first: $first $(, $type: $type)*
                 ) -> R {
@@ -339,6 +340,7 @@ macro_rules! functions {
             #[allow(non_snake_case, reason = "a value is called as its type")]
             fn evaluate(&self, call: &Call<'_, '_>, out: &mut Column) -> Result<Option<Failure>> {
                 #[inline(always)]
+                #[allow(clippy::too_many_arguments, reason = "one per argument of the closure")]
                 fn apply<R: Done, $first $(, $type)*>(
                     function: impl Fn($first $(, $type)*, &mut StringWriter) -> R,
                     $first: $first $(, $type: $type)*, writer: &mut StringWriter,

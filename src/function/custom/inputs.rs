@@ -88,7 +88,7 @@ macro_rules! inputs {
             #[inline(always)]
             fn call(&self, state: &mut S, input: <Self::Inputs as Inputs>::Items<'_>) {
                 #[inline(always)]
-                #[allow(non_snake_case, reason = "a value is called as its type")]
+                #[allow(non_snake_case, clippy::too_many_arguments, reason = "one per argument, called as its type")]
                 fn apply<S, $($type),+>(function: impl Fn(&mut S, $($type),+), state: &mut S, $($type: $type),+) {
                     function(state, $($type),+);
                 }

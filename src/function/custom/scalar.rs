@@ -30,6 +30,9 @@ pub struct Attributes {
     pub cost: f64,
 }
 
+/// Makes the kernel of a function, or the one whose errors are nulls.
+type Make = dyn Fn(&Scalar, bool) -> Arc<dyn ScalarKernel> + Send + Sync;
+
 /// A scalar function to be registered with an engine.
 #[derive(Clone)]
 pub struct Scalar {
@@ -38,7 +41,7 @@ pub struct Scalar {
     pub(super) example: String,
     pub(super) attributes: Attributes,
     pub(super) signature: Signature,
-    make: Arc<dyn Fn(&Scalar, bool) -> Arc<dyn ScalarKernel> + Send + Sync>,
+    make: Arc<Make>,
 }
 
 impl Scalar {

@@ -77,9 +77,11 @@ impl AggregateUDFImpl for StatesFunction {
         if self.bind(arg_types).is_some() {
             return Ok(arg_types.to_vec());
         }
-        let exact =
-            |overload| if let &AggregateOverload::Exact(ref args, _) = overload { Some(&args[..]) } else { None };
-        let known: Vec<&[DataType]> = self.overloads.iter().filter_map(exact).collect();
+        let known = self.overloads.iter().filter_map(|overload| match overload {
+            AggregateOverload::Exact(args, _) => Some(&args[..]),
+            AggregateOverload::Any(_) => None,
+        });
+        let known: Vec<&[DataType]> = known.collect();
         Ok(known[choose(&self.name, &known, arg_types)?].to_vec())
     }
 

@@ -92,8 +92,11 @@ impl ScalarUDFImpl for KernelFunction {
         if self.bind(arg_types).is_some() {
             return Ok(arg_types.to_vec());
         }
-        let exact = |overload| if let &ScalarOverload::Exact(ref args, _) = overload { Some(&args[..]) } else { None };
-        let known: Vec<&[DataType]> = self.overloads.iter().filter_map(exact).collect();
+        let known = self.overloads.iter().filter_map(|overload| match overload {
+            ScalarOverload::Exact(args, _) => Some(&args[..]),
+            ScalarOverload::Any(_) => None,
+        });
+        let known: Vec<&[DataType]> = known.collect();
         Ok(known[choose(&self.name, &known, arg_types)?].to_vec())
     }
 
