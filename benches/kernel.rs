@@ -97,7 +97,7 @@ fn main() {
             let groups: Vec<u32> = (0..ROWS).map(|row| (row * 7919 % group_count) as u32).collect();
             let args = [values.argument(ROWS)];
             let update = Update { groups: &groups, group_count, args: &args, filter: None, changes: None };
-            let mut run = |function: &Arc<dyn AggregateFunction>| {
+            let run = |function: &Arc<dyn AggregateFunction>| {
                 let mut states = function.states();
                 let taken = nanoseconds(samples, || states.update(&context, &update).expect("floats do not fail"));
                 black_box(&states);

@@ -43,8 +43,8 @@ fn sum(call: &mut VectorCall<'_, '_>, rows: usize, at: impl Fn(i64, i64, usize) 
     let (left, right) = (a.values::<i64>()?, b.values::<i64>()?);
     let (step, stride) = (usize::from(!a.is_constant()), usize::from(!b.is_constant()));
     let out = call.output::<i64>()?;
-    for row in 0..rows {
-        out[row] = at(left[row * step], right[row * stride], row);
+    for (row, out) in out.iter_mut().enumerate().take(rows) {
+        *out = at(left[row * step], right[row * stride], row);
     }
     Ok(())
 }

@@ -99,8 +99,10 @@ fn register(engine: &Engine) {
     engine.aggregate("nulls_with_text", nulls).unwrap();
 }
 
-/// Rows: group, value, text, seconds.
-fn data() -> Vec<(i64, Option<i64>, String, i64)> {
+/// Group, value, text, seconds.
+type Row = (i64, Option<i64>, String, i64);
+
+fn data() -> Vec<Row> {
     let row = |i: i64| (i * 7 % 13, (i % 5 != 0).then_some(i % 17), format!("text number {}", i * i % 7), i / 3);
     (0..1000).map(row).collect()
 }
@@ -126,7 +128,7 @@ fn with_data(batch_rows: usize, partitions: usize) -> Engine {
 }
 
 /// The sum of squares of a row's value for each key.
-fn by_key<K: Ord>(key: impl Fn(&(i64, Option<i64>, String, i64)) -> Vec<K>) -> BTreeMap<K, f64> {
+fn by_key<K: Ord>(key: impl Fn(&Row) -> Vec<K>) -> BTreeMap<K, f64> {
     let mut sums = BTreeMap::new();
     for row in data() {
         for key in key(&row) {

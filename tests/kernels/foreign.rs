@@ -1,6 +1,5 @@
 //! Functions written for DataFusion, unmodified.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use datafusion_common::{Result, ScalarValue};
@@ -116,5 +115,4 @@ fn they_run_one_by_one_and_as_a_package() {
         grouped.sort();
         assert_eq!(grouped, ["1 6.0", "2 1.0"]);
     }
-    let _: &dyn Any = &T;
 }

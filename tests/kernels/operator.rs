@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millstream::arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use millstream::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use millstream::batch::{Argument, Batch, Column, KernelColumn};
+use millstream::batch::{Argument, Batch, KernelColumn};
 use millstream::engine::Engine;
 use millstream::error::{Error, Result};
 use millstream::state::{Section, SectionRoute};
@@ -121,7 +121,6 @@ fn an_operator_is_taken_down_and_set_up_again() {
     let mut second = Count::default();
     second.restore(first.snapshot().unwrap()).unwrap();
     assert_eq!(first.seen, second.seen);
-    let _ = Column::default();
 }
 
 #[test]
