@@ -90,7 +90,7 @@ fn main() {
         "squares",
         Fold::new(|| 0.0, |sum: &mut f64, x: f64| *sum += x * x, |sum, other| *sum += other, |sum| *sum),
     ));
-    let sum = aggregate::resolve("sum", &[float.clone()], &float).expect("floats are summed");
+    let sum = aggregate::resolve("sum", std::slice::from_ref(&float), &float).expect("floats are summed");
     for (name, group_count) in [("one group", 1), ("100 groups", 100), ("1,000 groups", 1000)] {
         for nulls in [false, true] {
             let values = KernelColumn::new(Column::Array(column(nulls, 0)));

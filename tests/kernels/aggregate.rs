@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millstream::arrow::array::{Array, AsArray, Int64Array, RecordBatch};
+use millstream::arrow::array::{AsArray, Int64Array, RecordBatch};
 use millstream::arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use millstream::engine::Engine;
 use millstream::function::custom::{Aggregate, AggregateDefinition, Fold, Inputs, State, Timestamp};

@@ -9,7 +9,7 @@ use datafusion_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
 };
-use millstream::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use millstream::arrow::array::{ArrayRef, AsArray, Float64Array};
 use millstream::arrow::datatypes::{DataType, Float64Type};
 
 use super::{engine, rows};
