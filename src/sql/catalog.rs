@@ -15,15 +15,17 @@ use datafusion_expr::{Expr, TableProviderFilterPushDown, TableSource};
 
 use super::error::closest;
 use super::parse::{ComputedColumn, Parsed, WatermarkClause};
+use super::plan::is_window_function;
 use super::users::UserFunctions;
 use crate::error::{Error, Result};
-use crate::pipeline::{Changelog, Connectors, Scan, ScanRequest, Table, TableDefinition};
+use crate::pipeline::{Changelog, Connectors, Scan, ScanRequest, Table, TableDefinition, WindowFunction};
 
 /// All names that statements may use.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     relations: Arc<BTreeMap<String, Relation>>,
     functions: Arc<UserFunctions>,
+    windows: Arc<BTreeMap<String, Arc<dyn WindowFunction>>>,
 }
 
 /// What a name in FROM can be.
@@ -164,6 +166,22 @@ impl Catalog {
     /// The same, to be added to.
     pub fn functions_mut(&mut self) -> &mut UserFunctions {
         Arc::make_mut(&mut self.functions)
+    }
+
+    /// Makes a user's kind of window known under a name, in lower case.
+    ///
+    /// Failure: a name that a kind of window of the engine has.
+    pub fn register_window(&mut self, name: &str, function: Arc<dyn WindowFunction>) -> Result<()> {
+        let name = name.to_lowercase();
+        if is_window_function(&name) {
+            return Err(Error::user(format!("the engine has a kind of window of this name: {name}")));
+        }
+        Arc::make_mut(&mut self.windows).insert(name, function);
+        Ok(())
+    }
+
+    pub(super) fn window_functions(&self) -> &BTreeMap<String, Arc<dyn WindowFunction>> {
+        &self.windows
     }
 
     /// Takes a definition in. What an earlier binding gave stays where the definition says nothing.

@@ -39,6 +39,13 @@ pub trait Aggregate: Send + Sync + 'static {
     /// Takes a row out again that was taken in before.
     fn retract(&self, _state: &mut Self::State, _input: <Self::Input as Inputs>::Items<'_>) {}
 
+    /// Whether `unmerge` is there and leaves exactly what was before the merge: then a hop takes old panes out of its
+    /// windows instead of merging all of them again.
+    const CAN_UNMERGE: bool = false;
+
+    /// Takes out again what another state has brought.
+    fn unmerge(&self, _state: &mut Self::State, _other: &Self::State) {}
+
     /// Whether the result depends on the order of the rows.
     fn is_order_sensitive(&self) -> bool {
         false

@@ -193,6 +193,7 @@ fn add_by_group<A: Aggregate>(
 
 impl<A: Aggregate> Table for States<A> {
     const TAKES_NULLS: bool = A::Input::TAKES_NULLS;
+    const CAN_UNMERGE: bool = A::CAN_UNMERGE;
 
     fn grow(&mut self, group_count: usize) {
         while self.states.len() < group_count {
@@ -240,6 +241,28 @@ impl<A: Aggregate> Table for States<A> {
         })?;
         self.heap_bytes = heap.max(0) as usize;
         Ok(())
+    }
+
+    fn unmerge(&mut self, groups: &[u32], other: &Self) -> Result<()> {
+        let (aggregate, states) = (&*self.aggregate, &mut self.states);
+        let mut heap = self.heap_bytes as isize;
+        Self::guard(&self.name, || {
+            for (from, &group) in other.states.iter().zip(groups) {
+                let state = &mut states[group as usize];
+                let before = state.heap_bytes() as isize;
+                aggregate.unmerge(state, from);
+                heap += state.heap_bytes() as isize - before;
+            }
+        })?;
+        self.heap_bytes = heap.max(0) as usize;
+        Ok(())
+    }
+
+    fn pick(&self, groups: &[u32]) -> Option<Self> {
+        let states: Vec<A::State> = groups.iter().map(|&group| self.states[group as usize].clone()).collect();
+        let heap_bytes = if Self::HAS_HEAP { states.iter().map(State::heap_bytes).sum() } else { 0 };
+        let (name, aggregate) = (self.name.clone(), self.aggregate.clone());
+        Some(States { name, aggregate, states, heap_bytes, validity: Vec::new() })
     }
 
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {

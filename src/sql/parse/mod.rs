@@ -22,6 +22,7 @@ pub use emit::Emit;
 pub use function::CreateFunction;
 pub use statement::{CreateTable, CreateTableAs, CreateView, Drop, ExplainKind, Insert, QueryStatement, Statement};
 pub(crate) use tokens::place;
+pub(super) use window::PARTITION_ARGUMENT;
 
 use std::ops::Range;
 

@@ -39,7 +39,10 @@ impl<'a> Context<'a> {
             catalog,
             connectors,
             options,
-            relation_planners: vec![Arc::new(relation::Relations { operators: catalog.functions().operators.clone() })],
+            relation_planners: vec![Arc::new(relation::Relations {
+                windows: catalog.window_functions().clone(),
+                operators: catalog.functions().operators.clone(),
+            })],
             type_planner: Arc::new(types::Types),
             opened: RefCell::default(),
             view_depth: Cell::new(0),

@@ -69,6 +69,8 @@ fn group_doc(name: &str) -> (&'static str, &'static str) {
         "hop" => ("hop([time,] slide, size [, offset])", "Windows of one size that start every slide."),
         "session" => ("session([time,] gap)", "Windows of rows that are no more than a gap apart."),
         "cumulate" => ("cumulate([time,] step, size)", "Windows that grow by a step until they have their size."),
+        "tumble_rows" => ("tumble_rows(count)", "Windows of so many rows each."),
+        "hop_rows" => ("hop_rows(slide, count)", "Windows of so many rows that start every slide rows."),
         "tumble_start" | "hop_start" | "session_start" | "cumulate_start" => {
             ("f_start(...)", "The start of the window that the query groups by.")
         }
