@@ -24,6 +24,7 @@ mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
+pub(super) use context::WorkTable;
 pub(super) use set_operation::{SetOperationNode, keep_counts};
 pub(super) use single_row::SingleRowNode;
 pub(super) use window::WindowNode;

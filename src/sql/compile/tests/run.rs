@@ -91,7 +91,9 @@ fn run(pipeline: &Pipeline, id: NodeId) -> Result<RecordBatch> {
             let rest = inputs[0].num_rows() - from;
             inputs[0].slice(from, limit.fetch.map_or(rest, |fetch| fetch.min(rest)))
         }
-        Spec::Join(_) | Spec::SingleRow => panic!("joins are for the real runner"),
+        Spec::Join(_) | Spec::SingleRow | Spec::Recursion(_) | Spec::WorkTable => {
+            panic!("joins are for the real runner")
+        }
         Spec::Window(_) => panic!("windows by rows are for the real runner"),
         Spec::Aggregate(aggregate) => {
             let columns = grouped(aggregate, &inputs[0])?;

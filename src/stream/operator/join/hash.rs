@@ -14,11 +14,11 @@ use millstream_kernels::bitmap;
 use super::build::{Build, Rows, arguments, with_null_key};
 use super::roles::{Alone, Roles};
 use crate::batch::{Batch, Column, Flat, Values};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::{JoinSide, JoinSpec};
-use crate::state::NO_GROUP;
+use crate::state::{NO_GROUP, Section};
 use crate::stream::operator::filter::true_rows;
 use crate::stream::operator::{Ending, Next, Operator};
 
@@ -523,6 +523,10 @@ impl Operator for HashJoin {
             }
             State::Held => true,
         }
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<Section>> {
+        Err(Error::user("the table of a join of inputs that end cannot be part of a snapshot yet"))
     }
 
     fn size_bytes(&self) -> usize {
