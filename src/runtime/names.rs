@@ -41,6 +41,7 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
             | Spec::SingleRow
             | Spec::Recursion(_)
             | Spec::WorkTable => {}
+            Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) => {}
         }
     }
     named

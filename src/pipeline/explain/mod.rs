@@ -94,6 +94,12 @@ fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
             let skip = if limit.skip > 0 { format!(" after {}", limit.skip) } else { String::new() };
             ("Limit", fetch + &skip)
         }
+        Spec::Upsert(upsert) => ("Upsert", format!("the last row per {}", names[..upsert.key_count].join(", "))),
+        Spec::Fold => ("Fold", "what was given and not taken back, when the input ends".to_string()),
+        Spec::ByKey(by_key) => {
+            let key: Vec<&str> = by_key.key.iter().map(|&column| names[column].as_str()).collect();
+            ("ByKey", format!("one row per {}", key.join(", ")))
+        }
         Spec::Join(spec) => ("Join", join::describe(spec, inputs)),
         Spec::SingleRow => ("Single row", String::new()),
         Spec::Recursion(spec) => {
@@ -211,6 +217,9 @@ fn state(node: &Node) -> Option<&'static str> {
         Spec::Aggregate(_) => Some("grows with distinct keys"),
         Spec::Sort(SortSpec { fetch: Some(_), .. }) => Some("first rows, bounded"),
         Spec::Sort(_) => Some("all rows, sorted"),
+        Spec::Upsert(_) => Some("a row per key, grows with distinct keys"),
+        Spec::Fold => Some("all rows that are there"),
+        Spec::ByKey(_) => Some("all rows that are there"),
         Spec::Join(join) => Some(join::state(join)),
         Spec::Recursion(RecursionSpec { distinct: true, .. }) => Some("all rows"),
         Spec::Recursion(_) => Some("rows of one run"),
@@ -264,6 +273,7 @@ fn programs(node: &Node) -> Vec<&Program> {
         | Spec::SingleRow
         | Spec::Recursion(_)
         | Spec::WorkTable => Vec::new(),
+        Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) => Vec::new(),
     }
 }
 

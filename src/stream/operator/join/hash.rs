@@ -490,6 +490,10 @@ impl Operator for HashJoin {
         self.state != State::Building || self.is_build(port)
     }
 
+    fn snapshot(&mut self) -> Result<Vec<Section>> {
+        Err(Error::user("no snapshot can be taken of this join yet; take it of the queries before and behind it"))
+    }
+
     fn push(&mut self, port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
         assert_eq!(self.state == State::Building, self.is_build(port), "the probe side waits for the table");
         match self.state {
