@@ -16,8 +16,6 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 
 use super::Options;
-use super::assemble::assemble;
-use super::stepped::Stepped;
 use crate::batch::{Argument, Batch, Column, KernelColumn};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -67,7 +65,7 @@ impl Table for RecursiveTable {
         let terms = Terms {
             spec: self.spec.clone(),
             schema: self.schema.clone(),
-            config: Config { partitions: 1, ..self.config.clone() },
+            config: Config { partitions: 1, snapshots: false, ..self.config.clone() },
             budget: self.budget.clone(),
             options: self.options.clone(),
             seen: self.spec.distinct.then(|| Seen::new(&self.schema, self.seed)),
@@ -176,8 +174,7 @@ impl Terms {
     fn run(&self, pipeline: &Pipeline) -> Result<Vec<RecordBatch>> {
         let (sink, collected) = MemorySink::new();
         let options = Options { timed: false, ..self.options.clone() };
-        let assembled = assemble(pipeline, Box::new(sink), &self.config, self.budget.clone(), &options)?;
-        let mut query = Stepped::new(assembled.workers, assembled.metrics);
+        let mut query = super::stepped(pipeline, Box::new(sink), &self.config, self.budget.clone(), &options, None)?;
         while !query.settle()? {
             if self.progress.stopped.load(Ordering::Relaxed) {
                 return Err(Error::cancelled());

@@ -12,6 +12,9 @@ mod expression; // expressions into programs
 mod filter;
 mod grouping; //   ROLLUP, CUBE, GROUPING SETS: every row once per set
 mod join; //       rows of two inputs side by side
+mod join_time; // how far apart in time the rows of a pair are
+mod join_way; // one side into a table, or both kept
+mod as_of; //     joins by the nearest
 mod limit;
 mod place; //      where in the SQL an expression stands
 mod project;
@@ -62,11 +65,20 @@ struct Compiler {
     below_aggregate: bool,
     /// What the columns of some nodes tell of windows that have closed.
     closed: HashMap<NodeId, Closed>,
+    /// Columns of some nodes that would do as their event time too.
+    other_times: HashMap<NodeId, Vec<usize>>,
 }
 
 impl Compiler {
     fn new(emit: Option<EmitMode>) -> Compiler {
-        Compiler { nodes: Vec::new(), needs_input_order: false, emit, below_aggregate: false, closed: HashMap::new() }
+        Compiler {
+            nodes: Vec::new(),
+            needs_input_order: false,
+            emit,
+            below_aggregate: false,
+            closed: HashMap::new(),
+            other_times: HashMap::new(),
+        }
     }
 
     /// Compiles a plan node and everything below; the pipeline's node has the columns of `plan`.

@@ -529,10 +529,6 @@ impl Operator for HashJoin {
         }
     }
 
-    fn snapshot(&mut self) -> Result<Vec<Section>> {
-        Err(Error::user("the table of a join of inputs that end cannot be part of a snapshot yet"))
-    }
-
     fn size_bytes(&self) -> usize {
         self.build.size_bytes() + self.build_matched.capacity() * 8
     }
