@@ -24,6 +24,9 @@ pub struct Config {
     pub keep_open: bool,
     /// Whether a query is refused whose state grows for as long as its input comes.
     pub strict: bool,
+    /// Whether statements may load native code: `CREATE FUNCTION ... LANGUAGE NATIVE`. What is loaded runs with all the
+    /// rights of this process.
+    pub allow_native: bool,
     /// Whether queries keep all their state so that a snapshot can be taken of any of them at any time. Without it some
     /// queries over input that ends are faster, and say so when they are asked for a snapshot.
     pub snapshots: bool,
@@ -42,6 +45,7 @@ impl Default for Config {
             level: None,
             keep_open: false,
             strict: false,
+            allow_native: false,
             snapshots: false,
             idle_sleep: Duration::from_millis(1),
         }

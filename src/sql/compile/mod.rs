@@ -8,6 +8,7 @@ mod aggregate; //  groups, windows of groups, DISTINCT
 mod call; //       one aggregate call: its function, arguments, order and filter
 mod closed; //     windows that have closed, grouped again
 mod columns; //    what the columns of a plan node are in the pipeline
+mod custom; //     users' operators
 mod expression; // expressions into programs
 mod filter;
 mod firing; //     EMIT by the clock, late rows
@@ -20,6 +21,7 @@ mod limit;
 mod per_key; //    sessions and windows of rows under an aggregate
 mod place; //      where in the SQL an expression stands
 mod project;
+mod recursion; //  WITH RECURSIVE
 mod scan;
 mod sort;
 mod truncated; //  date_trunc and date_bin as windows
@@ -39,7 +41,7 @@ use datafusion_expr::{Distinct, LogicalPlan};
 use crate::error::{Error, Place, Result};
 use crate::pipeline::{ChangeMode, EmitMode, EventTime, Node, NodeId, Pipeline, Spec};
 use crate::sql::parse::StateTtl;
-use crate::sql::plan::{Firing, LogicalQuery, SetOperationNode, SingleRowNode};
+use crate::sql::plan::{Firing, LogicalQuery, SetOperationNode, SingleRowNode, WorkTable};
 use crate::sql::stack::with_deep_stack;
 use closed::Closed;
 use columns::Columns;
@@ -54,19 +56,10 @@ pub fn compile(query: &LogicalQuery) -> Result<Pipeline> {
 
 fn compile_plan(query: &LogicalQuery) -> Result<Pipeline> {
     let mut compiler = Compiler {
-        nodes: Vec::new(),
-        needs_input_order: false,
-        emit: query.emit,
         emit_place: query.emit_place,
         firing: query.firing.clone(),
         state_ttl: query.state_ttl.clone(),
-        lateness_ticks: 0,
-        diverts: false,
-        is_fired_already: false,
-        below_aggregate: false,
-        closed: HashMap::new(),
-        truncated: HashMap::new(),
-        other_times: HashMap::new(),
+        ..Compiler::new(query.emit)
     };
     let root = compiler.plan(&query.plan)?;
     compiler.finish_firing(root)?;
@@ -100,9 +93,30 @@ struct Compiler {
 }
 
 impl Compiler {
+    fn new(emit: Option<EmitMode>) -> Compiler {
+        Compiler {
+            nodes: Vec::new(),
+            needs_input_order: false,
+            emit,
+            emit_place: None,
+            firing: Firing::default(),
+            state_ttl: StateTtl::default(),
+            lateness_ticks: 0,
+            diverts: false,
+            is_fired_already: false,
+            below_aggregate: false,
+            closed: HashMap::new(),
+            truncated: HashMap::new(),
+            other_times: HashMap::new(),
+        }
+    }
+
     /// Compiles a plan node and everything below; the pipeline's node has the columns of `plan`.
     fn plan(&mut self, plan: &LogicalPlan) -> Result<NodeId> {
         match plan {
+            LogicalPlan::TableScan(scan) if scan.source.downcast_ref::<WorkTable>().is_some() => {
+                Ok(self.work_table(scan))
+            }
             LogicalPlan::TableScan(scan) => self.scan(scan),
             LogicalPlan::Filter(filter) => self.filter(filter),
             LogicalPlan::Projection(projection) => self.projection(projection),
@@ -112,10 +126,13 @@ impl Compiler {
             LogicalPlan::Sort(sort) => self.sort(sort),
             LogicalPlan::Limit(limit) => self.limit(limit),
             LogicalPlan::SubqueryAlias(alias) => self.plan(&alias.input),
+            // LATERAL without a look at what stands before it.
+            LogicalPlan::Subquery(subquery) if subquery.outer_ref_columns.is_empty() => self.plan(&subquery.subquery),
             LogicalPlan::Repartition(repartition) => self.plan(&repartition.input),
             LogicalPlan::Values(values) => self.values(values),
             LogicalPlan::EmptyRelation(empty) => self.empty(empty),
             LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::RecursiveQuery(query) => self.recursion(query),
             LogicalPlan::Extension(extension) => match extension.node.as_any() {
                 node if node.is::<SingleRowNode>() => self.single_row(extension.node.inputs()[0]),
                 node => match node.downcast_ref::<SetOperationNode>() {
@@ -201,9 +218,11 @@ fn refused(plan: &LogicalPlan) -> Error {
             let place = window.window_expr.first().and_then(place::place_of);
             ("functions with OVER are not supported yet", place)
         }
-        LogicalPlan::Subquery(_) => ("subqueries in expressions are not supported yet; join the tables instead", None),
+        LogicalPlan::Subquery(_) => (
+            "a subquery that depends on its surroundings in this way cannot be joined to them; join the tables instead",
+            None,
+        ),
         LogicalPlan::Unnest(_) => ("UNNEST is not supported yet", None),
-        LogicalPlan::RecursiveQuery(_) => ("WITH RECURSIVE is not supported", None),
         LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => ("EXPLAIN cannot stand inside a query", None),
         _ => return Error::user(format!("this statement is not a query: {}", plan.display())),
     };
