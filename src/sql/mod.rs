@@ -18,7 +18,7 @@ pub mod bridge; //      DataFusion's functions as our kernels
 mod error; //           DataFusion's errors in our words
 mod stack; //           room for recursion
 
-pub use catalog::Catalog;
+pub use catalog::{Catalog, Kept};
 pub use compile::compile;
 pub use parse::{ExplainKind, Parsed, parse};
 pub use plan::{Explain, LogicalQuery, Planned, plan};

@@ -13,7 +13,7 @@ use super::place::place_of;
 use super::types::engine_schema;
 use super::{Compiler, Result};
 use crate::error::Error;
-use crate::pipeline::{NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec};
+use crate::pipeline::{EmitMode, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec};
 use crate::sql::plan::WindowNode;
 
 /// Rows that an aggregate will put into windows: the window's columns are known, but in no batch yet.
@@ -95,7 +95,8 @@ impl Compiler {
         let input = &self.nodes[node];
         let column = self.window_column(window, node)?;
         let is_event_time = input.time.as_ref().is_some_and(|time| time.column == column);
-        if !input.bounded && !is_event_time {
+        let stays_open = self.is_continuous && self.emit != Some(EmitMode::Final);
+        if !input.bounded && !is_event_time && !stays_open {
             let why = "a window over input that does not end needs a column with a watermark; \
                        declare WATERMARK FOR it in CREATE TABLE";
             return Err(refuse(&window.time, why));

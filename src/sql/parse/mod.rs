@@ -15,7 +15,9 @@ mod depth; //      how deep a statement may be
 pub use computed::ComputedColumn;
 pub use define::WatermarkClause;
 pub use emit::Emit;
-pub use statement::{CreateTable, CreateTableAs, CreateView, Drop, ExplainKind, Insert, QueryStatement, Statement};
+pub use statement::{
+    CreateTable, CreateTableAs, CreateView, Drop, Dropped, ExplainKind, Insert, QueryStatement, Statement,
+};
 pub(crate) use tokens::place;
 
 use std::ops::Range;
