@@ -245,7 +245,8 @@ fn changes_of_views_step_by_step() {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for line in text.lines() {
         let case: Value = serde_json::from_str(line).unwrap();
-        let (Some(id), Some(sql), Some(steps)) = (case["id"].as_str(), case["sql"].as_str(), case["steps"].as_array()) else {
+        let (Some(id), Some(sql), Some(steps)) = (case["id"].as_str(), case["sql"].as_str(), case["steps"].as_array())
+        else {
             continue;
         };
         let word = match steps_of(sql, steps) {
@@ -280,7 +281,8 @@ fn steps_of(sql: &str, steps: &[Value]) -> Result<(), String> {
         let upper = statement.to_uppercase();
         let word = |at: usize| statement.split_whitespace().nth(at).unwrap_or_default().to_string();
         if upper.starts_with("CREATE TABLE") {
-            let columns = upper.rfind(" WITH (").or(upper.rfind(" WITH(")).map_or(&statement[..], |at| &statement[..at]);
+            let columns =
+                upper.rfind(" WITH (").or(upper.rfind(" WITH(")).map_or(&statement[..], |at| &statement[..at]);
             let columns = &columns[columns.find('(').ok_or("no columns")?..];
             let name = word(2).split('(').next().unwrap_or_default().to_string();
             run(&format!("CREATE TABLE {name} {columns} WITH ('connector' = 'memory')"))?;
@@ -304,7 +306,9 @@ fn steps_of(sql: &str, steps: &[Value]) -> Result<(), String> {
             run(&format!("CREATE OR REPLACE TABLE removed {columns} WITH ('connector' = 'memory')"))?;
             run(&format!("INSERT INTO removed {values}"))?;
             let writer = engine.writer(&name.to_lowercase()).map_err(|e| e.to_string())?;
-            for rows in engine.sql("SELECT * FROM removed").and_then(|query| query.collect()).map_err(|e| e.to_string())? {
+            for rows in
+                engine.sql("SELECT * FROM removed").and_then(|query| query.collect()).map_err(|e| e.to_string())?
+            {
                 writer.write(&rows, Some(&vec![Change::DELETE; rows.num_rows()])).map_err(|e| e.to_string())?;
             }
         }
@@ -335,7 +339,8 @@ fn steps_of(sql: &str, steps: &[Value]) -> Result<(), String> {
 }
 
 fn rows_of(engine: &Engine, view: &str) -> Result<BTreeMap<String, i64>, String> {
-    let batches = engine.sql(&format!("SELECT * FROM {view}")).and_then(|query| query.collect()).map_err(|e| e.to_string())?;
+    let batches =
+        engine.sql(&format!("SELECT * FROM {view}")).and_then(|query| query.collect()).map_err(|e| e.to_string())?;
     let mut counts = BTreeMap::new();
     for row in batches.iter().map(text).collect::<Result<Vec<_>, _>>()?.concat() {
         *counts.entry(row.replace("(empty)", "NULL")).or_default() += 1;
