@@ -336,11 +336,6 @@ fn refuses_with_a_place() {
     refused("UPDATE t SET a = 1", "statement not supported: UPDATE t", "UPDATE");
     refused("COPY t TO 'x'", "COPY is not supported; use INSERT INTO 'path' SELECT ...", "COPY");
     refused(
-        "CREATE MATERIALIZED VIEW v AS SELECT 1",
-        "CREATE MATERIALIZED VIEW is not supported yet; use CREATE VIEW, or CREATE TABLE ... AS",
-        "MATERIALIZED",
-    );
-    refused(
         "CREATE SINK s AS SELECT 1",
         "CREATE SINK is not known; use CREATE TABLE ... WITH (...), which serves as both",
         "SINK",
