@@ -5,6 +5,7 @@
 //! Invariants  no global state: two engines in one process share nothing; no runtime is forced on the caller.
 
 mod view; // tables in memory, materialized views
+mod functions; // the users' own functions
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,7 +26,7 @@ use crate::query::{BATCHES_WAITING, Query};
 use crate::runtime::{self, Options};
 pub use crate::runtime::{Clock, Control, Metrics, OperatorMetrics, Running, Snapshot, SourceMetrics, Stepped};
 use crate::sql::{self, Catalog, LogicalQuery, Planned};
-pub use crate::sql::{ExplainKind, Parsed};
+pub use crate::sql::{ExplainKind, FunctionInfo, Parsed};
 use crate::stream::connect::DefaultConnectors;
 use crate::stream::operator::Budget;
 use crate::stream::sink::blackhole::Blackhole;
@@ -245,6 +246,7 @@ impl Engine {
                 let over: Vec<String> = dropped.into_iter().filter(|name| !names.contains(name)).collect();
                 Statement::Done(if over.is_empty() { message } else { format!("{message}, with {}", over.join(", ")) })
             }
+            Planned::CreateFunction(definition) => Statement::Done(self.create_function(definition)?),
             Planned::Rows(rows) => Statement::Rows(rows),
             Planned::Explain(explained) => Statement::Text(match explained.kind {
                 ExplainKind::Syntax => explained.syntax,
