@@ -8,14 +8,16 @@ mod as_of; //    joins by the nearest
 mod spec; //     what each node does, a spec per operator
 mod symmetric; // joins that keep both sides
 mod table; //    the traits of sources and sinks, as the pipeline names them
+mod window; //   the kinds of windows
 
 pub use as_of::{AsOfSpec, Nearest};
 pub use explain::{explain, explain_with, show_duration};
 pub use spec::*;
 pub use symmetric::{SymmetricSpec, TimeBound, TimeColumn};
 pub use table::*;
+pub use window::*;
 
-pub use crate::time::ticks_per_second;
+pub use crate::time::{Bounds, CalendarUnit, WindowAssigner, ticks_per_second};
 
 use std::sync::Arc;
 

@@ -19,6 +19,7 @@ pub use define::WatermarkClause;
 pub use emit::Emit;
 pub use statement::{CreateTable, CreateTableAs, CreateView, Drop, ExplainKind, Insert, QueryStatement, Statement};
 pub(crate) use tokens::place;
+pub(super) use window::PARTITION_ARGUMENT;
 
 use std::ops::Range;
 
