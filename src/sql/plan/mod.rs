@@ -27,6 +27,7 @@ mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
 pub(super) use as_of::{AsOf, AsOfNode};
+pub(super) use context::WorkTable;
 pub(super) use functions::is_window_function;
 pub(super) use set_operation::{SetOperationNode, keep_counts};
 pub(super) use single_row::SingleRowNode;
