@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
-use super::{AsOfSpec, Bounds, Pipeline, Predicate, SymmetricSpec, Table, WindowKind};
+use super::{AsOfSpec, Bounds, CustomSpec, Pipeline, Predicate, SymmetricSpec, Table, WindowKind};
 use crate::expression::Program;
 use crate::function::AggregateFunction;
 
@@ -28,6 +28,7 @@ pub enum Spec {
     Fold,
     ByKey(ByKeySpec),
     Join(JoinSpec),
+    Custom(CustomSpec),
     /// `WITH RECURSIVE`; has no inputs of its own.
     Recursion(RecursionSpec),
     /// In the body of a recursion: the rows that its last run gave.

@@ -141,6 +141,7 @@ impl Assembly<'_> {
                 self.append_to_all(&mut parts, id)?;
                 Ok(parts)
             }
+            Spec::Custom(spec) => self.custom(id, node, spec),
             Spec::Window(WindowSpec { kind: WindowKind::Session { gap }, column, keys }) => {
                 self.session_rows(id, *gap, *column, keys)
             }
@@ -236,10 +237,30 @@ impl Assembly<'_> {
     pub(super) fn is_stateless_up_to(&self, id: NodeId) -> bool {
         let node = &self.pipeline.nodes[id];
         let holds_rows = matches!(&node.spec, Spec::Window(window) if window.kind.is_per_key());
-        let stays = holds_rows || matches!(node.spec, Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_));
+        let stays = holds_rows || matches!(node.spec, Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) | Spec::Custom(_));
         let passes =
             !stays && !matches!(node.spec, Spec::Aggregate(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Join(_));
         passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
+    }
+
+    /// A user's operator, its rows brought to where it wants them.
+    fn custom(&mut self, id: NodeId, node: &Node, spec: &CustomSpec) -> Result<Parts> {
+        let input = self.node(node.inputs[0])?;
+        let mut parts = match &spec.operator.placement {
+            Placement::Together => self.gather(input)?,
+            Placement::ByKey(keys) if input.iter().flatten().count() > 1 => {
+                let schema = &self.pipeline.nodes[node.inputs[0]].schema;
+                let keys: Vec<(usize, DataType)> =
+                    keys.iter().map(|&key| (key, schema.field(key).data_type().clone())).collect();
+                self.exchange(input, Route::Keys(Arc::new(Program::columns(&keys))))?
+            }
+            Placement::Anywhere | Placement::ByKey(_) => input,
+        };
+        for part in parts.iter_mut().flatten() {
+            let operator = custom(spec, self.context)?;
+            self.append(part, "operator", Some(id), operator);
+        }
+        Ok(parts)
     }
 
     /// Sessions as rows: those of a key come together in one worker, their keys in front.

@@ -41,7 +41,7 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
             | Spec::SingleRow
             | Spec::Recursion(_)
             | Spec::WorkTable => {}
-            Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) => {}
+            Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) | Spec::Custom(_) => {}
         }
     }
     named

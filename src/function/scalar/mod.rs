@@ -14,7 +14,7 @@ mod logic; //      AND OR NOT, IS [NOT] NULL
 mod pattern; //    LIKE and IN with what the query gives
 mod pane; //       date_trunc, date_bin, window_start: fixed-size stretches of time
 pub(in crate::function) mod text; // comparing strings by their views
-mod write; //      what all share: typed arguments in, flat columns out
+pub(in crate::function) mod write; // what all share: typed arguments in, flat columns out
 
 pub use arithmetic::{abs, negate};
 pub use calendar::date_part;

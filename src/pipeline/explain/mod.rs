@@ -103,6 +103,7 @@ fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
             ("ByKey", format!("one row per {}", key.join(", ")))
         }
         Spec::Join(spec) => ("Join", join::describe(spec, inputs)),
+        Spec::Custom(spec) => ("Operator", spec.name.clone()),
         Spec::SingleRow => ("Single row", String::new()),
         Spec::Recursion(spec) => {
             ("Recursion", format!("{}, {}", spec.name, if spec.distinct { "new rows only" } else { "all rows" }))
@@ -275,7 +276,7 @@ fn programs(node: &Node) -> Vec<&Program> {
         | Spec::SingleRow
         | Spec::Recursion(_)
         | Spec::WorkTable => Vec::new(),
-        Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) => Vec::new(),
+        Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) | Spec::Custom(_) => Vec::new(),
     }
 }
 

@@ -93,6 +93,7 @@ fn run(pipeline: &Pipeline, id: NodeId) -> Result<RecordBatch> {
         }
         Spec::Window(_) | Spec::Upsert(_) => panic!("windows by rows and upserts are for the real runner"),
         Spec::Fold | Spec::ByKey(_) => inputs[0].clone(),
+        Spec::Custom(_) => panic!("users' operators are for the real runner"),
         Spec::Join(_) | Spec::SingleRow | Spec::Recursion(_) | Spec::WorkTable => {
             panic!("joins are for the real runner")
         }
