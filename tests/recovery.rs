@@ -75,6 +75,14 @@ const QUERIES: &[&str] = &[
     "SELECT k, n FROM t WHERE n > 5 UNION ALL SELECT k, -n FROM t WHERE n < 0 UNION ALL SELECT * FROM (VALUES ('v', 1)) AS v",
     "SELECT k, SUM(n) FROM (SELECT k, n FROM t UNION ALL SELECT * FROM (VALUES ('v', 1)) AS v) AS u GROUP BY k EMIT CHANGES",
     "SELECT APPROX_DISTINCT(n), BOOL_AND(n > 0), BIT_XOR(n) FROM t EMIT CHANGES",
+    "SELECT k, window_start, COUNT(*), SUM(n), COUNT(DISTINCT n) FROM t GROUP BY k WINDOW TUMBLING(at, 5s) EMIT FINAL",
+    "SELECT k, window_start, COUNT(*), SUM(n), COUNT(DISTINCT n) FROM t GROUP BY k WINDOW HOPPING(at, 9s, 1s) EMIT FINAL",
+    "SELECT k, window_end, MIN(n), AVG(n * 0.5) FROM t GROUP BY k WINDOW HOPPING(at, 9s, 1s) EMIT FINAL",
+    "SELECT k, window_end, SUM(n) FROM t GROUP BY k WINDOW HOPPING(at, 9s, 2s) EMIT CHANGES",
+    "SELECT k, window_end, SUM(n), MAX(n) FROM t GROUP BY k WINDOW CUMULATE(at, 12s, 3s) EMIT FINAL",
+    "SELECT k, window_start, window_end, COUNT(*), SUM(n), MIN(n) FROM t GROUP BY k WINDOW SESSION(at, 2s) EMIT FINAL",
+    "SELECT k, window_start, window_end, COUNT(*), STDDEV(n) FROM t GROUP BY k WINDOW SESSION(at, 2s) EMIT CHANGES",
+    "SELECT k, n, window_end FROM SESSION(TABLE t PARTITION BY k, DESCRIPTOR(at), 2s)",
 ];
 
 const DEFINITION: &str =
