@@ -57,6 +57,7 @@ pub fn compile(query: &LogicalQuery) -> Result<Pipeline> {
 fn compile_plan(query: &LogicalQuery) -> Result<Pipeline> {
     let mut compiler = Compiler {
         emit_place: query.emit_place,
+        is_continuous: query.is_continuous,
         firing: query.firing.clone(),
         state_ttl: query.state_ttl.clone(),
         ..Compiler::new(query.emit)
@@ -82,6 +83,8 @@ struct Compiler {
     diverts: bool,
     /// Whether what decides when results leave stands above an aggregate.
     is_fired_already: bool,
+    /// Whether the answer is kept up to date: every step gives changes, unless EMIT says otherwise.
+    is_continuous: bool,
     /// Whether an aggregate stands above what is being compiled: EMIT speaks of the outermost one.
     below_aggregate: bool,
     /// What the columns of some nodes tell of windows that have closed.
@@ -104,6 +107,7 @@ impl Compiler {
             lateness_ticks: 0,
             diverts: false,
             is_fired_already: false,
+            is_continuous: false,
             below_aggregate: false,
             closed: HashMap::new(),
             truncated: HashMap::new(),
@@ -153,7 +157,7 @@ impl Compiler {
         let Node { changes, bounded, .. } = self.nodes[output];
         let is_final = match self.emit {
             Some(emit) => emit == EmitMode::Final,
-            None => bounded,
+            None => bounded && !self.is_continuous,
         };
         if changes == ChangeMode::Updating && is_final {
             self.add_fold(output);

@@ -23,7 +23,9 @@ pub use emit::Emit;
 pub use function::CreateFunction;
 pub use hints::StateTtl;
 pub(super) use hints::state_ttl;
-pub use statement::{CreateTable, CreateTableAs, CreateView, Drop, ExplainKind, Insert, QueryStatement, Statement};
+pub use statement::{
+    CreateTable, CreateTableAs, CreateView, Drop, Dropped, ExplainKind, Insert, QueryStatement, Statement,
+};
 pub(crate) use tokens::place;
 pub(super) use window::PARTITION_ARGUMENT;
 pub(super) use window::nanoseconds;
