@@ -179,7 +179,7 @@ impl Engine {
         let (spec, inputs) = (Spec::Scan(scan_spec), Vec::new());
         let node = Node { spec, inputs, schema, changes, time: None, bounded: false, place: None };
         let pipeline = Pipeline { nodes: vec![node], needs_input_order: true };
-        let prepared = Prepared { pipeline, target: Target::Caller, timed: false };
+        let prepared = Prepared { pipeline, late: None, target: Target::Caller, timed: false };
         let running = self.start_into(&prepared, Box::new(LiveSink::new(live.clone(), true)))?;
         let followed = live.as_it_goes();
         let entry = Entry { live, query: Some(running), follows: Vec::new(), is_view: false };

@@ -198,8 +198,8 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
             if statement.is_materialized {
                 context.follow();
                 let plan = view::plan_statement(&context, statement)?;
-                let query = QueryStatement { query: statement.query.clone(), emit: statement.emit };
-                let mut query = finish(plan, &query, parsed)?.query;
+                let query = QueryStatement { query: statement.query.clone(), emit: statement.emit.clone() };
+                let mut query = finish(&context, plan, &query, parsed)?.query;
                 query.is_continuous = true;
                 let (primary_key, computed) = (Vec::new(), Vec::new());
                 let kept = Kept { name, kind: TableKind::MaterializedView, primary_key, watermark: None, computed };
