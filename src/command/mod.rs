@@ -10,6 +10,7 @@ mod test; //      run scripts of arrivals
 mod explain; //   show a step of a query's way
 mod generate; //  make test data
 mod demo; //      ten million events, one query
+mod bench; //     the queries of known benchmarks, timed and checked
 mod shell; //     SQL by hand
 mod complete; //  what could follow in the shell
 mod session; //   an engine, and how it talks to its user
@@ -81,6 +82,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Stop> {
         Some(Command::Explain(explain)) => explain::run(&explain),
         Some(Command::Generate(generate)) => generate::run(&generate),
         Some(Command::Demo(demo)) => demo::run(&demo),
+        Some(Command::Bench(bench)) => bench::run(&bench),
         None if arguments.run.names_no_text() && std::io::stdin().is_terminal() => shell::run(&arguments.run),
         None => run::run(&arguments.run),
     }

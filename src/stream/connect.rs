@@ -84,7 +84,9 @@ impl Connectors for DefaultConnectors {
             "stdout" => sink::file::stdout(definition, schema, updating, Format::Csv),
             "print" => sink::file::stdout(definition, schema, updating, Format::Table),
             "blackhole" => blackhole(definition),
-            "datagen" | "nexmark" | "stdin" | "tpch" => Err(Error::user(format!("connector can only be read: '{connector}'"))),
+            "datagen" | "nexmark" | "stdin" | "tpch" => {
+                Err(Error::user(format!("connector can only be read: '{connector}'")))
+            }
             _ => Err(self.unknown(&connector)),
         }
     }

@@ -19,8 +19,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::{Progress, Scan, ScanRequest, Table, TableDefinition};
 
 /// The tables there are.
-pub const TABLES: [&str; 8] =
-    ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"];
+pub const TABLES: [&str; 8] = ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"];
 const OPTIONS: [&str; 3] = ["connector", "table", "scale"];
 const SCALE_MAX: f64 = 100_000.0;
 /// Rows of a piece, about: enough that a generator's start does not count, few enough that all workers have some.
