@@ -93,12 +93,12 @@ impl Assembly<'_> {
     pub(super) fn node(&mut self, id: NodeId) -> Result<Parts> {
         let node = &self.pipeline.nodes[id];
         match &node.spec {
-            Spec::Scan(scan) => self.scan(scan, node),
+            Spec::Scan(scan) => self.scan(scan, id, node),
             Spec::Values(values) => Ok(self.values(values)),
             Spec::Union => self.union(id, node),
             Spec::Join(spec) => self.join(id, node, spec),
             Spec::Aggregate(spec) => self.aggregate(id, node, spec),
-            Spec::Sort(_) | Spec::Limit(_) => {
+            Spec::Sort(_) | Spec::Limit(_) | Spec::SingleRow => {
                 let input = self.node(node.inputs[0])?;
                 let mut parts = self.gather(input)?;
                 self.append_to_all(&mut parts, id);
@@ -112,7 +112,19 @@ impl Assembly<'_> {
         }
     }
 
-    fn scan(&mut self, spec: &ScanSpec, node: &Node) -> Result<Parts> {
+    /// Whether the rows of a node go through filters and projections into an aggregate, and nowhere else.
+    fn feeds_aggregate(&self, id: NodeId) -> bool {
+        let mut consumers = self.pipeline.nodes.iter().enumerate().filter(|(_, node)| node.inputs.contains(&id));
+        match (consumers.next(), consumers.next()) {
+            (Some((_, Node { spec: Spec::Aggregate(_), .. })), None) => true,
+            (Some((consumer, Node { spec: Spec::Filter(_) | Spec::Project(_), .. })), None) => {
+                self.feeds_aggregate(consumer)
+            }
+            _ => false,
+        }
+    }
+
+    fn scan(&mut self, spec: &ScanSpec, id: NodeId, node: &Node) -> Result<Parts> {
         let request = ScanRequest {
             projection: spec.projection.clone(),
             // Rows that are skipped would not move the watermark: then lateness would depend on what a filter skips.
@@ -121,6 +133,7 @@ impl Assembly<'_> {
             partitions: self.partitions,
             ordered: spec.watermark.is_some() || self.pipeline.needs_input_order,
             fetch: spec.fetch,
+            dictionaries: self.feeds_aggregate(id),
         };
         let scan = spec.table.open(&request).map_err(|e| e.at(node.place))?;
         let watermarks = Arc::new(PartitionWatermarks::new(scan.source_partitions(), self.config.keep_open));
@@ -165,6 +178,7 @@ impl Assembly<'_> {
                     ("window", Box::new(Window::new(spec, time_type, self.context)))
                 }
                 Spec::Sort(spec) => ("sort", Box::new(Sort::new(spec, node.schema.clone(), self.context, rows))),
+                Spec::SingleRow => ("single row", Box::new(SingleRow::new(node.schema.clone()))),
                 Spec::Limit(spec) => ("limit", Box::new(Limit::new(spec))),
                 _ => unreachable!("these have their own way in"),
             };
@@ -187,9 +201,17 @@ impl Assembly<'_> {
         let first = parts.iter().position(Option::is_some).unwrap_or(0);
         let mut owners = vec![first; spec.standing_groups.len()];
         if parts.iter().flatten().count() > 1 {
-            let (program, shuffled) = shuffled(&spec);
+            let (program, mut shuffled) = shuffled(&spec);
+            let local = may_be_local(&spec, takes_back);
             for part in parts.iter_mut().flatten() {
                 self.append(part, "project", Some(id), Box::new(Project::new(&program, self.context)));
+                if local {
+                    let operator = self.local_aggregate(&shuffled);
+                    self.append(part, "local aggregate", Some(id), operator);
+                }
+            }
+            if counts_distinct_alone(&spec, takes_back) {
+                (parts, shuffled) = self.distinct_by_value(id, parts, &program, shuffled)?;
             }
             let keys = program.output_types[..spec.key_count].to_vec();
             let route = if keys.is_empty() { Route::First } else { Route::Hash(keys) };
@@ -214,6 +236,44 @@ impl Assembly<'_> {
             self.append(part, "aggregate", Some(id), operator);
         }
         Ok(parts)
+    }
+}
+
+impl Assembly<'_> {
+    /// Parts rows by the arguments of DISTINCT, counts what each worker owns of them, and leaves adding up to the
+    /// aggregate behind: its spec, without DISTINCT.
+    fn distinct_by_value(
+        &mut self,
+        id: NodeId,
+        parts: Parts,
+        program: &Program,
+        spec: AggregateSpec,
+    ) -> Result<(Parts, AggregateSpec)> {
+        let arg_count = spec.aggregates[0].arg_count;
+        let mut parts = self.exchange(parts, Route::Hash(program.output_types[..arg_count].to_vec()))?;
+        let own = AggregateSpec { standing_groups: Vec::new(), ..spec.clone() };
+        for part in parts.iter_mut().flatten() {
+            let aggregate = Aggregate::new(&own, self.seed, self.context, false, self.config.batch_rows);
+            self.append(part, "local aggregate", Some(id), Box::new(aggregate.of_own_pairs()));
+        }
+        let mut sums = spec;
+        sums.aggregates.iter_mut().for_each(|call| call.distinct = false);
+        Ok((parts, sums))
+    }
+
+    /// The aggregate before an exchange, for the spec behind it.
+    fn local_aggregate(&self, spec: &AggregateSpec) -> Box<dyn Operator> {
+        let (rows, groups_max) = (self.config.batch_rows, self.config.local_groups_max);
+        match &spec.window {
+            Some(window) => {
+                let windowed = WindowedAggregate::new(spec, window, self.seed, self.context, false, rows);
+                Box::new(windowed.before_exchange(groups_max))
+            }
+            None => {
+                let spec = AggregateSpec { standing_groups: Vec::new(), ..spec.clone() };
+                Box::new(Aggregate::new(&spec, self.seed, self.context, false, rows).before_exchange(groups_max))
+            }
+        }
     }
 }
 

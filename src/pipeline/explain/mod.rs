@@ -90,6 +90,7 @@ fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
             ("Limit", fetch + &skip)
         }
         Spec::Join(spec) => ("Join", join::describe(spec, inputs)),
+        Spec::SingleRow => ("Single row", String::new()),
     }
 }
 
@@ -245,7 +246,7 @@ fn programs(node: &Node) -> Vec<&Program> {
             .chain(&join.residual)
             .map(|program| program.as_ref())
             .collect(),
-        Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => Vec::new(),
+        Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) | Spec::SingleRow => Vec::new(),
     }
 }
 

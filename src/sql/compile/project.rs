@@ -16,9 +16,10 @@ use crate::pipeline::{EventTime, NodeId, ProjectSpec, Spec};
 impl Compiler {
     pub(super) fn projection(&mut self, projection: &Projection) -> Result<NodeId> {
         let input = self.plan(&projection.input)?;
-        let columns = self.columns(input, &projection.input);
+        let mut columns = self.columns(input, &projection.input);
         let schema = engine_schema(&projection.schema);
         let exprs: Vec<&Expr> = projection.expr.iter().collect();
+        self.narrow_join(input, &mut columns, &exprs)?;
         if self.is_renaming(input, &columns, &exprs, &schema) {
             self.nodes[input].schema = schema;
             return Ok(input);

@@ -11,11 +11,12 @@ mod join; //      rows of two inputs side by side
 mod limit; //     skips rows, then lets some pass
 mod output; //    hands rows to a sink
 mod project; //   computes columns
+mod single_row; // exactly one row
 mod sort; //      all rows in order, or the first of them
 mod union; //     several inputs as one
 mod window; //    a row per window that holds it
 
-pub use aggregate::{Aggregate, WindowedAggregate};
+pub use aggregate::{Aggregate, WindowedAggregate, counts_distinct_alone, may_be_local};
 pub use expand::Expand;
 pub use filter::Filter;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
@@ -23,6 +24,7 @@ pub use join::HashJoin;
 pub use limit::Limit;
 pub use output::Output;
 pub use project::Project;
+pub use single_row::SingleRow;
 pub use sort::Sort;
 pub use union::Union;
 pub use window::Window;

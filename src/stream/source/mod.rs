@@ -9,6 +9,7 @@ pub mod text; //         tables over CSV and NDJSON
 mod text_files; //       the same, of files as CREATE TABLE names them
 mod columnar; //         files that hold columns already: what they share
 pub mod parquet;
+mod late; // the columns of a filter first, then the others for the rows that pass
 mod prune; //            row groups that statistics rule out
 pub mod ipc; //          Arrow files and streams
 pub mod avro;

@@ -91,7 +91,7 @@ fn run(pipeline: &Pipeline, id: NodeId) -> Result<RecordBatch> {
             let rest = inputs[0].num_rows() - from;
             inputs[0].slice(from, limit.fetch.map_or(rest, |fetch| fetch.min(rest)))
         }
-        Spec::Join(_) => panic!("joins are for the real runner"),
+        Spec::Join(_) | Spec::SingleRow => panic!("joins are for the real runner"),
         Spec::Window(_) => panic!("windows by rows are for the real runner"),
         Spec::Aggregate(aggregate) => {
             let columns = grouped(aggregate, &inputs[0])?;

@@ -5,10 +5,12 @@
 
 mod changes; //  old and new results of the groups that a batch touched
 mod distinct; // each value once per group
+mod local; //    groups made before an exchange
 mod plain; //    one table for all rows
 mod table; //    groups and the states of their aggregates
 mod windowed; // a table per pane, merged and emitted as windows close
 
+pub use local::{counts_distinct_alone, may_be_local};
 pub use plain::Aggregate;
 pub use windowed::WindowedAggregate;
 
