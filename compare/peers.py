@@ -105,19 +105,19 @@ def digest(answer):
     oracle.register("answer", answer)
     cells, sums = [], []
     for name, kind in zip(names, answer.schema.types):
-        if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        if pa.types.is_floating(kind) or pa.types.is_decimal(kind) and kind.scale > 0:
             sums.append(f"coalesce(sum({name}::DOUBLE) FILTER (NOT isnan({name}::DOUBLE)), 0)")
             continue
         sums.append("0.0")
         if pa.types.is_timestamp(kind):
             name = f"epoch_us({name})"
         elif pa.types.is_date(kind):
-            name = f"epoch_us({name}) // 86400000000"
+            name = f"(epoch_us({name}) // 86400000000)"
         cells.append(f"coalesce({name}::VARCHAR, '~')")
     text = " || ".join(f"'|' || {cell}" for cell in cells) or "''"
     hashed = f"coalesce(sum(md5_number_lower({text})::HUGEINT) % 18446744073709551616::HUGEINT, 0)::VARCHAR"
-    row = oracle.sql(f"SELECT count(*), {hashed}, {', '.join(sums) or '0.0'} FROM answer").fetchone()
-    return dict(rows=row[0], hash=row[1], sums=list(row[2:]) if sums else [])
+    row = oracle.execute(f"SELECT count(*), {hashed}, {', '.join(sums) or '0.0'} FROM answer").fetchall()[0]
+    return dict(rows=row[0], hash=row[1], sums=[float(value) for value in row[2:]] if sums else [])
 
 
 run = {"duckdb": open_duckdb, "datafusion": open_datafusion, "polars": open_polars, "chdb": open_chdb}[given.engine]()

@@ -61,7 +61,7 @@ impl Digest {
 
 fn is_rounded(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Float16 | DataType::Float32 | DataType::Float64)
-        || matches!(data_type, DataType::Decimal128(..) | DataType::Decimal256(..))
+        || matches!(data_type, DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) if *scale > 0)
 }
 
 /// Puts the cells of a column behind the texts of their rows.
@@ -74,7 +74,7 @@ fn append(array: &ArrayRef, texts: &mut [String]) -> Result<()> {
         DataType::Date32 => cast(&cast(array, &DataType::Int32)?, &DataType::Int64)?,
         DataType::Utf8View => array.clone(),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Dictionary(..) => cast(array, &DataType::Utf8View)?,
-        DataType::Boolean => cast(array, &DataType::Utf8View)?,
+        DataType::Boolean | DataType::UInt64 | DataType::Decimal128(..) => cast(&cast(array, &DataType::Utf8)?, &DataType::Utf8View)?,
         data_type if data_type.is_integer() => cast(array, &DataType::Int64)?,
         other => return Err(Error::user(format!("no digest of columns of type {other}"))),
     };
