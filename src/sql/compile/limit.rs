@@ -18,7 +18,7 @@ impl Compiler {
         if skip == 0 && fetch.is_none() {
             return Ok(input);
         }
-        self.refuse_updating(input, "LIMIT", "leave LIMIT away, or use EMIT FINAL")?;
+        let input = self.folded(input, "LIMIT", "leave LIMIT away, or use EMIT FINAL")?;
         self.needs_input_order |= !self.has_order(input);
         let (schema, time) = (self.nodes[input].schema.clone(), self.nodes[input].time.clone());
         Ok(self.add_above(input, Spec::Limit(LimitSpec { skip, fetch }), schema, time))

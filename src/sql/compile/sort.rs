@@ -14,7 +14,7 @@ impl Compiler {
         let input = self.plan(&sort.input)?;
         let place = sort.expr.iter().find_map(|key| place_of(&key.expr));
         let instead = "leave ORDER BY away, or use EMIT FINAL";
-        self.refuse_updating(input, "ORDER BY", instead).map_err(|e| e.at(place))?;
+        let input = self.folded(input, "ORDER BY", instead).map_err(|e| e.at(place))?;
         if !self.nodes[input].bounded {
             let message = "ORDER BY needs all rows, and this input does not end; leave ORDER BY away";
             return Err(Error::user(message).at(place));

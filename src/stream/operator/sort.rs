@@ -15,6 +15,9 @@ use crate::error::Result;
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::SortSpec;
+use crate::state::{Section, SectionRoute};
+
+const SECTION: &str = "sort 1";
 
 /// With `fetch`, this many rows beyond it are gathered before the worst are dropped.
 const SLACK_ROWS: usize = 1 << 16;
@@ -121,6 +124,21 @@ impl Operator for Sort {
             let slices = columns.iter().map(|column| column.slice(from, rows)).collect();
             next.push(&mut Batch::from_arrays(slices, rows))?;
             from += rows;
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<Section>> {
+        let rows = concat_batches(&self.schema, &self.held)?;
+        Ok(vec![Section { name: SECTION.to_string(), rows, route: SectionRoute::First }])
+    }
+
+    fn restore(&mut self, sections: Vec<Section>) -> Result<()> {
+        for section in sections {
+            section.expect(SECTION)?;
+            if section.rows.num_rows() > 0 {
+                self.hold(section.rows);
+            }
         }
         Ok(())
     }
