@@ -21,17 +21,17 @@ const BATCH_ROWS: usize = 8_192;
 const NEXMARK_COLUMNS: [(&str, &str); 3] = [
     (
         "person",
-        "id BIGINT, name VARCHAR, emailAddress VARCHAR, creditCard VARCHAR, city VARCHAR, state VARCHAR, \
-         dateTime TIMESTAMP(3), extra VARCHAR",
+        "id BIGINT, name VARCHAR, `emailAddress` VARCHAR, `creditCard` VARCHAR, city VARCHAR, state VARCHAR, \
+         `dateTime` TIMESTAMP(3), extra VARCHAR",
     ),
     (
         "auction",
-        "id BIGINT, itemName VARCHAR, description VARCHAR, initialBid BIGINT, reserve BIGINT, dateTime TIMESTAMP(3), \
+        "id BIGINT, `itemName` VARCHAR, description VARCHAR, `initialBid` BIGINT, reserve BIGINT, `dateTime` TIMESTAMP(3), \
          expires TIMESTAMP(3), seller BIGINT, category BIGINT, extra VARCHAR",
     ),
     (
         "bid",
-        "auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR, dateTime TIMESTAMP(3), \
+        "auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR, `dateTime` TIMESTAMP(3), \
          extra VARCHAR",
     ),
 ];
@@ -194,7 +194,7 @@ impl Tables {
     /// Makes the tables known to an engine: from memory in as many source partitions as it has, else as files.
     pub fn register(&self, engine: &Engine) -> Result<()> {
         for (name, columns) in &self.columns {
-            let watermark = "WATERMARK FOR dateTime AS dateTime - INTERVAL '4' SECOND";
+            let watermark = "WATERMARK FOR `dateTime` AS `dateTime` - INTERVAL '4' SECOND";
             engine.execute(&format!("CREATE TABLE {name} ({columns}, {watermark})"))?;
         }
         if self.batches.is_empty() {
