@@ -74,7 +74,9 @@ fn append(array: &ArrayRef, texts: &mut [String]) -> Result<()> {
         DataType::Date32 => cast(&cast(array, &DataType::Int32)?, &DataType::Int64)?,
         DataType::Utf8View => array.clone(),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Dictionary(..) => cast(array, &DataType::Utf8View)?,
-        DataType::Boolean | DataType::UInt64 | DataType::Decimal128(..) => cast(&cast(array, &DataType::Utf8)?, &DataType::Utf8View)?,
+        DataType::Boolean | DataType::UInt64 | DataType::Decimal128(..) => {
+            cast(&cast(array, &DataType::Utf8)?, &DataType::Utf8View)?
+        }
         data_type if data_type.is_integer() => cast(array, &DataType::Int64)?,
         other => return Err(Error::user(format!("no digest of columns of type {other}"))),
     };
