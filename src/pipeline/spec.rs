@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
-use super::{Predicate, Table};
+use super::{AsOfSpec, Predicate, SymmetricSpec, Table};
 use crate::expression::Program;
 use crate::function::AggregateFunction;
 
@@ -267,6 +267,10 @@ pub enum JoinStrategy {
     ///
     /// `everywhere`: each worker reads the whole side, since the other is much larger and so need not be exchanged.
     Hash { build: JoinSide, everywhere: bool },
+    /// Both sides are kept, and rows of either meet those of the other that came before.
+    Symmetric(SymmetricSpec),
+    /// Each left row meets the right row of its key that is nearest.
+    AsOf(AsOfSpec),
 }
 
 impl JoinKind {

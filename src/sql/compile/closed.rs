@@ -38,6 +38,12 @@ impl Compiler {
             let columns = sources.iter().map(column).collect();
             self.closed.insert(node, Closed { columns, ..closed.clone() });
         }
+        if let Some(others) = self.other_times.get(&input) {
+            let own = self.nodes[node].time.as_ref().map(|time| time.column);
+            let moved = others.iter().filter_map(|other| sources.iter().position(|source| *source == Some(*other)));
+            let times = own.into_iter().chain(moved).collect();
+            self.set_times(node, times);
+        }
     }
 
     /// The rows of `node` in panes that close with the windows they tell of, when a key is one of the window's columns.

@@ -12,6 +12,9 @@ mod expression; // expressions into programs
 mod filter;
 mod grouping; //   ROLLUP, CUBE, GROUPING SETS: every row once per set
 mod join; //       rows of two inputs side by side
+mod join_time; // how far apart in time the rows of a pair are
+mod join_way; // one side into a table, or both kept
+mod as_of; //     joins by the nearest
 mod limit;
 mod place; //      where in the SQL an expression stands
 mod project;
@@ -46,8 +49,14 @@ pub fn compile(query: &LogicalQuery) -> Result<Pipeline> {
 
 /// Compiles an optimized plan; `emit` is what the query's EMIT clause says, `None` without one.
 fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> {
-    let mut compiler =
-        Compiler { nodes: Vec::new(), needs_input_order: false, emit, below_aggregate: false, closed: HashMap::new() };
+    let mut compiler = Compiler {
+        nodes: Vec::new(),
+        needs_input_order: false,
+        emit,
+        below_aggregate: false,
+        closed: HashMap::new(),
+        other_times: HashMap::new(),
+    };
     let output = compiler.plan(plan)?;
     compiler.answer(output);
     Ok(Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order })
@@ -62,6 +71,8 @@ struct Compiler {
     below_aggregate: bool,
     /// What the columns of some nodes tell of windows that have closed.
     closed: HashMap<NodeId, Closed>,
+    /// Columns of some nodes that would do as their event time too.
+    other_times: HashMap<NodeId, Vec<usize>>,
 }
 
 impl Compiler {

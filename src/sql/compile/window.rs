@@ -13,8 +13,8 @@ use super::place::place_of;
 use super::types::engine_schema;
 use super::{Compiler, Result};
 use crate::error::Error;
-use crate::pipeline::{NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec};
-use crate::sql::plan::WindowNode;
+use crate::pipeline::{ChangeMode, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec};
+use crate::sql::plan::{AsOfNode, WindowNode};
 
 /// Rows that an aggregate will put into windows: the window's columns are known, but in no batch yet.
 pub(super) struct Windowed {
@@ -33,15 +33,28 @@ pub(super) struct Windowed {
 
 impl Compiler {
     pub(super) fn extension(&mut self, extension: &Extension) -> Result<NodeId> {
+        if let Some(as_of) = extension.node.as_any().downcast_ref::<AsOfNode>() {
+            return self.as_of(as_of);
+        }
         let Some(window) = extension.node.as_any().downcast_ref::<WindowNode>() else {
             return Err(Error::user(format!("this part of a query is not supported: {}", extension.node.name())));
         };
         let input = self.plan(&window.input)?;
         let column = self.window_column(window, input)?;
+        self.prefer_time(input, column);
         let spec = WindowSpec { kind: window.kind, column };
         let (schema, time) = (engine_schema(&window.schema), self.nodes[input].time.clone());
+        let is_event_time = time.as_ref().is_some_and(|time| time.column == column);
         let node = self.add_above(input, Spec::Window(spec), schema, time);
         self.nodes[node].place = place_of(&window.time);
+        if is_event_time && self.nodes[node].changes == ChangeMode::Append {
+            // Rows of a window come before the watermark passes its end, as those of windows that have closed do.
+            let own = self.nodes[input].schema.fields().len();
+            let windows = [WindowColumn::Start, WindowColumn::End, WindowColumn::Time].map(Some);
+            let columns = std::iter::repeat_n(None, own).chain(windows).collect();
+            let closed = Closed { kind: window.kind, data_type: window.time_type().clone(), columns };
+            self.closed.insert(node, closed);
+        }
         Ok(node)
     }
 
@@ -73,6 +86,7 @@ impl Compiler {
         let node = self.plan(&window.input)?;
         self.refuse_window(node, window)?;
         let time = self.window_column(window, node)?;
+        self.prefer_time(node, time);
         if self.nodes[node].time.as_ref().is_none_or(|event_time| event_time.column != time) {
             self.without_watermark(node);
         }

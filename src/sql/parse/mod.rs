@@ -9,9 +9,11 @@ mod define; //     WATERMARK FOR, CREATE STREAM, option keys
 mod computed; //   columns that a table computes
 mod window; //     WINDOW TUMBLING(...), TUMBLE(TABLE ...)
 mod emit; //       EMIT ...
+mod as_of; //      ASOF JOIN, FOR SYSTEM_TIME AS OF
 mod tokens; //     tokens and their places
 mod depth; //      how deep a statement may be
 
+pub(crate) use as_of::SYSTEM_TIME;
 pub use computed::ComputedColumn;
 pub use define::WatermarkClause;
 pub use emit::Emit;

@@ -9,6 +9,7 @@ mod group; //      windows in GROUP BY
 mod outputs; //    names of columns that nobody named
 mod relation; //   table functions
 mod window; //     the logical node of windows
+mod as_of; //      the logical node of joins by the nearest
 mod single_row; // the logical node of scalar subqueries
 mod set_operation; // the logical node of INTERSECT ALL and EXCEPT ALL
 mod event_time; // the column that carries event time
@@ -24,6 +25,7 @@ mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
+pub(super) use as_of::{AsOf, AsOfNode};
 pub(super) use set_operation::{SetOperationNode, keep_counts};
 pub(super) use single_row::SingleRowNode;
 pub(super) use window::WindowNode;

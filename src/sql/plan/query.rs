@@ -4,14 +4,15 @@ use datafusion_expr::LogicalPlan;
 use sqlparser::ast::{Query, Statement};
 
 use super::context::Context;
-use super::{group, outputs, refuse};
+use super::{as_of, group, outputs, refuse};
 use crate::error::Result;
 use crate::sql::error::from_datafusion;
 
 /// Plans a query; windows in GROUP BY become nodes of their own.
 pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> {
-    refuse::check(query)?;
     let mut query = query.clone();
+    as_of::rewrite(&mut query)?;
+    refuse::check(&query)?;
     group::rewrite(&mut query)?;
     outputs::name(&mut query);
     context.planner().sql_statement_to_plan(Statement::Query(Box::new(query))).map_err(from_datafusion)

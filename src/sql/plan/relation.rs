@@ -12,7 +12,7 @@ use sqlparser::ast::{
 
 use super::group::{self, Shape};
 use super::window::WindowNode;
-use super::{duration, event_time};
+use super::{as_of, duration, event_time};
 use crate::error::{Error, Result};
 use crate::pipeline::{TableDefinition, WindowKind, time_unit};
 use crate::sql::catalog::path_definition;
@@ -46,6 +46,9 @@ impl RelationPlanner for Relations {
                 let call = group::call(&value).ok_or_else(|| to_datafusion(Error::bug("a marker holds its window")))?;
                 let (input, at) = (context.plan(*table)?, place(call.span));
                 (plan_group_window(input, call, context).map_err(|e| e.at(at)), None)
+            }
+            TableFactor::Unpivot { table, columns, name, .. } if as_of::is_marker(&name, &columns) => {
+                (as_of::plan(*table, context), None)
             }
             TableFactor::Table { ref name, args: Some(ref args), ref alias, .. } => {
                 match plan_function(name, &args.args, context) {

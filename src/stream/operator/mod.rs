@@ -26,7 +26,7 @@ pub use expand::Expand;
 pub use filter::Filter;
 pub use fold::Fold;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
-pub use join::HashJoin;
+pub use join::{AsOfJoin, HashJoin, SymmetricJoin};
 pub use limit::Limit;
 pub use output::Output;
 pub use project::Project;
