@@ -126,7 +126,10 @@ mod tests {
     use super::*;
     use millstream::arrow::array::{Float64Array, Int64Array, StringViewArray};
 
-    fn digest(batches: &[(&[i64], &[f64], &str, Option<&[Change]>)]) -> Digest {
+    /// Keys, values, a text for all rows, changes.
+    type Rows<'a> = (&'a [i64], &'a [f64], &'a str, Option<&'a [Change]>);
+
+    fn digest(batches: &[Rows<'_>]) -> Digest {
         let mut digest = Digest::default();
         for (keys, values, text, changes) in batches {
             let texts: StringViewArray = keys.iter().map(|_| Some(*text)).collect();
