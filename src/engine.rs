@@ -4,6 +4,8 @@
 //! Owns        the catalog, the connectors, the memory budget. Queries own themselves and outlive nothing here.
 //! Invariants  no global state: two engines in one process share nothing; no runtime is forced on the caller.
 
+mod functions; // the users' own functions
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -16,13 +18,14 @@ use crate::batch::Change;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    ByKeySpec, ChangeMode, Changelog, Connectors, Node, Pipeline, Sink, Spec, Table, TableDefinition, explain,
+    ByKeySpec, ChangeMode, Changelog, Connectors, Node, Pipeline, Sink, Spec, Table, TableDefinition, WindowFunction,
+    explain,
 };
 use crate::query::{BATCHES_WAITING, Query};
 use crate::runtime::{self, Options};
 pub use crate::runtime::{Clock, Control, Metrics, OperatorMetrics, Running, Snapshot, SourceMetrics, Stepped};
 use crate::sql::{self, Catalog, LogicalQuery, Planned};
-pub use crate::sql::{ExplainKind, Parsed};
+pub use crate::sql::{ExplainKind, FunctionInfo, Parsed};
 use crate::stream::connect::DefaultConnectors;
 use crate::stream::operator::Budget;
 use crate::stream::sink::blackhole::Blackhole;
@@ -160,6 +163,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Makes a kind of window of your own known by a name, in whatever case: `name(TABLE t, DESCRIPTOR(ts), ...)` in FROM,
+    /// `name(ts, ...)` in GROUP BY.
+    ///
+    /// Failure: a name that a kind of window of the engine has.
+    pub fn register_window(&self, name: &str, function: Arc<dyn WindowFunction>) -> Result<()> {
+        self.catalog().register_window(name, function)
+    }
+
     /// An unbounded table that this program pushes batches of `schema` into.
     pub fn register_push(&self, name: &str, schema: SchemaRef) -> Result<PushHandle> {
         let (handle, table) = push::channel(schema, push::Capacity::default());
@@ -215,6 +226,7 @@ impl Engine {
         let planned = sql::plan(&mut self.catalog(), self.inner.connectors.as_ref(), parsed)?;
         Ok(match planned {
             Planned::Done(message) => Statement::Done(message),
+            Planned::CreateFunction(definition) => Statement::Done(self.create_function(definition)?),
             Planned::Rows(rows) => Statement::Rows(rows),
             Planned::Explain(explained) => Statement::Text(match explained.kind {
                 ExplainKind::Syntax => explained.syntax,

@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
-use super::{AsOfSpec, Predicate, SymmetricSpec, Table};
+use super::{AsOfSpec, Bounds, CustomSpec, Predicate, SymmetricSpec, Table, WindowKind};
 use crate::expression::Program;
 use crate::function::AggregateFunction;
 
@@ -28,6 +28,7 @@ pub enum Spec {
     Fold,
     ByKey(ByKeySpec),
     Join(JoinSpec),
+    Custom(CustomSpec),
     /// At most one row, or an error; a row of NULLs where there is none.
     SingleRow,
 }
@@ -98,42 +99,15 @@ pub struct ExpandSpec {
     pub programs: Vec<Arc<Program>>,
 }
 
-/// A window shape; sizes in ticks of the event time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WindowKind {
-    /// Gapless windows of `size`, one of them starting at `offset`.
-    Tumble { size: i64, offset: i64 },
-    /// Windows of `size`, one starting every `slide`; with `slide > size` there are gaps.
-    Hop { size: i64, slide: i64, offset: i64 },
-}
-
-impl WindowKind {
-    pub fn size(self) -> i64 {
-        match self {
-            WindowKind::Tumble { size, .. } | WindowKind::Hop { size, .. } => size,
-        }
-    }
-
-    pub fn slide(self) -> i64 {
-        match self {
-            WindowKind::Tumble { size, .. } => size,
-            WindowKind::Hop { slide, .. } => slide,
-        }
-    }
-
-    pub fn offset(self) -> i64 {
-        match self {
-            WindowKind::Tumble { offset, .. } | WindowKind::Hop { offset, .. } => offset,
-        }
-    }
-}
-
-/// Puts `window_start`, `window_end` and `window_time` behind the columns, a row per window that holds it.
+/// Puts the columns of a window behind the others, a row per window that holds it: `window_start`, `window_end` and
+/// `window_time`; windows of rows have no time.
 #[derive(Debug, Clone)]
 pub struct WindowSpec {
     pub kind: WindowKind,
-    /// The time column of the input.
+    /// The time column of the input; unused by windows of rows.
     pub column: usize,
+    /// The columns of the input whose values have windows of their own: for sessions and windows of rows.
+    pub keys: Vec<usize>,
 }
 
 /// Groups rows and aggregates each group; with a window, per window as well.
@@ -167,11 +141,11 @@ pub struct AggregateCall {
     pub text: String,
 }
 
-/// The window of a windowed aggregate.
+/// The window of a windowed aggregate. Sessions and windows of rows are those of the aggregate's keys.
 #[derive(Debug, Clone)]
 pub struct AggregateWindow {
     pub kind: WindowKind,
-    /// The time column of the input.
+    /// The time column of the input; unused by windows of rows.
     pub column: usize,
     /// The type of the window columns.
     pub data_type: DataType,
@@ -186,6 +160,17 @@ pub enum WindowColumn {
     End,
     /// The last tick inside: end less one.
     Time,
+}
+
+impl WindowColumn {
+    /// Its value for a window.
+    pub fn of(self, bounds: Bounds) -> i64 {
+        match self {
+            WindowColumn::Start => bounds.start,
+            WindowColumn::End => bounds.end,
+            WindowColumn::Time => bounds.end.saturating_sub(1),
+        }
+    }
 }
 
 /// When an aggregate's results leave.

@@ -4,6 +4,7 @@
 //!             function, so the settings inside of it agree.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -17,9 +18,11 @@ use crate::error::{Error, Result};
 use crate::function::{AggregateFunction, AggregateStates, KernelContext, Update};
 
 /// The states of one aggregate, one per group. A clone of an empty table carries the settings to a new one.
-pub(super) trait Table: Clone + Debug + Send + Sync + 'static {
+pub(in crate::function) trait Table: Clone + Debug + Send + Sync + 'static {
     /// Whether a row whose argument is null counts like others.
     const TAKES_NULLS: bool = false;
+    /// Whether `unmerge` gives back exactly what was before.
+    const CAN_UNMERGE: bool = false;
 
     /// Makes room for `group_count` groups; new ones start empty. Never shrinks.
     fn grow(&mut self, group_count: usize);
@@ -29,6 +32,18 @@ pub(super) trait Table: Clone + Debug + Send + Sync + 'static {
 
     /// Merges group `i` of `other` into `groups[i]`; the rows of `other` come after this table's.
     fn merge(&mut self, groups: &[u32], other: &Self) -> Result<()>;
+
+    /// Takes group `i` of `other` out of `groups[i]` again; only asked for with `CAN_UNMERGE`.
+    fn unmerge(&mut self, groups: &[u32], other: &Self) -> Result<()> {
+        let _ = (groups, other);
+        Err(Error::bug("states were taken out of an aggregate that cannot give them back"))
+    }
+
+    /// An empty table's clone with the states of `groups`; `None`: by way of `save`.
+    fn pick(&self, groups: &[u32]) -> Option<Self> {
+        let _ = groups;
+        None
+    }
 
     /// Writes the results of `groups`.
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()>;
@@ -50,7 +65,7 @@ pub(super) trait Table: Clone + Debug + Send + Sync + 'static {
 }
 
 /// The rows of one update.
-pub(super) struct Rows<'a> {
+pub(in crate::function) struct Rows<'a> {
     /// The group of each row.
     pub groups: &'a [u32],
     /// Which rows count: neither filtered nor null; `None` for all.
@@ -84,8 +99,8 @@ impl Rows<'_> {
 
 /// A native aggregate function: its description around an empty table.
 #[derive(Debug)]
-pub(super) struct Native<T: Table> {
-    pub name: &'static str,
+pub(in crate::function) struct Native<T: Table> {
+    pub name: Cow<'static, str>,
     pub result_type: DataType,
     pub can_retract: bool,
     pub is_order_sensitive: bool,
@@ -96,19 +111,19 @@ impl<T: Table> Native<T> {
     /// A function whose rows may come in any order and may be taken back.
     pub fn retractable(name: &'static str, result_type: &DataType, empty: T) -> Arc<dyn AggregateFunction> {
         let result_type = result_type.clone();
-        Arc::new(Native { name, result_type, can_retract: true, is_order_sensitive: false, empty })
+        Arc::new(Native { name: name.into(), result_type, can_retract: true, is_order_sensitive: false, empty })
     }
 
     /// A function whose rows may come in any order and stay.
     pub fn append_only(name: &'static str, result_type: &DataType, empty: T) -> Arc<dyn AggregateFunction> {
         let result_type = result_type.clone();
-        Arc::new(Native { name, result_type, can_retract: false, is_order_sensitive: false, empty })
+        Arc::new(Native { name: name.into(), result_type, can_retract: false, is_order_sensitive: false, empty })
     }
 }
 
 impl<T: Table> AggregateFunction for Native<T> {
     fn name(&self) -> &str {
-        self.name
+        &self.name
     }
 
     fn result_type(&self) -> DataType {
@@ -128,6 +143,10 @@ impl<T: Table> AggregateFunction for Native<T> {
 
     fn can_retract(&self) -> bool {
         self.can_retract
+    }
+
+    fn can_unmerge(&self) -> bool {
+        T::CAN_UNMERGE
     }
 
     fn is_order_sensitive(&self) -> bool {
@@ -175,6 +194,21 @@ impl<T: Table> AggregateStates for States<T> {
         other.table.grow(groups.len());
         self.table.grow(group_count);
         self.table.merge(groups, &other.table)
+    }
+
+    fn unmerge(&mut self, groups: &[u32], other: &mut dyn AggregateStates) -> Result<()> {
+        let other = other.as_any_mut().downcast_mut::<Self>();
+        let other = other.ok_or_else(|| Error::bug("states of different aggregates cannot be taken out"))?;
+        other.table.grow(groups.len());
+        self.table.unmerge(groups, &other.table)
+    }
+
+    fn pick(&mut self, groups: &[u32]) -> Result<Option<Box<dyn AggregateStates>>> {
+        self.table.grow(groups.iter().max().map_or(0, |&group| group as usize + 1));
+        let Some(table) = self.table.pick(groups) else { return Ok(None) };
+        let (validity, weights) = (Vec::new(), Vec::new());
+        let empty = self.empty.clone();
+        Ok(Some(Box::new(States { table, empty, can_retract: self.can_retract, validity, weights })))
     }
 
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {

@@ -39,7 +39,10 @@ impl Compiler {
             for (column, which) in closed.columns.iter().enumerate() {
                 let shift = match which {
                     None => continue,
-                    Some(WindowColumn::Start) => closed.kind.size() - 1,
+                    Some(WindowColumn::Start) => match closed.kind.size_ticks() {
+                        Some(size) => size - 1,
+                        None => continue,
+                    },
                     Some(WindowColumn::End) => -1,
                     Some(WindowColumn::Time) => 0,
                 };

@@ -8,6 +8,7 @@ mod aggregate; //  groups, windows of groups, DISTINCT
 mod call; //       one aggregate call: its function, arguments, order and filter
 mod closed; //     windows that have closed, grouped again
 mod columns; //    what the columns of a plan node are in the pipeline
+mod custom; //     users' operators
 mod expression; // expressions into programs
 mod filter;
 mod grouping; //   ROLLUP, CUBE, GROUPING SETS: every row once per set
@@ -16,10 +17,12 @@ mod join_time; // how far apart in time the rows of a pair are
 mod join_way; // one side into a table, or both kept
 mod as_of; //     joins by the nearest
 mod limit;
+mod per_key; //    sessions and windows of rows under an aggregate
 mod place; //      where in the SQL an expression stands
 mod project;
 mod scan;
 mod sort;
+mod truncated; //  date_trunc and date_bin as windows
 mod types; //      types and schemas as the engine holds them
 mod union;
 mod values;
@@ -39,6 +42,7 @@ use crate::sql::plan::{LogicalQuery, SetOperationNode, SingleRowNode};
 use crate::sql::stack::with_deep_stack;
 use closed::Closed;
 use columns::Columns;
+use truncated::Truncated;
 
 /// Compiles an optimized query.
 ///
@@ -55,6 +59,7 @@ fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> 
         emit,
         below_aggregate: false,
         closed: HashMap::new(),
+        truncated: HashMap::new(),
         other_times: HashMap::new(),
     };
     let output = compiler.plan(plan)?;
@@ -71,6 +76,8 @@ struct Compiler {
     below_aggregate: bool,
     /// What the columns of some nodes tell of windows that have closed.
     closed: HashMap<NodeId, Closed>,
+    /// Which columns of some nodes were cut out of the event time.
+    truncated: HashMap<NodeId, Truncated>,
     /// Columns of some nodes that would do as their event time too.
     other_times: HashMap<NodeId, Vec<usize>>,
 }

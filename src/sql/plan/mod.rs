@@ -8,27 +8,35 @@ mod refuse; //     clauses that would be ignored
 mod group; //      windows in GROUP BY
 mod outputs; //    names of columns that nobody named
 mod relation; //   table functions
+mod shape; //      window functions to kinds of windows
 mod window; //     the logical node of windows
 mod as_of; //      the logical node of joins by the nearest
 mod single_row; // the logical node of scalar subqueries
 mod set_operation; // the logical node of INTERSECT ALL and EXCEPT ALL
 mod event_time; // the column that carries event time
-mod duration; //   intervals to ticks
+mod duration; //   intervals
 mod context; //    what DataFusion's planner asks
 mod functions; //  the functions there are
 mod types; //      names of types
 mod names; //      a second try for names in another case
+mod operator; //   the logical node of users' operators
 mod define; //     CREATE, DROP
+mod function; //   CREATE FUNCTION, DROP FUNCTION
 mod watermark; //  WATERMARK FOR
 mod computed; //   columns that a table computes
 mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
+mod reference; //  what is told of functions
 
 pub(super) use as_of::{AsOf, AsOfNode};
+pub use function::FunctionDefinition;
+pub(super) use functions::{FUNCTIONS, is_window_function};
+pub(super) use operator::OperatorNode;
+pub use reference::{FunctionInfo, functions as known_functions};
 pub(super) use set_operation::{SetOperationNode, keep_counts};
 pub(super) use single_row::SingleRowNode;
-pub(super) use window::WindowNode;
+pub(super) use window::{WindowKeys, WindowNode};
 
 use std::sync::{Arc, LazyLock};
 
@@ -71,6 +79,8 @@ pub enum Planned {
     Insert { sink: TableDefinition, query: LogicalQuery },
     /// Run it into a new sink, or without one into a new table in memory.
     CreateTableAs { name: String, sink: Option<TableDefinition>, query: LogicalQuery },
+    /// Load a function from a shared library.
+    CreateFunction(FunctionDefinition),
     /// Nothing more: the catalog has changed.
     Done(String),
     /// Print a step of the query's way.
@@ -122,8 +132,20 @@ fn with_place(error: Error, parsed: &Parsed) -> Error {
     let named = message.rsplit_once(": ").map(|(_, rest)| rest.split([';', ' ', '(']).next().unwrap_or(rest));
     let quoted = message.split('\'').nth(1);
     let written: &[&str] = match named {
-        Some("window_start") => &["window_start", "tumble", "tumble_start", "hop", "hop_start"],
-        Some("window_end") => &["window_end", "tumble_end", "hop_end"],
+        Some("window_start") => &[
+            "window_start",
+            "tumble",
+            "tumble_start",
+            "hop",
+            "hop_start",
+            "cumulate",
+            "cumulate_start",
+            "session",
+            "session_start",
+            "tumble_rows",
+            "hop_rows",
+        ],
+        Some("window_end") => &["window_end", "tumble_end", "hop_end", "cumulate_end", "session_end"],
         _ => &[],
     };
     let column = |name: &str| parsed.place_of_name(name.rsplit('.').next().unwrap_or(name));
@@ -156,6 +178,8 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
             Ok(Planned::Done(format!("view {name} created")))
         }
         Statement::Drop(statement) => define::drop_relations(catalog, statement).map(Planned::Done),
+        Statement::CreateFunction(statement) => function::create(&context, statement).map(Planned::CreateFunction),
+        Statement::DropFunction { names, if_exists } => function::drop(catalog, names, *if_exists).map(Planned::Done),
         Statement::ShowTables => show::tables(catalog).map(Planned::Rows),
         Statement::ShowFunctions => show::functions(catalog).map(Planned::Rows),
         Statement::Describe(name) => describe(&context, name).map(Planned::Rows),

@@ -13,7 +13,7 @@ pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> 
     let mut query = query.clone();
     as_of::rewrite(&mut query)?;
     refuse::check(&query)?;
-    group::rewrite(&mut query)?;
+    group::rewrite(&mut query, context.catalog.window_functions())?;
     outputs::name(&mut query);
     context.planner().sql_statement_to_plan(Statement::Query(Box::new(query))).map_err(from_datafusion)
 }

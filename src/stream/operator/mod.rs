@@ -3,7 +3,9 @@
 //! Place       between sources and sinks; a worker owns its instances by value.
 //! Invariants  an operator reads no clock, takes no lock and touches no outside; the same pushes give the same output.
 
+mod assign; //    which windows hold a tick
 mod aggregate; // groups and aggregates: at the end, on change, or per window
+mod custom; //    operators of the users' own
 mod consolidate; // rows that a batch gives and takes back
 mod by_key; //    rows per key, for sinks that write by key
 mod expand; //    rows once per grouping set
@@ -14,14 +16,19 @@ mod join; //      rows of two inputs side by side
 mod limit; //     skips rows, then lets some pass
 mod output; //    hands rows to a sink
 mod project; //   computes columns
+mod saved; //     columns as sections of a snapshot
+mod session; //   rows of sessions, once these are closed
 mod single_row; // exactly one row
 mod sort; //      all rows in order, or the first of them
 mod union; //     several inputs as one
 mod upsert; //    the last row per key
 mod window; //    a row per window that holds it
 
-pub use aggregate::{Aggregate, WindowedAggregate, counts_distinct_alone, may_be_local};
+pub use aggregate::{
+    Aggregate, RowCountAggregate, SessionAggregate, WindowedAggregate, counts_distinct_alone, may_be_local,
+};
 pub use by_key::ByKey;
+pub use custom::{Maker, OperatorClosure, OperatorPlan, TableClosure, custom};
 pub use expand::Expand;
 pub use filter::Filter;
 pub use fold::Fold;
@@ -30,6 +37,7 @@ pub use join::{AsOfJoin, HashJoin, SymmetricJoin};
 pub use limit::Limit;
 pub use output::Output;
 pub use project::Project;
+pub use session::SessionRows;
 pub use single_row::SingleRow;
 pub use sort::Sort;
 pub use union::Union;

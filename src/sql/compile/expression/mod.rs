@@ -17,6 +17,7 @@ use datafusion_common::DFSchema;
 use datafusion_expr::{Expr, ExprSchemable};
 
 use super::columns::{Columns, refuse};
+use super::place::place_of;
 use super::types::{engine_type, engine_value};
 use crate::error::Result;
 use crate::expression::{Builder, Operand, Program};
@@ -96,10 +97,12 @@ impl<'a> Expressions<'a> {
             Expr::Cast(cast) if self.is_renaming(&cast.expr, cast.field.data_type())? => self.compile(&cast.expr),
             _ => {
                 refuse_unsupported(expr)?;
-                match self.native_call(expr)? {
+                let value = match self.native_call(expr)? {
                     Some(call) => self.native(call),
                     None => self.foreign(expr),
-                }
+                }?;
+                self.builder.set_place(value.operand, place_of(expr));
+                Ok(value)
             }
         }
     }
