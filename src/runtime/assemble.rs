@@ -13,11 +13,12 @@ use super::Options;
 use super::event_time::{PartitionWatermarks, WatermarkTracker};
 use super::metrics::Registry;
 use super::parts::{End, Part, Parts};
+use super::recursion::RecursiveTable;
 use super::scan::{Computed, ScanTask};
 use super::worker::{Input, Stage, Worker};
 use crate::batch::Batch;
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expression::{Operand, Program};
 use crate::function::KernelContext;
 use crate::pipeline::*;
@@ -102,6 +103,27 @@ impl Assembly<'_> {
             Spec::Values(values) => Ok(self.values(id, values)),
             Spec::Union => self.union(id, node),
             Spec::Join(spec) => self.join(id, node, spec),
+            Spec::Recursion(spec) => {
+                let table = RecursiveTable {
+                    spec: spec.clone(),
+                    schema: node.schema.clone(),
+                    config: self.config.clone(),
+                    budget: self.metrics.budget.clone(),
+                    options: self.options.clone(),
+                    seed: self.seed,
+                };
+                let scan = ScanSpec {
+                    name: spec.name.clone(),
+                    table: Arc::new(table),
+                    projection: (0..node.schema.fields().len()).collect(),
+                    predicates: Vec::new(),
+                    compute: None,
+                    watermark: None,
+                    fetch: None,
+                };
+                self.scan(id, &scan, node)
+            }
+            Spec::WorkTable => Err(Error::bug("a work table stands outside its recursion")),
             Spec::Aggregate(spec) => self.aggregate(id, node, spec),
             Spec::Sort(_) | Spec::Limit(_) | Spec::SingleRow | Spec::Fold | Spec::ByKey(_) => {
                 let input = self.node(node.inputs[0])?;
@@ -143,7 +165,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn scan(&mut self, id: NodeId, spec: &ScanSpec, node: &Node) -> Result<Parts> {
+    pub(super) fn scan(&mut self, id: NodeId, spec: &ScanSpec, node: &Node) -> Result<Parts> {
         // Which change came last is told by the order of the rows: one worker reads them all.
         let is_changing = spec.table.changelog() != Changelog::Append;
         let readers = if is_changing { 1 } else { self.partitions };

@@ -14,6 +14,7 @@ mod names; //      what the inputs of expressions are called, for errors
 mod join; //       joins: which rows must meet, and where
 mod metrics; //    counters, added up when asked
 mod parts; //      stages in the making, put together
+mod recursion; //  WITH RECURSIVE: a table that runs queries
 mod scan; //       a worker reading a table
 mod snapshot; //   what a query holds at a cut
 mod stepped; //    without threads, step by step

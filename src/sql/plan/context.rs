@@ -21,6 +21,18 @@ use crate::sql::error::{from_datafusion, to_datafusion, without_place};
 /// How deep views may stand in views; deeper is a circle.
 const VIEW_DEPTH_MAX: usize = 32;
 
+/// The rows that a recursive query has just made, as its recursive term reads them.
+#[derive(Debug)]
+pub struct WorkTable {
+    schema: SchemaRef,
+}
+
+impl TableSource for WorkTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}
+
 /// One statement's view of the catalog.
 pub(super) struct Context<'a> {
     pub(super) catalog: &'a Catalog,
@@ -140,6 +152,10 @@ impl<'a> Context<'a> {
 impl ContextProvider for Context<'_> {
     fn get_table_source(&self, name: TableReference) -> PlanResult<Arc<dyn TableSource>> {
         self.source(&name).map_err(to_datafusion)
+    }
+
+    fn create_cte_work_table(&self, _name: &str, schema: SchemaRef) -> PlanResult<Arc<dyn TableSource>> {
+        Ok(Arc::new(WorkTable { schema: crate::batch::engine_schema(&schema) }))
     }
 
     fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> PlanResult<Arc<dyn TableSource>> {

@@ -30,6 +30,7 @@ mod show; //       SHOW, DESCRIBE
 mod reference; //  what is told of functions
 
 pub(super) use as_of::{AsOf, AsOfNode};
+pub(super) use context::WorkTable;
 pub use function::FunctionDefinition;
 pub(super) use functions::{FUNCTIONS, is_window_function};
 pub(super) use operator::OperatorNode;

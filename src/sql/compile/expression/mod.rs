@@ -139,9 +139,11 @@ impl<'a> Expressions<'a> {
 fn refuse_unsupported(expr: &Expr) -> Result<()> {
     let why = match expr {
         Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) => {
-            "subqueries in expressions are not supported yet; join the tables instead"
+            "a subquery that depends on its surroundings in this way cannot be joined to them; join the tables instead"
         }
-        Expr::OuterReferenceColumn(..) => "correlated subqueries are not supported yet; join the tables instead",
+        Expr::OuterReferenceColumn(..) => {
+            "a subquery that depends on its surroundings in this way cannot be joined to them; join the tables instead"
+        }
         Expr::WindowFunction(_) => "functions with OVER are not supported yet",
         Expr::AggregateFunction(_) => "an aggregate function stands where none may",
         Expr::Placeholder(_) => "a placeholder has no value; write the value into the query",

@@ -94,7 +94,9 @@ fn run(pipeline: &Pipeline, id: NodeId) -> Result<RecordBatch> {
         Spec::Window(_) | Spec::Upsert(_) => panic!("windows by rows and upserts are for the real runner"),
         Spec::Fold | Spec::ByKey(_) => inputs[0].clone(),
         Spec::Custom(_) => panic!("users' operators are for the real runner"),
-        Spec::Join(_) | Spec::SingleRow => panic!("joins are for the real runner"),
+        Spec::Join(_) | Spec::SingleRow | Spec::Recursion(_) | Spec::WorkTable => {
+            panic!("joins are for the real runner")
+        }
         Spec::Aggregate(aggregate) => {
             let columns = grouped(aggregate, &inputs[0])?;
             let rows = columns.first().map_or(1, |column| column.len());
