@@ -19,7 +19,7 @@ pub(crate) use as_of::SYSTEM_TIME;
 pub use computed::ComputedColumn;
 pub use define::WatermarkClause;
 pub use emit::Emit;
-pub use function::CreateFunction;
+pub use function::{CreateFunction, NamedFunction};
 pub use statement::{CreateTable, CreateTableAs, CreateView, Drop, ExplainKind, Insert, QueryStatement, Statement};
 pub(crate) use tokens::place;
 pub(super) use window::PARTITION_ARGUMENT;
