@@ -57,7 +57,7 @@ pub(super) fn create(context: &Context<'_>, statement: &CreateFunction) -> Resul
 /// Answers for a function that another engine would load by the name of its class: the engine's own of that name serves.
 ///
 /// Failure: there is none.
-pub(super) fn named(context: &Context<'_>, statement: &NamedFunction) -> Result<String> {
+pub(super) fn named(statement: &NamedFunction) -> Result<String> {
     let name = relation_name(&statement.name)?;
     if FUNCTIONS.scalars.contains_key(&name) || FUNCTIONS.aggregates.contains_key(&name) {
         return Ok(format!("function {name} is built in; '{}' is not loaded", statement.class));
