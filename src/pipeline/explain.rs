@@ -79,6 +79,7 @@ fn describe(node: &Node, input: Option<&Schema>) -> (&'static str, String) {
             ("Window", describe_window(window.kind, data_type, &names[window.column]))
         }
         Spec::Aggregate(aggregate) => ("Aggregate", describe_aggregate(aggregate, node, &names)),
+        Spec::Over(over) => ("Over", describe_over(over, &names)),
         Spec::Union => ("Union", String::new()),
         Spec::Sort(sort) => ("Sort", describe_sort(sort, &names)),
         Spec::Limit(limit) => {
@@ -154,8 +155,37 @@ fn describe_aggregate(aggregate: &AggregateSpec, node: &Node, names: &[String]) 
     }
 }
 
+fn describe_over(over: &OverSpec, names: &[String]) -> String {
+    let shown = show_all(&over.program, names);
+    let mut parts = Vec::new();
+    if over.key_count > 0 {
+        parts.push(format!("by {}", shown[..over.key_count].join(", ")));
+    }
+    if !over.order.is_empty() {
+        parts.push(format!("ordered by {}", show_order(&shown[over.key_count..], &over.order)));
+    }
+    if parts.is_empty() {
+        parts.push("over all rows".to_string());
+    }
+    let calls = over.calls.iter().map(|call| format!(", {}", call.text)).collect::<String>();
+    let when = match over.completion {
+        Completion::End => "when the input ends",
+        Completion::Window { .. } => "when the window closes",
+        Completion::Time { .. } => "when the watermark has passed the frame",
+        Completion::Arrival => "row by row",
+        Completion::Changes => "after each batch",
+    };
+    format!("{}{calls}, {when}", parts.join(" "))
+}
+
 fn describe_sort(sort: &SortSpec, names: &[String]) -> String {
-    let keys = show_all(&sort.program, names).into_iter().zip(&sort.options).map(|(key, options)| {
+    let keys = show_order(&show_all(&sort.program, names), &sort.options);
+    sort.fetch.map_or(keys.clone(), |fetch| format!("{keys}, first {fetch}"))
+}
+
+/// Keys with their directions.
+fn show_order(keys: &[String], options: &[arrow::compute::SortOptions]) -> String {
+    let keys = keys.iter().zip(options).map(|(key, options)| {
         let order = if options.descending { " DESC" } else { "" };
         // The default of the dialect puts nulls where the greatest values are.
         let nulls = match (options.nulls_first, options.descending) {
@@ -165,8 +195,7 @@ fn describe_sort(sort: &SortSpec, names: &[String]) -> String {
         };
         format!("{key}{order}{nulls}")
     });
-    let keys = keys.collect::<Vec<_>>().join(", ");
-    sort.fetch.map_or(keys.clone(), |fetch| format!("{keys}, first {fetch}"))
+    keys.collect::<Vec<_>>().join(", ")
 }
 
 /// Changelog mode, event time, whether the input ends.
@@ -188,6 +217,12 @@ fn state(node: &Node) -> Option<&'static str> {
             Some("one group, bounded")
         }
         Spec::Aggregate(_) => Some("grows with distinct keys"),
+        Spec::Over(over) => Some(match over.completion {
+            Completion::End | Completion::Changes => "all rows",
+            Completion::Window { .. } => "rows of open windows, bounded by the watermark",
+            Completion::Time { .. } => "rows of open frames, bounded by the watermark, and distinct keys",
+            Completion::Arrival => "rows of open frames, and distinct keys",
+        }),
         Spec::Sort(SortSpec { fetch: Some(_), .. }) => Some("first rows, bounded"),
         Spec::Sort(_) => Some("all rows, sorted"),
         _ => None,
@@ -214,6 +249,14 @@ fn foreign(node: &Node) -> Option<String> {
         let calls = aggregate.aggregates.iter().filter(|call| !call.function.is_native());
         calls.for_each(|call| add(call.function.name()));
     }
+    if let Spec::Over(over) = &node.spec {
+        for call in &over.calls {
+            match &call.function {
+                OverFunction::Aggregate(call) if !call.function.is_native() => add(call.function.name()),
+                _ => {}
+            }
+        }
+    }
     (!names.is_empty()).then(|| names.join(", "))
 }
 
@@ -224,6 +267,7 @@ fn programs(node: &Node) -> Vec<&Program> {
         Spec::Project(project) => vec![&project.program],
         Spec::Expand(expand) => expand.programs.iter().map(|program| program.as_ref()).collect(),
         Spec::Aggregate(aggregate) => vec![&aggregate.program],
+        Spec::Over(over) => vec![&over.program],
         Spec::Sort(sort) => vec![&sort.program],
         Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => Vec::new(),
     }

@@ -4,10 +4,12 @@
 //! Invariants  no thread, no I/O, no state here. Nodes stand in order: inputs come before the node that reads them.
 
 mod explain; //  the pipeline as text
+mod over; //     what OVER asks for
 mod spec; //     what each node does, a spec per operator
 mod table; //    the traits of sources and sinks, as the pipeline names them
 
 pub use explain::{explain, explain_with, show_duration};
+pub use over::*;
 pub use spec::*;
 pub use table::*;
 

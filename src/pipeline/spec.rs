@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
-use super::{Predicate, Table};
+use super::{OverSpec, Predicate, Table};
 use crate::expression::Program;
 use crate::function::AggregateFunction;
 
@@ -20,6 +20,7 @@ pub enum Spec {
     Expand(ExpandSpec),
     Window(WindowSpec),
     Aggregate(AggregateSpec),
+    Over(OverSpec),
     Union,
     Sort(SortSpec),
     Limit(LimitSpec),

@@ -96,6 +96,7 @@ impl Assembly<'_> {
             Spec::Values(values) => Ok(self.values(values)),
             Spec::Union => self.union(id, node),
             Spec::Aggregate(spec) => self.aggregate(id, node, spec),
+            Spec::Over(spec) => self.over(id, node, spec),
             Spec::Sort(_) | Spec::Limit(_) => {
                 let input = self.node(node.inputs[0])?;
                 let mut parts = self.gather(input)?;
@@ -172,7 +173,7 @@ impl Assembly<'_> {
     /// Whether rows reach a node as they were read: not grouped, sorted or cut off before.
     pub(super) fn is_stateless_up_to(&self, id: NodeId) -> bool {
         let node = &self.pipeline.nodes[id];
-        let passes = !matches!(node.spec, Spec::Aggregate(_) | Spec::Sort(_) | Spec::Limit(_));
+        let passes = !matches!(node.spec, Spec::Aggregate(_) | Spec::Over(_) | Spec::Sort(_) | Spec::Limit(_));
         passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
     }
 

@@ -12,6 +12,7 @@ mod expression; // expressions into programs
 mod filter;
 mod grouping; //   ROLLUP, CUBE, GROUPING SETS: every row once per set
 mod limit;
+mod over; //       functions of the rows around each row
 mod place; //      where in the SQL an expression stands
 mod project;
 mod scan;
@@ -74,6 +75,7 @@ impl Compiler {
             LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::Sort(sort) => self.sort(sort),
             LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::Window(window) => self.over(window),
             LogicalPlan::SubqueryAlias(alias) => self.plan(&alias.input),
             LogicalPlan::Repartition(repartition) => self.plan(&repartition.input),
             LogicalPlan::Values(values) => self.values(values),
@@ -117,10 +119,6 @@ fn refused(plan: &LogicalPlan) -> Error {
         LogicalPlan::Join(join) => {
             let condition = join.on.first().map(|(left, _)| left).or(join.filter.as_ref());
             ("joins are not supported yet", condition.and_then(place::place_of))
-        }
-        LogicalPlan::Window(window) => {
-            let place = window.window_expr.first().and_then(place::place_of);
-            ("functions with OVER are not supported yet", place)
         }
         LogicalPlan::Subquery(_) => ("subqueries in expressions are not supported yet; join the tables instead", None),
         LogicalPlan::Unnest(_) => ("UNNEST is not supported yet", None),

@@ -7,8 +7,11 @@ mod aggregate; // groups and aggregates: at the end, on change, or per window
 mod expand; //    rows once per grouping set
 mod filter; //    keeps rows
 mod graph; //     operators wired together, and how a push travels
+mod held; //      rows kept as columns
 mod limit; //     skips rows, then lets some pass
+mod order; //     rows in order
 mod output; //    hands rows to a sink
+mod over; //      functions of the rows around each row
 mod project; //   computes columns
 mod sort; //      all rows in order, or the first of them
 mod union; //     several inputs as one
@@ -20,6 +23,7 @@ pub use filter::Filter;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
 pub use limit::Limit;
 pub use output::Output;
+pub use over::{Over, OverShape, wide};
 pub use project::Project;
 pub use sort::Sort;
 pub use union::Union;

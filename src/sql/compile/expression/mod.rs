@@ -110,7 +110,7 @@ impl<'a> Expressions<'a> {
     }
 
     /// The type an expression has inside the engine.
-    pub(super) fn engine_type_of(&self, expr: &Expr) -> Result<DataType> {
+    pub fn engine_type_of(&self, expr: &Expr) -> Result<DataType> {
         match expr {
             Expr::Alias(alias) => self.engine_type_of(&alias.expr),
             Expr::Column(column) => Ok(self.columns.input(column)?.1),
@@ -135,7 +135,7 @@ fn refuse_unsupported(expr: &Expr) -> Result<()> {
             "subqueries in expressions are not supported yet; join the tables instead"
         }
         Expr::OuterReferenceColumn(..) => "correlated subqueries are not supported yet; join the tables instead",
-        Expr::WindowFunction(_) => "functions with OVER are not supported yet",
+        Expr::WindowFunction(_) => "a function with OVER stands where none may",
         Expr::AggregateFunction(_) => "an aggregate function stands where none may",
         Expr::Placeholder(_) => "a placeholder has no value; write the value into the query",
         Expr::Unnest(_) => "UNNEST is not supported yet",
