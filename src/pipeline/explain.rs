@@ -80,6 +80,7 @@ fn describe(node: &Node, input: Option<&Schema>) -> (&'static str, String) {
         }
         Spec::Aggregate(aggregate) => ("Aggregate", describe_aggregate(aggregate, node, &names)),
         Spec::Over(over) => ("Over", describe_over(over, &names)),
+        Spec::Rank(rank) => ("Rank", describe_rank(rank, &names)),
         Spec::Union => ("Union", String::new()),
         Spec::Sort(sort) => ("Sort", describe_sort(sort, &names)),
         Spec::Limit(limit) => {
@@ -168,14 +169,35 @@ fn describe_over(over: &OverSpec, names: &[String]) -> String {
         parts.push("over all rows".to_string());
     }
     let calls = over.calls.iter().map(|call| format!(", {}", call.text)).collect::<String>();
-    let when = match over.completion {
+    format!("{}{calls}, {}", parts.join(" "), show_completion(over.completion))
+}
+
+fn show_completion(completion: Completion) -> &'static str {
+    match completion {
         Completion::End => "when the input ends",
         Completion::Window { .. } => "when the window closes",
         Completion::Time { .. } => "when the watermark has passed the frame",
         Completion::Arrival => "row by row",
         Completion::Changes => "after each batch",
+    }
+}
+
+fn describe_rank(rank: &RankSpec, names: &[String]) -> String {
+    let shown = show_all(&rank.program, names);
+    let by = if rank.key_count > 0 { format!(" by {}", shown[..rank.key_count].join(", ")) } else { String::new() };
+    let function = match rank.function {
+        RankFunction::RowNumber => "row_number",
+        RankFunction::Rank => "rank",
+        RankFunction::DenseRank => "dense_rank",
     };
-    format!("{}{calls}, {when}", parts.join(" "))
+    let ranks = match (rank.first, rank.last) {
+        (first, last) if first == last => format!("= {last}"),
+        (1, last) => format!("<= {last}"),
+        (first, last) => format!("from {first} to {last}"),
+    };
+    let column = if rank.shows_rank { "" } else { ", rank not read" };
+    let order = show_order(&shown[rank.key_count..], &rank.order);
+    format!("{function} {ranks}{by} ordered by {order}{column}, {}", show_completion(rank.completion))
 }
 
 fn describe_sort(sort: &SortSpec, names: &[String]) -> String {
@@ -223,6 +245,12 @@ fn state(node: &Node) -> Option<&'static str> {
             Completion::Time { .. } => "rows of open frames, bounded by the watermark, and distinct keys",
             Completion::Arrival => "rows of open frames, and distinct keys",
         }),
+        Spec::Rank(rank) => Some(match (rank.completion, rank.takes_back) {
+            (_, true) => "all rows",
+            (Completion::Window { .. }, _) => "first rows per key of open windows, bounded by the watermark",
+            _ if rank.key_count == 0 => "first rows, bounded",
+            _ => "first rows per key: grows with distinct keys",
+        }),
         Spec::Sort(SortSpec { fetch: Some(_), .. }) => Some("first rows, bounded"),
         Spec::Sort(_) => Some("all rows, sorted"),
         _ => None,
@@ -268,6 +296,7 @@ fn programs(node: &Node) -> Vec<&Program> {
         Spec::Expand(expand) => expand.programs.iter().map(|program| program.as_ref()).collect(),
         Spec::Aggregate(aggregate) => vec![&aggregate.program],
         Spec::Over(over) => vec![&over.program],
+        Spec::Rank(rank) => vec![&rank.program],
         Spec::Sort(sort) => vec![&sort.program],
         Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => Vec::new(),
     }

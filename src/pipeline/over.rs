@@ -41,6 +41,39 @@ pub enum Completion {
     Changes,
 }
 
+/// Keeps the rows of each partition that rank within bounds: Top-N, the first or the last row of a key.
+#[derive(Debug, Clone)]
+pub struct RankSpec {
+    /// Over the input's columns: the keys of PARTITION BY, then those of ORDER BY.
+    pub program: Arc<Program>,
+    /// How many of the program's first outputs are keys of PARTITION BY.
+    pub key_count: usize,
+    /// How the outputs behind them order the rows of a partition; ties are broken by all columns.
+    pub order: Vec<SortOptions>,
+    pub function: RankFunction,
+    /// The ranks to keep, counted from 1, both included.
+    pub first: u64,
+    pub last: u64,
+    /// Whether somebody reads the rank, the column behind the rows' own. Else it is NULL, and rows that only move from one
+    /// rank to another change nothing.
+    pub shows_rank: bool,
+    /// Whether the input may take rows back: then all rows are kept.
+    pub takes_back: bool,
+    /// `End`, `Window` or `Changes`.
+    pub completion: Completion,
+}
+
+/// How rows that ORDER BY leaves equal are ranked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RankFunction {
+    /// One after the other.
+    RowNumber,
+    /// The same, and the next rank counts them all.
+    Rank,
+    /// The same, and the next rank is one more.
+    DenseRank,
+}
+
 /// One function of an [`OverSpec`].
 #[derive(Debug, Clone)]
 pub struct OverCall {

@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
-use super::{OverSpec, Predicate, Table};
+use super::{OverSpec, Predicate, RankSpec, Table};
 use crate::expression::Program;
 use crate::function::AggregateFunction;
 
@@ -21,6 +21,7 @@ pub enum Spec {
     Window(WindowSpec),
     Aggregate(AggregateSpec),
     Over(OverSpec),
+    Rank(RankSpec),
     Union,
     Sort(SortSpec),
     Limit(LimitSpec),

@@ -97,7 +97,9 @@ impl Assembly<'_> {
             Spec::Union => self.union(id, node),
             Spec::Aggregate(spec) => self.aggregate(id, node, spec),
             Spec::Over(spec) => self.over(id, node, spec),
-            Spec::Sort(_) | Spec::Limit(_) => {
+            Spec::Rank(spec) => self.rank(id, node, spec),
+            Spec::Sort(spec) => self.sort(id, node, spec),
+            Spec::Limit(_) => {
                 let input = self.node(node.inputs[0])?;
                 let mut parts = self.gather(input)?;
                 self.append_to_all(&mut parts, id);
@@ -153,7 +155,6 @@ impl Assembly<'_> {
         for part in parts.iter_mut().flatten() {
             let node = &self.pipeline.nodes[id];
             let input = &self.pipeline.nodes[node.inputs[0]];
-            let rows = self.config.batch_rows;
             let (name, operator): (&str, Box<dyn Operator>) = match &node.spec {
                 Spec::Filter(spec) => ("filter", Box::new(Filter::new(spec, self.context))),
                 Spec::Project(spec) => ("project", Box::new(Project::new(&spec.program, self.context))),
@@ -162,7 +163,6 @@ impl Assembly<'_> {
                     let time_type = input.schema.field(spec.column).data_type().clone();
                     ("window", Box::new(Window::new(spec, time_type, self.context)))
                 }
-                Spec::Sort(spec) => ("sort", Box::new(Sort::new(spec, node.schema.clone(), self.context, rows))),
                 Spec::Limit(spec) => ("limit", Box::new(Limit::new(spec))),
                 _ => unreachable!("these have their own way in"),
             };
@@ -173,7 +173,10 @@ impl Assembly<'_> {
     /// Whether rows reach a node as they were read: not grouped, sorted or cut off before.
     pub(super) fn is_stateless_up_to(&self, id: NodeId) -> bool {
         let node = &self.pipeline.nodes[id];
-        let passes = !matches!(node.spec, Spec::Aggregate(_) | Spec::Over(_) | Spec::Sort(_) | Spec::Limit(_));
+        let passes = !matches!(
+            node.spec,
+            Spec::Aggregate(_) | Spec::Over(_) | Spec::Rank(_) | Spec::Sort(_) | Spec::Limit(_)
+        );
         passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
     }
 

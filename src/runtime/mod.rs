@@ -10,7 +10,7 @@ mod control; //    the switch: stop after what is done, or at once
 mod event_time; // watermarks of source partitions, in order whoever reads them
 mod names; //      what the inputs of expressions are called, for errors
 mod metrics; //    counters, added up when asked
-mod over; //       OVER: rows brought to the owner of their partition
+mod over; //       OVER, ranks, ORDER BY: rows brought to where they are put in order
 mod parts; //      stages in the making, put together
 mod scan; //       a worker reading a table
 mod worker; //     the loop of an owner thread

@@ -19,6 +19,7 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
             Spec::Expand(expand) => expand.programs.iter_mut().for_each(name),
             Spec::Aggregate(aggregate) => name(&mut aggregate.program),
             Spec::Over(over) => name(&mut over.program),
+            Spec::Rank(rank) => name(&mut rank.program),
             Spec::Sort(sort) => name(&mut sort.program),
             Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => {}
         }

@@ -11,6 +11,9 @@ use crate::pipeline::{FilterSpec, NodeId, Spec};
 
 impl Compiler {
     pub(super) fn filter(&mut self, filter: &Filter) -> Result<NodeId> {
+        if let Some(ranked) = self.ranked_filter(filter)? {
+            return Ok(ranked);
+        }
         let input = self.plan(&filter.input)?;
         let columns = self.columns(input, &filter.input);
         self.add_filter(input, &columns, &filter.predicate)

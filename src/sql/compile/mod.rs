@@ -15,6 +15,7 @@ mod limit;
 mod over; //       functions of the rows around each row
 mod place; //      where in the SQL an expression stands
 mod project;
+mod rank; //       the first ranks of a window function
 mod scan;
 mod sort;
 mod types; //      types and schemas as the engine holds them
@@ -36,6 +37,7 @@ use crate::sql::plan::LogicalQuery;
 use crate::sql::stack::with_deep_stack;
 use closed::Closed;
 use columns::Columns;
+use rank::RankLimit;
 
 /// Compiles an optimized query.
 ///
@@ -47,7 +49,16 @@ pub fn compile(query: &LogicalQuery) -> Result<Pipeline> {
 /// Compiles an optimized plan; `emit` is what the query's EMIT clause says, `None` without one.
 fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> {
     let mut compiler =
-        Compiler { nodes: Vec::new(), needs_input_order: false, emit, below_aggregate: false, closed: HashMap::new() };
+        Compiler {
+            nodes: Vec::new(),
+            needs_input_order: false,
+            emit,
+            below_aggregate: false,
+            closed: HashMap::new(),
+            rank_limit: None,
+            rank_is_unread: false,
+            skip: 0,
+        };
     compiler.plan(plan)?;
     Ok(Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order })
 }
@@ -61,6 +72,12 @@ struct Compiler {
     below_aggregate: bool,
     /// What the columns of some nodes tell of windows that have closed.
     closed: HashMap<NodeId, Closed>,
+    /// The ranks that a filter keeps of the window node being compiled.
+    rank_limit: Option<RankLimit>,
+    /// Whether the projection above the filter being compiled leaves its rank away.
+    rank_is_unread: bool,
+    /// Rows that OFFSET skips of the sorted rows being compiled.
+    skip: usize,
 }
 
 impl Compiler {

@@ -13,7 +13,7 @@ use super::place::place_of;
 use super::types::engine_schema;
 use super::{Compiler, Result};
 use crate::error::Error;
-use crate::pipeline::{ChangeMode, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec};
+use crate::pipeline::{ChangeMode, EventTime, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec};
 use crate::sql::plan::WindowNode;
 
 /// Rows that an aggregate will put into windows: the window's columns are known, but in no batch yet.
@@ -42,7 +42,22 @@ impl Compiler {
         let (schema, time) = (engine_schema(&window.schema), self.nodes[input].time.clone());
         let node = self.add_above(input, Spec::Window(spec), schema, time);
         self.nodes[node].place = place_of(&window.time);
+        self.closes(node, window);
         Ok(node)
+    }
+
+    /// Notes that the rows of a window node tell windows, which close with the watermark of their time.
+    fn closes(&mut self, node: NodeId, window: &WindowNode) {
+        let columns = self.nodes[node].schema.fields().len();
+        let Some(EventTime { column, .. }) = self.nodes[node].time else { return };
+        let is_event_time = self.nodes[node].inputs.iter().any(|&input| {
+            matches!(&self.nodes[node].spec, Spec::Window(spec) if spec.column == column) && !self.nodes[input].bounded
+        });
+        if is_event_time {
+            let own = [WindowColumn::Start, WindowColumn::End, WindowColumn::Time].map(Some);
+            let columns = std::iter::repeat_n(None, columns - own.len()).chain(own).collect();
+            self.closed.insert(node, Closed { kind: window.kind, data_type: window.time_type().clone(), columns });
+        }
     }
 
     /// The input's column that windows are made of.

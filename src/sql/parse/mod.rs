@@ -7,6 +7,7 @@
 mod statement; //  the statements there are
 mod define; //     WATERMARK FOR, CREATE STREAM, option keys
 mod window; //     WINDOW TUMBLING(...), TUMBLE(TABLE ...)
+mod buffer; //     ROWS WINDOW BUFFER n ROWS
 mod emit; //       EMIT ...
 mod tokens; //     tokens and their places
 mod depth; //      how deep a statement may be

@@ -9,6 +9,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::TokenWithSpan;
 
+use super::buffer;
 use super::define::{self, WatermarkClause};
 use super::depth;
 use super::emit::{self, Emit};
@@ -172,7 +173,7 @@ fn parse_describe(tokens: &[TokenWithSpan]) -> Result<Statement> {
 }
 
 fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
-    let (mut tokens, emit) = emit::cut(tokens)?;
+    let (mut tokens, emit) = emit::cut(&buffer::rewrite(tokens.to_vec())?)?;
     let mut watermark = None;
     if starts_with(&tokens, &["CREATE"]) {
         define::check_create(&mut tokens)?;

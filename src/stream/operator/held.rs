@@ -11,7 +11,8 @@ use crate::error::Result;
 /// Rows of columns of these types.
 pub(super) struct Held {
     types: Vec<DataType>,
-    batches: Vec<Vec<ArrayRef>>,
+    /// Columns, and how many rows they have.
+    batches: Vec<(Vec<ArrayRef>, usize)>,
     rows: usize,
     bytes: usize,
 }
@@ -19,10 +20,6 @@ pub(super) struct Held {
 impl Held {
     pub fn new(types: Vec<DataType>) -> Self {
         Held { types, batches: Vec::new(), rows: 0, bytes: 0 }
-    }
-
-    pub fn types(&self) -> &[DataType] {
-        &self.types
     }
 
     pub fn rows(&self) -> usize {
@@ -34,27 +31,26 @@ impl Held {
         if rows > 0 {
             self.rows += rows;
             self.bytes += columns.iter().map(size_bytes).sum::<usize>();
-            self.batches.push(columns);
+            self.batches.push((columns, rows));
         }
     }
 
-    /// Keeps the selected rows of a batch.
-    pub fn push_batch(&mut self, batch: &mut Batch) -> Result<()> {
-        let rows = batch.selected_rows();
-        let columns = columns(batch, &self.types)?;
-        self.push(columns, rows);
-        Ok(())
+    /// Puts the rows of another behind these.
+    pub fn append(&mut self, mut other: Held) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+        self.batches.append(&mut other.batches);
     }
 
-    /// The batches, which are no longer held.
-    pub fn take_batches(&mut self) -> Vec<Vec<ArrayRef>> {
-        (self.rows, self.bytes) = (0, 0);
-        std::mem::take(&mut self.batches)
+    /// The rows as they were pushed: columns, and how many rows they have.
+    pub fn batches(&self) -> impl Iterator<Item = (&[ArrayRef], usize)> {
+        self.batches.iter().map(|(columns, rows)| (&columns[..], *rows))
     }
 
     /// All rows in a column each, no longer held.
     pub fn take(&mut self) -> Result<Vec<ArrayRef>> {
-        let batches = self.take_batches();
+        (self.rows, self.bytes) = (0, 0);
+        let batches: Vec<Vec<ArrayRef>> = std::mem::take(&mut self.batches).into_iter().map(|(batch, _)| batch).collect();
         concatenated(&self.types, &batches)
     }
 

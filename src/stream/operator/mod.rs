@@ -13,6 +13,7 @@ mod order; //     rows in order
 mod output; //    hands rows to a sink
 mod over; //      functions of the rows around each row
 mod project; //   computes columns
+mod rank; //      the rows of each partition that rank within bounds
 mod sort; //      all rows in order, or the first of them
 mod union; //     several inputs as one
 mod window; //    a row per window that holds it
@@ -23,9 +24,10 @@ pub use filter::Filter;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
 pub use limit::Limit;
 pub use output::Output;
-pub use over::{Over, OverShape, wide};
+pub use over::{Over, OverShape, StreamOver, UpdatingOver, wide};
 pub use project::Project;
-pub use sort::Sort;
+pub use rank::{Rank, RankShape};
+pub use sort::{Sort, SortShape};
 pub use union::Union;
 pub use window::Window;
 

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::pipeline::{ChangeMode, Completion, NodeId, OverSpec, Spec};
 
 /// Calls over the same partitions in the same order.
-struct Group<'a> {
+pub(super) struct Group<'a> {
     partition_by: &'a [Expr],
     order_by: &'a [Sort],
     /// Each with its number among the node's functions.
@@ -33,8 +33,16 @@ struct Group<'a> {
 
 impl Compiler {
     pub(super) fn over(&mut self, window: &Window) -> Result<NodeId> {
+        if let Some(ranked) = self.ranked(window)? {
+            return Ok(ranked);
+        }
         let input = self.plan(&window.input)?;
         let columns = self.columns(input, &window.input);
+        self.over_input(input, &columns, window)
+    }
+
+    /// The functions of a plan's node behind the columns of `input`.
+    pub(super) fn over_input(&mut self, input: NodeId, columns: &Columns, window: &Window) -> Result<NodeId> {
         let schema = engine_schema(&window.schema);
         let width = columns.slots.len();
         let mut order: Vec<usize> = (0..width).collect();
@@ -44,7 +52,7 @@ impl Compiler {
         for group in groups(&window.window_expr)? {
             let fields: Vec<Field> =
                 group.calls.iter().map(|(number, ..)| schema.field(width + number).clone()).collect();
-            node = self.add_over(node, &columns, &group, fields)?;
+            node = self.add_over(node, columns, &group, fields)?;
             for (number, ..) in &group.calls {
                 order[width + number] = place;
                 place += 1;
@@ -109,9 +117,14 @@ impl Compiler {
 
 impl Group<'_> {
     /// Which of the keys is the input's column.
-    fn key_of(&self, columns: &Columns, column: usize) -> usize {
+    pub(super) fn key_of(&self, columns: &Columns, column: usize) -> usize {
         self.partition_by.iter().position(|key| columns.plain(key) == Some(column)).unwrap_or(0)
     }
+}
+
+/// A call by itself.
+pub(super) fn group_of<'a>(expr: &'a Expr, call: &'a WindowFunction) -> Group<'a> {
+    Group { partition_by: &call.params.partition_by, order_by: &call.params.order_by, calls: vec![(0, expr, call)] }
 }
 
 /// Parts calls by what they are over; a plan's node may hold several such.
@@ -136,7 +149,7 @@ fn groups(exprs: &[Expr]) -> Result<Vec<Group<'_>>> {
 }
 
 /// Refuses keys of types without an order.
-fn check_key(key: &Expr, data_type: &DataType, clause: &str) -> Result<()> {
+pub(super) fn check_key(key: &Expr, data_type: &DataType, clause: &str) -> Result<()> {
     match RowConverter::supports_fields(&[SortField::new(data_type.clone())]) {
         true => Ok(()),
         false => Err(refuse(key, &format!("{clause} cannot take values of type {data_type}"))),

@@ -15,7 +15,7 @@ use arrow::datatypes::DataType;
 
 impl Compiler {
     /// When the results of a group of calls can leave. Failure: never, on input that does not end.
-    pub(super) fn completion(&self, input: NodeId, columns: &Columns, group: &Group<'_>) -> Result<Completion> {
+    pub(in crate::sql::compile) fn completion(&self, input: NodeId, columns: &Columns, group: &Group<'_>) -> Result<Completion> {
         let node = &self.nodes[input];
         if node.changes == ChangeMode::Updating {
             return Ok(Completion::Changes);

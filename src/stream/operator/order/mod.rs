@@ -53,11 +53,6 @@ pub(super) fn order(mut rows: Vec<u32>, runs: Vec<Range<usize>>, keys: &[Key], t
     Ok(rows)
 }
 
-/// Whether rows can be ordered by a column of this type.
-pub(super) fn can_order(data_type: &DataType) -> bool {
-    refine::is_supported(data_type)
-}
-
 /// Orders the rows of each run by their numbers; the runs of equal ones that are left.
 fn by_number(rows: &mut [u32], runs: Vec<Range<usize>>, numbers: &[u64]) -> Vec<Range<usize>> {
     let mut left = Vec::new();

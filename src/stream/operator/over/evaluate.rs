@@ -49,7 +49,7 @@ pub(super) fn partitions(shape: &OverShape, wide: &[ArrayRef], rows: usize) -> R
 }
 
 /// The group of each row.
-pub(super) fn look_up(index: &mut GroupIndex, keys: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
+pub(in crate::stream::operator) fn look_up(index: &mut GroupIndex, keys: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
     let (mut groups, mut piece) = (Vec::with_capacity(rows), Vec::new());
     for from in (0..rows).step_by(LOOKUP_ROWS) {
         let count = LOOKUP_ROWS.min(rows - from);

@@ -14,10 +14,20 @@ mod frame; //     the frame of each row
 mod gather; //    when the input, or a window, ends
 mod prefix; //    sums as differences of running totals
 mod rank; //      functions of a row's place
+mod reach; //     how far back frames reach
+mod rows; //      rows kept by reference
+mod snapshot; //  state as columns
 mod sorted; //    partitions and peers
+mod stream; //    when the watermark has passed a frame, or row by row
+mod updating; //  partitions that change
 mod value; //     functions that give another row's value
+mod windows; //   the windows that partitions belong to
 
 pub use gather::Over;
+pub(super) use evaluate::look_up;
+pub(super) use windows::WindowEnds;
+pub use stream::StreamOver;
+pub use updating::UpdatingOver;
 
 use std::sync::Arc;
 

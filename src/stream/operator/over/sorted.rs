@@ -44,10 +44,6 @@ impl Sorted {
         Ok(Sorted { rows, partitions, peers, order, passed: Vec::new() })
     }
 
-    pub fn partition_count(&self) -> usize {
-        self.partitions.len() - 1
-    }
-
     /// Calls `each` with the number, first row and end of every partition.
     pub fn each_partition(&self, mut each: impl FnMut(usize, usize, usize)) {
         for (partition, bounds) in self.partitions.windows(2).enumerate() {
