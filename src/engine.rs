@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::{ChangeMode, Connectors, Pipeline, Sink, Table, TableDefinition, explain};
 use crate::query::{BATCHES_WAITING, Query};
 use crate::runtime::{self, Options};
-pub use crate::runtime::{Control, Metrics, OperatorMetrics, Running, SourceMetrics};
+pub use crate::runtime::{Clock, Control, Metrics, OperatorMetrics, Running, SourceMetrics, Stepped};
 use crate::sql::{self, Catalog, LogicalQuery, Planned};
 pub use crate::sql::{ExplainKind, Parsed};
 use crate::stream::connect::DefaultConnectors;
@@ -40,6 +40,7 @@ struct Inner {
     catalog: Mutex<Catalog>,
     connectors: Arc<dyn Connectors>,
     config: Config,
+    clock: Clock,
     budget: Arc<Budget>,
 }
 
@@ -91,8 +92,13 @@ impl Engine {
 
     /// An engine with connectors of the caller's.
     pub fn with_connectors(config: Config, connectors: Arc<dyn Connectors>) -> Self {
+        Self::with_clock(config, connectors, Clock::System)
+    }
+
+    /// An engine whose queries have their processing time from `clock`.
+    pub fn with_clock(config: Config, connectors: Arc<dyn Connectors>, clock: Clock) -> Self {
         let budget = Arc::new(Budget::new(config.memory_bytes));
-        Engine { inner: Arc::new(Inner { catalog: Mutex::default(), connectors, config, budget }) }
+        Engine { inner: Arc::new(Inner { catalog: Mutex::default(), connectors, config, clock, budget }) }
     }
 
     pub fn config(&self) -> &Config {
@@ -254,30 +260,46 @@ impl Engine {
 
     /// Starts a query into a sink of the caller's.
     pub fn start_into(&self, prepared: &Prepared, sink: Box<dyn Sink>) -> Result<Running> {
-        let options = Options { timed: prepared.timed, level: self.inner.config.level };
+        let options = self.options(prepared);
         runtime::start(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options)
+    }
+
+    /// Makes a query that works only when it is told to, on the caller's thread.
+    pub fn step_into(&self, prepared: &Prepared, sink: Box<dyn Sink>) -> Result<Stepped> {
+        let options = self.options(prepared);
+        runtime::stepped(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options)
+    }
+
+    fn options(&self, prepared: &Prepared) -> Options {
+        Options { timed: prepared.timed, level: self.inner.config.level, clock: self.inner.clock.clone() }
+    }
+
+    /// The sink that a statement names; `None` where its rows are the caller's.
+    ///
+    /// Failure: it cannot be opened, or does not take what the query gives.
+    pub fn open_sink(&self, prepared: &Prepared) -> Result<Option<Box<dyn Sink>>> {
+        let schema = prepared.pipeline.schema().clone();
+        match &prepared.target {
+            Target::Caller => Ok(None),
+            Target::Sink(definition) => {
+                self.inner.connectors.sink(definition, schema, prepared.is_updating()).map(Some)
+            }
+            Target::Memory(name) => {
+                let mut sink: Box<dyn Sink> = Box::new(TableSink::new(self.clone(), name.clone(), schema.clone()));
+                if prepared.is_updating() {
+                    sink = Box::new(Fold::new(sink, schema)?);
+                }
+                Ok(Some(sink))
+            }
+        }
     }
 
     /// Starts a query into the sink that its statement names.
     ///
     /// Failure: it names none; the sink cannot be opened, or does not take what the query gives.
     pub fn run(&self, prepared: Prepared) -> Result<Running> {
-        match &prepared.target {
-            Target::Caller => Err(Error::user("the statement names no sink")),
-            Target::Sink(definition) => {
-                let schema = prepared.pipeline.schema().clone();
-                let sink = self.inner.connectors.sink(definition, schema, prepared.is_updating())?;
-                self.start_into(&prepared, sink)
-            }
-            Target::Memory(name) => {
-                let schema = prepared.pipeline.schema().clone();
-                let mut sink: Box<dyn Sink> = Box::new(TableSink::new(self.clone(), name.clone(), schema.clone()));
-                if prepared.is_updating() {
-                    sink = Box::new(Fold::new(sink, schema)?);
-                }
-                self.start_into(&prepared, sink)
-            }
-        }
+        let sink = self.open_sink(&prepared)?.ok_or_else(|| Error::user("the statement names no sink"))?;
+        self.start_into(&prepared, sink)
     }
 
     fn analyze(&self, query: &LogicalQuery) -> Result<String> {

@@ -13,6 +13,7 @@ pub mod runtime; //    pipelines become threads
 pub mod sql; //        text becomes a pipeline
 pub mod state; //      keyed tables
 pub mod stream; //     bytes in, bytes out
+pub mod testing; //    scripted streams and what must come out
 pub mod time; //       event time
 
 pub use arrow;

@@ -24,6 +24,8 @@ pub enum Command {
     Run(RunArguments),
     /// Show how a query would run, without running it
     Explain(ExplainArguments),
+    /// Run scripts of arrivals and compare what comes out
+    Test(TestArguments),
     /// Make a file of test data
     Generate(GenerateArguments),
     /// Ask for the busiest auctions among ten million generated events
@@ -94,6 +96,16 @@ pub struct ExplainArguments {
     /// How far to follow the query's way
     #[arg(long, default_value = "pipeline")]
     pub step: Step,
+}
+
+#[derive(Debug, Args)]
+pub struct TestArguments {
+    /// Scripts, or folders of files named *.test
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Write what really comes out into the scripts
+    #[arg(long)]
+    pub update: bool,
 }
 
 #[derive(Debug, Args)]

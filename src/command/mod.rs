@@ -6,6 +6,7 @@
 
 mod arguments; // words into settings
 mod run; //       run a text of SQL
+mod test; //      run scripts of arrivals
 mod explain; //   show a step of a query's way
 mod generate; //  make test data
 mod demo; //      ten million events, one query
@@ -76,6 +77,7 @@ pub fn main() -> ExitCode {
 fn dispatch(arguments: Arguments) -> Result<(), Stop> {
     match arguments.command {
         Some(Command::Run(run)) => run::run(&run),
+        Some(Command::Test(test)) => test::run(&test),
         Some(Command::Explain(explain)) => explain::run(&explain),
         Some(Command::Generate(generate)) => generate::run(&generate),
         Some(Command::Demo(demo)) => demo::run(&demo),

@@ -25,6 +25,7 @@ pub enum Spec {
     Union,
     Sort(SortSpec),
     Limit(LimitSpec),
+    Join(JoinSpec),
 }
 
 /// Reads a table.
@@ -190,4 +191,103 @@ pub struct SortSpec {
 pub struct LimitSpec {
     pub skip: usize,
     pub fetch: Option<usize>,
+}
+
+/// Joins two inputs: the node's first is the left one, its second the right one.
+#[derive(Debug, Clone)]
+pub struct JoinSpec {
+    pub kind: JoinKind,
+    /// Over the left columns: what rows are matched by. No output at all: every row meets every other.
+    pub left_keys: Arc<Program>,
+    /// The same over the right columns; as many outputs, of the same types.
+    pub right_keys: Arc<Program>,
+    /// Whether a NULL key matches a NULL key.
+    pub nulls_match: bool,
+    /// `NOT IN`: a NULL on either side leaves it unknown whether there is a match. With `LeftAnti` only.
+    pub null_aware: bool,
+    /// What a pair with equal keys must fulfil as well: over left ++ right, one boolean output.
+    pub residual: Option<Arc<Program>>,
+    /// The columns that the node puts out, as numbers over left ++ right, whatever the kind; the mark is the next one.
+    pub outputs: Vec<usize>,
+    pub strategy: JoinStrategy,
+}
+
+/// Which pairs and rows a join puts out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinKind {
+    Inner,
+    Left,
+    Right,
+    Full,
+    /// Left rows with a match, each once.
+    LeftSemi,
+    RightSemi,
+    /// Left rows without a match.
+    LeftAnti,
+    RightAnti,
+    /// Left rows, and whether they have a match.
+    LeftMark,
+    RightMark,
+}
+
+/// One of a join's inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinSide {
+    Left,
+    Right,
+}
+
+/// How a join is run.
+#[derive(Debug, Clone)]
+pub enum JoinStrategy {
+    /// One side, which ends, is read whole into a table; then the other passes by it, batch by batch.
+    Hash { build: JoinSide },
+}
+
+impl JoinKind {
+    /// The sides whose rows appear in what the kind puts out: left, right.
+    pub fn sides(self) -> (bool, bool) {
+        match self {
+            JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Full => (true, true),
+            JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::LeftMark => (true, false),
+            JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark => (false, true),
+        }
+    }
+
+    /// Whether a column behind those of the sides says whether a row has a match.
+    pub fn has_mark(self) -> bool {
+        matches!(self, JoinKind::LeftMark | JoinKind::RightMark)
+    }
+}
+
+impl JoinSide {
+    pub fn other(self) -> JoinSide {
+        match self {
+            JoinSide::Left => JoinSide::Right,
+            JoinSide::Right => JoinSide::Left,
+        }
+    }
+}
+
+impl JoinSpec {
+    /// What a kind puts out when nothing is left out, `left` and `right` being the numbers of columns of the inputs.
+    pub fn all_outputs(kind: JoinKind, left: usize, right: usize) -> Vec<usize> {
+        let (of_left, of_right) = kind.sides();
+        let left_columns = (0..left).filter(|_| of_left);
+        let right_columns = (left..left + right).filter(|_| of_right);
+        left_columns.chain(right_columns).chain(kind.has_mark().then_some(left + right)).collect()
+    }
+
+    /// The keys of one side.
+    pub fn keys(&self, side: JoinSide) -> &Arc<Program> {
+        match side {
+            JoinSide::Left => &self.left_keys,
+            JoinSide::Right => &self.right_keys,
+        }
+    }
+
+    /// Whether rows are matched by keys at all.
+    pub fn has_keys(&self) -> bool {
+        !self.left_keys.outputs.is_empty()
+    }
 }

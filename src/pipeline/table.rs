@@ -110,6 +110,12 @@ pub trait Reader: Send {
     /// Shapes: at most `batch_rows` rows. The batch comes cleared; its columns' memory may be reused.
     /// Failure: a bad row under the `fail` policy, naming file, row, column and value.
     fn read(&mut self, batch: &mut Batch) -> Result<bool>;
+
+    /// The watermark that the source itself tells after all rows of the morsel, in ticks of the event time column: for
+    /// sources that know more than their rows say. Asked once the rows have been read.
+    fn watermark(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// What a scan has done so far; written by readers, read by anyone.

@@ -64,7 +64,8 @@ pub(super) fn assemble(
     }
     let wakers = assembly.wakers;
     let workers = assembly.done.into_iter().zip(wakers).enumerate();
-    let workers = workers.map(|(number, (stages, waker))| Worker::new(number, stages, waker, config.idle_sleep));
+    let workers = workers
+        .map(|(number, (stages, waker))| Worker::new(number, stages, waker, config.idle_sleep, options.clock.clone()));
     Ok(Assembled { workers: workers.collect(), metrics: assembly.metrics })
 }
 
@@ -95,6 +96,7 @@ impl Assembly<'_> {
             Spec::Scan(scan) => self.scan(scan, node),
             Spec::Values(values) => Ok(self.values(values)),
             Spec::Union => self.union(id, node),
+            Spec::Join(spec) => self.join(id, node, spec),
             Spec::Aggregate(spec) => self.aggregate(id, node, spec),
             Spec::Over(spec) => self.over(id, node, spec),
             Spec::Rank(spec) => self.rank(id, node, spec),
@@ -175,7 +177,7 @@ impl Assembly<'_> {
         let node = &self.pipeline.nodes[id];
         let passes = !matches!(
             node.spec,
-            Spec::Aggregate(_) | Spec::Over(_) | Spec::Rank(_) | Spec::Sort(_) | Spec::Limit(_)
+            Spec::Aggregate(_) | Spec::Over(_) | Spec::Rank(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Join(_)
         );
         passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
     }

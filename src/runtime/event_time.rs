@@ -160,9 +160,10 @@ impl WatermarkTracker {
         sequence: u64,
         is_last: bool,
         rows: &[Batch],
+        known: Option<i64>,
         control: &Control,
     ) -> Result<()> {
-        let mut highest = START;
+        let mut highest = known.unwrap_or(START);
         for batch in rows {
             highest = highest.max(self.highest_mark(batch)?);
         }
@@ -206,6 +207,11 @@ impl WatermarkTracker {
         let behind = lateness(&mut self.watermark, batch.rows, mark, time, &mut self.before);
         batch.watermarks = behind.then(|| self.before.clone());
         Ok(())
+    }
+
+    /// Moves the watermark to where the source itself says it is.
+    pub(super) fn advance(&mut self, known: Option<i64>) {
+        self.watermark = self.watermark.max(known.unwrap_or(START));
     }
 
     /// The watermark this worker may send on after the rows it has processed.

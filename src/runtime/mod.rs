@@ -6,18 +6,23 @@
 
 mod analyze; //    EXPLAIN ANALYZE
 mod assemble; //   pipeline → what each worker runs, and the rings between them
+mod clock; //      what time it is, or what a test says
 mod control; //    the switch: stop after what is done, or at once
 mod event_time; // watermarks of source partitions, in order whoever reads them
 mod names; //      what the inputs of expressions are called, for errors
+mod join; //       joins: which rows must meet, and where
 mod metrics; //    counters, added up when asked
 mod over; //       OVER, ranks, ORDER BY: rows brought to where they are put in order
 mod parts; //      stages in the making, put together
 mod scan; //       a worker reading a table
+mod stepped; //    without threads, step by step
 mod worker; //     the loop of an owner thread
 
 pub use analyze::analyzed;
+pub use clock::Clock;
 pub use control::Control;
 pub use metrics::{Metrics, OperatorMetrics, SourceMetrics};
+pub use stepped::Stepped;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -40,6 +45,8 @@ pub struct Options {
     pub timed: bool,
     /// The CPU level kernels are told; `None`: what the machine has.
     pub level: Option<millstream_kernels::level::Level>,
+    /// Where processing time comes from.
+    pub clock: Clock,
 }
 
 /// Starts `pipeline` into `sink`.
@@ -63,6 +70,20 @@ pub fn start(
         threads.push(thread.map_err(|e| Error::outside(format!("a worker thread cannot be started: {e}")))?);
     }
     Ok(Running { control, metrics, threads })
+}
+
+/// Makes a query of `pipeline` into `sink` that works when its owner says so, on the owner's thread.
+///
+/// Failure: a table that cannot be opened. Later failures come out of [`Stepped::settle`].
+pub fn stepped(
+    pipeline: &Pipeline,
+    sink: Box<dyn Sink>,
+    config: &Config,
+    budget: Arc<crate::stream::operator::Budget>,
+    options: &Options,
+) -> Result<Stepped> {
+    let assembled = assemble::assemble(pipeline, sink, config, budget, options)?;
+    Ok(Stepped::new(assembled.workers, assembled.metrics))
 }
 
 impl Running {

@@ -21,6 +21,14 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
             Spec::Over(over) => name(&mut over.program),
             Spec::Rank(rank) => name(&mut rank.program),
             Spec::Sort(sort) => name(&mut sort.program),
+            Spec::Join(join) => {
+                let right = pipeline.nodes[node.inputs[1]].schema.fields().iter().map(|field| field.name().clone());
+                let right: Vec<String> = right.collect();
+                name(&mut join.left_keys);
+                Arc::make_mut(&mut join.right_keys).names.clone_from(&right);
+                let both: Vec<String> = names.iter().cloned().chain(right).collect();
+                join.residual.iter_mut().for_each(|residual| Arc::make_mut(residual).names.clone_from(&both));
+            }
             Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => {}
         }
     }

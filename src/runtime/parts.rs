@@ -86,6 +86,27 @@ impl Assembly<'_> {
         Ok(parts)
     }
 
+    /// An operator with two ports behind two parts of one worker.
+    pub(super) fn two_inputs(
+        &mut self,
+        inputs: [Part; 2],
+        name: &str,
+        node: NodeId,
+        operator: Box<dyn Operator>,
+    ) -> Part {
+        let mut stage = Stage::default();
+        let ends = inputs.map(|part| merge(&mut stage, part));
+        let ends = ends.map(|end| self.single_port(&mut stage, end));
+        let slot = self.slot(&mut stage, name, Some(node), operator, 2);
+        let mut part = Part { stage, end: End::Slot(slot) };
+        for (port, end) in ends.into_iter().enumerate() {
+            part.end = end;
+            connect(&mut part, Target { slot, port });
+        }
+        part.end = End::Slot(slot);
+        part
+    }
+
     fn single_port(&mut self, stage: &mut Stage, end: End) -> End {
         let End::Input(input) = end else { return end };
         let Input::Exchange { receivers, .. } = &stage.inputs[input] else { return end };

@@ -40,7 +40,8 @@ enum Current {
     /// Read as it is processed.
     Direct(Morsel),
     /// Read in full so that other workers could go on; these batches are still to be processed.
-    Ahead { batches: Vec<Batch>, at: usize },
+    /// `known` is the watermark that the source itself tells after them.
+    Ahead { batches: Vec<Batch>, known: Option<i64>, at: usize },
 }
 
 impl ScanTask {
@@ -60,7 +61,8 @@ impl ScanTask {
     }
 
     /// Does a batch's worth of work.
-    pub(super) fn step(&mut self, graph: &mut Graph, control: &Control) -> Result<Step> {
+    pub(super) fn step(&mut self, graph: &mut Graph, control: &Control, now: i64) -> Result<Step> {
+        let _ = now;
         if self.ended {
             return Ok(Step::Ended);
         }
@@ -71,7 +73,7 @@ impl ScanTask {
         match self.current.take() {
             None => self.begin(graph, control),
             Some(Current::Direct(morsel)) => self.read(morsel, graph),
-            Some(Current::Ahead { batches, at }) => self.process(batches, at, graph),
+            Some(Current::Ahead { batches, known, at }) => self.process(batches, known, at, graph),
         }
     }
 
@@ -106,8 +108,9 @@ impl ScanTask {
             }
             batches.push(batch);
         }
-        tracker.begin_with(morsel.partition, morsel.sequence, morsel.is_last, &batches, control)?;
-        self.current = Some(Current::Ahead { batches, at: 0 });
+        let known = morsel.reader.watermark();
+        tracker.begin_with(morsel.partition, morsel.sequence, morsel.is_last, &batches, known, control)?;
+        self.current = Some(Current::Ahead { batches, known, at: 0 });
         Ok(Step::Worked)
     }
 
@@ -129,6 +132,7 @@ impl ScanTask {
         self.batch.clear();
         if !morsel.reader.read(&mut self.batch)? {
             if let Some(tracker) = &mut self.tracker {
+                tracker.advance(morsel.reader.watermark());
                 tracker.end(false);
             }
             self.send_watermark(graph)?;
@@ -147,9 +151,10 @@ impl ScanTask {
         Ok(Step::Worked)
     }
 
-    fn process(&mut self, mut batches: Vec<Batch>, at: usize, graph: &mut Graph) -> Result<Step> {
+    fn process(&mut self, mut batches: Vec<Batch>, known: Option<i64>, at: usize, graph: &mut Graph) -> Result<Step> {
         let tracker = self.tracker.as_mut().expect("only tables with an event time are read ahead");
         let Some(batch) = batches.get_mut(at) else {
+            tracker.advance(known);
             tracker.end(true);
             self.send_watermark(graph)?;
             return Ok(Step::Worked);
@@ -158,7 +163,7 @@ impl ScanTask {
         graph.push(self.target, batch)?;
         let bound = tracker.bound();
         self.send(graph, bound)?;
-        self.current = Some(Current::Ahead { batches, at: at + 1 });
+        self.current = Some(Current::Ahead { batches, known, at: at + 1 });
         Ok(Step::Worked)
     }
 

@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! for each stage, the last one first:   send what waits in outboxes; if all went, take one input and push it
+//! the time has come for an operator:    tell it
 //! nothing to do anywhere:               show what was written; sleep until woken, at most `idle_sleep`
 //! ```
+//! An input is fed while the operators behind it want it: the side of a join that passes by its table waits for the table.
+//!
 //! Stages nearer the end go first, so that what is on its way gets through before new rows come in; and since an
 //! exchange never blocks, workers cannot wait for each other in a circle.
 
@@ -11,8 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Control;
 use super::scan::{ScanTask, Step};
+use super::{Clock, Control};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::stream::exchange::{Message, Receiver, Waker};
@@ -50,11 +53,28 @@ pub(super) struct Worker {
     stages: Vec<Stage>,
     waker: Arc<Waker>,
     idle_sleep: Duration,
+    clock: Clock,
+}
+
+/// What a worker's turn has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Worked,
+    /// There is nothing to do for now.
+    Idle,
+    /// There will never be anything to do again.
+    Ended,
 }
 
 impl Worker {
-    pub(super) fn new(number: usize, stages: Vec<Stage>, waker: Arc<Waker>, idle_sleep: Duration) -> Self {
-        Worker { number, stages, waker, idle_sleep }
+    pub(super) fn new(
+        number: usize,
+        stages: Vec<Stage>,
+        waker: Arc<Waker>,
+        idle_sleep: Duration,
+        clock: Clock,
+    ) -> Self {
+        Worker { number, stages, waker, idle_sleep, clock }
     }
 
     pub(super) fn number(&self) -> usize {
@@ -75,37 +95,50 @@ impl Worker {
 
     fn work(&mut self, control: &Control) -> Result<()> {
         let mut settled = true;
-        loop {
-            if control.is_aborted() {
-                return Ok(());
-            }
-            let (mut worked, mut open) = (false, false);
-            for stage in self.stages.iter_mut().rev() {
-                if stage.graph.send()? {
-                    worked |= stage.feed(control)?;
+        while !control.is_aborted() {
+            match self.turn(control)? {
+                Turn::Ended => break,
+                Turn::Worked => settled = false,
+                Turn::Idle => {
+                    // Whoever waits for the rows of a stream that pauses must see them.
+                    if !std::mem::replace(&mut settled, true) {
+                        self.rest()?;
+                    }
+                    self.sleep();
                 }
-                // What the feed has just made may wait too: a worker is done when nothing does.
-                open |= !stage.graph.send()?;
-                open |= stage.inputs.iter().any(|input| !input.has_ended());
             }
-            if !open {
-                return Ok(());
-            }
-            if worked {
-                settled = false;
-                continue;
-            }
-            // Whoever waits for the rows of a stream that pauses must see them.
-            if !std::mem::replace(&mut settled, true) {
-                self.stages.iter_mut().try_for_each(|stage| stage.graph.rest())?;
-            }
-            self.sleep();
         }
+        Ok(())
+    }
+
+    /// Tells operators the time, then feeds each stage once.
+    pub(super) fn turn(&mut self, control: &Control) -> Result<Turn> {
+        let now = self.clock.now();
+        let (mut worked, mut open) = (false, false);
+        for stage in self.stages.iter_mut().rev() {
+            if stage.graph.send()? {
+                stage.graph.tick(now)?;
+                worked |= stage.feed(control, now)?;
+            }
+            // What the feed has just made may wait too: a worker is done when nothing does.
+            open |= !stage.graph.send()?;
+            open |= stage.inputs.iter().any(|input| !input.has_ended());
+        }
+        Ok(match (open, worked) {
+            (false, _) => Turn::Ended,
+            (true, true) => Turn::Worked,
+            (true, false) => Turn::Idle,
+        })
+    }
+
+    /// Makes what was written visible, since nothing more is at hand.
+    pub(super) fn rest(&mut self) -> Result<()> {
+        self.stages.iter_mut().try_for_each(|stage| stage.graph.rest())
     }
 
     fn sleep(&self) {
         self.waker.fall_asleep();
-        let waiting = self.stages.iter().any(|stage| stage.inputs.iter().any(Input::has_message));
+        let waiting = self.stages.iter().any(Stage::has_message);
         if !waiting {
             std::thread::park_timeout(self.idle_sleep);
         }
@@ -114,12 +147,20 @@ impl Worker {
 }
 
 impl Stage {
-    /// Feeds each input once; whether any had something.
-    fn feed(&mut self, control: &Control) -> Result<bool> {
+    /// Whether a message is there that would be taken.
+    fn has_message(&self) -> bool {
+        self.inputs.iter().any(|input| input.has_message() && self.graph.wants(input.target()))
+    }
+
+    /// Feeds each input that is wanted once; whether any had something.
+    fn feed(&mut self, control: &Control, now: i64) -> Result<bool> {
         let mut worked = false;
         for input in &mut self.inputs {
+            if !self.graph.wants(input.target()) {
+                continue;
+            }
             worked |= match input {
-                Input::Scan(scan) if !scan.has_ended() => scan.step(&mut self.graph, control)? != Step::Waiting,
+                Input::Scan(scan) if !scan.has_ended() => scan.step(&mut self.graph, control, now)? != Step::Waiting,
                 Input::Values { batch, target, ended } if !*ended => {
                     if let Some(batch) = batch {
                         self.graph.push(*target, batch)?;
@@ -167,6 +208,15 @@ impl Input {
             Input::Scan(scan) => scan.has_ended(),
             Input::Values { ended, .. } => *ended,
             Input::Exchange { receivers, .. } => receivers.iter().all(Receiver::has_ended),
+        }
+    }
+
+    /// Where its rows go; an exchange has a port per sender there, all of them alike.
+    fn target(&self) -> Target {
+        match self {
+            Input::Scan(scan) => scan.target,
+            Input::Values { target, .. } => *target,
+            Input::Exchange { slot, .. } => Target { slot: *slot, port: 0 },
         }
     }
 

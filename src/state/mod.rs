@@ -6,7 +6,9 @@
 //!             its memory; NULL is a key like another, all NaN are one key, and so are 0.0 and -0.0.
 
 mod group; //   keys → group numbers
+mod rows; //    whole rows in columns, appended and gathered by number
 mod section; // a piece of state as columns, for snapshots
 
-pub use group::GroupIndex;
+pub use group::{GroupIndex, NO_GROUP};
+pub use rows::StoredRows;
 pub use section::{Section, SectionRoute};

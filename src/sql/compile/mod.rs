@@ -11,6 +11,7 @@ mod columns; //    what the columns of a plan node are in the pipeline
 mod expression; // expressions into programs
 mod filter;
 mod grouping; //   ROLLUP, CUBE, GROUPING SETS: every row once per set
+mod join; //       rows of two inputs side by side
 mod limit;
 mod over; //       functions of the rows around each row
 mod place; //      where in the SQL an expression stands
@@ -97,6 +98,7 @@ impl Compiler {
             LogicalPlan::Repartition(repartition) => self.plan(&repartition.input),
             LogicalPlan::Values(values) => self.values(values),
             LogicalPlan::EmptyRelation(empty) => self.empty(empty),
+            LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Extension(extension) => self.extension(extension),
             other => Err(refused(other)),
         }
@@ -133,10 +135,6 @@ impl Compiler {
 /// Says which construct it is that has no operator.
 fn refused(plan: &LogicalPlan) -> Error {
     let (what, place) = match plan {
-        LogicalPlan::Join(join) => {
-            let condition = join.on.first().map(|(left, _)| left).or(join.filter.as_ref());
-            ("joins are not supported yet", condition.and_then(place::place_of))
-        }
         LogicalPlan::Subquery(_) => ("subqueries in expressions are not supported yet; join the tables instead", None),
         LogicalPlan::Unnest(_) => ("UNNEST is not supported yet", None),
         LogicalPlan::RecursiveQuery(_) => ("WITH RECURSIVE is not supported", None),

@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor, Value, ValueWithSpan,
-    Visit, Visitor,
+    Distinct, Expr, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor,
+    Value, ValueWithSpan, Visit, Visitor,
 };
 use sqlparser::tokenizer::Span;
 
@@ -48,6 +48,14 @@ impl Visitor for Refuser {
         };
         let joins = select.from.iter().flat_map(|table| &table.joins);
         let has_asof = joins.clone().any(|join| matches!(join.join_operator, JoinOperator::AsOf { .. }));
+        // The planner takes the left column for the common one, also where the right one alone has a value.
+        let is_outer_using = |join: &Join| match &join.join_operator {
+            JoinOperator::FullOuter(constraint)
+            | JoinOperator::Right(constraint)
+            | JoinOperator::RightOuter(constraint) => !matches!(constraint, JoinConstraint::On(_)),
+            _ => false,
+        };
+        let has_outer_using = joins.clone().any(is_outer_using);
         let ignored = [
             (!modifiers.is_empty(), "GROUP BY ... WITH (use ROLLUP(...), CUBE(...) or GROUPING SETS)"),
             (select.into.is_some(), "SELECT INTO (use CREATE TABLE ... AS)"),
@@ -57,6 +65,7 @@ impl Visitor for Refuser {
             (select.value_table_mode.is_some(), "SELECT AS STRUCT and AS VALUE"),
             (select.select_modifiers.is_some(), "SELECT modifiers"),
             (has_asof, "ASOF JOIN"),
+            (has_outer_using, "RIGHT and FULL JOIN with USING or NATURAL (use ON, and choose with COALESCE)"),
         ];
         refuse(&ignored, select.select_token.0.span)?;
         // DataFusion's optimizer panics on it.

@@ -86,6 +86,42 @@ impl Dense {
         Ok(Ok(()))
     }
 
+    /// The group of each row, `EMPTY` where there is none.
+    pub(super) fn find(&self, key: &Argument<'_>, rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        if key.constant_is_null() {
+            groups.resize(rows, self.null_group);
+            return Ok(());
+        }
+        macro_rules! dispatch {
+            ($($kind:ident: $native:ty),+) => {
+                match kind_of(key) {
+                    $(Some(Kind::$kind) => self.find_typed::<$native>(key, rows, groups),)+
+                    _ => unreachable!("a dense table has an integer key"),
+                }
+            };
+        }
+        dispatch!(I8: i8, I16: i16, I32: i32, I64: i64, U8: u8, U16: u16, U32: u32, U64: u64)
+    }
+
+    fn find_typed<T: Ordered>(&self, key: &Argument<'_>, rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        let values = key.values::<T>()?;
+        let find = |value: &T| {
+            let at = value.ordered().wrapping_sub(self.base);
+            self.slots.get(at as usize).copied().unwrap_or(EMPTY)
+        };
+        if key.is_constant() {
+            groups.resize(rows, find(&values[0]));
+        } else {
+            groups.extend(values.iter().map(find));
+            if key.validity().is_some() {
+                for (row, group) in groups.iter_mut().enumerate() {
+                    *group = if key.is_null(row) { self.null_group } else { *group };
+                }
+            }
+        }
+        Ok(())
+    }
+
     #[inline(always)]
     fn group_of(&mut self, key: u64) -> u32 {
         let slot = &mut self.slots[key.wrapping_sub(self.base) as usize];

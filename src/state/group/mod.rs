@@ -31,6 +31,9 @@ use views::Views;
 /// The number of an empty slot, and of no group.
 const EMPTY: u32 = u32::MAX;
 
+/// The group of a key that no group has: what [`GroupIndex::find`] answers.
+pub const NO_GROUP: u32 = EMPTY;
+
 /// A growing set of keys, each with a dense group number.
 #[derive(Debug)]
 pub struct GroupIndex {
@@ -122,6 +125,44 @@ impl GroupIndex {
             };
             match fitted {
                 Ok(()) => return Ok(()),
+                Err(DoesNotFit) => self.move_on(keys)?,
+            }
+        }
+    }
+
+    /// Writes the group of each row into `groups`, [`NO_GROUP`] where no group has its key; no group is added.
+    ///
+    /// Shapes: each key covers `rows` or is constant.
+    pub fn find(&mut self, keys: &[Argument<'_>], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        assert_eq!(keys.len(), self.key_types.len(), "a column per key");
+        groups.clear();
+        if rows == 0 {
+            return Ok(());
+        }
+        loop {
+            let fitted = match &mut self.mode {
+                Mode::One { seen } => {
+                    groups.resize(rows, if *seen { 0 } else { EMPTY });
+                    Ok(())
+                }
+                Mode::Dense(table) => {
+                    table.find(&keys[0], rows, groups)?;
+                    Ok(())
+                }
+                Mode::Packed64(table) => table.find(self.level, keys, rows, groups)?,
+                Mode::Packed128(table) => table.find(self.level, keys, rows, groups)?,
+                Mode::Views(table) => {
+                    table.find(&keys[0], rows, groups)?;
+                    Ok(())
+                }
+                Mode::Rows(table) => {
+                    table.find(keys, rows, groups)?;
+                    Ok(())
+                }
+            };
+            match fitted {
+                Ok(()) => return Ok(()),
+                // A key that the mode cannot hold is in no group, but the others of the batch may be.
                 Err(DoesNotFit) => self.move_on(keys)?,
             }
         }

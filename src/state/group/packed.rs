@@ -78,6 +78,57 @@ impl<W: Word> Packed<W> {
         packed
     }
 
+    /// The group of each row, `EMPTY` where there is none.
+    pub(super) fn find(
+        &mut self,
+        level: Level,
+        keys: &[Argument<'_>],
+        rows: usize,
+        groups: &mut Vec<u32>,
+    ) -> Result<Result<(), DoesNotFit>> {
+        let mut words = std::mem::take(&mut self.words);
+        let mut hashes = std::mem::take(&mut self.hashes);
+        let packed = self.layout.pack(keys, rows, &mut words);
+        if let Ok(Ok(())) = packed {
+            W::hash(level, self.seed, &words, &mut hashes);
+            self.find_all(&words, &hashes, groups);
+            let apart = self.layout.is_single() && (keys[0].validity().is_some() || keys[0].constant_is_null());
+            if apart {
+                for (row, group) in groups.iter_mut().enumerate() {
+                    *group = if keys[0].is_null(row) { self.null_group } else { *group };
+                }
+            }
+        }
+        self.words = words;
+        self.hashes = hashes;
+        packed
+    }
+
+    fn find_all(&self, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
+        groups.reserve(words.len());
+        let shift = level_shift(self.slots.len());
+        let ahead = self.slots.len() >= SLOTS_PREFETCH_MIN;
+        for (row, (&word, &hash)) in words.iter().zip(hashes).enumerate() {
+            if ahead && let Some(&next) = hashes.get(row + PREFETCH_ROWS) {
+                probe::prefetch(&self.slots, (next >> shift) as usize);
+            }
+            groups.push(self.find_one(shift, word, hash));
+        }
+    }
+
+    #[inline(always)]
+    fn find_one(&self, shift: u32, word: W, hash: u64) -> u32 {
+        let mask = self.slots.len() - 1;
+        let mut at = (hash >> shift) as usize & mask;
+        loop {
+            let slot = self.slots[at & mask];
+            if slot.key == word || slot.group == EMPTY {
+                return slot.group;
+            }
+            at += 1;
+        }
+    }
+
     fn probe(&mut self, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
         groups.reserve(words.len());
         if self.slots.len() < SLOTS_PREFETCH_MIN {

@@ -40,6 +40,21 @@ impl Rows {
     }
 
     pub(super) fn lookup(&mut self, keys: &[Argument<'_>], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        self.each(keys, rows, groups, Views::group_of_bytes)
+    }
+
+    /// The group of each row, `EMPTY` where there is none.
+    pub(super) fn find(&mut self, keys: &[Argument<'_>], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        self.each(keys, rows, groups, |table, bytes| table.find_bytes(bytes))
+    }
+
+    fn each(
+        &mut self,
+        keys: &[Argument<'_>],
+        rows: usize,
+        groups: &mut Vec<u32>,
+        group_of: impl Fn(&mut Views, &[u8]) -> u32,
+    ) -> Result<()> {
         let mut columns = Vec::with_capacity(keys.len());
         for (field, key) in self.fields.iter_mut().zip(keys) {
             columns.push(field.column(key)?);
@@ -51,7 +66,7 @@ impl Rows {
             for column in &columns {
                 column.write(at, &mut row);
             }
-            groups.push(self.table.group_of_bytes(&row));
+            groups.push(group_of(&mut self.table, &row));
         }
         self.row = row;
         Ok(())

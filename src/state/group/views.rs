@@ -76,6 +76,45 @@ impl Views {
         Ok(())
     }
 
+    /// The group of each row, `EMPTY` where there is none.
+    pub(super) fn find(&self, key: &Argument<'_>, rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        if key.constant_is_null() {
+            groups.resize(rows, self.null_group);
+            return Ok(());
+        }
+        let strings = key.strings()?;
+        if key.is_constant() {
+            groups.resize(rows, self.find_one(strings.bytes(0), strings.views[0]));
+            return Ok(());
+        }
+        groups.reserve(rows);
+        for row in 0..rows {
+            let null = key.validity().is_some() && key.is_null(row);
+            groups.push(if null { self.null_group } else { self.find_one(strings.bytes(row), strings.views[row]) });
+        }
+        Ok(())
+    }
+
+    /// The group of `bytes`, `EMPTY` where there is none.
+    pub(super) fn find_bytes(&self, bytes: &[u8]) -> u32 {
+        let found = if bytes.len() <= 12 { view::short(bytes) } else { view::long(bytes, 0, 0) };
+        self.find_one(bytes, found)
+    }
+
+    #[inline]
+    fn find_one(&self, bytes: &[u8], found: u128) -> u32 {
+        let hash = hash::bytes(self.seed, bytes);
+        let (tag, mask) = ((hash >> 32) as u32, self.slots.len() - 1);
+        let mut at = hash as usize & mask;
+        loop {
+            let (slot_tag, group) = self.slots[at];
+            if group == EMPTY || (slot_tag == tag && self.is_equal(group, bytes, found)) {
+                return group;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
     /// The group of `bytes`, which need no view: rows of keys written as bytes come here.
     pub(super) fn group_of_bytes(&mut self, bytes: &[u8]) -> u32 {
         let found = if bytes.len() <= 12 { view::short(bytes) } else { view::long(bytes, 0, 0) };

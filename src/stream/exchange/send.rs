@@ -19,8 +19,12 @@ use crate::stream::operator::{Ending, Next, Operator};
 pub enum Route {
     /// By the hash of the first columns, whose types these are.
     Hash(Vec<DataType>),
+    /// By the hash of what this program makes of the columns.
+    Keys(Arc<Program>),
     /// All rows to the first receiver.
     First,
+    /// All rows to every receiver.
+    All,
 }
 
 impl Route {
@@ -50,13 +54,13 @@ pub struct Exchange {
 impl Exchange {
     /// An exchange towards `senders`, one per receiving worker.
     pub fn new(route: Route, senders: Vec<Sender>, context: KernelContext) -> Self {
-        let types = match &route {
-            Route::Hash(types) => types.clone(),
-            Route::First => Vec::new(),
+        let program = match &route {
+            Route::Hash(types) => Arc::new(Program::columns(&types.iter().cloned().enumerate().collect::<Vec<_>>())),
+            Route::Keys(program) => program.clone(),
+            Route::First | Route::All => Arc::default(),
         };
-        let program = Program::columns(&types.into_iter().enumerate().collect::<Vec<_>>());
         Exchange {
-            keys: Evaluator::new(Arc::new(program), context),
+            keys: Evaluator::new(program, context),
             route,
             context,
             parts: vec![Vec::new(); senders.len()],
@@ -67,8 +71,10 @@ impl Exchange {
     }
 
     /// Parts the selected rows by the hash of their keys.
-    fn part(&mut self, batch: &Batch, types: &[DataType]) -> Result<()> {
+    fn part(&mut self, batch: &Batch) -> Result<()> {
         self.keys.run(batch)?;
+        let program = self.keys.program().clone();
+        let types = &program.output_types;
         let columns: SmallVec<[Argument<'_>; 4]> = (0..types.len()).map(|key| self.keys.output(batch, key)).collect();
         let rows = self.keys.rows();
         hash::keys(self.context.level, &columns, types, rows, &mut self.column_hashes, &mut self.hashes)?;
@@ -86,6 +92,23 @@ impl Exchange {
         // The maker of the batch refills as many columns as it gave.
         batch.columns.resize_with(out.columns.len(), Column::default);
         self.senders[receiver].post(Message::Batch(out));
+    }
+
+    /// Copies a batch for every receiver but the last, which gets it as it is.
+    fn post_to_all(&mut self, batch: &mut Batch) -> Result<()> {
+        let last = self.senders.len() - 1;
+        for sender in &mut self.senders[..last] {
+            let mut out = sender.empty_batch();
+            out.columns.resize_with(batch.columns.len(), Column::default);
+            out.columns.iter_mut().zip(&batch.columns).for_each(|(to, from)| to.copy_from(from));
+            out.rows = batch.rows;
+            out.selection.clone_from(&batch.selection);
+            out.changes.clone_from(&batch.changes);
+            out.watermarks.clone_from(&batch.watermarks);
+            sender.post(Message::Batch(out));
+        }
+        self.post_whole(last, batch);
+        Ok(())
     }
 
     fn post_part(&mut self, receiver: usize, batch: &Batch) -> Result<()> {
@@ -112,14 +135,17 @@ impl Exchange {
 
 impl Operator for Exchange {
     fn push(&mut self, _port: usize, batch: &mut Batch, _next: &mut Next<'_>) -> Result<()> {
-        if self.senders.len() == 1 || matches!(self.route, Route::First) {
-            self.post_whole(0, batch);
-            return Ok(());
+        match self.route {
+            _ if self.senders.len() == 1 => {}
+            Route::First => {}
+            Route::All => return self.post_to_all(batch),
+            Route::Hash(_) | Route::Keys(_) => {
+                self.part(batch)?;
+                return (0..self.senders.len()).try_for_each(|receiver| self.post_part(receiver, batch));
+            }
         }
-        if let Route::Hash(types) = self.route.clone() {
-            self.part(batch, &types)?;
-        }
-        (0..self.senders.len()).try_for_each(|receiver| self.post_part(receiver, batch))
+        self.post_whole(0, batch);
+        Ok(())
     }
 
     fn watermark(&mut self, watermark: i64, _next: &mut Next<'_>) -> Result<()> {

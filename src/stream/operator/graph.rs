@@ -157,6 +157,16 @@ impl Graph {
         self.next(target).end(ending)
     }
 
+    /// Tells the time to every operator that waits for it.
+    pub fn tick(&mut self, now: i64) -> Result<()> {
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].operator.next_tick().is_some_and(|due| due <= now) {
+                self.next(Target { slot, port: 0 }).visit(|slot, _, next| slot.operator.tick(now, next))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Sends what waits in outboxes; `false` while some still waits.
     pub fn send(&mut self) -> Result<bool> {
         let mut all = true;
@@ -169,6 +179,19 @@ impl Graph {
     /// Tells every operator that nothing more is at hand for now.
     pub fn rest(&mut self) -> Result<()> {
         self.slots.iter_mut().try_for_each(|slot| slot.operator.rest())
+    }
+
+    /// Whether rows for `target` are wanted now, there and by all that lies behind it.
+    pub fn wants(&self, target: Target) -> bool {
+        let mut at = Some(target);
+        while let Some(target) = at {
+            let slot = &self.slots[target.slot];
+            if !slot.operator.wants(target.port) {
+                return false;
+            }
+            at = slot.target;
+        }
+        true
     }
 
     /// Whether what is pushed into `target` cannot change the output any more.
@@ -242,6 +265,7 @@ impl Next<'_> {
             if let Some(minimum) = minimum.filter(|minimum| *minimum != END) {
                 slot.operator.watermark(minimum, next)?;
             }
+            slot.operator.end_input(port, ending, next)?;
             if slot.inputs.end() {
                 slot.operator.finish(ending, next)?;
                 let _ = slot.counters.remarks.set(slot.operator.remarks());

@@ -8,6 +8,7 @@ mod expand; //    rows once per grouping set
 mod filter; //    keeps rows
 mod graph; //     operators wired together, and how a push travels
 mod held; //      rows kept as columns
+mod join; //      rows of two inputs side by side
 mod limit; //     skips rows, then lets some pass
 mod order; //     rows in order
 mod output; //    hands rows to a sink
@@ -22,6 +23,7 @@ pub use aggregate::{Aggregate, WindowedAggregate};
 pub use expand::Expand;
 pub use filter::Filter;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
+pub use join::HashJoin;
 pub use limit::Limit;
 pub use output::Output;
 pub use over::{Over, OverShape, StreamOver, UpdatingOver, wide};
@@ -37,6 +39,15 @@ use crate::state::Section;
 
 /// One step of a running query, for one partition.
 pub trait Operator: Send {
+    /// Whether it wants rows from input `port` now. What feeds it holds them back until it does: a join reads one side
+    /// to its end before the other. The end of an input that is not wanted does not come either.
+    ///
+    /// An operator must not wait for one input before another where both hang on one source.
+    fn wants(&self, port: usize) -> bool {
+        let _ = port;
+        true
+    }
+
     /// Takes a batch from input `port`. The batch may be taken apart: its maker refills it.
     fn push(&mut self, port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()>;
 
@@ -45,10 +56,27 @@ pub trait Operator: Send {
         next.watermark(watermark)
     }
 
+    /// Input `port` has ended; the others may go on.
+    fn end_input(&mut self, port: usize, ending: Ending, next: &mut Next<'_>) -> Result<()> {
+        let _ = (port, ending, next);
+        Ok(())
+    }
+
     /// All inputs have ended; with [`Ending::Flush`] everything still held leaves now. The end itself travels on after.
     fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {
         let _ = (ending, next);
         Ok(())
+    }
+
+    /// The clock has come to `now`, microseconds since 1970: only called once [`Operator::next_tick`] is due.
+    fn tick(&mut self, now: i64, next: &mut Next<'_>) -> Result<()> {
+        let _ = (now, next);
+        Ok(())
+    }
+
+    /// When it wants to be told the time, in microseconds since 1970; `None`: never.
+    fn next_tick(&self) -> Option<i64> {
+        None
     }
 
     /// Sends what waits in an outbox; `false` while some still waits. Operators without one have nothing to send.

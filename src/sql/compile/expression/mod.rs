@@ -110,7 +110,11 @@ impl<'a> Expressions<'a> {
     }
 
     /// The type an expression has inside the engine.
-    pub fn engine_type_of(&self, expr: &Expr) -> Result<DataType> {
+    pub fn type_of(&self, expr: &Expr) -> Result<DataType> {
+        self.engine_type_of(expr)
+    }
+
+    pub(super) fn engine_type_of(&self, expr: &Expr) -> Result<DataType> {
         match expr {
             Expr::Alias(alias) => self.engine_type_of(&alias.expr),
             Expr::Column(column) => Ok(self.columns.input(column)?.1),

@@ -31,7 +31,7 @@ pub(super) fn call(
 ) -> Result<OverCall> {
     let params = &function.params;
     let key = params.order_by.first().filter(|_| !unordered);
-    let key = key.map(|key| expressions.engine_type_of(&key.expr)).transpose()?;
+    let key = key.map(|key| expressions.type_of(&key.expr)).transpose()?;
     let mut frame = frame(&params.window_frame, key.as_ref())?;
     if when == Completion::Arrival {
         frame = when::by_arrival(frame, !params.order_by.is_empty())?;

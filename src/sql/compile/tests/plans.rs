@@ -181,7 +181,7 @@ fn what_needs_the_order_of_the_input() {
 #[test]
 fn refuses_with_the_reason() {
     let cases = [
-        ("SELECT * FROM t JOIN s ON t.j = s.j", "joins are not supported yet"),
+        ("SELECT * FROM t JOIN s ON t.j = s.j", "a join of an input that does not end is not supported yet"),
         ("SELECT k FROM s ORDER BY k", "ORDER BY needs all rows, and this input does not end"),
         ("SELECT k, count(*) FROM s GROUP BY k LIMIT 3", "LIMIT cannot stand above rows that may be taken back"),
         ("SELECT k, count(*) AS n FROM t GROUP BY k ORDER BY n EMIT CHANGES", "ORDER BY cannot stand above rows"),

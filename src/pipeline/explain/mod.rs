@@ -6,6 +6,8 @@
 //!     Scan: t (memory), columns k [append, bounded]
 //! ```
 
+mod join; // joins as text
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -41,8 +43,8 @@ fn write_node(
     text: &mut String,
 ) {
     let node = &pipeline.nodes[id];
-    let input = node.inputs.first().map(|&input| pipeline.nodes[input].schema.as_ref());
-    let (name, does) = describe(node, input);
+    let inputs: Vec<&Schema> = node.inputs.iter().map(|&input| pipeline.nodes[input].schema.as_ref()).collect();
+    let (name, does) = describe(node, &inputs);
     let space = if does.is_empty() { "" } else { ": " };
     text.push_str(&format!("{}{name}{space}{does} [{}]", "  ".repeat(depth), properties(node)));
     for (title, note) in [("state", state(node).map(str::to_string)), ("foreign", foreign(node))] {
@@ -60,7 +62,8 @@ fn write_node(
 }
 
 /// The operator's name and what it does.
-fn describe(node: &Node, input: Option<&Schema>) -> (&'static str, String) {
+fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
+    let input = inputs.first().copied();
     let names: Vec<String> = input.map_or_else(|| names_of(&node.schema), names_of);
     match &node.spec {
         Spec::Scan(scan) => ("Scan", describe_scan(scan, &node.schema)),
@@ -88,6 +91,7 @@ fn describe(node: &Node, input: Option<&Schema>) -> (&'static str, String) {
             let skip = if limit.skip > 0 { format!(" after {}", limit.skip) } else { String::new() };
             ("Limit", fetch + &skip)
         }
+        Spec::Join(spec) => ("Join", join::describe(spec, inputs)),
     }
 }
 
@@ -253,6 +257,7 @@ fn state(node: &Node) -> Option<&'static str> {
         }),
         Spec::Sort(SortSpec { fetch: Some(_), .. }) => Some("first rows, bounded"),
         Spec::Sort(_) => Some("all rows, sorted"),
+        Spec::Join(join) => Some(join::state(join)),
         _ => None,
     }
 }
@@ -298,6 +303,11 @@ fn programs(node: &Node) -> Vec<&Program> {
         Spec::Over(over) => vec![&over.program],
         Spec::Rank(rank) => vec![&rank.program],
         Spec::Sort(sort) => vec![&sort.program],
+        Spec::Join(join) => [&join.left_keys, &join.right_keys]
+            .into_iter()
+            .chain(&join.residual)
+            .map(|program| program.as_ref())
+            .collect(),
         Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => Vec::new(),
     }
 }

@@ -1,0 +1,84 @@
+//! Joins on their way into stages: which rows of both sides must meet, and where.
+//!
+//! Equal keys meet in the worker that owns them. Without keys every row of one side must meet every row of the other:
+//! then each worker gets the whole build side and keeps its share of the rows that pass by it, unless rows of the build
+//! side leave alone, which only one place can decide; then all rows go there.
+
+use super::assemble::Assembly;
+use super::parts::Parts;
+use crate::error::Result;
+use crate::pipeline::{JoinKind, JoinSide, JoinSpec, JoinStrategy, Node, NodeId};
+use crate::stream::exchange::Route;
+use crate::stream::operator::{HashJoin, Operator};
+
+/// Where the rows of both sides meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meeting {
+    /// In the worker that owns their key.
+    Owner,
+    /// In every worker: this side goes to all of them.
+    Everywhere(JoinSide),
+    /// In the first worker.
+    First,
+}
+
+impl Assembly<'_> {
+    pub(super) fn join(&mut self, id: NodeId, node: &Node, spec: &JoinSpec) -> Result<Parts> {
+        let left = self.node(node.inputs[0])?;
+        let right = self.node(node.inputs[1])?;
+        let [left, right] = self.met(spec, left, right)?;
+        let schemas = [0, 1].map(|side| self.pipeline.nodes[node.inputs[side]].schema.clone());
+        let mut parts = Parts::with_capacity(self.partitions);
+        for sides in left.into_iter().zip(right) {
+            let (Some(left), Some(right)) = sides else {
+                parts.push(None);
+                continue;
+            };
+            let operator: Box<dyn Operator> = match &spec.strategy {
+                JoinStrategy::Hash { build } => {
+                    let schemas = (&schemas[0], &schemas[1]);
+                    Box::new(HashJoin::new(spec, *build, schemas, self.seed, self.context, self.config.batch_rows))
+                }
+            };
+            parts.push(Some(self.two_inputs([left, right], "join", id, operator)));
+        }
+        Ok(parts)
+    }
+
+    /// Both sides in the workers where they meet: afterwards a worker has both or none.
+    fn met(&mut self, spec: &JoinSpec, left: Parts, right: Parts) -> Result<[Parts; 2]> {
+        let alone = |parts: &Parts| parts.iter().skip(1).all(Option::is_none);
+        if alone(&left) && alone(&right) {
+            return Ok([left, right]);
+        }
+        Ok(match meeting(spec, &left, &right) {
+            Meeting::Owner => [
+                self.exchange(left, Route::Keys(spec.left_keys.clone()))?,
+                self.exchange(right, Route::Keys(spec.right_keys.clone()))?,
+            ],
+            Meeting::Everywhere(JoinSide::Left) => [self.exchange(left, Route::All)?, right],
+            Meeting::Everywhere(JoinSide::Right) => [left, self.exchange(right, Route::All)?],
+            Meeting::First => [self.gather(left)?, self.gather(right)?],
+        })
+    }
+}
+
+fn meeting(spec: &JoinSpec, left: &Parts, right: &Parts) -> Meeting {
+    let JoinStrategy::Hash { build } = spec.strategy;
+    let probe = if build == JoinSide::Left { right } else { left };
+    // A NULL in the table concerns all rows, wherever their keys are owned.
+    if spec.has_keys() && !spec.null_aware {
+        return Meeting::Owner;
+    }
+    let build_leaves_alone = match build {
+        JoinSide::Left => !matches!(
+            spec.kind,
+            JoinKind::Inner | JoinKind::Right | JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark
+        ),
+        JoinSide::Right => !matches!(
+            spec.kind,
+            JoinKind::Inner | JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::LeftMark
+        ),
+    };
+    if build_leaves_alone || probe.iter().any(Option::is_none) { Meeting::First } else { Meeting::Everywhere(build) }
+}

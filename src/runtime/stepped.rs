@@ -1,0 +1,69 @@
+//! A query that runs on its caller's thread, step by step: until nothing is left to do for now.
+//!
+//! Place       under the test driver, and for embedders who want no threads.
+//! Invariants  the same workers as in threads, in turn; with a virtual clock the same steps give the same rows.
+
+use std::sync::Arc;
+
+use super::worker::{Turn, Worker};
+use super::{Control, Metrics, metrics};
+use crate::error::Result;
+
+/// A query whose workers have no threads of their own.
+pub struct Stepped {
+    workers: Vec<Worker>,
+    control: Arc<Control>,
+    metrics: Arc<metrics::Registry>,
+}
+
+impl Stepped {
+    pub(super) fn new(workers: Vec<Worker>, metrics: metrics::Registry) -> Stepped {
+        Stepped { workers, control: Arc::new(Control::default()), metrics: Arc::new(metrics) }
+    }
+
+    /// Lets every worker work until none has anything to do; whether the query has come to its end.
+    ///
+    /// Failure: the query's own; it has ended then.
+    pub fn settle(&mut self) -> Result<bool> {
+        match self.settle_or_fail() {
+            Err(error) => {
+                self.workers.clear();
+                Err(error)
+            }
+            ended => ended,
+        }
+    }
+
+    fn settle_or_fail(&mut self) -> Result<bool> {
+        loop {
+            let mut worked = false;
+            let mut at = 0;
+            while let Some(worker) = self.workers.get_mut(at) {
+                match worker.turn(&self.control)? {
+                    Turn::Worked => worked = true,
+                    Turn::Idle => {}
+                    Turn::Ended => {
+                        self.workers.remove(at);
+                        worked = true;
+                        continue;
+                    }
+                }
+                at += 1;
+            }
+            if !worked {
+                self.workers.iter_mut().try_for_each(Worker::rest)?;
+                return Ok(self.workers.is_empty());
+            }
+        }
+    }
+
+    /// Takes no more input: what was complete leaves at the next [`Stepped::settle`].
+    pub fn cancel(&self) {
+        self.control.stop();
+    }
+
+    /// The counters as they stand.
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.read()
+    }
+}

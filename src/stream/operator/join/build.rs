@@ -1,0 +1,213 @@
+//! The side of a hash join that is read first: its rows, and which of them have a key.
+//!
+//! ```text
+//! key ─▶ group number ─▶ rows of the group      no list at all while every key is new: the group's number is the row's
+//!        GroupIndex       starts, rows
+//! ```
+
+use arrow::datatypes::DataType;
+use millstream_kernels::bitmap;
+use smallvec::SmallVec;
+
+use crate::batch::{Argument, Batch};
+use crate::error::Result;
+use crate::expression::Evaluator;
+use crate::function::KernelContext;
+use crate::pipeline::{JoinSide, JoinSpec};
+use crate::state::{GroupIndex, NO_GROUP, StoredRows};
+
+/// The rows of the build side and a table of their keys.
+pub(super) struct Build {
+    keys: Evaluator,
+    key_count: usize,
+    nulls_match: bool,
+    index: GroupIndex,
+    pub(super) rows: StoredRows,
+    /// The columns of the build side that are stored.
+    stored: Vec<usize>,
+    /// Whether pairs are asked for; else only which keys there are.
+    keeps_rows: bool,
+    /// Whether rows are kept that can match nothing.
+    keeps_null_keys: bool,
+    /// The group of each row, until the side has ended.
+    row_groups: Vec<u32>,
+    /// Whether each row has been the first of its group.
+    unique: bool,
+    /// Where the rows of each group start in `chained`, and one more; empty while `unique`.
+    starts: Vec<u32>,
+    chained: Vec<u32>,
+    pub(super) has_null_key: bool,
+    /// Rows that came, kept or not.
+    pub(super) seen: u64,
+    groups: Vec<u32>,
+}
+
+/// Rows of one group.
+pub(super) enum Rows<'a> {
+    One(u32),
+    Chain(&'a [u32]),
+}
+
+impl Build {
+    /// Keeps `stored` columns of the build side, whose types these are, when `keeps_rows`.
+    pub(super) fn new(
+        spec: &JoinSpec,
+        side: JoinSide,
+        (stored, types): (Vec<usize>, Vec<DataType>),
+        (keeps_rows, keeps_null_keys): (bool, bool),
+        seed: u64,
+        context: KernelContext,
+    ) -> Self {
+        let keys = spec.keys(side).clone();
+        Build {
+            key_count: keys.outputs.len(),
+            index: GroupIndex::new(keys.output_types.clone(), seed, context.level),
+            keys: Evaluator::new(keys, context),
+            nulls_match: spec.nulls_match,
+            rows: StoredRows::new(&types),
+            stored,
+            keeps_rows,
+            keeps_null_keys,
+            row_groups: Vec::new(),
+            unique: true,
+            starts: Vec::new(),
+            chained: Vec::new(),
+            has_null_key: false,
+            seen: 0,
+            groups: Vec::new(),
+        }
+    }
+
+    /// Takes a batch in.
+    pub(super) fn push(&mut self, batch: &mut Batch) -> Result<()> {
+        self.seen += batch.selected_rows() as u64;
+        self.keys.run(batch)?;
+        if !self.nulls_match {
+            let nulls = with_null_key(&arguments(&self.keys, batch, self.key_count), self.keys.rows());
+            if let Some(nulls) = nulls
+                && !self.set_null_keys_aside(batch, &nulls)?
+            {
+                return Ok(());
+            }
+        }
+        let keys = arguments(&self.keys, batch, self.key_count);
+        self.index.lookup(&keys, self.keys.rows(), &mut self.groups)?;
+        if self.keeps_rows {
+            let first = self.rows.len() as u32;
+            self.unique &= self.groups.iter().enumerate().all(|(at, &group)| group == first + at as u32);
+            self.rows.append(batch, &self.stored)?;
+            self.row_groups.extend_from_slice(&self.groups);
+        }
+        Ok(())
+    }
+
+    /// Deselects the rows with a NULL key, which match nothing; whether others are left.
+    fn set_null_keys_aside(&mut self, batch: &mut Batch, nulls: &[bool]) -> Result<bool> {
+        self.has_null_key = true;
+        let rows = (0..nulls.len() as u32).map(|row| row as u16);
+        let (with_null, without): (Vec<u16>, Vec<u16>) = rows.partition(|row| nulls[*row as usize]);
+        if self.keeps_null_keys {
+            let all = batch.selection.clone();
+            batch.selection.narrow(&with_null);
+            self.rows.append(batch, &self.stored)?;
+            self.row_groups.resize(self.rows.len(), NO_GROUP);
+            self.unique = false;
+            batch.selection = all;
+        }
+        batch.selection.narrow(&without);
+        self.keys.run(batch)?;
+        Ok(!without.is_empty())
+    }
+
+    /// Ends the adding.
+    pub(super) fn seal(&mut self) -> Result<()> {
+        self.rows.seal()?;
+        let row_groups = std::mem::take(&mut self.row_groups);
+        if self.unique || !self.keeps_rows {
+            return Ok(());
+        }
+        // Counting sort: how many rows each group has, where they start, then each row to its place.
+        let mut starts = vec![0u32; self.index.len() + 1];
+        row_groups.iter().filter(|group| **group != NO_GROUP).for_each(|group| starts[*group as usize + 1] += 1);
+        for group in 1..starts.len() {
+            starts[group] += starts[group - 1];
+        }
+        let mut next = starts.clone();
+        let mut chained = vec![0u32; *starts.last().expect("one more than groups") as usize];
+        for (row, &group) in row_groups.iter().enumerate().filter(|(_, group)| **group != NO_GROUP) {
+            let at = &mut next[group as usize];
+            chained[*at as usize] = row as u32;
+            *at += 1;
+        }
+        (self.starts, self.chained) = (starts, chained);
+        Ok(())
+    }
+
+    /// The group of each row's key, [`NO_GROUP`] where no row of this side has it.
+    pub(super) fn find(&mut self, keys: &[Argument<'_>], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        if self.nulls_match {
+            return self.index.find(keys, rows, groups);
+        }
+        if keys.iter().any(Argument::constant_is_null) {
+            groups.clear();
+            groups.resize(rows, NO_GROUP);
+            return Ok(());
+        }
+        let Some(nulls) = with_null_key(keys, rows) else { return self.index.find(keys, rows, groups) };
+        if keys.iter().all(is_fixed) {
+            // A NULL matches nothing, whatever value lies under it: the table need not make room for nulls.
+            let plain = keys.iter().map(|key| Argument::new(key.column(), None, key.rows()));
+            self.index.find(&plain.collect::<SmallVec<[Argument<'_>; 4]>>(), rows, groups)?;
+        } else {
+            self.index.find(keys, rows, groups)?;
+        }
+        groups.iter_mut().zip(nulls).filter(|(_, null)| *null).for_each(|(group, _)| *group = NO_GROUP);
+        Ok(())
+    }
+
+    /// The rows of a group, from its `from`th on.
+    #[inline]
+    pub(super) fn rows_of(&self, group: u32, from: usize) -> Rows<'_> {
+        if self.starts.is_empty() {
+            return if from == 0 { Rows::One(group) } else { Rows::Chain(&[]) };
+        }
+        let (start, end) = (self.starts[group as usize] as usize, self.starts[group as usize + 1] as usize);
+        Rows::Chain(&self.chained[(start + from).min(end)..end])
+    }
+
+    /// How keys are found, for EXPLAIN ANALYZE.
+    pub(super) fn mode(&self) -> String {
+        format!("table {}{}", self.index.mode(), if self.unique && self.keeps_rows { ", unique" } else { "" })
+    }
+
+    /// Whether no row came.
+    pub(super) fn is_empty(&self) -> bool {
+        self.seen == 0
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        let numbers = [&self.row_groups, &self.starts, &self.chained, &self.groups];
+        self.index.size_bytes() + self.rows.size_bytes() + numbers.map(|list| list.capacity() * 4).iter().sum::<usize>()
+    }
+}
+
+/// The keys of the last run over `batch`.
+pub(super) fn arguments<'a>(keys: &'a Evaluator, batch: &'a Batch, count: usize) -> SmallVec<[Argument<'a>; 4]> {
+    (0..count).map(|key| keys.output(batch, key)).collect()
+}
+
+/// Which rows have a NULL among their keys; `None` when none has.
+pub(super) fn with_null_key(keys: &[Argument<'_>], rows: usize) -> Option<Vec<bool>> {
+    if keys.iter().any(Argument::constant_is_null) {
+        return Some(vec![true; rows]);
+    }
+    let validities: SmallVec<[&[u64]; 4]> = keys.iter().filter_map(|key| key.validity()).collect();
+    if validities.iter().all(|validity| bitmap::all_set(validity, rows)) {
+        return None;
+    }
+    Some((0..rows).map(|row| validities.iter().any(|validity| !bitmap::get(validity, row))).collect())
+}
+
+fn is_fixed(key: &Argument<'_>) -> bool {
+    key.is_constant() || key.strings().is_err()
+}

@@ -1,0 +1,443 @@
+//! One side, which ends, into a table; then the other past it, batch by batch.
+//!
+//! ```text
+//! probe batch ─▶ keys ─▶ groups ─▶ pairs (probe row, build row) ─▶ residual ─▶ columns gathered by both numbers
+//! ```
+//! Owns        the rows of the build side, and for each whether it has found a match, where that is asked for.
+//! Invariants  the probe side is not wanted before the build side has ended; no batch that leaves has more rows than
+//!             the configuration allows, however many matches a row has.
+
+use arrow::array::new_null_array;
+use arrow::datatypes::{DataType, SchemaRef};
+use millstream_kernels::bitmap;
+
+use super::build::{Build, Rows, arguments, with_null_key};
+use super::roles::{Alone, Roles};
+use crate::batch::{Batch, Column, Flat, Values};
+use crate::error::Result;
+use crate::expression::Evaluator;
+use crate::function::KernelContext;
+use crate::pipeline::{JoinSide, JoinSpec};
+use crate::state::NO_GROUP;
+use crate::stream::operator::filter::true_rows;
+use crate::stream::operator::{Ending, Next, Operator};
+
+/// A running hash join.
+pub struct HashJoin {
+    roles: Roles,
+    build_side: JoinSide,
+    null_aware: bool,
+    build: Build,
+    state: State,
+    probe_keys: Evaluator,
+    key_count: usize,
+    residual: Option<Residual>,
+    outputs: Vec<Source>,
+    /// A NULL for each output column.
+    nulls: Vec<Column>,
+    context: KernelContext,
+    batch_rows: usize,
+    /// Which rows of the build side have found a match; empty when nobody asks.
+    build_matched: Vec<u64>,
+    /// Which rows of the batch at hand have.
+    probe_matched: Vec<u64>,
+    groups: Vec<u32>,
+    pairs: Pairs,
+    out: Batch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The build side is coming in.
+    Building,
+    Probing,
+    /// The build side was cut off: what would leave could be wrong.
+    Held,
+}
+
+/// Rows side by side, by their numbers.
+#[derive(Default)]
+struct Pairs {
+    probe: Vec<u16>,
+    build: Vec<u32>,
+}
+
+/// Where an output column comes from.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Probe(usize),
+    /// A stored column of the build side.
+    Build(usize),
+    Mark,
+}
+
+/// A condition over pairs, and the columns of both sides that it reads.
+struct Residual {
+    evaluator: Evaluator,
+    sources: Vec<(usize, Source)>,
+    batch: Batch,
+    mask: Vec<u64>,
+    kept: Vec<u16>,
+}
+
+impl HashJoin {
+    /// A join of inputs with these columns; `build` is the side that is read first.
+    pub fn new(
+        spec: &JoinSpec,
+        build: JoinSide,
+        (left, right): (&SchemaRef, &SchemaRef),
+        seed: u64,
+        context: KernelContext,
+        batch_rows: usize,
+    ) -> Self {
+        let roles = Roles::new(spec.kind, build);
+        let left_count = left.fields().len();
+        let columns = left_count + right.fields().len();
+        let mut stored: Vec<usize> = Vec::new();
+        let mut source = |column: usize| {
+            let (side, at) = match column {
+                mark if mark == columns => return Source::Mark,
+                left if left < left_count => (JoinSide::Left, left),
+                right => (JoinSide::Right, right - left_count),
+            };
+            if side != build {
+                return Source::Probe(at);
+            }
+            Source::Build(stored.iter().position(|&known| known == at).unwrap_or_else(|| {
+                stored.push(at);
+                stored.len() - 1
+            }))
+        };
+        let outputs: Vec<Source> = spec.outputs.iter().map(|&column| source(column)).collect();
+        let residual = spec.residual.as_ref().map(|program| {
+            let mut batch = Batch::default();
+            batch.columns.resize_with(columns, Column::default);
+            let sources = program.inputs().into_iter().map(|column| (column, source(column))).collect();
+            Residual {
+                evaluator: Evaluator::new(program.clone(), context),
+                sources,
+                batch,
+                mask: Vec::new(),
+                kept: Vec::new(),
+            }
+        });
+        let build_schema = if build == JoinSide::Left { left } else { right };
+        let types = stored.iter().map(|&column| build_schema.field(column).data_type().clone()).collect();
+        let keeps_rows = roles.pairs || roles.build != Alone::Nothing || residual.is_some();
+        let keeps_null_keys = matches!(roles.build, Alone::Unmatched | Alone::Anti | Alone::Mark);
+        let type_of = |&column: &usize| match column {
+            left_column if left_column < left_count => left.field(left_column).data_type().clone(),
+            right_column if right_column < columns => right.field(right_column - left_count).data_type().clone(),
+            _ => DataType::Boolean,
+        };
+        let nulls = spec.outputs.iter().map(|column| Column::Constant(new_null_array(&type_of(column), 1))).collect();
+        let mut out = Batch::default();
+        out.columns.resize_with(outputs.len(), Column::default);
+        HashJoin {
+            roles,
+            build_side: build,
+            null_aware: spec.null_aware,
+            build: Build::new(spec, build, (stored, types), (keeps_rows, keeps_null_keys), seed, context),
+            state: State::Building,
+            probe_keys: Evaluator::new(spec.keys(build.other()).clone(), context),
+            key_count: spec.left_keys.outputs.len(),
+            residual,
+            outputs,
+            nulls,
+            context,
+            batch_rows,
+            build_matched: Vec::new(),
+            probe_matched: Vec::new(),
+            groups: Vec::new(),
+            pairs: Pairs::default(),
+            out,
+        }
+    }
+
+    fn probe(&mut self, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        if self.build.is_empty() && self.roles.nothing_without_build() {
+            return Ok(());
+        }
+        self.probe_keys.run(batch)?;
+        let rows = self.probe_keys.rows();
+        let mut groups = std::mem::take(&mut self.groups);
+        let keys = arguments(&self.probe_keys, batch, self.key_count);
+        self.build.find(&keys, rows, &mut groups)?;
+        let unknown = if self.null_aware { with_null_key(&keys, rows) } else { None };
+        drop(keys);
+        bitmap::fill(&mut self.probe_matched, batch.rows, false);
+        if self.needs_pairs() {
+            self.pair_up(batch, &groups, next)?;
+        } else {
+            self.mark_found(batch, &groups);
+        }
+        self.groups = groups;
+        if self.null_aware && !self.build.is_empty() {
+            if self.build.has_null_key {
+                return Ok(());
+            }
+            // Whether NULL is among the others is unknown, so such rows leave as little as those that are.
+            for (at, _) in unknown.iter().flatten().enumerate().filter(|(_, null)| **null) {
+                bitmap::set(&mut self.probe_matched, row_at(batch, at));
+            }
+        }
+        self.finish_probe(batch, next)
+    }
+
+    /// Whether it matters which build row a probe row meets, not only that it meets one.
+    fn needs_pairs(&self) -> bool {
+        self.roles.pairs || self.residual.is_some() || self.roles.build != Alone::Nothing
+    }
+
+    /// Notes which rows of the batch have found a group.
+    fn mark_found(&mut self, batch: &Batch, groups: &[u32]) {
+        for (at, _) in groups.iter().enumerate().filter(|(_, group)| **group != NO_GROUP) {
+            bitmap::set(&mut self.probe_matched, row_at(batch, at));
+        }
+    }
+
+    /// Puts each row beside each row of its group, and sends pairs off whenever a batch is full.
+    fn pair_up(&mut self, batch: &mut Batch, groups: &[u32], next: &mut Next<'_>) -> Result<()> {
+        for (at, &group) in groups.iter().enumerate().filter(|(_, group)| **group != NO_GROUP) {
+            let row = row_at(batch, at) as u16;
+            let mut from = 0;
+            loop {
+                let room = self.batch_rows - self.pairs.build.len();
+                let taken = match self.build.rows_of(group, from) {
+                    Rows::One(row) => {
+                        self.pairs.build.push(row);
+                        1
+                    }
+                    Rows::Chain(rows) => {
+                        let taken = rows.len().min(room);
+                        self.pairs.build.extend_from_slice(&rows[..taken]);
+                        taken
+                    }
+                };
+                self.pairs.probe.resize(self.pairs.build.len(), row);
+                from += taken;
+                if self.pairs.build.len() < self.batch_rows {
+                    break;
+                }
+                self.send_pairs(batch, next)?;
+            }
+        }
+        self.send_pairs(batch, next)
+    }
+
+    /// Drops the pairs that fail the residual, notes who has met, and sends the columns of the others on.
+    fn send_pairs(&mut self, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        let mut pairs = std::mem::take(&mut self.pairs);
+        if let Some(residual) = &mut self.residual {
+            residual.narrow(batch, &self.build, &mut pairs, self.context)?;
+        }
+        if self.roles.probe != Alone::Nothing {
+            pairs.probe.iter().for_each(|&row| bitmap::set(&mut self.probe_matched, row as usize));
+        }
+        if self.roles.build != Alone::Nothing {
+            pairs.build.iter().for_each(|&row| bitmap::set(&mut self.build_matched, row as usize));
+        }
+        if self.roles.pairs && !pairs.probe.is_empty() {
+            for (source, out) in self.outputs.iter().zip(&mut self.out.columns) {
+                source.gather(batch, &self.build, &pairs, out)?;
+            }
+            self.out.clear();
+            self.out.rows = pairs.probe.len();
+            let marks = batch.watermarks.as_ref();
+            self.out.watermarks = marks.map(|marks| pairs.probe.iter().map(|&row| marks[row as usize]).collect());
+            next.push(&mut self.out)?;
+        }
+        pairs.probe.clear();
+        pairs.build.clear();
+        self.pairs = pairs;
+        Ok(())
+    }
+
+    /// Sends what leaves of the probe side alone.
+    fn finish_probe(&mut self, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        let wanted = match self.roles.probe {
+            Alone::Nothing => return Ok(()),
+            Alone::Mark => return self.send_probe(batch, next),
+            Alone::Semi => true,
+            Alone::Unmatched | Alone::Anti => false,
+        };
+        let matched = &self.probe_matched;
+        let positions = (0..batch.selected_rows()).filter(|&at| bitmap::get(matched, row_at(batch, at)) == wanted);
+        let kept: Vec<u16> = positions.map(|at| at as u16).collect();
+        if kept.len() < batch.selected_rows() {
+            batch.selection.narrow(&kept);
+        }
+        self.send_probe(batch, next)
+    }
+
+    /// Sends the selected rows of the batch, what is not theirs being NULL.
+    fn send_probe(&mut self, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        for (at, source) in self.outputs.iter().enumerate() {
+            let out = &mut self.out.columns[at];
+            match *source {
+                Source::Probe(column) => {
+                    let again =
+                        self.outputs[at + 1..].iter().any(|other| matches!(other, Source::Probe(c) if *c == column));
+                    match &mut batch.columns[column] {
+                        own @ Column::Flat(_) if !again => std::mem::swap(out, own),
+                        shared => out.copy_from(shared),
+                    }
+                }
+                Source::Build(_) => out.clone_from(&self.nulls[at]),
+                Source::Mark => write_bits(&self.probe_matched, batch.rows, out),
+            }
+        }
+        self.out.clear();
+        self.out.rows = batch.rows;
+        std::mem::swap(&mut self.out.selection, &mut batch.selection);
+        self.out.watermarks = batch.watermarks.take();
+        next.push(&mut self.out)
+    }
+
+    /// Sends what leaves of the build side alone.
+    fn finish_build(&mut self, next: &mut Next<'_>) -> Result<()> {
+        let wanted = match self.roles.build {
+            Alone::Nothing => return Ok(()),
+            Alone::Semi => Some(true),
+            Alone::Unmatched | Alone::Anti => Some(false),
+            Alone::Mark => None,
+        };
+        let mut rows = Vec::with_capacity(self.batch_rows);
+        let count = self.build.rows.len() as u32;
+        for row in 0..count {
+            if wanted.is_none_or(|wanted| bitmap::get(&self.build_matched, row as usize) == wanted) {
+                rows.push(row);
+            }
+            if rows.len() == self.batch_rows || row + 1 == count {
+                self.send_build(&rows, next)?;
+                rows.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn send_build(&mut self, rows: &[u32], next: &mut Next<'_>) -> Result<()> {
+        for (at, source) in self.outputs.iter().enumerate() {
+            let out = &mut self.out.columns[at];
+            match *source {
+                Source::Probe(_) => out.clone_from(&self.nulls[at]),
+                Source::Build(column) => self.build.rows.gather(column, rows, out)?,
+                Source::Mark => {
+                    let mut words = Vec::new();
+                    bitmap::fill(&mut words, rows.len(), false);
+                    let matched = rows.iter().enumerate();
+                    matched
+                        .filter(|(_, row)| bitmap::get(&self.build_matched, **row as usize))
+                        .for_each(|(to, _)| bitmap::set(&mut words, to));
+                    write_bits(&words, rows.len(), out);
+                }
+            }
+        }
+        self.out.clear();
+        self.out.rows = rows.len();
+        next.push(&mut self.out)
+    }
+
+    fn is_build(&self, port: usize) -> bool {
+        (port == 0) == (self.build_side == JoinSide::Left)
+    }
+}
+
+impl Residual {
+    /// Keeps the pairs for which the condition is true.
+    fn narrow(&mut self, batch: &Batch, build: &Build, pairs: &mut Pairs, context: KernelContext) -> Result<()> {
+        for &(column, source) in &self.sources {
+            source.gather(batch, build, pairs, &mut self.batch.columns[column])?;
+        }
+        self.batch.rows = pairs.probe.len();
+        self.evaluator.run(&self.batch)?;
+        let rows = self.evaluator.rows();
+        let passed = true_rows(context, &self.evaluator.output(&self.batch, 0), rows, &mut self.mask)?;
+        if passed < rows {
+            bitmap::to_selection(context.level, &self.mask, rows, &mut self.kept);
+            for (to, &from) in self.kept.iter().enumerate() {
+                pairs.probe[to] = pairs.probe[from as usize];
+                pairs.build[to] = pairs.build[from as usize];
+            }
+            pairs.probe.truncate(passed);
+            pairs.build.truncate(passed);
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    /// The column of these pairs.
+    fn gather(self, batch: &Batch, build: &Build, pairs: &Pairs, out: &mut Column) -> Result<()> {
+        match self {
+            Source::Probe(column) => batch.columns[column].gather_into(&pairs.probe, out),
+            Source::Build(column) => build.rows.gather(column, &pairs.build, out),
+            Source::Mark => unreachable!("pairs have no mark"),
+        }
+    }
+}
+
+/// The physical row of the selected row `at`.
+#[inline]
+fn row_at(batch: &Batch, at: usize) -> usize {
+    batch.selection.as_slice().map_or(at, |selected| selected[at] as usize)
+}
+
+fn write_bits(words: &[u64], rows: usize, out: &mut Column) {
+    let flat: &mut Flat = out.flat_mut(|v| matches!(v, Values::Bool(_)), || Values::Bool(Vec::new()));
+    flat.rows = rows;
+    flat.set_all_valid();
+    if let Values::Bool(to) = &mut flat.values {
+        to.clear();
+        to.extend_from_slice(&words[..bitmap::words(rows)]);
+    }
+}
+
+impl Operator for HashJoin {
+    fn wants(&self, port: usize) -> bool {
+        self.state != State::Building || self.is_build(port)
+    }
+
+    fn push(&mut self, port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        assert_eq!(self.state == State::Building, self.is_build(port), "the probe side waits for the table");
+        match self.state {
+            State::Building => self.build.push(batch),
+            State::Probing => self.probe(batch, next),
+            State::Held => Ok(()),
+        }
+    }
+
+    fn end_input(&mut self, port: usize, ending: Ending, _next: &mut Next<'_>) -> Result<()> {
+        if !self.is_build(port) {
+            return Ok(());
+        }
+        self.build.seal()?;
+        self.state = if ending == Ending::Hold { State::Held } else { State::Probing };
+        if self.roles.build != Alone::Nothing {
+            bitmap::fill(&mut self.build_matched, self.build.rows.len(), false);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {
+        if ending == Ending::Flush { self.finish_build(next) } else { Ok(()) }
+    }
+
+    fn is_satisfied(&self) -> bool {
+        match self.state {
+            State::Building => false,
+            State::Probing => {
+                self.build.is_empty() && self.roles.nothing_without_build() && self.roles.build == Alone::Nothing
+            }
+            State::Held => true,
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.build.size_bytes() + self.build_matched.capacity() * 8
+    }
+
+    fn remarks(&self) -> String {
+        format!("{}, {} rows", self.build.mode(), self.build.seen)
+    }
+}

@@ -1,0 +1,267 @@
+//! Tables and sinks that a script moves: what it pushes is what they read, what they are given is written down.
+//!
+//! Owns        a log of events per source partition; every scan reads it from its beginning.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use crate::batch::{Batch, Change, engine_schema};
+use crate::error::{Error, Result};
+use crate::pipeline::{Connectors, Morsel, Progress, Reader, Scan, ScanRequest, Sink, Table, TableDefinition, Take};
+
+/// How a scripted table is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    /// Source partitions, each with an order and a watermark of its own.
+    pub partitions: usize,
+    /// Whether the planner takes it for input that ends.
+    pub bounded: bool,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Source { partitions: 1, bounded: false }
+    }
+}
+
+/// Something that a source partition goes through.
+#[derive(Debug, Clone)]
+pub(super) enum Event {
+    Rows(RecordBatch),
+    /// The source says that no row before it will come, in ticks.
+    Watermark(i64),
+    End,
+}
+
+/// What a query has put out at once.
+#[derive(Debug, Clone)]
+pub(super) struct Emission {
+    /// The sink's name; `None`: the query's own rows.
+    pub(super) sink: Option<String>,
+    pub(super) rows: RecordBatch,
+    pub(super) changes: Option<Vec<Change>>,
+}
+
+/// All that scripted tables and sinks share.
+#[derive(Debug, Default)]
+pub(super) struct Stage {
+    sources: Mutex<BTreeMap<String, Arc<ScriptedTable>>>,
+    emitted: Mutex<Vec<Emission>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Stage {
+    /// The table that a definition has opened.
+    pub(super) fn table(&self, name: &str) -> Result<Arc<ScriptedTable>> {
+        let known = lock(&self.sources);
+        known.get(name).cloned().ok_or_else(|| {
+            Error::user(format!("no query reads a scripted table of this name: {name}; declare it as a source"))
+        })
+    }
+
+    /// Takes what was put out since it was last asked.
+    pub(super) fn take_emitted(&self) -> Vec<Emission> {
+        std::mem::take(&mut *lock(&self.emitted))
+    }
+
+    /// A sink that writes down what it is given.
+    pub(super) fn recorder(self: &Arc<Self>, sink: Option<String>) -> Box<dyn Sink> {
+        Box::new(Recorder { stage: self.clone(), sink })
+    }
+}
+
+/// Opens scripted tables and sinks by the options that the driver binds them with.
+pub(super) struct ScriptConnector(pub(super) Arc<Stage>);
+
+impl Connectors for ScriptConnector {
+    fn table(&self, definition: &TableDefinition) -> Result<Arc<dyn Table>> {
+        let name = definition.name.clone();
+        let schema = definition.schema.as_ref().ok_or_else(|| {
+            Error::user(format!("a scripted table must say its columns: {name}; use CREATE TABLE {name} (...)"))
+        })?;
+        let number = |key: &str| definition.options.get(key).and_then(|text| text.parse().ok());
+        let partitions: usize = number("partitions").unwrap_or(1);
+        let bounded = definition.options.get("bounded").is_some_and(|text| text == "true");
+        let logs = (0..partitions.max(1)).map(|_| Vec::new()).collect();
+        let table = Arc::new(ScriptedTable { schema: engine_schema(schema), bounded, logs: Mutex::new(logs) });
+        lock(&self.0.sources).insert(name, table.clone());
+        Ok(Arc::new(Shared(table)))
+    }
+
+    fn sink(&self, definition: &TableDefinition, _: SchemaRef, _: bool) -> Result<Box<dyn Sink>> {
+        Ok(self.0.recorder(Some(definition.name.clone())))
+    }
+}
+
+/// A table that reads what a script pushes.
+pub(super) struct ScriptedTable {
+    schema: SchemaRef,
+    bounded: bool,
+    logs: Mutex<Vec<Vec<Event>>>,
+}
+
+impl fmt::Debug for ScriptedTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptedTable").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+impl ScriptedTable {
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    pub(super) fn partitions(&self) -> usize {
+        lock(&self.logs).len()
+    }
+
+    /// Failure: a partition the table does not have, or one that has ended.
+    pub(super) fn add(&self, partition: usize, event: Event) -> Result<()> {
+        let mut logs = lock(&self.logs);
+        let count = logs.len();
+        let log = logs.get_mut(partition).ok_or_else(|| {
+            Error::user(format!("the table has no such source partition: {partition}; it has {count}, from 0"))
+        })?;
+        match (log.last(), event) {
+            (Some(Event::End), Event::End) => Ok(()),
+            (Some(Event::End), _) => Err(Error::user(format!("the source partition has ended: {partition}"))),
+            (_, event) => {
+                log.push(event);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The table as queries hold it.
+#[derive(Debug)]
+struct Shared(Arc<ScriptedTable>);
+
+impl Table for Shared {
+    fn schema(&self) -> SchemaRef {
+        self.0.schema.clone()
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.0.bounded
+    }
+
+    fn describe(&self) -> String {
+        "script".to_string()
+    }
+
+    fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
+        let cursors = vec![Cursor::default(); self.0.partitions()];
+        let (table, projection) = (self.0.clone(), request.projection.clone());
+        let (progress, batch_rows) = (Arc::new(Progress::default()), request.batch_rows.max(1));
+        Ok(Arc::new(ScriptedScan { table, projection, batch_rows, cursors: Arc::new(Mutex::new(cursors)), progress }))
+    }
+}
+
+/// How far a scan has come in a partition.
+#[derive(Debug, Clone, Default)]
+struct Cursor {
+    next: usize,
+    /// Whether a morsel is being read: the next one waits for it, to keep the order.
+    reading: bool,
+    ended: bool,
+}
+
+struct ScriptedScan {
+    table: Arc<ScriptedTable>,
+    projection: Vec<usize>,
+    batch_rows: usize,
+    cursors: Arc<Mutex<Vec<Cursor>>>,
+    progress: Arc<Progress>,
+}
+
+impl Scan for ScriptedScan {
+    fn take(&self) -> Result<Take> {
+        let logs = lock(&self.table.logs);
+        let mut cursors = lock(&self.cursors);
+        for (partition, (cursor, log)) in cursors.iter_mut().zip(logs.iter()).enumerate() {
+            let Some(event) = log.get(cursor.next).filter(|_| !cursor.reading) else { continue };
+            let sequence = cursor.next as u64;
+            cursor.next += 1;
+            cursor.reading = true;
+            let is_last = matches!(event, Event::End);
+            cursor.ended = is_last;
+            let (rows, watermark) = match event {
+                Event::Rows(rows) => (Some(rows.project(&self.projection)?), None),
+                Event::Watermark(watermark) => (None, Some(*watermark)),
+                Event::End => (None, None),
+            };
+            let (cursors, progress) = (self.cursors.clone(), self.progress.clone());
+            let reader = ScriptedReader { rows, watermark, batch_rows: self.batch_rows, partition, cursors, progress };
+            return Ok(Take::Morsel(Morsel { partition, sequence, is_last, reader: Box::new(reader) }));
+        }
+        Ok(if cursors.iter().all(|cursor| cursor.ended) { Take::End } else { Take::Pending })
+    }
+
+    fn source_partitions(&self) -> usize {
+        self.table.partitions()
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
+
+struct ScriptedReader {
+    rows: Option<RecordBatch>,
+    watermark: Option<i64>,
+    batch_rows: usize,
+    partition: usize,
+    cursors: Arc<Mutex<Vec<Cursor>>>,
+    progress: Arc<Progress>,
+}
+
+impl Reader for ScriptedReader {
+    fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+        let Some(rows) = self.rows.take().filter(|rows| rows.num_rows() > 0) else { return Ok(false) };
+        let count = rows.num_rows().min(self.batch_rows);
+        *batch = Batch::from_record(&rows.slice(0, count));
+        self.rows = Some(rows.slice(count, rows.num_rows() - count));
+        self.progress.add_rows(count);
+        Ok(true)
+    }
+
+    fn watermark(&self) -> Option<i64> {
+        self.watermark
+    }
+}
+
+impl Drop for ScriptedReader {
+    fn drop(&mut self) {
+        lock(&self.cursors)[self.partition].reading = false;
+    }
+}
+
+/// Writes down what it is given.
+struct Recorder {
+    stage: Arc<Stage>,
+    sink: Option<String>,
+}
+
+impl Sink for Recorder {
+    fn write(&mut self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()> {
+        let (sink, rows, changes) = (self.sink.clone(), rows.clone(), changes.map(<[Change]>::to_vec));
+        lock(&self.stage.emitted).push(Emission { sink, rows, changes });
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
