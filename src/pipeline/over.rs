@@ -97,9 +97,16 @@ pub enum OverFunction {
     /// The number of the bucket, of as many as this.
     Ntile(u64),
     /// The argument as many rows before the row, or behind it where negative.
-    Lag { offset: i64, default: Option<ArrayRef>, ignores_nulls: bool },
+    Lag {
+        offset: i64,
+        default: Option<ArrayRef>,
+        ignores_nulls: bool,
+    },
     /// The argument in the n-th row of the frame, from its end where negative.
-    Nth { n: i64, ignores_nulls: bool },
+    Nth {
+        n: i64,
+        ignores_nulls: bool,
+    },
     Aggregate(AggregateCall),
 }
 

@@ -49,17 +49,16 @@ pub fn compile(query: &LogicalQuery) -> Result<Pipeline> {
 
 /// Compiles an optimized plan; `emit` is what the query's EMIT clause says, `None` without one.
 fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> {
-    let mut compiler =
-        Compiler {
-            nodes: Vec::new(),
-            needs_input_order: false,
-            emit,
-            below_aggregate: false,
-            closed: HashMap::new(),
-            rank_limit: None,
-            rank_is_unread: false,
-            skip: 0,
-        };
+    let mut compiler = Compiler {
+        nodes: Vec::new(),
+        needs_input_order: false,
+        emit,
+        below_aggregate: false,
+        closed: HashMap::new(),
+        rank_limit: None,
+        rank_is_unread: false,
+        skip: 0,
+    };
     compiler.plan(plan)?;
     Ok(Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order })
 }

@@ -94,7 +94,9 @@ impl Compiler {
                 self.rank_limit = Some(limit);
                 return self.over_input(input, &columns, window).map(Some);
             }
-            Ok(Completion::Window { column, to_end }) => Completion::Window { column: group.key_of(&columns, column), to_end },
+            Ok(Completion::Window { column, to_end }) => {
+                Completion::Window { column: group.key_of(&columns, column), to_end }
+            }
             Ok(completion) => completion,
             Err(_) => Completion::Changes,
         };
@@ -227,10 +229,12 @@ fn bounds(expr: &Expr, input: &LogicalPlan, rank: usize) -> Option<(u64, u64)> {
 fn number(expr: &Expr) -> Option<u64> {
     match expr {
         Expr::Literal(ScalarValue::UInt64(Some(number)), _) => Some(*number),
-        Expr::Literal(value, _) if value.data_type().is_integer() => match value.cast_to(&arrow::datatypes::DataType::UInt64) {
-            Ok(ScalarValue::UInt64(number)) => number,
-            _ => None,
-        },
+        Expr::Literal(value, _) if value.data_type().is_integer() => {
+            match value.cast_to(&arrow::datatypes::DataType::UInt64) {
+                Ok(ScalarValue::UInt64(number)) => number,
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

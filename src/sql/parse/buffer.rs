@@ -85,7 +85,10 @@ fn bounds(frame: &[TokenWithSpan]) -> Result<(Option<u64>, Vec<TokenWithSpan>)> 
     match is_between {
         false if rest.is_empty() => Ok((start, current())),
         true if starts_with(rest, &["AND", "CURRENT", "ROW"]) && rest.len() == 3 => Ok((start, current())),
-        true if starts_with(rest, &["AND"]) && number(rest.get(1)).is_some() && starts_with(&rest[2..], &["PRECEDING"]) => {
+        true if starts_with(rest, &["AND"])
+            && number(rest.get(1)).is_some()
+            && starts_with(&rest[2..], &["PRECEDING"]) =>
+        {
             Ok((start, rest[1..].to_vec()))
         }
         _ => Err(refused()),
@@ -145,6 +148,9 @@ mod tests {
         assert!(refused("(ROWS WINDOW BUFFER ROWS)").contains("how many rows"));
         assert!(refused("(ROWS WINDOW BUFFER 5 ROWS EMIT ON BUFFER FULL)").contains("leave EMIT away"));
         assert!(refused("(ROWS WINDOW BUFFER 5 ROWS EXPIRE AFTER INTERVAL '1' MINUTE INACTIVITY)").contains("EXPIRE"));
-        assert!(refused("(ROWS WINDOW BUFFER 5 ROWS RANGE BETWEEN 1 PRECEDING AND CURRENT ROW)").contains("inside a row buffer"));
+        assert!(
+            refused("(ROWS WINDOW BUFFER 5 ROWS RANGE BETWEEN 1 PRECEDING AND CURRENT ROW)")
+                .contains("inside a row buffer")
+        );
     }
 }

@@ -50,7 +50,8 @@ impl Held {
     /// All rows in a column each, no longer held.
     pub fn take(&mut self) -> Result<Vec<ArrayRef>> {
         (self.rows, self.bytes) = (0, 0);
-        let batches: Vec<Vec<ArrayRef>> = std::mem::take(&mut self.batches).into_iter().map(|(batch, _)| batch).collect();
+        let batches: Vec<Vec<ArrayRef>> =
+            std::mem::take(&mut self.batches).into_iter().map(|(batch, _)| batch).collect();
         concatenated(&self.types, &batches)
     }
 
@@ -77,12 +78,7 @@ pub(super) fn concatenated(types: &[DataType], batches: &[Vec<ArrayRef>]) -> Res
 }
 
 /// Pushes rows on in batches of at most `batch_rows`.
-pub(super) fn push_in_batches(
-    columns: &[ArrayRef],
-    rows: usize,
-    batch_rows: usize,
-    next: &mut Next<'_>,
-) -> Result<()> {
+pub(super) fn push_in_batches(columns: &[ArrayRef], rows: usize, batch_rows: usize, next: &mut Next<'_>) -> Result<()> {
     let step = batch_rows.clamp(1, ROWS_MAX);
     for from in (0..rows).step_by(step) {
         let count = step.min(rows - from);

@@ -18,7 +18,7 @@ use arrow::compute::{SortOptions, filter, take};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::held::{Held, columns, push_in_batches};
-use super::order::{Key, canonical, first_key, order};
+use super::order::{Key, canonical, first_key, order_all};
 use super::{Ending, Next, Operator};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
@@ -67,7 +67,7 @@ impl Sort {
         self.held.drain(..).for_each(|held| all.append(held));
         let wide = all.take()?;
         let ties = if self.shape.fetch.is_some() { &wide[self.shape.options.len()..] } else { &[] };
-        let mut picked = order((0..rows as u32).collect(), vec![0..rows], &self.keys(&wide), ties)?;
+        let mut picked = order_all(rows, &self.keys(&wide), ties)?;
         picked.truncate(self.shape.fetch.unwrap_or(rows));
         let picked = UInt32Array::from(picked);
         let columns = wide.iter().map(|column| Ok(take(column, &picked, None)?)).collect::<Result<Vec<_>>>()?;

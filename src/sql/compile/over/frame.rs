@@ -66,7 +66,7 @@ fn offset(units: FrameUnits, value: &ScalarValue, key: Option<&DataType>) -> Res
         Some(FrameOffset::Ticks(ticks)) if ticks < 0 => {
             Err(Error::user(format!("the distance of a frame's bound must not be negative: {value}")))
         }
-        Some(FrameOffset::Float(distance)) if !(distance >= 0.0) => {
+        Some(FrameOffset::Float(distance)) if distance.is_nan() || distance < 0.0 => {
             Err(Error::user(format!("the distance of a frame's bound must not be negative: {value}")))
         }
         Some(offset) => Ok(offset),

@@ -48,7 +48,8 @@ pub(super) fn call(
             let function = ranking(udf.name(), &params.args, params.null_treatment)?;
             let arg_count = usize::from(function_reads(&function));
             if arg_count == 1 {
-                let arg = params.args.first().ok_or_else(|| Error::user(format!("{} needs an argument", udf.name())))?;
+                let arg =
+                    params.args.first().ok_or_else(|| Error::user(format!("{} needs an argument", udf.name())))?;
                 expressions.output_as(arg, field.data_type())?;
             }
             OverCall { function, frame, arg_count, filtered: false, text }
@@ -90,7 +91,11 @@ fn ranking(name: &str, args: &[Expr], nulls: Option<NullTreatment>) -> Result<Ov
             let offset = whole(1, 1)?;
             let offset = if name == "lag" { Some(offset) } else { offset.checked_neg() };
             let offset = offset.ok_or_else(|| Error::user(format!("the offset of {name} is too great")))?;
-            OverFunction::Lag { offset, default: args.get(2).map(|arg| constant(arg, name)).transpose()?, ignores_nulls }
+            OverFunction::Lag {
+                offset,
+                default: args.get(2).map(|arg| constant(arg, name)).transpose()?,
+                ignores_nulls,
+            }
         }
         "first_value" => OverFunction::Nth { n: 1, ignores_nulls },
         "last_value" => OverFunction::Nth { n: -1, ignores_nulls },
@@ -102,7 +107,7 @@ fn ranking(name: &str, args: &[Expr], nulls: Option<NullTreatment>) -> Result<Ov
     })
 }
 
-fn literal<'a>(expr: &'a Expr, name: &str) -> Result<ScalarValue> {
+fn literal(expr: &Expr, name: &str) -> Result<ScalarValue> {
     match expr {
         Expr::Alias(alias) => literal(&alias.expr, name),
         Expr::Literal(value, _) => Ok(value.clone()),
@@ -145,7 +150,13 @@ fn aggregated(
     // Frames that grow are asked for their result again and again.
     let grows = frame.start == FrameBound::Unbounded && frame.end != FrameBound::Unbounded;
     let call: AggregateCall = Call::new(&planned, result)?.bind(expressions, grows || on_stream, false)?;
-    Ok(OverCall { arg_count: call.arg_count, filtered: call.filtered, function: OverFunction::Aggregate(call), frame, text })
+    Ok(OverCall {
+        arg_count: call.arg_count,
+        filtered: call.filtered,
+        function: OverFunction::Aggregate(call),
+        frame,
+        text,
+    })
 }
 
 /// `first_value` as an aggregate, whose state can be kept where rows cannot.

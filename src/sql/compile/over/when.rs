@@ -15,7 +15,12 @@ use arrow::datatypes::DataType;
 
 impl Compiler {
     /// When the results of a group of calls can leave. Failure: never, on input that does not end.
-    pub(in crate::sql::compile) fn completion(&self, input: NodeId, columns: &Columns, group: &Group<'_>) -> Result<Completion> {
+    pub(in crate::sql::compile) fn completion(
+        &self,
+        input: NodeId,
+        columns: &Columns,
+        group: &Group<'_>,
+    ) -> Result<Completion> {
         let node = &self.nodes[input];
         if node.changes == ChangeMode::Updating {
             return Ok(Completion::Changes);
@@ -86,7 +91,9 @@ fn is_row_by_row(frame: &datafusion_expr::WindowFrame) -> bool {
 pub(super) fn by_arrival(frame: Frame, is_ordered: bool) -> Result<Frame> {
     match frame.units {
         FrameUnits::Rows => Ok(frame),
-        FrameUnits::Range if function::is_running(&frame) && is_ordered => Ok(Frame { units: FrameUnits::Rows, ..frame }),
+        FrameUnits::Range if function::is_running(&frame) && is_ordered => {
+            Ok(Frame { units: FrameUnits::Rows, ..frame })
+        }
         _ => Err(Error::user("a frame over rows in the order they come must be ROWS")),
     }
 }

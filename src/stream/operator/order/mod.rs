@@ -28,6 +28,11 @@ pub(super) type Key = (ArrayRef, SortOptions);
 /// How ties are ordered: what it is does not matter, only that it is always the same.
 const TIES: SortOptions = SortOptions { descending: false, nulls_first: false };
 
+/// All of so many rows in order, as row numbers.
+pub(super) fn order_all(rows: usize, keys: &[Key], ties: &[ArrayRef]) -> Result<Vec<u32>> {
+    order((0..rows as u32).collect(), std::iter::once(0..rows).collect(), keys, ties)
+}
+
 /// The rows in order, as row numbers.
 ///
 /// Shapes: `runs` part the rows `rows` into pieces that are ordered each by itself. `ties` order what keys leave equal.

@@ -30,7 +30,9 @@ pub(in crate::stream::operator) fn prefix(keys: &[Key], rows: usize) -> Prefix {
     let mut numbers: Vec<u64> = Vec::new();
     let mut room = 64;
     for (array, options) in keys {
-        let Some(codes) = codes(array, *options) else { return Prefix { numbers: full(numbers, rows), is_exact: false } };
+        let Some(codes) = codes(array, *options) else {
+            return Prefix { numbers: full(numbers, rows), is_exact: false };
+        };
         let taken = codes.width.min(room);
         let cut = codes.width - taken;
         match numbers.is_empty() {

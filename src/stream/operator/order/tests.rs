@@ -18,7 +18,7 @@ fn check(keys: &[Key]) {
         keys.iter().map(|(array, options)| SortColumn { values: array.clone(), options: Some(*options) }).collect();
     columns.push(SortColumn { values: number, options: None });
     let expected = lexsort_to_indices(&columns, None).expect("Arrow sorts");
-    let ordered = order((0..rows as u32).collect(), vec![0..rows], keys, &[]).expect("ordered");
+    let ordered = order_all(rows, keys, &[]).expect("ordered");
     assert_eq!(ordered, expected.values().to_vec(), "by {keys:?}");
 }
 
@@ -72,7 +72,7 @@ fn orders_as_arrow_does() {
 #[test]
 fn zeros_are_one_value_and_so_are_nans() {
     let floats: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN, 0.0, -f64::NAN, -0.0, 0.0]));
-    let ordered = order((0..5).collect(), vec![0..5], &[(floats, SortOptions::default())], &[]).expect("ordered");
+    let ordered = order_all(5, &[(floats, SortOptions::default())], &[]).expect("ordered");
     assert_eq!(ordered, [1, 3, 4, 0, 2]);
 }
 
@@ -81,7 +81,7 @@ fn ties_and_runs() {
     let keys: ArrayRef = Arc::new(Int64Array::from(vec![2, 1, 2, 1, 0]));
     let ties: ArrayRef = Arc::new(StringViewArray::from(vec![Some("b"), None, Some("a"), Some("z"), Some("q")]));
     let keys = [(keys, SortOptions::default())];
-    let ordered = order((0..5).collect(), vec![0..5], &keys, std::slice::from_ref(&ties)).expect("ordered");
+    let ordered = order_all(5, &keys, std::slice::from_ref(&ties)).expect("ordered");
     assert_eq!(ordered, [4, 3, 1, 2, 0]);
     let ordered = order(vec![4, 0, 3, 2, 1], vec![0..2, 2..5], &keys, &[ties]).expect("ordered");
     assert_eq!(ordered, [4, 0, 3, 1, 2]);
@@ -99,7 +99,7 @@ fn first_keys_never_contradict_the_order() {
         for options in options() {
             let key = (array.clone(), options);
             let numbers = first_key(&key).expect("a type with numbers");
-            let ordered = order((0..200).collect(), vec![0..200], &[key], &[]).expect("ordered");
+            let ordered = order_all(200, &[key], &[]).expect("ordered");
             assert!(ordered.windows(2).all(|pair| numbers[pair[0] as usize] <= numbers[pair[1] as usize]));
         }
     }

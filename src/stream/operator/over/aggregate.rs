@@ -76,11 +76,19 @@ impl Aggregated<'_> {
             [one] => one.clone(),
             many => concat(&many.iter().map(|part| part.as_ref()).collect::<Vec<_>>())?,
         };
-        if shared.len() == sorted.rows { Ok(results) } else { Ok(take(&results, &UInt32Array::from(frame_of_row), None)?) }
+        if shared.len() == sorted.rows {
+            Ok(results)
+        } else {
+            Ok(take(&results, &UInt32Array::from(frame_of_row), None)?)
+        }
     }
 
     fn of_frames(&self, frames: &[Shared], from_first: bool) -> Result<Vec<ArrayRef>> {
-        let rows: usize = self.args.first().map_or_else(|| frames.iter().map(|f| f.end as usize).max(), |a| Some(a.len())).unwrap_or(0);
+        let rows: usize = self
+            .args
+            .first()
+            .map_or_else(|| frames.iter().map(|f| f.end as usize).max(), |a| Some(a.len()))
+            .unwrap_or(0);
         let total: usize = frames.iter().map(Shared::rows).sum();
         let in_pieces = !self.call.distinct && !self.call.function.is_order_sensitive();
         if total <= rows {
@@ -241,7 +249,8 @@ impl Aggregated<'_> {
                 (*left, *right) = (*left / 2, *right / 2);
             }
             let nodes_of_frames = UInt32Array::from(picked.clone());
-            let picked = saved.iter().map(|column| Ok(take(column, &nodes_of_frames, None)?)).collect::<Result<Vec<_>>>()?;
+            let picked =
+                saved.iter().map(|column| Ok(take(column, &nodes_of_frames, None)?)).collect::<Result<Vec<_>>>()?;
             states.merge_saved(&into, frames.len(), &picked)?;
             if open.iter().all(|(left, right)| left >= right) {
                 break;

@@ -109,8 +109,7 @@ fn of_range(sorted: &Sorted, bound: FrameBound, side: Side, order: &[SortOptions
         let null_edge = |from: usize, to: usize| if side == Side::Start { from } else { to } as u32;
         edges.resize(first, null_edge(start, first));
         let mut at = first;
-        for row in first..last {
-            let target = targets[row];
+        for &target in &targets[first..last] {
             let before = |key: i128| if side == Side::Start { key < target } else { key <= target };
             while at < last && before(keys[at]) {
                 at += 1;
@@ -141,7 +140,10 @@ fn places(column: &ArrayRef, descending: bool) -> Result<Vec<i128>> {
         Kind::Bool | Kind::View | Kind::Other => None,
     };
     let mut numbers = numbers.ok_or_else(|| {
-        Error::user(format!("RANGE with a distance needs a number, a date or a time to order by: {}", column.data_type()))
+        Error::user(format!(
+            "RANGE with a distance needs a number, a date or a time to order by: {}",
+            column.data_type()
+        ))
     })?;
     if descending {
         numbers.iter_mut().for_each(|number| *number = number.wrapping_neg());

@@ -23,11 +23,11 @@ mod updating; //  partitions that change
 mod value; //     functions that give another row's value
 mod windows; //   the windows that partitions belong to
 
-pub use gather::Over;
 pub(super) use evaluate::look_up;
-pub(super) use windows::WindowEnds;
+pub use gather::Over;
 pub use stream::StreamOver;
 pub use updating::UpdatingOver;
+pub(super) use windows::WindowEnds;
 
 use std::sync::Arc;
 

@@ -71,8 +71,12 @@ fn whole(
     counts: &impl Fn(usize) -> bool,
 ) -> Result<ArrayRef> {
     let values: Vec<i128> = match arg.data_type().is_unsigned_integer() {
-        true => cast(arg, &DataType::UInt64)?.as_primitive::<UInt64Type>().values().iter().map(|v| i128::from(*v)).collect(),
-        false => cast(arg, &DataType::Int64)?.as_primitive::<Int64Type>().values().iter().map(|v| i128::from(*v)).collect(),
+        true => {
+            cast(arg, &DataType::UInt64)?.as_primitive::<UInt64Type>().values().iter().map(|v| i128::from(*v)).collect()
+        }
+        false => {
+            cast(arg, &DataType::Int64)?.as_primitive::<Int64Type>().values().iter().map(|v| i128::from(*v)).collect()
+        }
     };
     let totals = totals(arg.len(), (0i128, 0u32), |(sum, count), row| {
         if counts(row) {

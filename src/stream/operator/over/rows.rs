@@ -60,7 +60,8 @@ impl Rows {
 
     /// Whether so many rows are dead that a copy of the living ones is worth it.
     pub fn is_wasteful(&self) -> bool {
-        (self.total - self.live > DEAD_MIN.max(self.live)) || self.batches.len() > 1024 && self.batches.len() * 8 > self.live
+        (self.total - self.live > DEAD_MIN.max(self.live))
+            || self.batches.len() > 1024 && self.batches.len() * 8 > self.live
     }
 
     /// Copies the rows of `refs`, all that are wanted, into one batch and renews the references.

@@ -72,8 +72,7 @@ pub(super) fn save(over: &StreamOver) -> Result<Vec<Section>> {
         let mut columns = keys(&over.index, &over.shape.types[..key_count], &passed)?;
         columns.extend([of(|passed| passed.rows), of(|passed| passed.peers)]);
         // A partition that has passed rows has states of them, where there are growing frames at all.
-        let carried: Vec<RowRef> =
-            passed.iter().filter_map(|&group| over.partitions[group as usize].carried).collect();
+        let carried: Vec<RowRef> = passed.iter().filter_map(|&group| over.partitions[group as usize].carried).collect();
         if carried.len() == passed.len() {
             columns.extend(over.carried.pick(&carried)?);
         }

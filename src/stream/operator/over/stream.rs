@@ -259,7 +259,8 @@ impl StreamOver {
             let is_complete = |row: usize| {
                 is_end
                     || (row as u64 + reach.rows_after < end as u64
-                        && (reach.groups_after == 0 || (group_of(row) as u64) + reach.groups_after < peers.len() as u64 - 1)
+                        && (reach.groups_after == 0
+                            || (group_of(row) as u64) + reach.groups_after < peers.len() as u64 - 1)
                         && (reach.ticks_after == 0
                             || times.is_none_or(|times| times[row].saturating_add(reach.ticks_after) < bound)))
             };
@@ -328,8 +329,13 @@ impl StreamOver {
         if sent.is_empty() {
             return Ok(());
         }
+        let mut sent = sent.to_vec();
+        if self.time.is_none() {
+            // Who comes behind may look at the order of rows too.
+            sent.sort_unstable_by_key(|&row| rows[row as usize]);
+        }
         let own = UInt32Array::from_iter_values(sent.iter().map(|&row| rows[row as usize]));
-        let sorted = UInt32Array::from(sent.to_vec());
+        let sorted = UInt32Array::from(sent.clone());
         let own = self.shape.own(wide).iter().map(|column| Ok(take(column, &own, None)?));
         let results = results.iter().map(|column| Ok(take(column, &sorted, None)?));
         let columns = own.chain(results).collect::<Result<Vec<_>>>()?;
@@ -337,14 +343,7 @@ impl StreamOver {
     }
 
     /// Adds rows that are no longer kept to the states of the frames that start with the partition.
-    fn absorb(
-        &mut self,
-        touched: &[u32],
-        wide: &[ArrayRef],
-        rows: &[u32],
-        gone: &[u32],
-        groups: &[u32],
-    ) -> Result<()> {
+    fn absorb(&mut self, touched: &[u32], wide: &[ArrayRef], rows: &[u32], gone: &[u32], groups: &[u32]) -> Result<()> {
         let growing = self.growing();
         if growing.is_empty() || gone.is_empty() {
             return Ok(());
@@ -471,7 +470,8 @@ impl Operator for StreamOver {
     }
 
     fn size_bytes(&self) -> usize {
-        let waiting = self.waiting.iter().flat_map(|batch| &batch.columns).map(crate::stream::operator::held::size_bytes);
+        let waiting =
+            self.waiting.iter().flat_map(|batch| &batch.columns).map(crate::stream::operator::held::size_bytes);
         let partitions = self.partitions.iter().map(|partition| partition.rows.capacity() * size_of::<RowRef>());
         waiting.sum::<usize>()
             + self.rows.size_bytes()

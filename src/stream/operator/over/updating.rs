@@ -30,6 +30,12 @@ const SECTION: &str = "rows of partitions";
 /// Rows as bytes, and how often each is there.
 type Bag = BTreeMap<Box<[u8]>, i64>;
 
+/// Rows as bytes, and what each does.
+struct Renewed {
+    rows: Vec<Box<[u8]>>,
+    changes: Vec<Change>,
+}
+
 /// A running OVER over partitions that change.
 pub struct UpdatingOver {
     shape: OverShape,
@@ -74,7 +80,8 @@ impl UpdatingOver {
         let mut touched = groups.clone();
         for (row, &group) in groups.iter().enumerate() {
             let bytes = written.row(row);
-            self.bytes = self.bytes.wrapping_add_signed(change(&mut self.rows[group as usize], bytes.data(), weight(row)));
+            self.bytes =
+                self.bytes.wrapping_add_signed(change(&mut self.rows[group as usize], bytes.data(), weight(row)));
         }
         touched.sort_unstable();
         touched.dedup();
@@ -104,7 +111,8 @@ impl UpdatingOver {
         let wide = self.widen(&own, of_rows.len())?;
         let evaluated = evaluate(&self.shape, &wide, &of_rows, touched.len(), &Before::default())?;
         let order = UInt32Array::from(evaluated.rows);
-        let columns = own.iter().map(|column| Ok(take(column, &order, None)?)).chain(evaluated.results.into_iter().map(Ok));
+        let columns =
+            own.iter().map(|column| Ok(take(column, &order, None)?)).chain(evaluated.results.into_iter().map(Ok));
         let written = self.output.convert_columns(&columns.collect::<Result<Vec<_>>>()?)?;
         evaluated.sorted.each_partition(|at, start, end| {
             for row in start..end {
@@ -133,7 +141,7 @@ impl UpdatingOver {
     }
 
     /// Computes partitions anew; the rows that differ, and what each does.
-    fn renew(&mut self, touched: &[u32]) -> Result<(Vec<Box<[u8]>>, Vec<Change>)> {
+    fn renew(&mut self, touched: &[u32]) -> Result<Renewed> {
         let (mut rows, mut changes) = (Vec::new(), Vec::new());
         for (now, &group) in self.compute(touched)?.into_iter().zip(touched) {
             let before = std::mem::replace(&mut self.shown[group as usize], now);
@@ -150,7 +158,7 @@ impl UpdatingOver {
             changes.resize(changes.len() + new.len(), Change::INSERT);
             rows.extend(new);
         }
-        Ok((rows, changes))
+        Ok(Renewed { rows, changes })
     }
 }
 
@@ -210,7 +218,7 @@ impl Operator for UpdatingOver {
         let rows = batch.selected_rows();
         let wide = columns(batch, &self.shape.types)?;
         let touched = self.take(&wide, rows, |row| changes.as_ref().map_or(1, |changes| changes[row].weight()))?;
-        let (rows, changes) = self.renew(&touched)?;
+        let Renewed { rows, changes } = self.renew(&touched)?;
         if rows.is_empty() {
             return Ok(());
         }

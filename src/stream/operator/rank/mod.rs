@@ -10,6 +10,7 @@ mod changes; // old and new rows of the keys that a batch touched
 mod table; //   keys and their rows
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt64Array, new_null_array};
@@ -18,7 +19,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
 use self::changes::Changed;
 pub(super) use self::changes::push_changes;
-use self::table::{Entry, RankTable, Ranked};
+use self::table::{RankTable, Ranked};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::function::KernelContext;
@@ -69,11 +70,15 @@ impl Rank {
         Ok(Rank { shape: Arc::new(shape), tables: BTreeMap::new(), ends, changed })
     }
 
-    fn table<'a>(tables: &'a mut BTreeMap<i64, RankTable>, shape: &Arc<RankShape>, end: i64) -> Result<&'a mut RankTable> {
-        if !tables.contains_key(&end) {
-            tables.insert(end, RankTable::new(shape)?);
+    fn table<'a>(
+        tables: &'a mut BTreeMap<i64, RankTable>,
+        shape: &Arc<RankShape>,
+        end: i64,
+    ) -> Result<&'a mut RankTable> {
+        match tables.entry(end) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(RankTable::new(shape)?)),
         }
-        Ok(tables.get_mut(&end).expect("put there above"))
     }
 
     /// The rows' columns, then the rank.
@@ -164,7 +169,7 @@ impl Operator for Rank {
     fn snapshot(&mut self) -> Result<Vec<Section>> {
         let mut sections = Vec::new();
         for (end, table) in &self.tables {
-            let (mut groups, mut entries, mut counts): (Vec<u32>, Vec<Entry>, Vec<i64>) = Default::default();
+            let (mut groups, mut entries, mut counts): (Vec<u32>, Vec<table::Entry>, Vec<i64>) = Default::default();
             for group in 0..table.key_count() as u32 {
                 for (entry, count) in table.all(group) {
                     groups.push(group);
@@ -182,7 +187,10 @@ impl Operator for Rank {
             columns.extend(table.columns(entries.iter())?);
             columns.push(Arc::new(Int64Array::from(counts)));
             columns.push(Arc::new(Int64Array::from_value(*end, entries.len())));
-            let fields = columns.iter().enumerate().map(|(at, column)| Field::new(format!("c{at}"), column.data_type().clone(), true));
+            let fields = columns
+                .iter()
+                .enumerate()
+                .map(|(at, column)| Field::new(format!("c{at}"), column.data_type().clone(), true));
             let rows = RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns)?;
             let key_count = self.shape.spec.key_count;
             let route = if key_count > 0 { SectionRoute::Key { key_count } } else { SectionRoute::First };
@@ -204,7 +212,8 @@ impl Operator for Rank {
                 let table = Self::table(&mut self.tables, &self.shape, ends.value(row))?;
                 let one: Vec<ArrayRef> = columns[..width].iter().map(|column| column.slice(row, 1)).collect();
                 let groups = table.find_groups(&one, 1)?;
-                let change = if counts.value(row) < 0 { crate::batch::Change::DELETE } else { crate::batch::Change::INSERT };
+                let change =
+                    if counts.value(row) < 0 { crate::batch::Change::DELETE } else { crate::batch::Change::INSERT };
                 for _ in 0..counts.value(row).unsigned_abs() {
                     table.take(&one, &groups, Some(&[change]), |_, _| {})?;
                 }

@@ -107,7 +107,10 @@ impl RankTable {
         Ok(RankTable {
             index: GroupIndex::new(shape.types[..key_count].to_vec(), shape.seed, shape.context.level),
             rows: Vec::new(),
-            converters: Converters { order: RowConverter::new(order.collect())?, row: RowConverter::new(row.collect())? },
+            converters: Converters {
+                order: RowConverter::new(order.collect())?,
+                row: RowConverter::new(row.collect())?,
+            },
             bytes: 0,
             shape: shape.clone(),
         })
@@ -252,7 +255,8 @@ impl Rows {
                 let at = entries.partition_point(|known| *known <= entry);
                 let size = cost(&entry);
                 let has_place = |other: Option<&Entry>| other.is_some_and(|other| other.order() == entry.order());
-                *places += u64::from(!has_place(at.checked_sub(1).map(|at| &entries[at])) && !has_place(entries.get(at)));
+                *places +=
+                    u64::from(!has_place(at.checked_sub(1).map(|at| &entries[at])) && !has_place(entries.get(at)));
                 entries.insert(at, entry);
                 let mut grown = size;
                 while let Some(worst) = entries.last() {
@@ -332,7 +336,8 @@ impl<'a> Ranking<'a> {
 
 /// Fails where rows cannot be written as bytes.
 pub(super) fn check(types: &[DataType]) -> Result<()> {
-    let refused = types.iter().find(|data_type| !RowConverter::supports_fields(&[SortField::new((*data_type).clone())]));
+    let refused =
+        types.iter().find(|data_type| !RowConverter::supports_fields(&[SortField::new((*data_type).clone())]));
     match refused {
         None => Ok(()),
         Some(data_type) => Err(Error::user(format!("rows with a column of this type cannot be ranked: {data_type}"))),
