@@ -92,6 +92,7 @@ fn read(table: &TextTable, summed: usize) -> (usize, f64) {
         partitions: 1,
         ordered: false,
         fetch: None,
+        dictionaries: false,
     };
     let scan = table.open(&request).expect("the file is there");
     let (mut batch, mut rows, mut sum) = (Batch::default(), 0, 0.0);

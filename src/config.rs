@@ -13,6 +13,8 @@ pub struct Config {
     pub partitions: usize,
     /// Bytes that all operators of the engine may hold; an operator over it fails with a typed error.
     pub memory_bytes: Option<usize>,
+    /// Groups that an aggregate before an exchange gathers before it sends them on.
+    pub local_groups_max: usize,
     /// Messages an exchange ring holds.
     pub ring_capacity: usize,
     /// What kernels may ask of the CPU; `None`: all that this machine has.
@@ -30,6 +32,7 @@ impl Default for Config {
             batch_rows: 8192,
             partitions: std::thread::available_parallelism().map_or(1, |n| n.get()),
             memory_bytes: None,
+            local_groups_max: 16_384,
             ring_capacity: 16,
             level: None,
             keep_open: false,

@@ -64,7 +64,9 @@ fn check_file(path: &Path) -> Option<String> {
     let mut failures: Vec<(String, Vec<String>)> = Vec::new();
     for batch_rows in BATCH_ROWS {
         for partitions in PARTITIONS {
-            let config = Config { batch_rows, partitions, ..Config::default() };
+            // With five partitions groups leave early and often, and rows pass by.
+            let local_groups_max = if partitions == 5 { 2 } else { 16_384 };
+            let config = Config { batch_rows, partitions, local_groups_max, ..Config::default() };
             for failure in check_script(&script, config) {
                 let name = format!("{batch_rows} x {partitions}");
                 match failures.iter_mut().find(|(known, _)| *known == failure) {

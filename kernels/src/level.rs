@@ -5,16 +5,23 @@
 pub use fearless_simd::Level;
 use std::sync::OnceLock;
 
+static LEVEL: OnceLock<Level> = OnceLock::new();
+
 /// Returns the best level of this machine; asks the CPU on the first call only.
 pub fn detect() -> Level {
-    static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(Level::new)
+}
+
+/// Makes [`detect`] answer `level` from now on, for work that must be the same on every machine. Returns whether it
+/// does: not when it was asked before.
+pub fn fix(level: Level) -> bool {
+    LEVEL.set(level).is_ok()
 }
 
 /// Returns every level this machine can run, lowest first: what a test loops over.
 #[cfg(target_arch = "x86_64")]
 pub fn available() -> Vec<Level> {
-    let best = detect();
+    let best = Level::new();
     let mut levels = Vec::with_capacity(4);
     levels.extend(best.as_sse2().map(Level::Sse2));
     levels.extend(best.as_sse4_2().map(Level::Sse4_2));

@@ -1,10 +1,10 @@
-//! A column of a batch: an Arrow array, flat buffers of its own, or one value for all rows.
+//! A column of a batch: an Arrow array, flat buffers of its own, a dictionary, or one value for all rows.
 
 use arrow::array::{Array, ArrayRef, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 
-use super::{Flat, Selection, Values};
+use super::{Dictionary, Flat, Selection, Values};
 use crate::error::Result;
 
 /// One column of a batch.
@@ -16,6 +16,8 @@ pub enum Column {
     Flat(Flat),
     /// One value for every row: an Arrow array of length 1.
     Constant(ArrayRef),
+    /// Codes into a few values. Only scans that were asked for it make some.
+    Dictionary(Dictionary),
 }
 
 impl Default for Column {
@@ -50,6 +52,7 @@ impl Column {
         let whole = match self {
             Column::Array(array) => array.clone(),
             Column::Flat(flat) => flat.take_array(data_type)?,
+            Column::Dictionary(dictionary) => return dictionary.select(selection)?.flatten(),
             Column::Constant(value) => {
                 let rows = selection.rows(rows);
                 return Ok(take(value, &UInt32Array::from_value(0, rows), None)?);

@@ -14,6 +14,9 @@ impl Column {
         match self {
             Column::Flat(flat) => gather_flat(flat, rows, into),
             Column::Constant(_) => into.clone_from(self),
+            Column::Dictionary(dictionary) => *into = Column::Dictionary(dictionary.gather(rows)?),
+            Column::Array(array)
+                if array.null_count() == 0 && gather_array(array, Kind::of(array.data_type()), rows, into) => {}
             Column::Array(array) => {
                 let indices = UInt32Array::from_iter_values(rows.iter().map(|&row| row as u32));
                 *into = Column::Array(take(array, &indices, None)?);

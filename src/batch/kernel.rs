@@ -1,6 +1,6 @@
 //! A column in the form that kernels read: booleans as bits, the validity of Arrow memory as words.
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::Array;
 use arrow::datatypes::DataType;
 use millstream_kernels::bitmap;
 
@@ -26,8 +26,14 @@ impl KernelColumn {
     /// Brings what was written into `column` into the form that kernels read.
     pub fn settle(&mut self) {
         self.nullable = false;
-        let Column::Array(array) = &self.column else { return };
-        let array = array.clone();
+        let array = match &self.column {
+            Column::Array(array) => array.clone(),
+            Column::Dictionary(dictionary) => {
+                let codes = dictionary.code_array().clone();
+                return self.set_validity(Some(&codes));
+            }
+            Column::Flat(_) | Column::Constant(_) => return,
+        };
         if array.data_type() == &DataType::Boolean {
             load_bits(&array, &mut self.column);
         } else {
@@ -36,7 +42,7 @@ impl KernelColumn {
     }
 
     /// Takes over which rows of `array` are null; `None`: no row is.
-    pub fn set_validity(&mut self, array: Option<&ArrayRef>) {
+    pub fn set_validity(&mut self, array: Option<&dyn Array>) {
         let nulls = array.filter(|array| array.logical_null_count() > 0).and_then(|array| array.logical_nulls());
         self.nullable = nulls.is_some();
         if let Some(nulls) = nulls {

@@ -6,19 +6,23 @@
 //!             `changes` and `watermarks`, when there, cover `rows` as well (not the selected ones only).
 
 mod change; //     what a row means to the answer: +I -U +U -D
-mod column; //     a column: Arrow array, flat buffers, or one value for all rows
+mod column; //     a column: Arrow array, flat buffers, a dictionary, or one value for all rows
+mod dictionary; // codes into a few values
 mod flat; //       flat buffers of fixed-width values, reused from batch to batch
 mod gather; //     rows of one column into another
 mod kernel; //     a column in the form that kernels read
+mod room; //       vectors of state that grow large
 mod selection; //  which rows of a batch still count
 mod slice; //      typed, borrowed looks at a column, as kernels want them
 mod types; //      the types in which the engine carries values
 
 pub use change::Change;
 pub use column::{Column, select};
+pub use dictionary::{Dictionary, DictionaryValues};
 pub use flat::{Flat, Values};
 pub(crate) use gather::{gather_array, gather_flat, load_bits};
 pub use kernel::KernelColumn;
+pub use room::{held_bytes, make_room};
 pub use selection::Selection;
 pub use slice::{Argument, Fixed, Kind, Strings};
 pub use types::{engine_schema, engine_type};
@@ -30,6 +34,17 @@ use crate::error::{Error, Result};
 
 /// The most rows a batch may hold, so that a row number fits `u16`.
 pub const ROWS_MAX: usize = 1 << 16;
+
+/// What the rows of a batch are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Rows of the schema.
+    #[default]
+    Rows,
+    /// Groups that a local aggregate made of rows, on their way to the owner of their key: keys, the pane where there
+    /// are windows, then states. Only exchanges and aggregates meet them.
+    Groups,
+}
 
 /// Some rows, in columns, with what streams need beside them.
 #[derive(Debug, Default)]
@@ -45,6 +60,7 @@ pub struct Batch {
     /// For each row, the watermark its own source partition had reached before it, in ticks of the time column.
     /// `None` means no row of this batch can be late.
     pub watermarks: Option<Vec<i64>>,
+    pub form: Form,
 }
 
 impl Batch {
@@ -74,6 +90,7 @@ impl Batch {
         self.selection.clear();
         self.changes = None;
         self.watermarks = None;
+        self.form = Form::Rows;
     }
 
     /// The selected rows as Arrow columns of `schema`'s types.

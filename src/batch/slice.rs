@@ -5,7 +5,7 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::*;
 use millstream_kernels::bitmap;
 
-use super::{Column, Values};
+use super::{Column, Dictionary, Values};
 use crate::error::{Error, Result};
 
 /// The machine form of a data type: what kernels are written for.
@@ -145,6 +145,17 @@ pub struct Strings<'a> {
 }
 
 impl<'a> Strings<'a> {
+    /// The views of an array of strings or bytes.
+    pub fn of(array: &'a ArrayRef) -> Result<Self> {
+        if let Some(strings) = array.as_string_view_opt() {
+            return Ok(Strings { views: strings.views(), buffers: strings.data_buffers() });
+        }
+        if let Some(bytes) = array.as_binary_view_opt() {
+            return Ok(Strings { views: bytes.views(), buffers: bytes.data_buffers() });
+        }
+        Err(Error::bug(format!("a string kernel met a column of type {}", array.data_type())))
+    }
+
     /// The bytes of row `row`.
     pub fn bytes(&self, row: usize) -> &'a [u8] {
         view_bytes(&self.views[row], self.buffers)
@@ -216,6 +227,7 @@ impl<'a> Argument<'a> {
         let found = match self.column {
             Column::Array(array) | Column::Constant(array) => T::of_array(array.as_ref()),
             Column::Flat(flat) => T::of_values(&flat.values).map(|v| &v[..]),
+            Column::Dictionary(_) => None,
         };
         found.ok_or_else(|| Error::bug(format!("a kernel for {:?} met a column of another type", T::KIND)))
     }
@@ -239,25 +251,29 @@ impl<'a> Argument<'a> {
         }
     }
 
+    /// The column as codes and values, if that is what it is.
+    pub fn dictionary(&self) -> Option<&'a Dictionary> {
+        match self.column {
+            Column::Dictionary(dictionary) => Some(dictionary),
+            _ => None,
+        }
+    }
+
     /// The views of a string or bytes column.
     pub fn strings(&self) -> Result<Strings<'a>> {
         let array = match self.column {
             Column::Array(array) | Column::Constant(array) => array,
             Column::Flat(_) => return Err(Error::bug("a string kernel met a flat column")),
+            Column::Dictionary(_) => return Err(Error::bug("a string kernel met a dictionary")),
         };
-        if let Some(strings) = array.as_string_view_opt() {
-            return Ok(Strings { views: strings.views(), buffers: strings.data_buffers() });
-        }
-        if let Some(bytes) = array.as_binary_view_opt() {
-            return Ok(Strings { views: bytes.views(), buffers: bytes.data_buffers() });
-        }
-        Err(Error::bug(format!("a string kernel met a column of type {}", array.data_type())))
+        Strings::of(array)
     }
 
     /// The column as an Arrow array of `rows` rows and type `data_type`; flat buffers are copied.
     pub fn to_array(&self, data_type: &DataType) -> Result<ArrayRef> {
         match self.column {
             Column::Array(array) => Ok(array.clone()),
+            Column::Dictionary(dictionary) => dictionary.flatten(),
             Column::Flat(flat) => {
                 let mut copy = flat.clone();
                 copy.set_validity(self.validity);

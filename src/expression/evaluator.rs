@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef};
 use smallvec::SmallVec;
 
+use super::per_value::PerValue;
 use super::{Operand, Program};
 use crate::batch::{Argument, Batch, Column, KernelColumn, Kind, Selection, gather_array, gather_flat, load_bits};
 use crate::error::Result;
@@ -18,6 +19,7 @@ pub struct Evaluator {
     inputs: Vec<Loaded>,
     constants: Vec<Column>,
     registers: Vec<KernelColumn>,
+    per_value: PerValue,
     rows: usize,
 }
 
@@ -33,9 +35,17 @@ struct Loaded {
 impl Evaluator {
     pub fn new(program: Arc<Program>, context: KernelContext) -> Self {
         let inputs = program.inputs().into_iter().map(|input| Loaded { input, ..Loaded::default() }).collect();
-        let constants = program.constants.iter().map(|constant| Column::Constant(constant.0.clone())).collect();
+        let constants: Vec<Column> =
+            program.constants.iter().map(|constant| Column::Constant(constant.0.clone())).collect();
         let registers = program.steps.iter().map(|_| KernelColumn::default()).collect();
-        Evaluator { program, context, inputs, constants, registers, rows: 0 }
+        let per_value = PerValue::new(&program, &program.inputs(), &constants, 0);
+        Evaluator { program, context, inputs, constants, registers, per_value, rows: 0 }
+    }
+
+    /// Says that the first `outputs` outputs may be dictionaries: whoever reads them knows how.
+    pub fn with_dictionaries(mut self, outputs: usize) -> Self {
+        self.per_value = PerValue::new(&self.program, &self.program.inputs(), &self.constants, outputs);
+        self
     }
 
     pub fn program(&self) -> &Arc<Program> {
@@ -52,11 +62,19 @@ impl Evaluator {
     /// Failure: what a kernel reports, an overflow or a division by zero among them.
     pub fn run(&mut self, batch: &Batch) -> Result<()> {
         self.rows = batch.selected_rows();
-        for loaded in &mut self.inputs {
-            loaded.load(&batch.columns[loaded.input], batch.rows, &batch.selection)?;
-        }
         let program = self.program.clone();
+        self.load(batch)?;
+        if !self.per_value.run(&program, &self.context) {
+            self.load(batch)?;
+        }
         for step in &program.steps {
+            if let Some(result) = self.per_value.result(step.register, &program)? {
+                if let Some(column) = result {
+                    self.registers[step.register].column = column;
+                    self.registers[step.register].settle();
+                }
+                continue;
+            }
             let mut out = std::mem::take(&mut self.registers[step.register]);
             let args: SmallVec<[Argument<'_>; 4]> = step.args.iter().map(|arg| self.argument(batch, *arg)).collect();
             let evaluated = step.kernel.evaluate(&self.context, &args, self.rows, &mut out.column);
@@ -66,6 +84,21 @@ impl Evaluator {
             out.settle();
             drop(args);
             self.registers[step.register] = out;
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, batch: &Batch) -> Result<()> {
+        for (at, loaded) in self.inputs.iter_mut().enumerate() {
+            let column = &batch.columns[loaded.input];
+            if let Column::Dictionary(dictionary) = column {
+                loaded.direct = false;
+                loaded.own.column = self.per_value.take(at, dictionary.select(&batch.selection)?)?;
+                loaded.own.settle();
+            } else {
+                self.per_value.leave(at);
+                loaded.load(column, batch.rows, &batch.selection)?;
+            }
         }
         Ok(())
     }
@@ -139,7 +172,7 @@ impl Loaded {
         self.own.set_validity(None);
         self.direct = false;
         match column {
-            Column::Constant(_) => self.direct = true,
+            Column::Constant(_) | Column::Dictionary(_) => self.direct = true,
             Column::Flat(flat) => match selection.as_slice() {
                 None => self.direct = true,
                 Some(rows) => gather_flat(flat, rows, &mut self.own.column),

@@ -6,6 +6,7 @@
 //!             so an expression cannot fail on a row that a filter has taken away.
 
 mod evaluator; // runs a program over a batch
+mod per_value; // once per value of a dictionary instead of once per row
 mod program; //   the program as plain data
 
 pub use evaluator::Evaluator;

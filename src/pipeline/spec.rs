@@ -34,8 +34,10 @@ pub struct ScanSpec {
     /// The name it goes by in the query.
     pub name: String,
     pub table: Arc<dyn Table>,
-    /// The table's columns that are read, in the order of the node's schema.
+    /// The table's columns that are read; without `compute`, in the order of the node's schema.
     pub projection: Vec<usize>,
+    /// Over the columns read: those of the node's schema. `None`: they are the columns read.
+    pub compute: Option<Arc<Program>>,
     /// Conditions the source may use to skip data; it need not, the filter stands behind.
     pub predicates: Vec<Predicate>,
     /// How the watermark follows from the rows; `None`: the table has no event time.
@@ -47,7 +49,7 @@ pub struct ScanSpec {
 /// How the watermark of a source partition follows from its rows.
 #[derive(Debug, Clone)]
 pub struct WatermarkSpec {
-    /// Over the scan's columns; one output, ticks of the event time's type: no row before it is expected.
+    /// Over the columns of the node's schema; one output, ticks of the event time's type: no row before it is expected.
     pub program: Arc<Program>,
     /// The event time column among the scan's columns.
     pub column: usize,

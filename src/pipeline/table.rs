@@ -48,6 +48,8 @@ pub struct ScanRequest {
     pub ordered: bool,
     /// Rows the query needs at most, where it needs no more.
     pub fetch: Option<usize>,
+    /// Whether strings may come as dictionaries: all that stands behind the scan, up to a GROUP BY, knows them.
+    pub dictionaries: bool,
 }
 
 /// `column op value`, a conjunct a source may use to skip data.

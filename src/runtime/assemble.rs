@@ -12,7 +12,7 @@ use super::Options;
 use super::event_time::{PartitionWatermarks, WatermarkTracker};
 use super::metrics::Registry;
 use super::parts::{End, Part, Parts};
-use super::scan::ScanTask;
+use super::scan::{Computed, ScanTask};
 use super::worker::{Input, Stage, Worker};
 use crate::batch::Batch;
 use crate::config::Config;
@@ -93,7 +93,7 @@ impl Assembly<'_> {
     pub(super) fn node(&mut self, id: NodeId) -> Result<Parts> {
         let node = &self.pipeline.nodes[id];
         match &node.spec {
-            Spec::Scan(scan) => self.scan(scan, node),
+            Spec::Scan(scan) => self.scan(scan, id, node),
             Spec::Values(values) => Ok(self.values(values)),
             Spec::Union => self.union(id, node),
             Spec::Join(spec) => self.join(id, node, spec),
@@ -115,7 +115,19 @@ impl Assembly<'_> {
         }
     }
 
-    fn scan(&mut self, spec: &ScanSpec, node: &Node) -> Result<Parts> {
+    /// Whether the rows of a node go through filters and projections into an aggregate, and nowhere else.
+    fn feeds_aggregate(&self, id: NodeId) -> bool {
+        let mut consumers = self.pipeline.nodes.iter().enumerate().filter(|(_, node)| node.inputs.contains(&id));
+        match (consumers.next(), consumers.next()) {
+            (Some((_, Node { spec: Spec::Aggregate(_), .. })), None) => true,
+            (Some((consumer, Node { spec: Spec::Filter(_) | Spec::Project(_), .. })), None) => {
+                self.feeds_aggregate(consumer)
+            }
+            _ => false,
+        }
+    }
+
+    fn scan(&mut self, spec: &ScanSpec, id: NodeId, node: &Node) -> Result<Parts> {
         let request = ScanRequest {
             projection: spec.projection.clone(),
             // Rows that are skipped would not move the watermark: then lateness would depend on what a filter skips.
@@ -124,6 +136,7 @@ impl Assembly<'_> {
             partitions: self.partitions,
             ordered: spec.watermark.is_some() || self.pipeline.needs_input_order,
             fetch: spec.fetch,
+            dictionaries: self.feeds_aggregate(id),
         };
         let scan = spec.table.open(&request).map_err(|e| e.at(node.place))?;
         let watermarks = Arc::new(PartitionWatermarks::new(scan.source_partitions(), self.config.keep_open));
@@ -135,7 +148,8 @@ impl Assembly<'_> {
                 WatermarkTracker::new(watermark, time_type, watermarks.clone(), self.context)
             });
             let target = Target { slot: 0, port: 0 };
-            let task = ScanTask::new(scan.clone(), target, tracker, shared, self.config.keep_open);
+            let compute = spec.compute.as_ref().map(|program| Computed::new(program, self.context));
+            let task = ScanTask::new(scan.clone(), target, compute, tracker, shared, self.config.keep_open);
             Some(Part {
                 stage: Stage { inputs: vec![Input::Scan(Box::new(task))], ..Stage::default() },
                 end: End::Input(0),
@@ -190,9 +204,17 @@ impl Assembly<'_> {
         let first = parts.iter().position(Option::is_some).unwrap_or(0);
         let mut owners = vec![first; spec.standing_groups.len()];
         if parts.iter().flatten().count() > 1 {
-            let (program, shuffled) = shuffled(&spec);
+            let (program, mut shuffled) = shuffled(&spec);
+            let local = may_be_local(&spec, takes_back);
             for part in parts.iter_mut().flatten() {
                 self.append(part, "project", Some(id), Box::new(Project::new(&program, self.context)));
+                if local {
+                    let operator = self.local_aggregate(&shuffled);
+                    self.append(part, "local aggregate", Some(id), operator);
+                }
+            }
+            if counts_distinct_alone(&spec, takes_back) {
+                (parts, shuffled) = self.distinct_by_value(id, parts, &program, shuffled)?;
             }
             let keys = program.output_types[..spec.key_count].to_vec();
             let route = if keys.is_empty() { Route::First } else { Route::Hash(keys) };
@@ -217,6 +239,44 @@ impl Assembly<'_> {
             self.append(part, "aggregate", Some(id), operator);
         }
         Ok(parts)
+    }
+}
+
+impl Assembly<'_> {
+    /// Parts rows by the arguments of DISTINCT, counts what each worker owns of them, and leaves adding up to the
+    /// aggregate behind: its spec, without DISTINCT.
+    fn distinct_by_value(
+        &mut self,
+        id: NodeId,
+        parts: Parts,
+        program: &Program,
+        spec: AggregateSpec,
+    ) -> Result<(Parts, AggregateSpec)> {
+        let arg_count = spec.aggregates[0].arg_count;
+        let mut parts = self.exchange(parts, Route::Hash(program.output_types[..arg_count].to_vec()))?;
+        let own = AggregateSpec { standing_groups: Vec::new(), ..spec.clone() };
+        for part in parts.iter_mut().flatten() {
+            let aggregate = Aggregate::new(&own, self.seed, self.context, false, self.config.batch_rows);
+            self.append(part, "local aggregate", Some(id), Box::new(aggregate.of_own_pairs()));
+        }
+        let mut sums = spec;
+        sums.aggregates.iter_mut().for_each(|call| call.distinct = false);
+        Ok((parts, sums))
+    }
+
+    /// The aggregate before an exchange, for the spec behind it.
+    fn local_aggregate(&self, spec: &AggregateSpec) -> Box<dyn Operator> {
+        let (rows, groups_max) = (self.config.batch_rows, self.config.local_groups_max);
+        match &spec.window {
+            Some(window) => {
+                let windowed = WindowedAggregate::new(spec, window, self.seed, self.context, false, rows);
+                Box::new(windowed.before_exchange(groups_max))
+            }
+            None => {
+                let spec = AggregateSpec { standing_groups: Vec::new(), ..spec.clone() };
+                Box::new(Aggregate::new(&spec, self.seed, self.context, false, rows).before_exchange(groups_max))
+            }
+        }
     }
 }
 

@@ -13,7 +13,14 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
         let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
         let name = |program: &mut Arc<Program>| Arc::make_mut(program).names.clone_from(&names);
         match &mut node.spec {
-            Spec::Scan(scan) => scan.watermark.iter_mut().for_each(|watermark| name(&mut watermark.program)),
+            Spec::Scan(scan) => {
+                scan.watermark.iter_mut().for_each(|watermark| name(&mut watermark.program));
+                if let Some(compute) = &mut scan.compute {
+                    let table = scan.table.schema();
+                    let read = scan.projection.iter().map(|&column| table.field(column).name().clone());
+                    Arc::make_mut(compute).names = read.collect();
+                }
+            }
             Spec::Filter(filter) => filter.conjuncts.iter_mut().for_each(name),
             Spec::Project(project) => name(&mut project.program),
             Spec::Expand(expand) => expand.programs.iter_mut().for_each(name),

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::Control;
 use super::event_time::WatermarkTracker;
-use crate::batch::Batch;
+use crate::batch::{Batch, Column};
 use crate::error::Result;
-use crate::pipeline::{Morsel, Scan, Take};
+use crate::expression::{Evaluator, Program};
+use crate::function::KernelContext;
+use crate::pipeline::{Morsel, Reader, Scan, Take};
 use crate::stream::operator::{Ending, Graph, Target};
 use crate::time::{END, START};
 
@@ -25,6 +27,7 @@ pub(super) enum Step {
 pub(super) struct ScanTask {
     scan: Arc<dyn Scan>,
     pub(super) target: Target,
+    compute: Option<Computed>,
     tracker: Option<WatermarkTracker>,
     /// Whether other workers read the same source partitions.
     shared: bool,
@@ -33,6 +36,36 @@ pub(super) struct ScanTask {
     batch: Batch,
     sent: i64,
     ended: bool,
+}
+
+/// Computes the table's columns from those that its source has.
+pub(super) struct Computed {
+    evaluator: Evaluator,
+    source: Batch,
+}
+
+impl Computed {
+    pub(super) fn new(program: &Arc<Program>, context: KernelContext) -> Self {
+        Computed { evaluator: Evaluator::new(program.clone(), context), source: Batch::default() }
+    }
+}
+
+/// Reads the next rows of the table, computed columns among them; whether there were any.
+fn read(reader: &mut dyn Reader, compute: &mut Option<Computed>, batch: &mut Batch) -> Result<bool> {
+    let Some(Computed { evaluator, source }) = compute else { return reader.read(batch) };
+    source.clear();
+    if !reader.read(source)? {
+        return Ok(false);
+    }
+    evaluator.run(source)?;
+    batch.rows = evaluator.rows();
+    batch.changes = source.selected_changes();
+    let count = evaluator.program().outputs.len();
+    batch.columns.resize_with(count, Column::default);
+    for (output, column) in batch.columns.iter_mut().enumerate() {
+        evaluator.take_output(source, output, column);
+    }
+    Ok(true)
 }
 
 /// The morsel at hand.
@@ -48,12 +81,13 @@ impl ScanTask {
     pub(super) fn new(
         scan: Arc<dyn Scan>,
         target: Target,
+        compute: Option<Computed>,
         tracker: Option<WatermarkTracker>,
         shared: bool,
         keep_open: bool,
     ) -> Self {
         let batch = Batch::default();
-        ScanTask { scan, target, tracker, shared, keep_open, current: None, batch, sent: START, ended: false }
+        ScanTask { scan, target, compute, tracker, shared, keep_open, current: None, batch, sent: START, ended: false }
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -103,7 +137,7 @@ impl ScanTask {
         let mut batches = Vec::new();
         loop {
             let mut batch = Batch::default();
-            if !morsel.reader.read(&mut batch)? {
+            if !read(morsel.reader.as_mut(), &mut self.compute, &mut batch)? {
                 break;
             }
             batches.push(batch);
@@ -130,7 +164,7 @@ impl ScanTask {
 
     fn read(&mut self, mut morsel: Morsel, graph: &mut Graph) -> Result<Step> {
         self.batch.clear();
-        if !morsel.reader.read(&mut self.batch)? {
+        if !read(morsel.reader.as_mut(), &mut self.compute, &mut self.batch)? {
             if let Some(tracker) = &mut self.tracker {
                 tracker.advance(morsel.reader.watermark());
                 tracker.end(false);

@@ -14,7 +14,7 @@ use datafusion_common::Result as PlanResult;
 use datafusion_expr::{AggregateUDF, Expr, ScalarUDF, TableProviderFilterPushDown, TableSource};
 
 use super::error::closest;
-use super::parse::{Parsed, WatermarkClause};
+use super::parse::{ComputedColumn, Parsed, WatermarkClause};
 use crate::error::{Error, Result};
 use crate::pipeline::{Connectors, Scan, ScanRequest, Table, TableDefinition};
 
@@ -54,6 +54,8 @@ pub struct TableEntry {
     /// Whether it is to be read as if it did not end.
     pub is_unbounded: bool,
     pub(super) watermark: Option<WatermarkClause>,
+    /// Columns that its source does not have.
+    pub(super) computed: Vec<ComputedColumn>,
     pub(super) table: Option<Arc<dyn Table>>,
     pub(super) opened: OnceLock<Arc<dyn Table>>,
 }
@@ -66,7 +68,19 @@ pub struct CatalogTable {
     pub watermark: Option<Watermark>,
     pub primary_key: Vec<String>,
     pub definition: TableDefinition,
+    /// Columns that follow from those of `table`, in the order of the schema.
+    pub computed: Vec<Computed>,
     schema: SchemaRef,
+}
+
+/// How a computed column follows from its row.
+#[derive(Debug, Clone)]
+pub struct Computed {
+    pub name: String,
+    /// Over the columns of the source, unqualified.
+    pub expr: Expr,
+    /// As the user wrote it.
+    pub text: String,
 }
 
 /// How a table's watermark follows from its rows.
@@ -252,6 +266,7 @@ impl TableEntry {
             is_declared: self.is_declared,
             is_unbounded: self.is_unbounded,
             watermark: self.watermark.clone(),
+            computed: self.computed.clone(),
             table: self.table.clone(),
             opened: OnceLock::new(),
         }
@@ -289,7 +304,20 @@ impl CatalogTable {
             watermark,
             primary_key,
             definition,
+            computed: Vec::new(),
         }
+    }
+
+    /// The same table with columns that it computes; `schema` is that of all columns.
+    pub(super) fn with_computed(self, schema: &SchemaRef, computed: Vec<Computed>) -> Self {
+        CatalogTable { schema: with_views(schema), computed, ..self }
+    }
+
+    /// Where a column of the table stands among the columns of its source; `None`: it is computed.
+    pub fn source_column(&self, column: usize) -> Option<usize> {
+        let is_computed =
+            |at: usize| self.computed.iter().any(|computed| computed.name == *self.schema.field(at).name());
+        (!is_computed(column)).then(|| (0..column).filter(|&before| !is_computed(before)).count())
     }
 }
 
@@ -305,7 +333,7 @@ impl TableSource for CatalogTable {
 }
 
 /// The schema as the engine sees it: strings and bytes as views.
-fn with_views(schema: &SchemaRef) -> SchemaRef {
+pub fn with_views(schema: &SchemaRef) -> SchemaRef {
     let view = |field: &Arc<Field>| match field.data_type() {
         DataType::Utf8 | DataType::LargeUtf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
         DataType::Binary | DataType::LargeBinary => {

@@ -146,6 +146,7 @@ impl Stored {
             }
             Column::Flat(flat) => Argument::new(column, flat.validity(), batch.rows),
             Column::Constant(_) => Argument::new(column, None, batch.rows),
+            Column::Dictionary(_) => return Err(Error::bug("a column of numbers came as a dictionary")),
         };
         let selected = batch.selection.as_slice();
         self.append_validity(&argument, selected, before, added);

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::{Connectors, Sink, Table, TableDefinition};
 
 /// Names of built-in connectors.
-const BUILT_IN: [&str; 7] = ["blackhole", "datagen", "file", "nexmark", "print", "stdin", "stdout"];
+const BUILT_IN: [&str; 8] = ["blackhole", "datagen", "file", "nexmark", "print", "stdin", "stdout", "tpch"];
 
 /// The connectors there are: the built-in ones, and those that were registered.
 #[derive(Default, Clone)]
@@ -66,6 +66,7 @@ impl Connectors for DefaultConnectors {
             "stdin" => source::file::open(&with_path(definition, "-")?),
             "nexmark" => source::nexmark::table(definition),
             "datagen" => source::datagen::table(definition),
+            "tpch" => source::tpch::table(definition),
             "blackhole" | "print" | "stdout" => {
                 Err(Error::user(format!("connector can only be written to: '{connector}'")))
             }
@@ -83,7 +84,9 @@ impl Connectors for DefaultConnectors {
             "stdout" => sink::file::stdout(definition, schema, updating, Format::Csv),
             "print" => sink::file::stdout(definition, schema, updating, Format::Table),
             "blackhole" => blackhole(definition),
-            "datagen" | "nexmark" | "stdin" => Err(Error::user(format!("connector can only be read: '{connector}'"))),
+            "datagen" | "nexmark" | "stdin" | "tpch" => {
+                Err(Error::user(format!("connector can only be read: '{connector}'")))
+            }
             _ => Err(self.unknown(&connector)),
         }
     }

@@ -35,6 +35,7 @@ impl Setting {
             partitions: self.partitions,
             level: Some(self.level),
             keep_open: self.keep_open,
+            local_groups_max: if self.batch_rows < 50 { 3 } else { 16_384 },
             ..Config::default()
         }
     }

@@ -6,7 +6,7 @@ use millstream_kernels::bitmap;
 use millstream_kernels::cast::{Widen, widen};
 use millstream_kernels::level::Level;
 
-use crate::batch::{Argument, Column, Fixed, Flat, Kind, Selection, Values};
+use crate::batch::{Argument, Column, Fixed, Flat, Kind, Selection, Values, held_bytes, make_room};
 use crate::error::{Error, Result};
 
 /// The values of an argument, one per row: a constant is written out into `memory`.
@@ -168,11 +168,12 @@ pub(super) fn grow_bits(words: &mut Vec<u64>, bits: usize) {
 /// Grows states to `group_count`, new ones `empty`. Never shrinks.
 pub(super) fn grow<S: Clone>(states: &mut Vec<S>, group_count: usize, empty: S) {
     if states.len() < group_count {
+        make_room(states, group_count);
         states.resize(group_count, empty);
     }
 }
 
 /// Bytes that a vector holds.
 pub(super) fn bytes<S>(states: &Vec<S>) -> usize {
-    states.capacity() * size_of::<S>()
+    held_bytes(states)
 }

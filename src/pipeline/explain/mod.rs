@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Schema, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::*;
-use crate::expression::Program;
+use crate::expression::{Operand, Program};
 
 /// One line per node, output first, inputs indented below.
 ///
@@ -111,6 +111,13 @@ fn describe_scan(scan: &ScanSpec, schema: &Schema) -> String {
             format!("{} {op} {}", table.field(predicate.column).name(), show_value(&predicate.value))
         });
         text += &format!(", may skip unless {}", shown.collect::<Vec<_>>().join(" and "));
+    }
+    if let Some(compute) = &scan.compute {
+        let read: Vec<String> = scan.projection.iter().map(|&column| table.field(column).name().clone()).collect();
+        let columns =
+            compute.outputs.iter().zip(names_of(schema)).filter(|(output, _)| !matches!(output, Operand::Input(_)));
+        let shown = columns.map(|(output, name)| format!("{} as {name}", compute.show(*output, &read)));
+        text += &format!(", computed {}", shown.collect::<Vec<_>>().join(", "));
     }
     if let Some(watermark) = &scan.watermark {
         text += &format!(", watermark {}", show_all(&watermark.program, &names_of(schema)).join(", "));
@@ -295,7 +302,10 @@ fn foreign(node: &Node) -> Option<String> {
 
 fn programs(node: &Node) -> Vec<&Program> {
     match &node.spec {
-        Spec::Scan(scan) => scan.watermark.iter().map(|watermark| watermark.program.as_ref()).collect(),
+        Spec::Scan(scan) => {
+            let watermark = scan.watermark.iter().map(|watermark| watermark.program.as_ref());
+            scan.compute.iter().map(|program| program.as_ref()).chain(watermark).collect()
+        }
         Spec::Filter(filter) => filter.conjuncts.iter().map(|program| program.as_ref()).collect(),
         Spec::Project(project) => vec![&project.program],
         Spec::Expand(expand) => expand.programs.iter().map(|program| program.as_ref()).collect(),

@@ -15,11 +15,12 @@ use super::place::place_of;
 use super::types::engine_value;
 use super::{Compiler, Result};
 use crate::error::Error;
+use crate::expression::Program;
 use crate::pipeline::{
     ChangeMode, Comparison, EventTime, Node, NodeId, Predicate, ProjectSpec, ScanSpec, Spec, WatermarkSpec, time_unit,
 };
 use crate::sql::bridge::{foreign, scalar::to_type};
-use crate::sql::catalog::{CatalogTable, Watermark};
+use crate::sql::catalog::{CatalogTable, Watermark, with_views};
 
 impl Compiler {
     /// A scan; where the watermark needs columns that the query does not read, a projection above drops them again.
@@ -37,6 +38,7 @@ impl Compiler {
             Some(watermark) => Some(scan_watermark(watermark, &table.name, &schema, &mut projection)?),
             None => None,
         };
+        let (sources, compute) = self.computed(table, &schema, &projection)?;
         let read = Arc::new(schema.project(&projection)?);
         let time = watermark.as_ref().and_then(|watermark| {
             let unit = time_unit(read.field(watermark.column).data_type())?;
@@ -46,8 +48,9 @@ impl Compiler {
         let spec = ScanSpec {
             name: scan.table_name.to_string(),
             table: table.table.clone(),
-            projection: projection.clone(),
-            predicates: scan.filters.iter().flat_map(|filter| predicates(filter, &columns, &schema)).collect(),
+            projection: sources,
+            compute,
+            predicates: at_source(table, scan.filters.iter().flat_map(|filter| predicates(filter, &columns, &schema))),
             watermark,
             fetch: scan.fetch,
         };
@@ -56,6 +59,47 @@ impl Compiler {
         let (inputs, changes) = (Vec::new(), ChangeMode::Append);
         let node = self.add(Node { spec: Spec::Scan(spec), inputs, schema: read, changes, time, bounded, place });
         Ok(if projection == wanted { node } else { self.first_columns(node, wanted.len()) })
+    }
+
+    /// The columns of the source that give the table's columns of `projection`, and how; `None`: they are these columns.
+    fn computed(
+        &self,
+        table: &CatalogTable,
+        schema: &SchemaRef,
+        projection: &[usize],
+    ) -> Result<(Vec<usize>, Option<Arc<Program>>)> {
+        let own: Vec<Option<usize>> = projection.iter().map(|&column| table.source_column(column)).collect();
+        if let Some(own) = own.iter().copied().collect::<Option<Vec<usize>>>() {
+            return Ok((own, None));
+        }
+        let of = |column: usize| {
+            let name = schema.field(column).name();
+            table.computed.iter().find(|computed| computed.name == *name).expect("what no source has is computed")
+        };
+        let source = with_views(&table.table.schema());
+        let all = named(&source)?;
+        let mut sources: Vec<usize> = own.iter().copied().flatten().collect();
+        for (&column, _) in projection.iter().zip(&own).filter(|(_, own)| own.is_none()) {
+            for read in of(column).expr.column_refs() {
+                let (read, _) = all.input(read)?;
+                if !sources.contains(&read) {
+                    sources.push(read);
+                }
+            }
+        }
+        let read = source.project(&sources)?;
+        let columns = named(&read)?;
+        let mut expressions = Expressions::new(&columns);
+        for (&column, own) in projection.iter().zip(&own) {
+            match own {
+                Some(own) => {
+                    let at = sources.iter().position(|source| source == own).expect("added above");
+                    expressions.output_input(at, read.field(at).data_type().clone());
+                }
+                None => expressions.output_as(&of(column).expr, schema.field(column).data_type())?,
+            }
+        }
+        Ok((sources, Some(expressions.finish())))
     }
 
     /// Keeps the first `count` columns of a node.
@@ -68,6 +112,12 @@ impl Compiler {
         let time = self.nodes[node].time.clone().filter(|time| time.column < count);
         self.add_above(node, Spec::Project(ProjectSpec { program }), Arc::new(Schema::new(kept)), time)
     }
+}
+
+/// The conditions on columns that the source has, by their numbers there.
+fn at_source(table: &CatalogTable, predicates: impl Iterator<Item = Predicate>) -> Vec<Predicate> {
+    let own = |predicate: Predicate| Some(Predicate { column: table.source_column(predicate.column)?, ..predicate });
+    predicates.filter_map(own).collect()
 }
 
 /// Compiles the watermark over the scan's columns, adding those it reads to `projection`.

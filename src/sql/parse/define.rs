@@ -71,7 +71,7 @@ pub(super) fn cut_watermark(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWith
 }
 
 /// The parenthesis that opens the column list of a CREATE TABLE.
-fn column_list(tokens: &[TokenWithSpan]) -> Option<usize> {
+pub(super) fn column_list(tokens: &[TokenWithSpan]) -> Option<usize> {
     const AFTER: &[&str] = &["AS", "WITH", "STORED", "LOCATION", "OPTIONS"];
     let at = tokens.iter().position(|t| t.token == Token::LParen || AFTER.iter().any(|word| is_word(t, word)))?;
     (tokens[at].token == Token::LParen).then_some(at)
@@ -168,13 +168,16 @@ fn key_text(token: &TokenWithSpan) -> String {
     }
 }
 
-/// Writes `MAP<k, v>` as `MAP(k, v)`, which sqlparser takes.
-pub(super) fn round_map_types(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+/// Writes `MAP<k, v>` as `MAP(k, v)` and `ROW<..>` as `STRUCT<..>`, which sqlparser takes.
+pub(super) fn plain_types(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let is_map = |tokens: &[TokenWithSpan], at: usize| {
         is_word(&tokens[at], "MAP") && tokens.get(at + 1).is_some_and(|token| token.token == Token::Lt)
     };
     let mut at = 0;
     while at < tokens.len() {
+        if is_word(&tokens[at], "ROW") && tokens.get(at + 1).is_some_and(|token| token.token == Token::Lt) {
+            tokens[at] = make_word("STRUCT", None, tokens[at].span);
+        }
         if is_map(&tokens, at) {
             let Some(close) = closing_angle(&mut tokens, at + 1) else { break };
             tokens[at + 1].token = Token::LParen;

@@ -6,12 +6,14 @@
 
 mod statement; //  the statements there are
 mod define; //     WATERMARK FOR, CREATE STREAM, option keys
+mod computed; //   columns that a table computes
 mod window; //     WINDOW TUMBLING(...), TUMBLE(TABLE ...)
 mod buffer; //     ROWS WINDOW BUFFER n ROWS
 mod emit; //       EMIT ...
 mod tokens; //     tokens and their places
 mod depth; //      how deep a statement may be
 
+pub use computed::ComputedColumn;
 pub use define::WatermarkClause;
 pub use emit::Emit;
 pub use statement::{CreateTable, CreateTableAs, CreateView, Drop, ExplainKind, Insert, QueryStatement, Statement};

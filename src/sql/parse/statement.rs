@@ -10,6 +10,7 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::TokenWithSpan;
 
 use super::buffer;
+use super::computed::{self, ComputedColumn};
 use super::define::{self, WatermarkClause};
 use super::depth;
 use super::emit::{self, Emit};
@@ -50,6 +51,8 @@ pub struct CreateTable {
     pub columns: Vec<ColumnDef>,
     pub primary_key: Vec<Ident>,
     pub watermark: Option<WatermarkClause>,
+    /// Columns that follow from the others.
+    pub computed: Vec<ComputedColumn>,
     pub options: BTreeMap<String, String>,
     /// `UNBOUNDED`: to be read as if it did not end.
     pub is_unbounded: bool,
@@ -174,12 +177,13 @@ fn parse_describe(tokens: &[TokenWithSpan]) -> Result<Statement> {
 
 fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
     let (mut tokens, emit) = emit::cut(&buffer::rewrite(tokens.to_vec())?)?;
-    let mut watermark = None;
+    let (mut watermark, mut computed) = (None, Vec::new());
     if starts_with(&tokens, &["CREATE"]) {
         define::check_create(&mut tokens)?;
         if !tokens.iter().take(4).any(|token| is_word(token, "VIEW")) {
             (tokens, watermark) = define::cut_watermark(tokens)?;
-            tokens = define::round_map_types(define::quote_column_names(define::quote_option_keys(tokens)));
+            (tokens, computed) = computed::cut(tokens)?;
+            tokens = define::plain_types(define::quote_column_names(define::quote_option_keys(tokens)));
         }
     }
     let tokens = window::rewrite(tokens)?;
@@ -190,7 +194,14 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
     if let Tree::Statement(statement) = &tree {
         depth::check(statement).map_err(|e| e.at(place_of(&tokens[..1])))?;
     }
-    let statement = convert(tree, emit, watermark).map_err(|e| e.at(place_of(&tokens[..1])))?;
+    let mut statement = convert(tree, emit, watermark).map_err(|e| e.at(place_of(&tokens[..1])))?;
+    match &mut statement {
+        Statement::CreateTable(table) => table.computed = computed,
+        _ if !computed.is_empty() => {
+            return Err(Error::user("only CREATE TABLE takes computed columns").at(place(computed[0].name.span)));
+        }
+        _ => {}
+    }
     if let (Some(emit), Statement::CreateTable(_) | Statement::CreateView(_) | Statement::Drop(_)) = (emit, &statement)
     {
         return Err(Error::user("EMIT does not go with a definition; say it in the query that reads it").at(emit.place));
@@ -259,6 +270,7 @@ fn convert_table(table: ast::CreateTable, emit: Option<Emit>, watermark: Option<
         columns,
         primary_key,
         watermark,
+        computed: Vec::new(),
         options,
         is_unbounded: false,
         or_replace,
@@ -292,7 +304,18 @@ fn convert_external(table: CreateExternalTable, watermark: Option<WatermarkClaus
     }
     let primary_key = primary_key(&columns, &constraints)?;
     let (is_unbounded, or_replace, if_not_exists) = (table.unbounded, table.or_replace, table.if_not_exists);
-    Ok(CreateTable { name, columns, primary_key, watermark, options, is_unbounded, or_replace, if_not_exists })
+    let computed = Vec::new();
+    Ok(CreateTable {
+        name,
+        columns,
+        primary_key,
+        watermark,
+        computed,
+        options,
+        is_unbounded,
+        or_replace,
+        if_not_exists,
+    })
 }
 
 fn convert_view(view: ast::CreateView) -> Result<CreateView> {

@@ -12,7 +12,7 @@ use datafusion_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF
 use datafusion_sql::planner::SqlToRel;
 
 use super::functions::FUNCTIONS;
-use super::{relation, types, view, watermark};
+use super::{computed, relation, types, view, watermark};
 use crate::error::{Error, Result};
 use crate::pipeline::{Connectors, TableDefinition};
 use crate::sql::catalog::{Catalog, CatalogTable, Relation, TableEntry, is_path, path_definition};
@@ -57,11 +57,16 @@ impl<'a> Context<'a> {
     /// The table of an entry, ready to be planned over.
     pub(super) fn open_entry(&self, entry: &TableEntry) -> Result<Arc<CatalogTable>> {
         let table = entry.open(self.connectors)?;
-        let plain = CatalogTable::new(entry.definition(), table.clone(), None, entry.primary_key.clone());
-        let Some(clause) = &entry.watermark else { return Ok(Arc::new(plain)) };
-        let watermark =
-            watermark::plan(self, clause, &plain.schema()).map_err(|e| e.context(format!("table {}", entry.name)))?;
-        Ok(Arc::new(CatalogTable::new(entry.definition(), table, Some(watermark), entry.primary_key.clone())))
+        let mut opened = CatalogTable::new(entry.definition(), table, None, entry.primary_key.clone());
+        let of_table = |e: Error| e.context(format!("table {}", entry.name));
+        if !entry.computed.is_empty() {
+            let (schema, computed) = computed::plan(self, &entry.computed, &opened.schema()).map_err(of_table)?;
+            opened = opened.with_computed(&schema, computed);
+        }
+        if let Some(clause) = &entry.watermark {
+            opened.watermark = Some(watermark::plan(self, clause, &opened.schema()).map_err(of_table)?);
+        }
+        Ok(Arc::new(opened))
     }
 
     /// A table that is a path.

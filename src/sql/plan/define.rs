@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use sqlparser::ast::{ColumnDef, ColumnOption, Ident, ObjectName, ObjectNamePart, Spanned};
 
 use super::context::Context;
-use super::{view, watermark};
+use super::{computed, view, watermark};
 use crate::error::{Error, Result};
 use crate::sql::catalog::{Catalog, Relation, TableEntry, View};
 use crate::sql::error::from_datafusion;
@@ -79,8 +79,9 @@ pub(super) fn create_table(context: &Context<'_>, statement: &CreateTable) -> Re
                     .at(place(ident.span)));
             }
         }
+        let (schema, _) = computed::plan(context, &statement.computed, schema)?;
         if let Some(clause) = &statement.watermark {
-            watermark::plan(context, clause, schema)?;
+            watermark::plan(context, clause, &schema)?;
         }
     }
     Ok(TableEntry {
@@ -91,6 +92,7 @@ pub(super) fn create_table(context: &Context<'_>, statement: &CreateTable) -> Re
         is_declared: true,
         is_unbounded: statement.is_unbounded,
         watermark: statement.watermark.clone(),
+        computed: statement.computed.clone(),
         ..TableEntry::default()
     })
 }

@@ -17,6 +17,7 @@ mod types; //      names of types
 mod names; //      a second try for names in another case
 mod define; //     CREATE, DROP
 mod watermark; //  WATERMARK FOR
+mod computed; //   columns that a table computes
 mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE

@@ -51,6 +51,9 @@ pub(super) fn columns(schema: &Schema, table: Option<&CatalogTable>) -> Result<R
             if table.primary_key.contains(field.name()) {
                 notes.push("primary key".to_string());
             }
+            if let Some(computed) = table.computed.iter().find(|computed| computed.name == *field.name()) {
+                notes.push(format!("computed {}", computed.text));
+            }
             if let Some(watermark) = table.watermark.as_ref().filter(|watermark| &watermark.column == field.name()) {
                 notes.push(format!("watermark {}", watermark.text));
             }

@@ -67,7 +67,7 @@ fn find<'a>(wanted: &str, is_quoted: bool, known: impl Iterator<Item = &'a str> 
 }
 
 /// Quotes unquoted names that only differ in case from a column.
-fn exact_names(expr: &sqlparser::ast::Expr, schema: &DFSchema) -> sqlparser::ast::Expr {
+pub(super) fn exact_names(expr: &sqlparser::ast::Expr, schema: &DFSchema) -> sqlparser::ast::Expr {
     let mut expr = expr.clone();
     let known: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let _ = sqlparser::ast::visit_expressions_mut(&mut expr, |part| {

@@ -191,6 +191,7 @@ fn kind_of(key: &Argument<'_>) -> Option<Kind> {
     Some(match key.column() {
         Column::Array(array) | Column::Constant(array) => Kind::of(array.data_type()),
         Column::Flat(flat) => flat.values.kind(),
+        Column::Dictionary(_) => return None,
     })
 }
 

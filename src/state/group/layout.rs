@@ -1,13 +1,16 @@
 //! How several key columns share the bits of one word.
 //!
-//! Each column has a field of its own width; a column that has shown nulls has one bit more, set for NULL. Strings of
+//! Each column has a field of its own width; a column that has shown nulls has one bit more, set for NULL. Where full
+//! integers would need more than 64 bits, a field is as narrow as the values allow: what they are above a base. Strings of
 //! up to seven bytes take 64 bits: the bytes, and their count in the highest byte. Floats are normalised, so that all
 //! NaN are one key and 0.0 is -0.0.
 
 use arrow::array::{ArrayRef, BinaryViewBuilder};
 use arrow::datatypes::DataType;
 use millstream_kernels::bitmap;
+use millstream_kernels::level::Level;
 
+use super::dense::{Dense, Ordered};
 use super::{DoesNotFit, write_integers, write_validity};
 use crate::batch::{Argument, Column, Fixed, Kind, Values};
 use crate::error::Result;
@@ -21,7 +24,7 @@ pub(super) trait Word: Copy + Eq + Default + std::fmt::Debug + Send + 'static {
     fn bits(self) -> u128;
     fn or_shifted(self, bits: u64, shift: u32) -> Self;
     fn field(self, shift: u32) -> u64;
-    fn hash(level: millstream_kernels::level::Level, seed: u64, words: &[Self], out: &mut Vec<u64>);
+    fn hash(level: Level, seed: u64, words: &[Self], out: &mut Vec<u64>);
 }
 
 impl Word for u64 {
@@ -39,7 +42,7 @@ impl Word for u64 {
     fn field(self, shift: u32) -> u64 {
         self >> shift
     }
-    fn hash(level: millstream_kernels::level::Level, seed: u64, words: &[Self], out: &mut Vec<u64>) {
+    fn hash(level: Level, seed: u64, words: &[Self], out: &mut Vec<u64>) {
         millstream_kernels::hash::fixed(level, seed, words, out);
     }
 }
@@ -59,7 +62,7 @@ impl Word for u128 {
     fn field(self, shift: u32) -> u64 {
         (self >> shift) as u64
     }
-    fn hash(level: millstream_kernels::level::Level, seed: u64, words: &[Self], out: &mut Vec<u64>) {
+    fn hash(level: Level, seed: u64, words: &[Self], out: &mut Vec<u64>) {
         millstream_kernels::hash::u128s(level, seed, words, out);
     }
 }
@@ -71,6 +74,26 @@ struct Field {
     shift: u32,
     /// The bit that says NULL, for columns that have shown nulls.
     null_shift: Option<u32>,
+    narrow: Option<Narrow>,
+}
+
+/// An integer field of fewer bits than its type: values from `base` on, as ordered bits.
+#[derive(Debug, Clone, Copy)]
+struct Narrow {
+    base: u64,
+    bits: u32,
+    /// The least and greatest value packed so far.
+    used: (u64, u64),
+}
+
+impl Narrow {
+    fn mask(self) -> u64 {
+        u64::MAX >> (64 - self.bits)
+    }
+
+    fn holds(self, (min, max): (u64, u64)) -> bool {
+        min >= self.base && max.wrapping_sub(self.base) <= self.mask() && max >= self.base
+    }
 }
 
 /// The fields of a packed key.
@@ -113,10 +136,66 @@ impl Layout {
             bits += width(kind)?;
             let null_shift = nullable(key).then_some(bits);
             bits += null_shift.is_some() as u32;
-            fields.push(Field { kind, data_type: data_type.clone(), shift, null_shift });
+            fields.push(Field { kind, data_type: data_type.clone(), shift, null_shift, narrow: None });
         }
         let wide_alone = fields.iter().all(|field| field.kind != Kind::I128) || fields.len() == 1;
         (bits <= 128 && wide_alone).then_some(Layout { fields, bits })
+    }
+
+    /// The layout of at most 64 bits that holds these keys and what `known` has held, its integers narrow; `None` when
+    /// there is none. Bits to spare go to the integers, so that keys which grow do not soon need another.
+    pub(super) fn narrow(
+        level: Level,
+        key_types: &[DataType],
+        keys: &[Argument<'_>],
+        known: Option<&Layout>,
+    ) -> Result<Option<Layout>> {
+        let mut fields = Vec::with_capacity(key_types.len());
+        let (mut bits, mut integers) = (0, 0);
+        for (key, data_type) in key_types.iter().enumerate() {
+            let kind = Kind::of(data_type);
+            let old = known.map(|known| &known.fields[key]);
+            let nullable = shows_nulls(&keys[key]) || old.is_some_and(|field| field.null_shift.is_some());
+            let narrow = if Dense::takes(kind) {
+                let held = old.and_then(|field| field.narrow).map(|narrow| narrow.used);
+                let range = match (ordered_range(level, kind, &keys[key])?, held) {
+                    (Some(new), Some(old)) => (new.0.min(old.0), new.1.max(old.1)),
+                    (new, old) => new.or(old).unwrap_or((0, 0)),
+                };
+                integers += 1;
+                Some(Narrow { base: range.0, bits: (64 - (range.1 - range.0).leading_zeros()).max(1), used: range })
+            } else {
+                None
+            };
+            let Some(wide) = width(kind).filter(|_| kind != Kind::I128) else { return Ok(None) };
+            bits += narrow.map_or(wide, |narrow| narrow.bits) + u32::from(nullable);
+            let null_shift = nullable.then_some(0);
+            fields.push(Field { kind, data_type: data_type.clone(), shift: 0, null_shift, narrow });
+        }
+        if bits > 64 || integers == 0 {
+            return Ok(None);
+        }
+        let spare = (64 - bits) / integers;
+        bits = 0;
+        for field in &mut fields {
+            field.shift = bits;
+            if let Some(narrow) = &mut field.narrow {
+                narrow.bits = (narrow.bits + spare).min(64);
+                // Room on both sides, more of it above.
+                let room = narrow.mask() - (narrow.used.1 - narrow.used.0);
+                narrow.base = narrow.used.0.saturating_sub(room / 4).min(u64::MAX - narrow.mask());
+            }
+            bits += field.narrow.map_or_else(|| width(field.kind).expect("checked above"), |narrow| narrow.bits);
+            if let Some(shift) = &mut field.null_shift {
+                *shift = bits;
+                bits += 1;
+            }
+        }
+        Ok(Some(Layout { fields, bits }))
+    }
+
+    pub(super) fn is_narrow(&self) -> bool {
+        self.fields.iter().any(|field| field.narrow.is_some())
     }
 
     /// The next layout that may hold `keys`: with room for the nulls they show. `None` when a string is too long, or
@@ -141,17 +220,29 @@ impl Layout {
 
     /// Packs the keys of each row.
     pub(super) fn pack<W: Word>(
-        &self,
+        &mut self,
+        level: Level,
         keys: &[Argument<'_>],
         rows: usize,
         words: &mut Vec<W>,
     ) -> Result<Result<(), DoesNotFit>> {
         words.clear();
         words.resize(rows, W::default());
-        for (field, key) in self.fields.iter().zip(keys) {
-            if shows_nulls(key) && field.null_shift.is_none() && !self.is_single() {
+        let is_single = self.is_single();
+        for (field, key) in self.fields.iter_mut().zip(keys) {
+            if shows_nulls(key) && field.null_shift.is_none() && !is_single {
                 return Ok(Err(DoesNotFit));
             }
+            if let Some(narrow) = &mut field.narrow
+                && let Some(range) = ordered_range(level, field.kind, key)?
+            {
+                if !narrow.holds(range) {
+                    return Ok(Err(DoesNotFit));
+                }
+                narrow.used = (narrow.used.0.min(range.0), narrow.used.1.max(range.1));
+            }
+        }
+        for (field, key) in self.fields.iter().zip(keys) {
             if field.pack(key, words)?.is_err() {
                 return Ok(Err(DoesNotFit));
             }
@@ -179,6 +270,25 @@ impl Layout {
     }
 }
 
+/// The least and greatest value of an integer key, as ordered bits; `None` when all are null.
+fn ordered_range(level: Level, kind: Kind, key: &Argument<'_>) -> Result<Option<(u64, u64)>> {
+    macro_rules! range {
+        ($($kind:ident: $native:ty),+) => {
+            match kind {
+                $(Kind::$kind => {
+                    let values = key.values::<$native>()?;
+                    <$native>::min_max(level, values, key.validity()).map(|(min, max)| (min.ordered(), max.ordered()))
+                })+
+                _ => unreachable!("only integers have a range"),
+            }
+        };
+    }
+    if key.constant_is_null() {
+        return Ok(None);
+    }
+    Ok(range!(I8: i8, I16: i16, I32: i32, I64: i64, U8: u8, U16: u16, U32: u32, U64: u64))
+}
+
 fn shows_nulls(key: &Argument<'_>) -> bool {
     key.validity().is_some() || key.constant_is_null()
 }
@@ -191,6 +301,23 @@ fn has_long_string(key: &Argument<'_>) -> Result<bool> {
 
 impl Field {
     fn pack<W: Word>(&self, key: &Argument<'_>, words: &mut [W]) -> Result<Result<(), DoesNotFit>> {
+        if let Some(narrow) = self.narrow {
+            macro_rules! narrow {
+                ($($kind:ident: $native:ty),+) => {
+                    match self.kind {
+                        $(Kind::$kind => {
+                            let mask = narrow.mask();
+                            // Values under nulls lie anywhere.
+                            let bits = |v: $native| v.ordered().wrapping_sub(narrow.base) & mask;
+                            self.pack_values::<W, $native>(key, words, bits)?
+                        })+
+                        _ => unreachable!("only integers are narrow"),
+                    }
+                };
+            }
+            narrow!(I8: i8, I16: i16, I32: i32, I64: i64, U8: u8, U16: u16, U32: u32, U64: u64);
+            return Ok(Ok(()));
+        }
         macro_rules! integers {
             ($($kind:ident: $native:ty as $unsigned:ty),+) => {
                 match self.kind {
@@ -306,7 +433,14 @@ impl Field {
             Kind::F32 => unpack_as(groups, &word, out, |word| f32::from_bits(word.field(shift) as u32)),
             Kind::F64 => unpack_as(groups, &word, out, |word| f64::from_bits(word.field(shift))),
             Kind::I128 => unpack_as(groups, &word, out, |word| word.bits() as i128),
-            kind => write_integers(kind, groups, out, |group| word(group).map(|word| word.field(shift))),
+            kind => match self.narrow {
+                None => write_integers(kind, groups, out, |group| word(group).map(|word| word.field(shift))),
+                Some(narrow) => {
+                    let flip = if matches!(kind, Kind::I8 | Kind::I16 | Kind::I32 | Kind::I64) { 1 << 63 } else { 0 };
+                    let value = |word: W| narrow.base.wrapping_add(word.field(shift) & narrow.mask()) ^ flip;
+                    write_integers(kind, groups, out, |group| word(group).map(value));
+                }
+            },
         }
         Ok(())
     }

@@ -3,20 +3,27 @@
 //! ```text
 //! no key        one group
 //! one integer   dense array over [min, max] ── range too wide ──▶ packed 64
-//! ≤ 64 bits     packed 64   ── a null, a longer string ──▶ packed 128 or rows
-//! ≤ 128 bits    packed 128  ── the same ──▶ rows
+//! several       packed 64, integers in as few bits as their values need ── values further apart ──▶ packed 128
+//! ≤ 64 bits     packed 64   ── a null, a longer string ──▶ packed 128, numbered or rows
+//! ≤ 128 bits    packed 128  ── the same ──▶ numbered or rows
 //! one string    views: short strings are their own key, long ones point into the table's bytes
+//! with strings  numbered: each string column has a table of its own, whose numbers are keys in its place
 //! the rest      rows: keys written one after the other as bytes
+//!
+//! A dictionary column is looked up once per value; then a code tells its group.
 //! ```
 //! Invariants  a table only moves downwards; moving keeps every group's number.
 //! Source      crates measured in docs/internals/group-index.md.
 
 mod dense; //  one integer key: an array over its range
 mod layout; // how key columns share 64 or 128 bits
+mod numbered; // several keys, strings among them by their numbers
 mod packed; // keys of at most 128 bits, open addressing
+mod slots; //  open addressing, and growing without a stall
 mod rows; //   keys of any type, written as bytes
 mod views; //  one string key, and the vector of bytes that rows use too
 
+use arrow::array::new_empty_array;
 use arrow::datatypes::DataType;
 use millstream_kernels::level::Level;
 
@@ -24,6 +31,7 @@ use crate::batch::{Argument, Column, Flat, KernelColumn, Kind, Values};
 use crate::error::Result;
 use dense::Dense;
 use layout::Layout;
+use numbered::Numbered;
 use packed::Packed;
 use rows::Rows;
 use views::Views;
@@ -49,10 +57,13 @@ enum Mode {
     One {
         seen: bool,
     },
+    /// Several keys, integers among them: the first batch says how many bits they need.
+    Undecided,
     Dense(Dense),
     Packed64(Packed<u64>),
     Packed128(Packed<u128>),
     Views(Views),
+    Numbered(Numbered),
     Rows(Rows),
 }
 
@@ -63,7 +74,7 @@ struct DoesNotFit;
 impl GroupIndex {
     /// An empty table for keys of these types; `seed` makes the slots of this query unlike another's.
     pub fn new(key_types: Vec<DataType>, seed: u64, level: Level) -> Self {
-        let mode = first_mode(&key_types, seed);
+        let mode = first_mode(&key_types, seed, level);
         GroupIndex { key_types, level, seed, mode }
     }
 
@@ -71,10 +82,12 @@ impl GroupIndex {
     pub fn len(&self) -> usize {
         match &self.mode {
             Mode::One { seen } => *seen as usize,
+            Mode::Undecided => 0,
             Mode::Dense(table) => table.len(),
             Mode::Packed64(table) => table.len(),
             Mode::Packed128(table) => table.len(),
             Mode::Views(table) => table.len(),
+            Mode::Numbered(table) => table.len(),
             Mode::Rows(table) => table.len(),
         }
     }
@@ -87,12 +100,24 @@ impl GroupIndex {
     pub fn mode(&self) -> &'static str {
         match &self.mode {
             Mode::One { .. } => "one",
+            Mode::Undecided => "none yet",
             Mode::Dense(_) => "dense",
             Mode::Packed64(_) => "packed 64",
             Mode::Packed128(_) => "packed 128",
             Mode::Views(_) => "string",
+            Mode::Numbered(_) => "numbered",
             Mode::Rows(_) => "rows",
         }
+    }
+
+    /// The mode, and of tables with slots which share is taken and how many a lookup looks at.
+    pub fn describe(&self) -> String {
+        let load = match &self.mode {
+            Mode::Packed64(table) => table.load(),
+            Mode::Packed128(table) => table.load(),
+            _ => return self.mode().to_string(),
+        };
+        format!("{}, load {:.2}, {:.2} probes a row", self.mode(), load.0, load.1)
     }
 
     /// Writes the group of each row into `groups`; keys not seen before get the next numbers.
@@ -104,6 +129,7 @@ impl GroupIndex {
         if rows == 0 {
             return Ok(());
         }
+        self.number_strings(keys)?;
         loop {
             let fitted = match &mut self.mode {
                 Mode::One { seen } => {
@@ -111,11 +137,16 @@ impl GroupIndex {
                     groups.resize(rows, 0);
                     Ok(())
                 }
+                Mode::Undecided => Err(DoesNotFit),
                 Mode::Dense(table) => table.lookup(self.level, &keys[0], rows, groups)?,
                 Mode::Packed64(table) => table.lookup(self.level, keys, rows, groups)?,
                 Mode::Packed128(table) => table.lookup(self.level, keys, rows, groups)?,
                 Mode::Views(table) => {
                     table.lookup(&keys[0], rows, groups)?;
+                    Ok(())
+                }
+                Mode::Numbered(table) => {
+                    table.lookup(keys, rows, groups)?;
                     Ok(())
                 }
                 Mode::Rows(table) => {
@@ -139,10 +170,19 @@ impl GroupIndex {
         if rows == 0 {
             return Ok(());
         }
+        self.number_strings(keys)?;
         loop {
             let fitted = match &mut self.mode {
                 Mode::One { seen } => {
                     groups.resize(rows, if *seen { 0 } else { EMPTY });
+                    Ok(())
+                }
+                Mode::Undecided => {
+                    groups.resize(rows, EMPTY);
+                    Ok(())
+                }
+                Mode::Numbered(table) => {
+                    table.find(keys, rows, groups)?;
                     Ok(())
                 }
                 Mode::Dense(table) => {
@@ -173,10 +213,12 @@ impl GroupIndex {
         let data_type = &self.key_types[key];
         match &self.mode {
             Mode::One { .. } => unreachable!("a table without keys has no key column"),
+            Mode::Undecided => *out = Column::Array(new_empty_array(data_type)),
             Mode::Dense(table) => table.keys(Kind::of(data_type), groups, out),
             Mode::Packed64(table) => table.keys(key, groups, out)?,
             Mode::Packed128(table) => table.keys(key, groups, out)?,
             Mode::Views(table) => *out = Column::Array(table.keys(data_type, groups)?),
+            Mode::Numbered(table) => table.keys(key, data_type, groups, out)?,
             Mode::Rows(table) => table.keys(key, data_type, groups, out)?,
         }
         Ok(())
@@ -186,10 +228,12 @@ impl GroupIndex {
     pub fn clear(&mut self) {
         match &mut self.mode {
             Mode::One { seen } => *seen = false,
+            Mode::Undecided => {}
             Mode::Dense(table) => table.clear(),
             Mode::Packed64(table) => table.clear(),
             Mode::Packed128(table) => table.clear(),
             Mode::Views(table) => table.clear(),
+            Mode::Numbered(table) => table.clear(),
             Mode::Rows(table) => table.clear(),
         }
     }
@@ -197,23 +241,50 @@ impl GroupIndex {
     /// Bytes held.
     pub fn size_bytes(&self) -> usize {
         match &self.mode {
-            Mode::One { .. } => 0,
+            Mode::One { .. } | Mode::Undecided => 0,
             Mode::Dense(table) => table.size_bytes(),
             Mode::Packed64(table) => table.size_bytes(),
             Mode::Packed128(table) => table.size_bytes(),
             Mode::Views(table) => table.size_bytes(),
+            Mode::Numbered(table) => table.size_bytes(),
             Mode::Rows(table) => table.size_bytes(),
         }
+    }
+
+    /// Moves to a mode that takes dictionaries, if there are some.
+    fn number_strings(&mut self, keys: &[Argument<'_>]) -> Result<()> {
+        let by_code = keys.iter().any(|key| key.dictionary().is_some());
+        if by_code && !matches!(self.mode, Mode::Views(_) | Mode::Numbered(_)) {
+            let numbered = Mode::Numbered(Numbered::new(&self.key_types, self.seed, self.level));
+            self.move_to(numbered)?;
+        }
+        Ok(())
     }
 
     /// Moves to a mode that can hold `keys` too, with every group keeping its number.
     fn move_on(&mut self, keys: &[Argument<'_>]) -> Result<()> {
         let next = match &self.mode {
-            Mode::Dense(_) => packed(Layout::for_keys(&self.key_types, keys), &self.key_types, self.seed),
+            Mode::Dense(_) => packed(Layout::for_keys(&self.key_types, keys), &self.key_types, self.seed, self.level),
+            Mode::Undecided => match Layout::narrow(self.level, &self.key_types, keys, None)? {
+                Some(layout) => packed(Some(layout), &self.key_types, self.seed, self.level),
+                None => packed(Layout::for_keys(&self.key_types, keys), &self.key_types, self.seed, self.level),
+            },
+            Mode::Packed64(table) if table.layout().is_narrow() => {
+                match Layout::narrow(self.level, &self.key_types, keys, Some(table.layout()))? {
+                    Some(layout) => packed(Some(layout), &self.key_types, self.seed, self.level),
+                    None => self.wider(table.layout(), keys)?,
+                }
+            }
             Mode::Packed64(table) => self.wider(table.layout(), keys)?,
             Mode::Packed128(table) => self.wider(table.layout(), keys)?,
-            Mode::One { .. } | Mode::Views(_) | Mode::Rows(_) => unreachable!("these modes hold every key"),
+            Mode::One { .. } | Mode::Views(_) | Mode::Numbered(_) | Mode::Rows(_) => {
+                unreachable!("these modes hold every key")
+            }
         };
+        self.move_to(next)
+    }
+
+    fn move_to(&mut self, next: Mode) -> Result<()> {
         let mut moved = GroupIndex { mode: next, key_types: self.key_types.clone(), ..*self };
         let mut groups = Vec::new();
         let all: Vec<u32> = (0..self.len() as u32).collect();
@@ -234,26 +305,35 @@ impl GroupIndex {
     }
 
     fn wider(&self, layout: &Layout, keys: &[Argument<'_>]) -> Result<Mode> {
-        Ok(match layout.widened(keys)? {
-            Some(layout) => packed(Some(layout), &self.key_types, self.seed),
-            None => Mode::Rows(Rows::new(&self.key_types, self.seed)),
-        })
+        Ok(packed(layout.widened(keys)?, &self.key_types, self.seed, self.level))
     }
 }
 
-fn first_mode(key_types: &[DataType], seed: u64) -> Mode {
+fn first_mode(key_types: &[DataType], seed: u64, level: Level) -> Mode {
     match key_types {
         [] => Mode::One { seen: false },
         [one] if Dense::takes(Kind::of(one)) => Mode::Dense(Dense::new()),
         [one] if Kind::of(one) == Kind::View => Mode::Views(Views::new(seed)),
-        several => packed(Layout::narrowest(several), several, seed),
+        several => match Layout::narrowest(several) {
+            layout if is_wide(&layout) && several.iter().any(is_integer) => Mode::Undecided,
+            layout => packed(layout, several, seed, level),
+        },
     }
 }
 
-fn packed(layout: Option<Layout>, key_types: &[DataType], seed: u64) -> Mode {
+fn is_wide(layout: &Option<Layout>) -> bool {
+    layout.as_ref().is_none_or(|layout| layout.bits() > 64)
+}
+
+fn is_integer(data_type: &DataType) -> bool {
+    Dense::takes(Kind::of(data_type))
+}
+
+fn packed(layout: Option<Layout>, key_types: &[DataType], seed: u64, level: Level) -> Mode {
     match layout {
         Some(layout) if layout.bits() <= 64 => Mode::Packed64(Packed::new(layout, seed)),
         Some(layout) if layout.bits() <= 128 => Mode::Packed128(Packed::new(layout, seed)),
+        _ if numbered::takes(key_types) => Mode::Numbered(Numbered::new(key_types, seed, level)),
         _ => Mode::Rows(Rows::new(key_types, seed)),
     }
 }

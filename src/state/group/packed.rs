@@ -1,21 +1,19 @@
 //! Keys of at most 64 or 128 bits in an open-addressing table with linear probing.
 //!
 //! ```text
-//! slot   key word | group number        linear probing, load at most 1/2, at most 1/8 while slots fit L1
+//! slot   key word | group number        linear probing, load about 1/2 at most, 1/8 while slots fit L1
 //! ```
 //! A batch is packed and hashed as a whole, then probed row by row; slots of large tables are asked for ahead of time.
+//! The slots are in `slots.rs`.
 
 use millstream_kernels::level::Level;
-use millstream_kernels::probe;
 
 use super::layout::{Layout, Word};
+use super::slots::Slots;
 use super::{DoesNotFit, EMPTY};
-use crate::batch::{Argument, Column};
+use crate::batch::{Argument, Column, held_bytes, make_room};
 use crate::error::Result;
 
-const SLOTS_MIN: usize = 1 << 10;
-/// While there are at most this many slots, one in eight is used: probes are short and everything is in L1.
-const SLOTS_SPARSE_MAX: usize = 1 << 13;
 /// From this many slots on, a probe misses L2 often enough to ask ahead.
 const SLOTS_PREFETCH_MIN: usize = 1 << 16;
 /// How many rows ahead a slot is asked for.
@@ -25,7 +23,7 @@ const PREFETCH_ROWS: usize = 16;
 pub(super) struct Packed<W> {
     layout: Layout,
     seed: u64,
-    slots: Vec<Slot<W>>,
+    slots: Slots<W>,
     /// Key word of each group.
     keys: Vec<W>,
     /// The group of NULL, for single keys; their words have no room for it.
@@ -34,15 +32,9 @@ pub(super) struct Packed<W> {
     hashes: Vec<u64>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Slot<W> {
-    key: W,
-    group: u32,
-}
-
 impl<W: Word> Packed<W> {
     pub(super) fn new(layout: Layout, seed: u64) -> Self {
-        let slots = vec![Slot { key: W::default(), group: EMPTY }; SLOTS_MIN];
+        let slots = Slots::new(seed);
         Packed { layout, seed, slots, keys: Vec::new(), null_group: EMPTY, words: Vec::new(), hashes: Vec::new() }
     }
 
@@ -63,7 +55,8 @@ impl<W: Word> Packed<W> {
     ) -> Result<Result<(), DoesNotFit>> {
         let mut words = std::mem::take(&mut self.words);
         let mut hashes = std::mem::take(&mut self.hashes);
-        let packed = self.layout.pack(keys, rows, &mut words);
+        self.slots.keep_moving(rows);
+        let packed = self.layout.pack(level, keys, rows, &mut words);
         if let Ok(Ok(())) = packed {
             W::hash(level, self.seed, &words, &mut hashes);
             let apart = self.layout.is_single() && (keys[0].validity().is_some() || keys[0].constant_is_null());
@@ -88,7 +81,7 @@ impl<W: Word> Packed<W> {
     ) -> Result<Result<(), DoesNotFit>> {
         let mut words = std::mem::take(&mut self.words);
         let mut hashes = std::mem::take(&mut self.hashes);
-        let packed = self.layout.pack(keys, rows, &mut words);
+        let packed = self.layout.pack(level, keys, rows, &mut words);
         if let Ok(Ok(())) = packed {
             W::hash(level, self.seed, &words, &mut hashes);
             self.find_all(&words, &hashes, groups);
@@ -106,52 +99,34 @@ impl<W: Word> Packed<W> {
 
     fn find_all(&self, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
         groups.reserve(words.len());
-        let shift = level_shift(self.slots.len());
-        let ahead = self.slots.len() >= SLOTS_PREFETCH_MIN;
+        let ahead = self.slots.count() >= SLOTS_PREFETCH_MIN;
         for (row, (&word, &hash)) in words.iter().zip(hashes).enumerate() {
             if ahead && let Some(&next) = hashes.get(row + PREFETCH_ROWS) {
-                probe::prefetch(&self.slots, (next >> shift) as usize);
+                self.slots.prefetch(next);
             }
-            groups.push(self.find_one(shift, word, hash));
-        }
-    }
-
-    #[inline(always)]
-    fn find_one(&self, shift: u32, word: W, hash: u64) -> u32 {
-        let mask = self.slots.len() - 1;
-        let mut at = (hash >> shift) as usize & mask;
-        loop {
-            let slot = self.slots[at & mask];
-            if slot.key == word || slot.group == EMPTY {
-                return slot.group;
-            }
-            at += 1;
+            groups.push(self.slots.find(word, hash).unwrap_or(EMPTY));
         }
     }
 
     fn probe(&mut self, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
         groups.reserve(words.len());
-        if self.slots.len() < SLOTS_PREFETCH_MIN {
+        if self.slots.count() < SLOTS_PREFETCH_MIN {
             for (&word, &hash) in words.iter().zip(hashes) {
-                groups.push(self.find_or_insert(level_shift(self.slots.len()), word, hash));
+                groups.push(self.find_or_insert(word, hash));
             }
             return;
         }
         for (row, (&word, &hash)) in words.iter().zip(hashes).enumerate() {
             if let Some(&ahead) = hashes.get(row + PREFETCH_ROWS) {
-                probe::prefetch(&self.slots, (ahead >> level_shift(self.slots.len())) as usize);
+                self.slots.prefetch(ahead);
             }
-            groups.push(self.find_or_insert(level_shift(self.slots.len()), word, hash));
+            groups.push(self.find_or_insert(word, hash));
         }
     }
 
     fn probe_with_nulls(&mut self, key: &Argument<'_>, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
         for (row, (&word, &hash)) in words.iter().zip(hashes).enumerate() {
-            let group = if key.is_null(row) {
-                self.null_group()
-            } else {
-                self.find_or_insert(level_shift(self.slots.len()), word, hash)
-            };
+            let group = if key.is_null(row) { self.null_group() } else { self.find_or_insert(word, hash) };
             groups.push(group);
         }
     }
@@ -165,54 +140,29 @@ impl<W: Word> Packed<W> {
     }
 
     #[inline(always)]
-    fn find_or_insert(&mut self, shift: u32, word: W, hash: u64) -> u32 {
-        let mask = self.slots.len() - 1;
-        let mut at = (hash >> shift) as usize & mask;
-        loop {
-            let slot = self.slots[at & mask];
-            if slot.key == word && slot.group != EMPTY {
-                return slot.group;
+    fn find_or_insert(&mut self, word: W, hash: u64) -> u32 {
+        let next = self.keys.len() as u32;
+        match self.slots.find_or_insert(word, hash, next) {
+            Ok(group) => group,
+            Err(()) => {
+                self.added(word);
+                next
             }
-            if slot.group == EMPTY {
-                return self.insert(at & mask, word);
-            }
-            at += 1;
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn insert(&mut self, at: usize, word: W) -> u32 {
-        let group = self.keys.len() as u32;
-        self.slots[at] = Slot { key: word, group };
+    fn added(&mut self, word: W) {
+        let count = self.keys.len() + 1;
+        make_room(&mut self.keys, count);
         self.keys.push(word);
-        let sparse = self.slots.len() <= SLOTS_SPARSE_MAX;
-        if self.keys.len() * if sparse { 8 } else { 2 } > self.slots.len() {
-            self.grow();
-        }
-        group
+        self.slots.make_room(self.keys.len(), &self.keys, self.null_group);
     }
 
-    fn grow(&mut self) {
-        let slots = self.slots.len() * if self.slots.len() <= SLOTS_SPARSE_MAX { 4 } else { 2 };
-        self.slots.clear();
-        self.slots.resize(slots, Slot { key: W::default(), group: EMPTY });
-        let mut hashes = Vec::new();
-        let (shift, mask) = (level_shift(slots), slots - 1);
-        for (piece, words) in self.keys.chunks(4096).enumerate() {
-            W::hash(millstream_kernels::level::detect(), self.seed, words, &mut hashes);
-            for (i, (&word, &hash)) in words.iter().zip(&hashes).enumerate() {
-                let group = (piece * 4096 + i) as u32;
-                if group == self.null_group {
-                    continue;
-                }
-                let mut at = (hash >> shift) as usize & mask;
-                while self.slots[at].group != EMPTY {
-                    at = (at + 1) & mask;
-                }
-                self.slots[at] = Slot { key: word, group };
-            }
-        }
+    /// Which share of the slots is taken, and how many a lookup looks at.
+    pub(super) fn load(&self) -> (f64, f64) {
+        (self.keys.len() as f64 / self.slots.count() as f64, self.slots.probes(&self.keys))
     }
 
     pub(super) fn keys(&self, key: usize, groups: &[u32], out: &mut Column) -> Result<()> {
@@ -221,21 +171,13 @@ impl<W: Word> Packed<W> {
     }
 
     pub(super) fn clear(&mut self) {
-        self.slots.fill(Slot { key: W::default(), group: EMPTY });
+        self.slots.clear();
         self.keys.clear();
         self.null_group = EMPTY;
     }
 
     pub(super) fn size_bytes(&self) -> usize {
         let word = size_of::<W>();
-        self.slots.capacity() * size_of::<Slot<W>>()
-            + (self.keys.capacity() + self.words.capacity()) * word
-            + self.hashes.capacity() * 8
+        self.slots.size_bytes() + held_bytes(&self.keys) + self.words.capacity() * word + self.hashes.capacity() * 8
     }
-}
-
-/// How far a hash is shifted so that its highest bits number the slots.
-#[inline(always)]
-fn level_shift(slots: usize) -> u32 {
-    64 - slots.trailing_zeros()
 }

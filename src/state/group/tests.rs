@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::batch::{Dictionary, DictionaryValues};
 
 /// A batch's key columns, as a table is given them.
 fn owned(columns: &[ArrayRef]) -> Vec<KernelColumn> {
@@ -44,11 +45,63 @@ fn text(columns: &[ArrayRef], row: usize) -> String {
     columns.iter().map(|array| format!("[{}]", cell(array))).collect()
 }
 
-/// Feeds random batches made by `make` and checks groups and keys against a map.
+/// A table that begins in a mode, if keys of these types can be in it.
+fn forced(types: &[DataType], seed: u64, level: Level, mode: &str) -> Option<GroupIndex> {
+    let layout = Layout::narrowest(types);
+    let mode = match (mode, types) {
+        ("dense", [one]) if Dense::takes(Kind::of(one)) => Mode::Dense(Dense::new()),
+        ("string", [one]) if Kind::of(one) == Kind::View => Mode::Views(Views::new(seed)),
+        ("packed 64", _) => Mode::Packed64(Packed::new(layout.filter(|layout| layout.bits() <= 64)?, seed)),
+        ("packed 128", _) => Mode::Packed128(Packed::new(layout.filter(|layout| layout.bits() <= 128)?, seed)),
+        ("numbered", _) if numbered::takes(types) => Mode::Numbered(Numbered::new(types, seed, level)),
+        ("rows", _) => Mode::Rows(Rows::new(types, seed)),
+        _ => return None,
+    };
+    Some(GroupIndex { key_types: types.to_vec(), level, seed, mode })
+}
+
+/// Some string columns as codes into a dictionary, in an order of its own.
+fn encoded(columns: &[ArrayRef], random: &mut StdRng) -> Vec<KernelColumn> {
+    let mut columns_owned = owned(columns);
+    for (column, array) in columns_owned.iter_mut().zip(columns) {
+        let Some(strings) = array.as_string_view_opt().filter(|_| random.random_bool(0.5)) else { continue };
+        let mut values: Vec<&str> = strings.iter().flatten().collect();
+        values.sort_unstable_by(|a, b| b.cmp(a));
+        values.dedup();
+        let code = |value: &str| values.iter().position(|known| *known == value).expect("collected above") as u32;
+        let codes: UInt32Array = strings.iter().map(|value| value.map(code)).collect();
+        let values: ArrayRef = Arc::new(values.iter().map(Some).collect::<StringViewArray>());
+        let dictionary = Dictionary::new(codes, Arc::new(DictionaryValues(values)));
+        *column = KernelColumn::new(Column::Dictionary(dictionary));
+    }
+    columns_owned
+}
+
+/// Feeds random batches made by `make` and checks groups and keys against a map: a table that chooses its mode, then
+/// one that begins in each mode there is, at every level of this machine, with and without dictionaries.
 fn check(types: &[DataType], modes: &[&str], make: impl Fn(&mut StdRng, usize) -> Vec<ArrayRef>) {
-    for seed in 0..6 {
+    let detected = millstream_kernels::level::detect();
+    check_from(types, modes, false, |seed| Some(GroupIndex::new(types.to_vec(), seed, detected)), &make);
+    for level in millstream_kernels::level::available() {
+        for dictionaries in [false, true] {
+            check_from(types, &[], dictionaries, |seed| Some(GroupIndex::new(types.to_vec(), seed, level)), &make);
+            for mode in ["dense", "packed 64", "packed 128", "string", "numbered", "rows"] {
+                check_from(types, &[], dictionaries, |seed| forced(types, seed, level, mode), &make);
+            }
+        }
+    }
+}
+
+fn check_from(
+    types: &[DataType],
+    modes: &[&str],
+    dictionaries: bool,
+    start: impl Fn(u64) -> Option<GroupIndex>,
+    make: &impl Fn(&mut StdRng, usize) -> Vec<ArrayRef>,
+) {
+    for seed in 0..if modes.is_empty() { 2 } else { 6 } {
         let mut random = StdRng::seed_from_u64(seed);
-        let mut table = GroupIndex::new(types.to_vec(), seed, millstream_kernels::level::detect());
+        let Some(mut table) = start(seed) else { return };
         let mut seen = Vec::new();
         for _ in 0..2 {
             let mut model: HashMap<String, u32> = HashMap::new();
@@ -56,7 +109,7 @@ fn check(types: &[DataType], modes: &[&str], make: impl Fn(&mut StdRng, usize) -
             for batch in 0..8 {
                 let rows = [1, 7, 64, 100, 1000, 3000, 3, 500][batch];
                 let columns = make(&mut random, rows);
-                let columns_owned = owned(&columns);
+                let columns_owned = if dictionaries { encoded(&columns, &mut random) } else { owned(&columns) };
                 let keys: Vec<Argument<'_>> = columns_owned.iter().map(|column| column.argument(rows)).collect();
                 table.lookup(&keys, rows, &mut groups).expect("lookup");
                 for (row, &group) in groups.iter().enumerate() {
@@ -132,17 +185,29 @@ fn floats_normalise() {
 }
 
 #[test]
-fn two_integers_then_nulls_then_rows() {
-    check(&[DataType::Int64, DataType::Int64], &["packed 128", "rows"], |random, rows| {
+fn two_integers_then_wider_ones_then_nulls() {
+    check(&[DataType::Int64, DataType::Int64], &["packed 64", "packed 128", "rows"], |random, rows| {
+        let range = if rows < 100 { rows as i64 * 50 } else { i64::MAX / 2 };
         let nulls = if rows >= 1000 { 0.1 } else { 0.0 };
-        vec![ints(random, rows, 20, nulls), ints(random, rows, 20, nulls)]
+        vec![ints(random, rows, range, nulls), ints(random, rows, 20, nulls)]
+    });
+}
+
+#[test]
+fn narrow_integers_of_several_types_with_nulls() {
+    check(&[DataType::Int64, DataType::UInt64, DataType::Int32], &["packed 64"], |random, rows| {
+        let nulls = if rows >= 64 { 0.1 } else { 0.0 };
+        let far = (0..rows).map(|_| random.random_bool(0.9).then(|| u64::MAX - random.random_range(0..40)));
+        let far: ArrayRef = Arc::new(far.collect::<UInt64Array>());
+        let near = (0..rows).map(|_| Some(random.random_range(-9..9))).collect::<Int32Array>();
+        vec![ints(random, rows, 1 << (rows % 20), nulls), far, Arc::new(near)]
     });
 }
 
 #[test]
 fn short_strings_pack_with_others() {
     let types = [DataType::Utf8View, DataType::Int32, DataType::Boolean];
-    check(&types, &["packed 128", "rows"], |random, rows| {
+    check(&types, &["packed 128", "numbered"], |random, rows| {
         let length = if rows >= 1000 { 20 } else { 7 };
         let bools = (0..rows).map(|_| random.random_bool(0.9).then(|| random.random_bool(0.5)));
         let bools: ArrayRef = Arc::new(bools.collect::<BooleanArray>());
@@ -186,4 +251,23 @@ fn constants_are_keys_for_all_rows() {
         table.lookup(&[Argument::new(&column, None, 3)], 3, &mut groups).expect("lookup");
         assert_eq!(groups, [expected; 3]);
     }
+}
+
+#[test]
+fn a_large_table_grows_by_and_by() {
+    let mut table = GroupIndex::new(vec![DataType::Int64], 1, millstream_kernels::level::detect());
+    let key = |number: i64| number.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64);
+    let mut groups = Vec::new();
+    // Over a million slots at half their load, and far into the next size, old keys asked for in between.
+    for batch in 0..160i64 {
+        let new = (0..8192).map(|row| key(batch * 8192 + row));
+        let old = (0..1000).map(|row| key((row * 7919) % (batch * 8192 + 1)));
+        let column = Column::Array(Arc::new(new.chain(old).map(Some).collect::<Int64Array>()));
+        table.lookup(&[Argument::new(&column, None, 9192)], 9192, &mut groups).expect("lookup");
+        let expected = (0..8192).map(|row| batch * 8192 + row);
+        let expected = expected.chain((0..1000).map(|row| (row * 7919) % (batch * 8192 + 1)));
+        assert!(groups.iter().map(|group| i64::from(*group)).eq(expected), "batch {batch}");
+    }
+    assert_eq!(table.mode(), "packed 64");
+    assert_eq!(table.len(), 160 * 8192);
 }

@@ -7,15 +7,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryViewArray, BinaryViewBuilder};
+use arrow::array::{Array, ArrayRef, BinaryViewArray, BinaryViewBuilder};
 use arrow::datatypes::DataType;
-use millstream_kernels::{hash, view};
+use millstream_kernels::{gather, hash, probe, view};
 
 use super::EMPTY;
-use crate::batch::Argument;
+use crate::batch::{Argument, Dictionary, DictionaryValues, Strings};
 use crate::error::Result;
 
 const SLOTS_MIN: usize = 1 << 10;
+/// From this many slots on, a probe misses L2 often enough to ask ahead.
+const SLOTS_PREFETCH_MIN: usize = 1 << 16;
+/// How many rows ahead an entry is asked for; a slot twice as many.
+const PREFETCH_ROWS: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Views {
@@ -23,9 +27,14 @@ pub(super) struct Views {
     /// Tag and group number.
     slots: Vec<(u32, u32)>,
     hashes: Vec<u64>,
+    /// Of the rows of a batch.
+    row_hashes: Vec<u64>,
     entries: Vec<u128>,
     bytes: Vec<u8>,
     null_group: u32,
+    /// The dictionary that came last, and the group of each of its codes as far as they are known.
+    dictionary: Option<Arc<DictionaryValues>>,
+    of_code: Vec<u32>,
 }
 
 impl Views {
@@ -34,9 +43,12 @@ impl Views {
             seed,
             slots: vec![(0, EMPTY); SLOTS_MIN],
             hashes: Vec::new(),
+            row_hashes: Vec::new(),
             entries: Vec::new(),
             bytes: Vec::new(),
             null_group: EMPTY,
+            dictionary: None,
+            of_code: Vec::new(),
         }
     }
 
@@ -50,6 +62,9 @@ impl Views {
             groups.resize(rows, group);
             return Ok(());
         }
+        if let Some(dictionary) = key.dictionary() {
+            return self.lookup_codes(dictionary, groups);
+        }
         let strings = key.strings()?;
         if key.is_constant() {
             let group = self.find_or_insert(strings.bytes(0), strings.views[0]);
@@ -57,6 +72,10 @@ impl Views {
             return Ok(());
         }
         groups.reserve(rows);
+        if self.slots.len() >= SLOTS_PREFETCH_MIN {
+            self.lookup_ahead(key, &strings, rows, groups);
+            return Ok(());
+        }
         // Streams repeat themselves: the last short key and its group save a probe.
         let (mut last, mut last_group) = (0u128, EMPTY);
         for row in 0..rows {
@@ -76,10 +95,82 @@ impl Views {
         Ok(())
     }
 
+    /// The same for large tables: slots, then entries are asked for some rows before they are looked at.
+    fn lookup_ahead(&mut self, key: &Argument<'_>, strings: &Strings<'_>, rows: usize, groups: &mut Vec<u32>) {
+        let mut hashes = std::mem::take(&mut self.row_hashes);
+        hashes.clear();
+        hashes.extend((0..rows).map(|row| hash::bytes(self.seed, strings.bytes(row))));
+        let nullable = key.validity().is_some();
+        for row in 0..rows {
+            let mask = self.slots.len() - 1;
+            if let Some(&ahead) = hashes.get(row + 2 * PREFETCH_ROWS) {
+                probe::prefetch(&self.slots, ahead as usize & mask);
+            }
+            if let Some(&ahead) = hashes.get(row + PREFETCH_ROWS) {
+                let (tag, group) = self.slots[ahead as usize & mask];
+                if tag == (ahead >> 32) as u32 {
+                    probe::prefetch(&self.entries, group as usize);
+                }
+            }
+            let group = if nullable && key.is_null(row) {
+                self.null_group()
+            } else {
+                self.find_or_insert_hashed(hashes[row], strings.bytes(row), strings.views[row])
+            };
+            groups.push(group);
+        }
+        self.row_hashes = hashes;
+    }
+
+    /// A value is looked up once per dictionary; then its code tells its group.
+    fn lookup_codes(&mut self, dictionary: &Dictionary, groups: &mut Vec<u32>) -> Result<()> {
+        let values = dictionary.values();
+        let strings = Strings::of(&values.0)?;
+        if self.dictionary.as_ref().is_none_or(|known| !Arc::ptr_eq(known, values)) {
+            self.dictionary = Some(values.clone());
+            self.of_code.clear();
+            self.of_code.resize(values.0.len(), EMPTY);
+        }
+        let codes = dictionary.codes();
+        let nulls = dictionary.code_array().nulls().filter(|nulls| nulls.null_count() > 0);
+        if let Some(nulls) = nulls {
+            groups.reserve(codes.len());
+            for (row, &code) in codes.iter().enumerate() {
+                let group = if nulls.is_null(row) { self.null_group() } else { self.group_of_code(code, &strings) };
+                groups.push(group);
+            }
+            return Ok(());
+        }
+        gather::take_u32(&self.of_code, codes, groups);
+        if groups.iter().fold(0, |greatest, &group| group.max(greatest)) == EMPTY {
+            for (group, &code) in groups.iter_mut().zip(codes).filter(|(group, _)| **group == EMPTY) {
+                *group = self.group_of_code(code, &strings);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn group_of_code(&mut self, code: u32, strings: &Strings<'_>) -> u32 {
+        let known = self.of_code[code as usize];
+        if known != EMPTY {
+            return known;
+        }
+        let group = self.find_or_insert(strings.bytes(code as usize), strings.views[code as usize]);
+        self.of_code[code as usize] = group;
+        group
+    }
+
     /// The group of each row, `EMPTY` where there is none.
     pub(super) fn find(&self, key: &Argument<'_>, rows: usize, groups: &mut Vec<u32>) -> Result<()> {
         if key.constant_is_null() {
             groups.resize(rows, self.null_group);
+            return Ok(());
+        }
+        if let Some(dictionary) = key.dictionary() {
+            let strings = Strings::of(&dictionary.values().0)?;
+            let find = |code: usize| self.find_one(strings.bytes(code), strings.views[code]);
+            groups.extend(dictionary.code_array().iter().map(|c| c.map_or(self.null_group, |c| find(c as usize))));
             return Ok(());
         }
         let strings = key.strings()?;
@@ -132,7 +223,11 @@ impl Views {
 
     #[inline]
     fn find_or_insert(&mut self, bytes: &[u8], found: u128) -> u32 {
-        let hash = hash::bytes(self.seed, bytes);
+        self.find_or_insert_hashed(hash::bytes(self.seed, bytes), bytes, found)
+    }
+
+    #[inline(always)]
+    fn find_or_insert_hashed(&mut self, hash: u64, bytes: &[u8], found: u128) -> u32 {
         let (tag, mask) = ((hash >> 32) as u32, self.slots.len() - 1);
         let mut at = hash as usize & mask;
         loop {
@@ -217,11 +312,15 @@ impl Views {
         self.hashes.clear();
         self.entries.clear();
         self.bytes.clear();
+        self.of_code.fill(EMPTY);
         self.null_group = EMPTY;
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        (self.slots.capacity() + self.hashes.capacity()) * 8 + self.entries.capacity() * 16 + self.bytes.capacity()
+        (self.slots.capacity() + self.hashes.capacity() + self.row_hashes.capacity()) * 8
+            + self.entries.capacity() * 16
+            + self.bytes.capacity()
+            + self.of_code.capacity() * 4
     }
 }
 

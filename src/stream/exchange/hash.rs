@@ -5,7 +5,7 @@ use arrow::row::{RowConverter, SortField};
 use millstream_kernels::level::Level;
 use millstream_kernels::{bitmap, hash};
 
-use crate::batch::{Argument, Kind};
+use crate::batch::{Argument, Kind, Strings};
 use crate::error::Result;
 
 /// Any number does, as long as all workers of a query use the same.
@@ -76,6 +76,13 @@ fn hash_column(
                 }
             }
         };
+    }
+    if let Some(dictionary) = column.dictionary() {
+        let strings = Strings::of(&dictionary.values().0)?;
+        let of_values: Vec<u64> = (0..strings.views.len()).map(|code| hash::bytes(SEED, strings.bytes(code))).collect();
+        out.clear();
+        out.extend(dictionary.codes().iter().map(|&code| of_values.get(code as usize).copied().unwrap_or(NULL)));
+        return Ok(());
     }
     if column.constant_is_null() {
         out.clear();

@@ -59,8 +59,9 @@ impl Exchange {
             Route::Keys(program) => program.clone(),
             Route::First | Route::All => Arc::default(),
         };
+        let key_count = program.outputs.len();
         Exchange {
-            keys: Evaluator::new(program, context),
+            keys: Evaluator::new(program, context).with_dictionaries(key_count),
             route,
             context,
             parts: vec![Vec::new(); senders.len()],
@@ -122,6 +123,7 @@ impl Exchange {
             from.gather_into(rows, into)?;
         }
         out.rows = rows.len();
+        out.form = batch.form;
         out.changes = batch.changes.as_ref().map(|changes| rows.iter().map(|&row| changes[row as usize]).collect());
         out.watermarks = batch.watermarks.as_ref().map(|marks| rows.iter().map(|&row| marks[row as usize]).collect());
         self.senders[receiver].post(Message::Batch(out));

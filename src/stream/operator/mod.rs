@@ -19,7 +19,10 @@ mod sort; //      all rows in order, or the first of them
 mod union; //     several inputs as one
 mod window; //    a row per window that holds it
 
-pub use aggregate::{Aggregate, WindowedAggregate};
+#[cfg(test)]
+mod testing; //   an operator by itself
+
+pub use aggregate::{Aggregate, WindowedAggregate, counts_distinct_alone, may_be_local};
 pub use expand::Expand;
 pub use filter::Filter;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};

@@ -27,7 +27,8 @@ impl Project {
         });
         let mut out = Batch::default();
         out.columns.resize_with(program.outputs.len(), Column::default);
-        Project { evaluator: Evaluator::new(program.clone(), context), picks, out }
+        let evaluator = Evaluator::new(program.clone(), context).with_dictionaries(program.outputs.len());
+        Project { evaluator, picks, out }
     }
 
     fn pick(&mut self, batch: &mut Batch) {

@@ -74,6 +74,11 @@ impl Fit {
         self.columns[column].cast == Cast::Keep
     }
 
+    /// Whether every column of the table that is read from this column of the file comes as it is.
+    pub fn keeps_file_column(&self, from: usize) -> bool {
+        self.columns.iter().filter(|column| column.from == from).all(|column| column.cast == Cast::Keep)
+    }
+
     /// What has to be read of the file for a projection of the table.
     pub fn pick(&self, projection: &[usize]) -> Picked {
         let mut file_columns: Vec<_> = projection.iter().map(|&column| self.columns[column].from).collect();

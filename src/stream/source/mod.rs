@@ -9,6 +9,7 @@ pub mod text; //         tables over CSV and NDJSON
 mod text_files; //       the same, of files as CREATE TABLE names them
 mod columnar; //         files that hold columns already: what they share
 pub mod parquet;
+mod late; // the columns of a filter first, then the others for the rows that pass
 mod prune; //            row groups that statistics rule out
 pub mod ipc; //          Arrow files and streams
 pub mod avro;
@@ -19,6 +20,7 @@ mod records; //          record batches become morsels' batches
 mod fit; //              a file's columns become a table's
 pub mod datagen; //      rows of any schema, made up
 pub mod nexmark; //      the auction site of streaming benchmarks
+pub mod tpch; //         the tables of TPC-H
 pub mod measurements; // a billion temperatures, with their answer
 pub mod scenario; //     small inputs whose answers are known by arithmetic
 

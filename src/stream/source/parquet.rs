@@ -1,7 +1,8 @@
 //! Parquet files: row groups are the pieces, those whose statistics rule them out are not read.
 //!
 //! Place       under `columnar.rs`. Decoding is the parquet crate's; strings come as views into its pages.
-//! Invariants  a footer is read once per state of a file; with `ordered` a file is one piece.
+//! Invariants  a footer is read once per state of a file; with `ordered` a file is one piece, or row groups that are
+//!             small enough to be read ahead.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,16 +15,21 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::{Encoding, PageType};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use super::columnar::ColumnarFile;
+use super::late::{LateFilter, SAMPLE_ROWS};
 use super::listing::reason;
 use super::pieces::Piece;
 use super::prune::surviving_row_groups;
 use super::records::{ReadPlan, RecordReader, Records};
 use crate::error::{Error, Result};
 use crate::pipeline::ScanRequest;
+
+/// Bytes of a row group that may be read ahead of its turn.
+const AHEAD_BYTES_MAX: usize = 64 << 20;
 
 /// A Parquet file, its footer read.
 #[derive(Debug)]
@@ -57,16 +63,27 @@ impl ColumnarFile for ParquetFile {
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), roots);
         let bytes: usize = groups.iter().map(|&group| self.read_bytes(group, &mask)).sum();
         plan.progress.bytes_total.fetch_add(bytes as u64, Ordering::Relaxed);
-        let runs = if request.ordered { vec![groups] } else { groups.into_iter().map(|group| vec![group]).collect() };
+        // Where rows must stay in order, workers read whole row groups ahead of each other: only if these are small.
+        let is_small = |&group: &usize| self.memory_bytes(group, &mask) <= AHEAD_BYTES_MAX;
+        let ahead = request.partitions > 1 && groups.iter().all(is_small);
+        let runs = if request.ordered && !ahead {
+            vec![groups]
+        } else {
+            groups.into_iter().map(|group| vec![group]).collect()
+        };
+        let dictionaries = request.dictionaries;
+        let late = LateFilter::new(&self.metadata, &plan.fit, &request.predicates, &plan.picked.file_columns);
         let piece = |groups: Vec<usize>| {
             let rows = groups.iter().map(|&group| self.row_group(group).num_rows().max(0) as usize).sum();
-            let (file, mask, plan) = (self.clone(), mask.clone(), plan.clone());
+            let (file, mask, plan, late) = (self.clone(), mask.clone(), plan.clone(), late.clone());
             Piece {
                 rows: Some(rows),
                 open: Box::new(move || {
                     let (file, mask, groups) = (file.clone(), mask.clone(), groups.clone().into_iter());
-                    let records = RowGroups { file, mask, plan: plan.clone(), groups, current: None };
-                    Ok(Box::new(RecordReader::new(records, plan.clone())))
+                    let (plan, late) = (plan.clone(), late.clone());
+                    let records =
+                        RowGroups { file, mask, plan: plan.clone(), dictionaries, late, groups, current: None };
+                    Ok(Box::new(RecordReader::new(records, plan)))
                 }),
             }
         };
@@ -77,6 +94,13 @@ impl ColumnarFile for ParquetFile {
 impl ParquetFile {
     fn row_group(&self, group: usize) -> &RowGroupMetaData {
         self.metadata.metadata().row_group(group)
+    }
+
+    /// Bytes of the read columns of a row group, decompressed.
+    fn memory_bytes(&self, group: usize, mask: &ProjectionMask) -> usize {
+        let columns = self.row_group(group).columns().iter().enumerate();
+        let read = columns.filter(|(leaf, _)| mask.leaf_included(*leaf));
+        read.map(|(_, column)| column.uncompressed_size().max(0) as usize).sum()
     }
 
     /// Compressed bytes of the read columns of a row group.
@@ -92,19 +116,78 @@ struct RowGroups {
     file: Arc<ParquetFile>,
     mask: ProjectionMask,
     plan: ReadPlan,
+    /// Whether strings may come as dictionaries.
+    dictionaries: bool,
+    late: Option<LateFilter>,
     groups: std::vec::IntoIter<usize>,
     current: Option<(usize, ParquetRecordBatchReader)>,
 }
 
 impl RowGroups {
     fn open(&self, group: usize) -> Result<ParquetRecordBatchReader> {
+        let failed = |e| failed(&self.file.path, Some(group), e);
+        let builder = self.builder(group, self.metadata(group))?.with_projection(self.mask.clone());
+        let builder = match &self.late {
+            Some(late) if late.pays(self.sample(group, late)?).map_err(failed)? => {
+                builder.with_row_filter(late.row_filter())
+            }
+            _ => builder,
+        };
+        builder.with_batch_size(self.plan.batch_rows).build().map_err(failed)
+    }
+
+    /// The first rows of a row group, of the columns that a filter reads.
+    fn sample(&self, group: usize, late: &LateFilter) -> Result<ParquetRecordBatchReader> {
+        let builder = self.builder(group, self.file.metadata.clone())?.with_projection(late.mask());
+        let builder = builder.with_batch_size(SAMPLE_ROWS).with_limit(SAMPLE_ROWS);
+        builder.build().map_err(|e| failed(&self.file.path, Some(group), e))
+    }
+
+    fn builder(&self, group: usize, metadata: ArrowReaderMetadata) -> Result<ParquetRecordBatchReaderBuilder<File>> {
         let file = open(&self.file.path)?;
-        ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.file.metadata.clone())
-            .with_row_groups(vec![group])
-            .with_projection(self.mask.clone())
-            .with_batch_size(self.plan.batch_rows)
-            .build()
-            .map_err(|e| failed(&self.file.path, Some(group), e))
+        Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata).with_row_groups(vec![group]))
+    }
+
+    /// The file's metadata, with those string columns as dictionaries that are nothing else in this row group.
+    fn metadata(&self, group: usize) -> ArrowReaderMetadata {
+        let plain = &self.file.metadata;
+        let columns = self.file.row_group(group).columns();
+        let schema = plain.parquet_schema();
+        let mut found = false;
+        let mut fields: Vec<FieldRef> = plain.schema().fields().iter().cloned().collect();
+        for (leaf, column) in columns.iter().enumerate() {
+            let root = schema.get_column_root_idx(leaf);
+            let is_text = fields[root].data_type() == &DataType::Utf8View;
+            let read = self.mask.leaf_included(leaf) && self.plan.fit.keeps_file_column(root);
+            if self.dictionaries && is_text && read && is_dictionary_alone(column) {
+                let data_type = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
+                fields[root] = Arc::new(Field::clone(&fields[root]).with_data_type(data_type));
+                found = true;
+            }
+        }
+        if !found {
+            return plain.clone();
+        }
+        let schema = Arc::new(Schema::new_with_metadata(fields, plain.schema().metadata().clone()));
+        let options = ArrowReaderOptions::new().with_schema(schema);
+        ArrowReaderMetadata::try_new(plain.metadata().clone(), options).unwrap_or_else(|_| plain.clone())
+    }
+}
+
+/// Whether all data pages of a column chunk are codes into its dictionary.
+fn is_dictionary_alone(column: &ColumnChunkMetaData) -> bool {
+    let by_code = |encoding: Encoding| matches!(encoding, Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY);
+    if column.dictionary_page_offset().is_none() {
+        return false;
+    }
+    if let Some(mask) = column.page_encoding_stats_mask() {
+        return mask.encodings().all(by_code);
+    }
+    match column.page_encoding_stats() {
+        Some(pages) => {
+            pages.iter().filter(|page| page.page_type != PageType::DICTIONARY_PAGE).all(|page| by_code(page.encoding))
+        }
+        None => false,
     }
 }
 

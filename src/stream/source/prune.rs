@@ -28,12 +28,23 @@ pub fn surviving_row_groups(file: &ArrowReaderMetadata, fit: &Fit, predicates: &
 }
 
 fn is_usable(file: &ArrowReaderMetadata, fit: &Fit, predicate: &Predicate) -> bool {
+    is_of_type(file, fit, predicate)
+        && has_engine_order(predicate)
+        && statistics_are_sound(file, fit.file_column(predicate.column))
+}
+
+fn is_of_type(file: &ArrowReaderMetadata, fit: &Fit, predicate: &Predicate) -> bool {
     let column = fit.file_column(predicate.column);
     fit.keeps(predicate.column)
         && file.schema().field(column).data_type() == predicate.value.data_type()
         && predicate.value.is_valid(0)
-        && has_engine_order(predicate)
-        && statistics_are_sound(file, column)
+}
+
+/// Whether Arrow compares the column's values with the predicate's as the engine does: it knows two zeros.
+pub fn is_comparable(file: &ArrowReaderMetadata, fit: &Fit, predicate: &Predicate) -> bool {
+    let data_type = predicate.value.data_type();
+    let is_plain = !data_type.is_nested() && !data_type.is_floating() && !matches!(data_type, DataType::Interval(_));
+    is_plain && is_of_type(file, fit, predicate)
 }
 
 fn rule_out(file: &ArrowReaderMetadata, fit: &Fit, predicate: &Predicate, survives: &mut [bool]) -> Result<()> {

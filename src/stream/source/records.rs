@@ -5,10 +5,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayData, ArrayRef, AsArray, DictionaryArray, RecordBatch};
+use arrow::compute::{cast, take};
+use arrow::datatypes::UInt32Type;
 
 use super::fit::{Fit, Picked};
-use crate::batch::{Batch, Column};
+use crate::batch::{Batch, Column, Dictionary, DictionaryValues, engine_type};
 use crate::error::Result;
 use crate::pipeline::{Progress, Reader};
 
@@ -33,13 +35,18 @@ pub struct RecordReader<R> {
     plan: ReadPlan,
     /// The projected columns of the record being handed out.
     columns: Vec<ArrayRef>,
+    /// For each column, the dictionary it came with last.
+    dictionaries: Vec<Option<KnownValues>>,
     rows: usize,
     done: usize,
 }
 
+/// Values as the source has them, and as the engine has them.
+type KnownValues = (ArrayData, Arc<DictionaryValues>);
+
 impl<R: Records> RecordReader<R> {
     pub fn new(records: R, plan: ReadPlan) -> Self {
-        RecordReader { records, plan, columns: Vec::new(), rows: 0, done: 0 }
+        RecordReader { records, plan, columns: Vec::new(), dictionaries: Vec::new(), rows: 0, done: 0 }
     }
 }
 
@@ -57,10 +64,36 @@ impl<R: Records> Reader for RecordReader<R> {
         let whole = rows == self.rows;
         let cut = |array: &ArrayRef| if whole { array.clone() } else { array.slice(self.done, rows) };
         fill(batch, self.columns.iter().map(cut), rows);
+        self.dictionaries.resize_with(batch.columns.len(), || None);
+        for (column, known) in batch.columns.iter_mut().zip(&mut self.dictionaries) {
+            if let Column::Array(array) = column
+                && let Some(dictionary) = array.as_dictionary_opt::<UInt32Type>()
+            {
+                *column = dictionary_column(dictionary, known)?;
+            }
+        }
         self.done += rows;
         self.plan.progress.add_rows(rows);
         Ok(true)
     }
+}
+
+/// Codes of a source as a column; batches with the same values share them.
+fn dictionary_column(array: &DictionaryArray<UInt32Type>, known: &mut Option<KnownValues>) -> Result<Column> {
+    let data = array.values().to_data();
+    let values = match known {
+        Some((seen, values)) if seen.ptr_eq(&data) => values.clone(),
+        _ => {
+            let values = cast(array.values(), &engine_type(array.values().data_type()))?;
+            if values.null_count() > 0 {
+                return Ok(Column::Array(take(&values, array.keys(), None)?));
+            }
+            let values = Arc::new(DictionaryValues(values));
+            *known = Some((data, values.clone()));
+            values
+        }
+    };
+    Ok(Column::Dictionary(Dictionary::new(array.keys().clone(), values)))
 }
 
 /// Makes these arrays the columns of a cleared batch, in the memory of its column list.

@@ -11,7 +11,15 @@ use crate::pipeline::{Morsel, Scan, ScanRequest, Table, Take};
 
 /// A request for these columns.
 pub fn request(projection: Vec<usize>, batch_rows: usize) -> ScanRequest {
-    ScanRequest { projection, predicates: vec![], batch_rows, partitions: 1, ordered: false, fetch: None }
+    ScanRequest {
+        projection,
+        predicates: vec![],
+        batch_rows,
+        partitions: 1,
+        ordered: false,
+        fetch: None,
+        dictionaries: false,
+    }
 }
 
 /// All columns of a table.

@@ -309,10 +309,12 @@ fn row_groups_that_cannot_match_are_not_read() {
     grouped_parquet(&path);
     let table = open(&path).unwrap();
     assert_eq!(table.row_count(), Some(1000));
-    let groups_read = |predicates: Vec<Predicate>| {
-        let request = ScanRequest { predicates, ..request(vec![0], 1000) };
-        read_all(&*table, &request).iter().map(RecordBatch::num_rows).sum::<usize>() / 100
+    let rows_read = |projection: Vec<usize>, predicates: Vec<Predicate>| {
+        let request = ScanRequest { predicates, ..request(projection, 1000) };
+        read_all(&*table, &request).iter().map(RecordBatch::num_rows).sum::<usize>()
     };
+    let groups_read =
+        |predicates: Vec<Predicate>| rows_read(vec![predicates[..].first().map_or(0, |p| p.column)], predicates) / 100;
     let n = |op, value| Predicate { column: 0, op, value: Arc::new(Int64Array::from(vec![value])) };
     assert_eq!(groups_read(vec![]), 10);
     assert_eq!(groups_read(vec![n(Comparison::Eq, 550)]), 1);
@@ -332,6 +334,11 @@ fn row_groups_that_cannot_match_are_not_read() {
         groups_read(vec![Predicate { column: 0, op: Comparison::Eq, value: new_null_array(&DataType::Int64, 1) }]),
         10
     );
+    // With other columns to read, a row group of which little passes is filtered on the way.
+    assert_eq!(rows_read(vec![0, 1], vec![n(Comparison::Eq, 550)]), 1);
+    assert_eq!(rows_read(vec![1, 2], vec![n(Comparison::GtEq, 895)]), 5 + 100);
+    assert_eq!(rows_read(vec![0, 2], vec![word(Comparison::Eq, "word 950"), n(Comparison::Gt, 5)]), 1);
+    assert_eq!(rows_read(vec![1], vec![n(Comparison::NotEq, 7)]), 900, "most of it passes");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! null, quoted or has spaces around it. Rows that fail are taken out of the table, and the others are read once more.
 
 use arrow::datatypes::FieldRef;
+use fearless_simd::dispatch;
 use millstream_kernels::view::Text;
 
 use super::fill::{Job, Nulls};
@@ -169,7 +170,7 @@ impl CsvDecoder {
                 faults: &mut self.faults,
                 copy: &mut self.copy,
             };
-            job.column(builder);
+            dispatch!(self.structure.level, _simd => job.column(builder));
         }
     }
 }

@@ -52,7 +52,8 @@ enum Look<V> {
 }
 
 impl<'a> Job<'a> {
-    /// Fills the column.
+    /// Fills the column. Inlined, so that it is compiled for the CPU level it is dispatched to.
+    #[inline(always)]
     pub fn column(&mut self, builder: &mut ColumnBuilder) {
         // Each parser is written out in the loop of its type: a call per value costs as much as the parsing.
         macro_rules! numbers {
@@ -167,6 +168,7 @@ impl<'a> Job<'a> {
     }
 
     /// Fills a column of strings or bytes.
+    #[inline(always)]
     fn views(&mut self, builder: &mut ColumnBuilder) {
         let mut data = builder.lend_data();
         let Data::Views(views) = &mut data else { unreachable!("strings are read into views") };

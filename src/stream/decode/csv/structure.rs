@@ -4,6 +4,7 @@
 //!             behind the end of the one before: the end of field `f` of row `r` is at `r * stride + f + 1`, and its
 //!             start behind what is one place before. Where a row is of another shape, the table ends.
 
+use fearless_simd::dispatch;
 use millstream_kernels::level::{self, Level};
 
 use super::quotes::{self, Dialect, Masks};
@@ -12,7 +13,7 @@ use crate::stream::decode::fault::{Fault, Reason};
 /// The structure of one block, read front to back.
 #[derive(Debug)]
 pub struct Structure {
-    level: Level,
+    pub level: Level,
     delimiter: u8,
     masks: Masks,
     /// Delimiters and newlines outside of quotes.
@@ -70,8 +71,7 @@ impl Structure {
     pub fn take(&mut self, text: &[u8], fields: usize, rows_max: usize) -> Found {
         while self.next < text.len() {
             self.stride = fields + self.has_extra as usize;
-            self.flatten(rows_max * self.stride);
-            let rows = self.conforming(text, rows_max);
+            let rows = dispatch!(self.level, _simd => self.conforming_rows(text, rows_max));
             if rows > 0 {
                 self.positions.truncate(rows * self.stride + 1);
                 self.next = self.positions[rows * self.stride] as usize + 1;
@@ -94,7 +94,14 @@ impl Structure {
         Found::End
     }
 
+    #[inline(always)]
+    fn conforming_rows(&mut self, text: &[u8], rows_max: usize) -> usize {
+        self.flatten(rows_max * self.stride);
+        self.conforming(text, rows_max)
+    }
+
     /// Makes `positions` the place before the next row and at least `count` positions behind it, where there are so many.
+    #[inline(always)]
     fn flatten(&mut self, count: usize) {
         const ROUND: usize = 8;
         // Bits are written eight at a time, more than there may be: room for those of one word.
@@ -124,6 +131,7 @@ impl Structure {
     }
 
     /// How many rows of the table have the right shape before the first one that has not.
+    #[inline(always)]
     fn conforming(&self, text: &[u8], rows_max: usize) -> usize {
         let rows = ((self.positions.len() - 1) / self.stride).min(rows_max);
         let limit = self.open.get(self.open.partition_point(|&at| at < self.next)).map_or(u32::MAX, |&at| at as u32);

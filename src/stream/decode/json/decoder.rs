@@ -1,6 +1,7 @@
 //! Members become columns: a row at a time, as its keys come.
 
 use arrow::datatypes::FieldRef;
+use fearless_simd::dispatch;
 use millstream_kernels::level::{self, Level};
 use millstream_kernels::view::Text;
 
@@ -127,7 +128,7 @@ impl JsonDecoder {
                 builder.begin(column, &self.block, self.text.as_ref(), rows_max);
             }
             self.next = start;
-            let (rows, left_out) = self.rows(rows_max, &refused)?;
+            let (rows, left_out) = dispatch!(self.level, _simd => self.rows(rows_max, &refused))?;
             match self.finish(batch, rows) {
                 Ok(()) => {
                     self.lines_left -= rows;
@@ -143,6 +144,8 @@ impl JsonDecoder {
         }
     }
 
+    /// Inlined, so that it is compiled for the CPU level it is dispatched to.
+    #[inline(always)]
     fn rows(&mut self, rows_max: usize, refused: &[usize]) -> Result<(usize, usize), Fault> {
         let block = self.block.clone();
         let length = block.text().len();
@@ -181,7 +184,7 @@ impl JsonDecoder {
     }
 
     /// Reads one line into row `row`, and steps behind it when it is good.
-    #[inline]
+    #[inline(always)]
     fn row(&mut self, cursor: &mut Cursor<'_>, row: usize, rows_max: usize) -> Result<(), (Bad, Option<usize>)> {
         let start = cursor.at;
         self.scratch.seen.clear();

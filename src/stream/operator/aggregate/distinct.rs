@@ -24,8 +24,14 @@ use crate::state::GroupIndex;
 /// States that see each pair of group and arguments once.
 pub(super) struct Distinct {
     pairs: GroupIndex,
-    /// How often each pair is there; only kept once something was taken back.
-    counts: Vec<i64>,
+    /// How often each pair is there; only kept for inputs that take back.
+    counts: Option<Vec<i64>>,
+    /// Whether group 0 is all there is: then values alone are the keys.
+    one_group: bool,
+    /// Whether it sees pairs that no other instance sees: then the states behind the pairs are all that must travel.
+    has_own_pairs: bool,
+    /// Memory for a batch.
+    found: Vec<u32>,
     arg_types: Vec<DataType>,
     skips_nulls: bool,
     inner: Box<dyn AggregateStates>,
@@ -34,11 +40,21 @@ pub(super) struct Distinct {
 }
 
 impl Distinct {
-    pub(super) fn new(shape: &TableShape, call: &AggregateCall, inner: Box<dyn AggregateStates>) -> Self {
-        let types = std::iter::once(DataType::UInt32).chain(call.arg_types.iter().cloned()).collect();
+    pub(super) fn new(
+        shape: &TableShape,
+        call: &AggregateCall,
+        inner: Box<dyn AggregateStates>,
+        takes_back: bool,
+    ) -> Self {
+        let one_group = shape.key_types.is_empty() && !call.arg_types.is_empty();
+        let group = (!one_group).then_some(DataType::UInt32);
+        let types = group.into_iter().chain(call.arg_types.iter().cloned()).collect();
         Distinct {
             pairs: GroupIndex::new(types, shape.seed, shape.level()),
-            counts: Vec::new(),
+            counts: takes_back.then(Vec::new),
+            one_group,
+            has_own_pairs: false,
+            found: Vec::new(),
             arg_types: call.arg_types.clone(),
             skips_nulls: call.function.skips_nulls(),
             inner,
@@ -47,27 +63,56 @@ impl Distinct {
         }
     }
 
+    /// Says that no other instance sees the same pairs: saved states are those of the function without DISTINCT.
+    pub(super) fn own_pairs(&mut self) {
+        self.has_own_pairs = true;
+    }
+
     /// Takes rows in that all count; feeds the inner states with the pairs that appear or disappear.
     fn take(&mut self, groups: &[u32], args: &[Argument<'_>], changes: Option<&[Change]>) -> Result<()> {
-        let group_column = group_column(groups);
-        let mut keys: SmallVec<[Argument<'_>; 4]> = SmallVec::new();
-        keys.push(Argument::new(&group_column, None, groups.len()));
-        keys.extend(args.iter().copied());
-        let mut pairs = Vec::new();
-        self.pairs.lookup(&keys, groups.len(), &mut pairs)?;
-        self.counts.resize(self.pairs.len(), 0);
+        let mut pairs = std::mem::take(&mut self.found);
+        let known = self.pairs.len();
+        if self.one_group {
+            self.pairs.lookup(args, groups.len(), &mut pairs)?;
+        } else {
+            let group_column = group_column(groups);
+            let mut keys: SmallVec<[Argument<'_>; 4]> = SmallVec::new();
+            keys.push(Argument::new(&group_column, None, groups.len()));
+            keys.extend(args.iter().copied());
+            self.pairs.lookup(&keys, groups.len(), &mut pairs)?;
+        }
+        let changes = changes.filter(|changes| self.counts.is_some() || changes.iter().any(|c| c.is_retraction()));
+        if changes.is_some() && self.counts.is_none() {
+            return Err(Error::bug("rows were taken back from an input that takes none back"));
+        }
         let (mut rows, mut feed) = (Vec::new(), Vec::new());
-        for (row, &pair) in pairs.iter().enumerate() {
-            let change = changes.map_or(Change::INSERT, |changes| changes[row]);
-            let count = &mut self.counts[pair as usize];
-            let before = *count > 0;
-            *count += change.weight();
-            let after = *count > 0;
-            if before != after {
-                rows.push(row as u32);
-                feed.push(if after { Change::INSERT } else { Change::DELETE });
+        match &mut self.counts {
+            // New pairs are numbered in the order in which they appear.
+            None => {
+                let mut next = known as u32;
+                for (row, &pair) in pairs.iter().enumerate().filter(|_| self.pairs.len() > known) {
+                    if pair == next {
+                        rows.push(row as u32);
+                        next += 1;
+                    }
+                }
+            }
+            Some(counts) => {
+                counts.resize(self.pairs.len(), 0);
+                for (row, &pair) in pairs.iter().enumerate() {
+                    let change = changes.map_or(Change::INSERT, |changes| changes[row]);
+                    let count = &mut counts[pair as usize];
+                    let before = *count > 0;
+                    *count += change.weight();
+                    let after = *count > 0;
+                    if before != after {
+                        rows.push(row as u32);
+                        feed.push(if after { Change::INSERT } else { Change::DELETE });
+                    }
+                }
             }
         }
+        self.found = pairs;
         if rows.is_empty() {
             return Ok(());
         }
@@ -92,13 +137,17 @@ impl Distinct {
 
     /// All pairs that are there: groups and argument columns.
     fn pairs(&self) -> Result<(Vec<u32>, Vec<ArrayRef>)> {
-        let alive = |pair: &u32| self.counts[*pair as usize] > 0;
+        let alive = |pair: &u32| self.counts.as_ref().is_none_or(|counts| counts[*pair as usize] > 0);
         let pairs: Vec<u32> = (0..self.pairs.len() as u32).filter(alive).collect();
         let column = |key: usize, data_type: &DataType| {
             let mut column = Column::default();
             self.pairs.keys(key, &pairs, &mut column)?;
             column.to_array(data_type, pairs.len(), &Selection::default())
         };
+        if self.one_group {
+            let args = self.arg_types.iter().enumerate().map(|(arg, data_type)| column(arg, data_type));
+            return Ok((vec![0; pairs.len()], args.collect::<Result<_>>()?));
+        }
         let groups = column(0, &DataType::UInt32)?;
         let groups = groups.as_primitive::<arrow::datatypes::UInt32Type>().values().to_vec();
         let args = self.arg_types.iter().enumerate().map(|(arg, data_type)| column(arg + 1, data_type));
@@ -176,6 +225,9 @@ impl AggregateStates for Distinct {
 
     /// One list per group, of its argument rows as structs.
     fn save(&mut self, group_count: usize) -> Result<Vec<ArrayRef>> {
+        if self.has_own_pairs {
+            return self.inner.save(group_count);
+        }
         let (groups, columns) = self.pairs()?;
         let mut order: Vec<u32> = (0..groups.len() as u32).collect();
         order.sort_by_key(|&pair| groups[pair as usize]);
@@ -211,13 +263,17 @@ impl AggregateStates for Distinct {
 
     fn clear(&mut self) {
         self.pairs.clear();
-        self.counts.clear();
+        if let Some(counts) = &mut self.counts {
+            counts.clear();
+        }
         self.inner.clear();
         self.group_count = 0;
     }
 
     fn size_bytes(&self) -> usize {
-        self.pairs.size_bytes() + self.counts.capacity() * 8 + self.inner.size_bytes()
+        self.pairs.size_bytes()
+            + self.counts.as_ref().map_or(0, |counts| counts.capacity() * 8)
+            + self.inner.size_bytes()
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {

@@ -5,10 +5,12 @@
 
 mod changes; //  old and new results of the groups that a batch touched
 mod distinct; // each value once per group
+mod local; //    groups made before an exchange
 mod plain; //    one table for all rows
 mod table; //    groups and the states of their aggregates
 mod windowed; // a table per pane, merged and emitted as windows close
 
+pub use local::{counts_distinct_alone, may_be_local};
 pub use plain::Aggregate;
 pub use windowed::WindowedAggregate;
 
@@ -52,8 +54,9 @@ pub(super) fn call_states(call: &AggregateCall, seed: u64, context: KernelContex
     let states = call.function.states();
     match call.distinct {
         true => {
-            let shape = TableShape { key_types: Vec::new(), calls: Arc::default(), seed, context };
-            Box::new(distinct::Distinct::new(&shape, call, states))
+            // Without a key there would be one group, and values would be told apart without it.
+            let shape = TableShape { key_types: vec![DataType::UInt32], calls: Arc::default(), seed, context };
+            Box::new(distinct::Distinct::new(&shape, call, states, false))
         }
         false => states,
     }

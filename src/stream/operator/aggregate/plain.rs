@@ -4,8 +4,9 @@ use arrow::array::ArrayRef;
 
 use super::TableShape;
 use super::changes::Changed;
+use super::local::Local;
 use super::table::{Scratch, Table};
-use crate::batch::{Batch, Column, ROWS_MAX};
+use crate::batch::{Batch, Column, Form, KernelColumn, ROWS_MAX};
 use crate::error::Result;
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
@@ -21,6 +22,9 @@ pub struct Aggregate {
     standing_groups: Vec<Vec<ArrayRef>>,
     batch_rows: usize,
     scratch: Scratch,
+    merge_keys: Vec<KernelColumn>,
+    /// Set before an exchange: groups go to their owners instead of being emitted.
+    local: Option<Local>,
     changed: Changed,
     out: Batch,
     started: bool,
@@ -34,16 +38,40 @@ impl Aggregate {
         out.columns.resize_with(spec.key_count + spec.aggregates.len(), Column::default);
         let changed = Changed::new(shape.output_types(&[]));
         Aggregate {
-            evaluator: Evaluator::new(spec.program.clone(), context),
+            evaluator: Evaluator::new(spec.program.clone(), context).with_dictionaries(spec.key_count),
             table: Table::new(shape, takes_back),
             emit: spec.emit,
             standing_groups: spec.standing_groups.clone(),
             batch_rows: batch_rows.min(ROWS_MAX),
             scratch: Scratch::default(),
+            merge_keys: Vec::new(),
+            local: None,
             changed,
             out,
             started: false,
         }
+    }
+
+    /// Makes it gather groups of at most `groups_max` for the owner of their key.
+    pub fn before_exchange(mut self, groups_max: usize) -> Self {
+        self.local = Some(Local::new(groups_max));
+        self
+    }
+
+    /// Makes it gather all groups of rows that were parted by the arguments of its DISTINCT aggregates, for an aggregate
+    /// without DISTINCT.
+    pub fn of_own_pairs(mut self) -> Self {
+        self.table.own_pairs();
+        self.before_exchange(usize::MAX)
+    }
+
+    fn send_groups(&mut self, next: &mut Next<'_>) -> Result<()> {
+        let groups = self.table.len();
+        self.table.send(&[], &mut self.out, next)?;
+        if let (Some(local), true) = (&mut self.local, groups > 0) {
+            local.sent(groups, 0);
+        }
+        Ok(())
     }
 
     fn emit_all(&mut self, next: &mut Next<'_>) -> Result<()> {
@@ -70,6 +98,14 @@ impl Operator for Aggregate {
         if !self.started {
             self.start(next)?;
         }
+        if batch.form == Form::Groups {
+            return self.table.take_groups(batch, 0, &mut self.scratch, &mut self.merge_keys);
+        }
+        if let Some(local) = &mut self.local
+            && local.passes_by(batch.selected_rows())
+        {
+            return next.push(batch);
+        }
         self.evaluator.run(batch)?;
         let changes = batch.selected_changes();
         let known = self.table.len() as u32;
@@ -82,6 +118,11 @@ impl Operator for Aggregate {
             self.changed.after(&mut self.table, &mut self.out, |_, _| Ok(0))?;
             self.changed.push(self.batch_rows, next)?;
         }
+        if let Some(local) = &mut self.local
+            && local.is_full(|| self.table.len())
+        {
+            self.send_groups(next)?;
+        }
         Ok(())
     }
 
@@ -89,7 +130,11 @@ impl Operator for Aggregate {
         if !self.started {
             self.start(next)?;
         }
-        if self.emit == EmitMode::Final && ending == Ending::Flush { self.emit_all(next) } else { Ok(()) }
+        match (&self.local, self.emit, ending) {
+            (Some(_), ..) => self.send_groups(next),
+            (None, EmitMode::Final, Ending::Flush) => self.emit_all(next),
+            _ => Ok(()),
+        }
     }
 
     fn size_bytes(&self) -> usize {
@@ -97,6 +142,9 @@ impl Operator for Aggregate {
     }
 
     fn remarks(&self) -> String {
-        format!("groups {}, keys {}", self.table.len(), self.table.index.mode())
+        match &self.local {
+            Some(local) => format!("local: {}, keys {}", local.remarks(), self.table.index.describe()),
+            None => format!("groups {}, keys {}", self.table.len(), self.table.index.describe()),
+        }
     }
 }

@@ -5,11 +5,12 @@ use smallvec::SmallVec;
 
 use super::TableShape;
 use super::distinct::Distinct;
-use crate::batch::{Argument, Batch, Change, Column, KernelColumn};
+use crate::batch::{Argument, Batch, Change, Column, Form, KernelColumn, ROWS_MAX, Selection};
 use crate::error::Result;
 use crate::expression::Evaluator;
 use crate::function::{AggregateStates, Update};
 use crate::state::GroupIndex;
+use crate::stream::operator::Next;
 use crate::stream::operator::filter::true_rows;
 
 /// One table of groups.
@@ -36,10 +37,19 @@ impl Table {
         let index = GroupIndex::new(shape.key_types.clone(), shape.seed, shape.level());
         let states = shape.calls.iter().map(|call| {
             let states = call.function.states();
-            if call.distinct { Box::new(Distinct::new(&shape, call, states)) as _ } else { states }
+            if call.distinct { Box::new(Distinct::new(&shape, call, states, takes_back)) as _ } else { states }
         });
         let states = states.collect();
         Table { index, states, weights: takes_back.then(Vec::new), standing_groups: 0, shape }
+    }
+
+    /// Says that no other table sees the same pairs of group and DISTINCT arguments.
+    pub(super) fn own_pairs(&mut self) {
+        for states in &mut self.states {
+            if let Some(distinct) = states.as_any_mut().downcast_mut::<Distinct>() {
+                distinct.own_pairs();
+            }
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -129,6 +139,67 @@ impl Table {
         Ok(())
     }
 
+    /// Pushes all groups on as keys, `between` (a value each) and states, and forgets them.
+    pub(super) fn send(&mut self, between: &[ArrayRef], out: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        let (count, key_count) = (self.len(), self.shape.key_types.len());
+        if count == 0 {
+            return Ok(());
+        }
+        let mut states = Vec::new();
+        for column in &mut self.states {
+            states.extend(column.save(count)?);
+        }
+        let mut groups = Vec::new();
+        for from in (0..count).step_by(ROWS_MAX) {
+            let rows = (count - from).min(ROWS_MAX);
+            groups.clear();
+            groups.extend(from as u32..(from + rows) as u32);
+            out.clear();
+            out.columns.resize_with(key_count + between.len() + states.len(), Column::default);
+            for key in 0..key_count {
+                self.index.keys(key, &groups, &mut out.columns[key])?;
+            }
+            let between = between.iter().cloned().map(Column::Constant);
+            let states = states.iter().map(|column| Column::Array(column.slice(from, rows)));
+            for (column, value) in out.columns[key_count..].iter_mut().zip(between.chain(states)) {
+                *column = value;
+            }
+            (out.rows, out.form) = (rows, Form::Groups);
+            next.push(out)?;
+        }
+        self.clear();
+        Ok(())
+    }
+
+    /// Merges groups that another table has sent, `between` columns behind their keys.
+    pub(super) fn take_groups(
+        &mut self,
+        batch: &mut Batch,
+        between: usize,
+        scratch: &mut Scratch,
+        keys: &mut Vec<KernelColumn>,
+    ) -> Result<()> {
+        let (rows, key_count) = (batch.rows, self.shape.key_types.len());
+        keys.resize_with(key_count, KernelColumn::default);
+        for (key, column) in keys.iter_mut().zip(&mut batch.columns) {
+            std::mem::swap(&mut key.column, column);
+            key.settle();
+        }
+        let arguments: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|column| column.argument(rows)).collect();
+        self.index.lookup(&arguments, rows, &mut scratch.groups)?;
+        let group_count = self.index.len();
+        let mut columns = batch.columns[key_count + between..].iter_mut();
+        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
+            let types = call.function.state_types();
+            let saved = types
+                .iter()
+                .zip(&mut columns)
+                .map(|(data_type, column)| column.to_array(data_type, rows, &Selection::default()));
+            states.merge_saved(&scratch.groups, group_count, &saved.collect::<Result<Vec<_>>>()?)?;
+        }
+        Ok(())
+    }
+
     /// Brings every state to the number of groups, for groups that no row has updated.
     fn grow(&mut self) -> Result<()> {
         let group_count = self.index.len();
@@ -163,6 +234,7 @@ impl Table {
         }
         out.rows = groups.len();
         out.selection.clear();
+        out.form = Form::Rows;
         out.changes = None;
         out.watermarks = None;
         Ok(())

@@ -11,6 +11,8 @@
 //! With EMIT CHANGES a table is a whole window: every batch tells the windows it touched. So it is with aggregates that
 //! go by arrival (FIRST_VALUE): panes merged come in the order of time.
 
+mod local; // before an exchange, and what comes from there
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,8 +21,9 @@ use smallvec::SmallVec;
 
 use super::TableShape;
 use super::changes::Changed;
+use super::local::Local;
 use super::table::{Scratch, Table};
-use crate::batch::{Batch, Column, KernelColumn, ROWS_MAX, Selection, Values};
+use crate::batch::{Batch, Column, Form, KernelColumn, ROWS_MAX, Selection, Values};
 use crate::error::Result;
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
@@ -52,6 +55,8 @@ pub struct WindowedAggregate {
     split: Split,
     scratch: Scratch,
     merge_keys: Vec<KernelColumn>,
+    /// Set before an exchange: panes go to their owners instead of being emitted.
+    local: Option<Local>,
     changed: Changed,
     whole: Selection,
     out: Batch,
@@ -135,7 +140,7 @@ impl WindowedAggregate {
         let columns = spec.key_count + window.outputs.len() + spec.aggregates.len();
         out.columns.resize_with(columns, Column::default);
         WindowedAggregate {
-            evaluator: Evaluator::new(spec.program.clone(), context),
+            evaluator: Evaluator::new(spec.program.clone(), context).with_dictionaries(spec.key_count),
             times: Evaluator::new(Arc::new(times), context),
             changed: Changed::new(shape.output_types(&between)),
             shape,
@@ -154,9 +159,29 @@ impl WindowedAggregate {
             split: Split::default(),
             scratch: Scratch::default(),
             merge_keys: Vec::new(),
+            local: None,
             whole: Selection::default(),
             out,
         }
+    }
+
+    /// Takes rows into the panes of their times.
+    fn place_rows(&mut self, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        self.times.run(batch)?;
+        if let Some(key) = self.single_pane(batch)? {
+            return self.update(key, batch, next);
+        }
+        self.split(batch)?;
+        let mut split = std::mem::take(&mut self.split);
+        self.whole.clone_from(&batch.selection);
+        for (key, rows) in &split.lists[..split.used] {
+            batch.selection.clone_from(&self.whole);
+            batch.selection.narrow(rows);
+            self.update(*key, batch, next)?;
+        }
+        split.clear();
+        self.split = split;
+        Ok(())
     }
 
     /// The pane that holds the whole batch, if one does and no row can be late.
@@ -394,30 +419,41 @@ fn window_columns(
 
 impl Operator for WindowedAggregate {
     fn push(&mut self, _port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
-        self.times.run(batch)?;
-        if let Some(key) = self.single_pane(batch)? {
-            return self.update(key, batch, next);
+        if batch.form == Form::Groups {
+            return self.take_groups(batch);
         }
-        self.split(batch)?;
-        let mut split = std::mem::take(&mut self.split);
-        self.whole.clone_from(&batch.selection);
-        for (key, rows) in &split.lists[..split.used] {
-            batch.selection.clone_from(&self.whole);
-            batch.selection.narrow(rows);
-            self.update(*key, batch, next)?;
+        if let Some(local) = &mut self.local
+            && local.passes_by(batch.selected_rows())
+        {
+            return next.push(batch);
         }
-        split.clear();
-        self.split = split;
+        self.place_rows(batch, next)?;
+        if let Some(mut local) = self.local.take() {
+            let full = local.is_full(|| self.groups());
+            self.local = Some(local);
+            if full {
+                self.send_panes(END, next)?;
+            }
+        }
         Ok(())
     }
 
     fn watermark(&mut self, watermark: i64, next: &mut Next<'_>) -> Result<()> {
-        self.close(watermark, next)?;
+        if self.local.is_some() {
+            self.send_panes(watermark, next)?
+        } else {
+            self.close(watermark, next)?
+        }
         next.watermark(watermark)
     }
 
     fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {
-        if ending == Ending::Flush { self.close(END, next) } else { Ok(()) }
+        match (&self.local, ending) {
+            // Which windows stay open is the owner's matter.
+            (Some(_), _) => self.send_panes(END, next),
+            (None, Ending::Flush) => self.close(END, next),
+            (None, Ending::Hold) => Ok(()),
+        }
     }
 
     fn size_bytes(&self) -> usize {
@@ -428,6 +464,9 @@ impl Operator for WindowedAggregate {
     fn remarks(&self) -> String {
         let modes = self.open.last().map(|pane| &pane.table).or(self.pool.last());
         let mode = modes.map_or("none", |table| table.index.mode());
+        if let Some(local) = &self.local {
+            return format!("local: {}, keys {mode}", local.remarks());
+        }
         format!("open panes {}, pooled {}, keys {mode}", self.open.len(), self.pool.len())
     }
 

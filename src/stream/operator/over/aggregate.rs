@@ -18,8 +18,8 @@ use millstream_kernels::bitmap;
 use smallvec::SmallVec;
 
 use super::frame::Frames;
-use super::prefix;
 use super::sorted::Sorted;
+use super::{extreme, prefix};
 use crate::batch::{Argument, Column, KernelColumn, Selection};
 use crate::error::Result;
 use crate::function::{AggregateStates, KernelContext, Update};
@@ -63,10 +63,13 @@ impl Shared {
 impl Aggregated<'_> {
     /// The result of each row's frame.
     pub fn results(&self, sorted: &Sorted, frames: &Frames) -> Result<ArrayRef> {
-        if self.before.is_none()
-            && let Some(results) = prefix::results(self, sorted, frames)?
-        {
-            return Ok(results);
+        if self.before.is_none() {
+            if let Some(results) = prefix::results(self, sorted, frames)? {
+                return Ok(results);
+            }
+            if let Some(results) = extreme::results(self, sorted, frames)? {
+                return Ok(results);
+            }
         }
         let (shared, frame_of_row) = share(sorted, frames);
         let results = self.of_frames(&shared, frames.from_first)?;

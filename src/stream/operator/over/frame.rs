@@ -122,7 +122,7 @@ fn of_range(sorted: &Sorted, bound: FrameBound, side: Side, order: &[SortOptions
 }
 
 /// The values as numbers that ascend with the sorted rows; those under nulls mean nothing.
-fn places(column: &ArrayRef, descending: bool) -> Result<Vec<i128>> {
+pub(super) fn places(column: &ArrayRef, descending: bool) -> Result<Vec<i128>> {
     fn whole<T: Fixed + Into<i128>>(column: &ArrayRef) -> Option<Vec<i128>> {
         Some(T::of_array(column.as_ref())?.iter().map(|&value| value.into()).collect())
     }

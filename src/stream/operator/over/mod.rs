@@ -10,6 +10,7 @@
 
 mod aggregate; // aggregates over frames
 mod evaluate; //  all functions over all rows at hand
+mod extreme; //   min and max by a queue
 mod frame; //     the frame of each row
 mod gather; //    when the input, or a window, ends
 mod prefix; //    sums as differences of running totals
@@ -77,3 +78,6 @@ pub fn wide(program: &Program, input: &SchemaRef) -> Arc<Program> {
     }
     Arc::new(program)
 }
+
+#[cfg(test)]
+mod tests;

@@ -238,3 +238,6 @@ impl Operator for Rank {
         format!("keys {}", self.tables.values().map(RankTable::key_count).sum::<usize>())
     }
 }
+
+#[cfg(test)]
+mod tests;

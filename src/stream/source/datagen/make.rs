@@ -129,7 +129,9 @@ impl Rule {
                 let data = array.to_data().into_builder().nulls(nulls).build()?;
                 *array = arrow::array::make_array(data);
             }
-            Column::Constant(_) => return Err(Error::bug("datagen makes no constant columns")),
+            Column::Constant(_) | Column::Dictionary(_) => {
+                return Err(Error::bug("datagen makes flat columns and arrays"));
+            }
         }
         Ok(())
     }

@@ -23,8 +23,15 @@ fn open(columns: &[(&str, DataType)], options: &[(&str, &str)]) -> Result<Arc<dy
 fn read(table: &dyn Table, rows: usize, batch_rows: usize) -> RecordBatch {
     let schema = table.schema();
     let projection = (0..schema.fields().len()).collect();
-    let request =
-        ScanRequest { projection, predicates: vec![], batch_rows, partitions: 1, ordered: true, fetch: Some(rows) };
+    let request = ScanRequest {
+        projection,
+        predicates: vec![],
+        batch_rows,
+        partitions: 1,
+        ordered: true,
+        fetch: Some(rows),
+        dictionaries: false,
+    };
     let scan = table.open(&request).unwrap();
     let (mut records, mut batch) = (vec![RecordBatch::new_empty(schema.clone())], Batch::default());
     while let Take::Morsel(mut morsel) = scan.take().unwrap() {

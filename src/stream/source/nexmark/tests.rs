@@ -63,7 +63,15 @@ fn open(options: &[(&str, &str)], schema: Option<SchemaRef>) -> Result<Arc<dyn T
 
 fn request(table: &dyn Table, batch_rows: usize) -> ScanRequest {
     let projection = (0..table.schema().fields().len()).collect();
-    ScanRequest { projection, predicates: Vec::new(), batch_rows, partitions: 2, ordered: false, fetch: None }
+    ScanRequest {
+        projection,
+        predicates: Vec::new(),
+        batch_rows,
+        partitions: 2,
+        ordered: false,
+        fetch: None,
+        dictionaries: false,
+    }
 }
 
 /// All rows of a bounded scan, with what every morsel must keep checked on the way.

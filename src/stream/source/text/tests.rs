@@ -30,6 +30,7 @@ fn request(table: &TextTable, batch_rows: usize) -> ScanRequest {
         partitions: 1,
         ordered: true,
         fetch: None,
+        dictionaries: false,
     }
 }
 

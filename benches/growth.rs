@@ -1,0 +1,55 @@
+//! A table of groups on its way to twenty million: how long a batch takes at most.
+//!
+//! Question    does growing hold a batch up? Median, 99th percentile and greatest time of a batch of 8,192 new keys,
+//!             with a count and a sum per group.
+//! Data        keys that are all different and spread over 64 bits.
+//! Sizes       `MILLSTREAM_BENCH_GROUPS` (default twenty million); 100,000 when run by `cargo test`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use millstream::arrow::array::{ArrayRef, Int64Array};
+use millstream::arrow::datatypes::DataType;
+use millstream::batch::{Argument, Column};
+use millstream::function::{KernelContext, Update, aggregate};
+use millstream::state::GroupIndex;
+
+const ROWS: usize = 8192;
+
+fn main() {
+    let tiny = !std::env::args().any(|argument| argument == "--bench");
+    let wanted = std::env::var("MILLSTREAM_BENCH_GROUPS").ok().and_then(|groups| groups.parse().ok());
+    let wanted: usize = wanted.unwrap_or(if tiny { 100_000 } else { 20_000_000 });
+    let context = KernelContext::default();
+    let mut index = GroupIndex::new(vec![DataType::Int64], 1, context.level);
+    let state = |name: &str| aggregate::resolve(name, &[DataType::Int64], &DataType::Int64).expect("a native one");
+    let mut states = [state("count").states(), state("sum").states()];
+    let mut groups = Vec::new();
+    let mut times = Vec::new();
+    for batch in 0..wanted.div_ceil(ROWS) {
+        let key = |row: usize| ((batch * ROWS + row) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) as i64;
+        let keys: ArrayRef = Arc::new(Int64Array::from_iter_values((0..ROWS).map(key)));
+        let keys = Column::Array(keys);
+        let started = Instant::now();
+        let argument = Argument::new(&keys, None, ROWS);
+        index.lookup(&[argument], ROWS, &mut groups).expect("groups");
+        let args = [argument];
+        let update = Update { groups: &groups, group_count: index.len(), args: &args, filter: None, changes: None };
+        states.iter_mut().for_each(|states| states.update(&context, &update).expect("an update"));
+        times.push(started.elapsed().as_secs_f64() * 1e3);
+    }
+    assert_eq!(index.len(), times.len() * ROWS, "every key is a group");
+    let total: f64 = times.iter().sum();
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+    println!(
+        "{} groups, {}: {:.1} ns a row; a batch takes {:.2} ms, one in a hundred {:.2}, one in a thousand {:.2}, at most {:.2}",
+        index.len(),
+        index.describe(),
+        total * 1e6 / index.len() as f64,
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0),
+    );
+}

@@ -1,0 +1,125 @@
+//! Several keys with strings among them: each string column has a table of its own, and its numbers stand for it.
+//!
+//! ```text
+//! 'apple' ─ views ─▶ 3 ┐
+//! 'open'  ─ views ─▶ 0 ├─▶ packed 64 ─▶ group
+//! ```
+//! So a dictionary column costs a load per row, and no string is written once per group.
+
+use arrow::datatypes::DataType;
+use millstream_kernels::level::Level;
+use smallvec::SmallVec;
+
+use super::views::Views;
+use super::{EMPTY, GroupIndex};
+use crate::batch::{Argument, Column, Kind, Values};
+use crate::error::{Error, Result};
+
+#[derive(Debug)]
+pub(super) struct Numbered {
+    columns: Vec<Option<Numbers>>,
+    /// Over the keys with numbers in place of strings.
+    groups: Box<GroupIndex>,
+}
+
+/// A string column.
+#[derive(Debug)]
+struct Numbers {
+    table: Views,
+    column: Column,
+}
+
+/// Whether keys of these types have strings among others.
+pub(super) fn takes(key_types: &[DataType]) -> bool {
+    key_types.len() > 1 && key_types.iter().any(|data_type| Kind::of(data_type) == Kind::View)
+}
+
+impl Numbered {
+    pub(super) fn new(key_types: &[DataType], seed: u64, level: Level) -> Self {
+        let is_string = |data_type: &DataType| Kind::of(data_type) == Kind::View;
+        let numbers = |data_type: &DataType| {
+            is_string(data_type).then(|| Numbers { table: Views::new(seed), column: Column::default() })
+        };
+        let number_type =
+            |data_type: &DataType| if is_string(data_type) { DataType::UInt32 } else { data_type.clone() };
+        let inner = key_types.iter().map(number_type).collect();
+        Numbered {
+            columns: key_types.iter().map(numbers).collect(),
+            groups: Box::new(GroupIndex::new(inner, seed, level)),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    pub(super) fn lookup(&mut self, keys: &[Argument<'_>], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        for (numbers, key) in self.columns.iter_mut().zip(keys) {
+            if let Some(numbers) = numbers {
+                numbers.fill(rows, |table, out| table.lookup(key, rows, out))?;
+            }
+        }
+        self.groups.lookup(&numbered(&self.columns, keys, rows), rows, groups)
+    }
+
+    /// The group of each row, `EMPTY` where there is none.
+    pub(super) fn find(&mut self, keys: &[Argument<'_>], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        let mut missing = Vec::new();
+        for (numbers, key) in self.columns.iter_mut().zip(keys) {
+            let Some(numbers) = numbers else { continue };
+            numbers.fill(rows, |table, out| {
+                table.find(key, rows, out)?;
+                // Any number does where there is none.
+                let rows = out.iter_mut().enumerate().filter(|(_, number)| **number == EMPTY);
+                missing.extend(rows.map(|(row, number)| {
+                    *number = 0;
+                    row
+                }));
+                Ok(())
+            })?;
+        }
+        self.groups.find(&numbered(&self.columns, keys, rows), rows, groups)?;
+        missing.into_iter().for_each(|row| groups[row] = EMPTY);
+        Ok(())
+    }
+
+    pub(super) fn keys(&self, key: usize, data_type: &DataType, groups: &[u32], out: &mut Column) -> Result<()> {
+        let Some(numbers) = &self.columns[key] else { return self.groups.keys(key, groups, out) };
+        let mut column = Column::default();
+        self.groups.keys(key, groups, &mut column)?;
+        let values = Argument::new(&column, None, groups.len()).values::<u32>()?;
+        *out = Column::Array(numbers.table.keys(data_type, values)?);
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.groups.clear();
+        self.columns.iter_mut().flatten().for_each(|numbers| numbers.table.clear());
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        self.groups.size_bytes() + self.columns.iter().flatten().map(|n| n.table.size_bytes()).sum::<usize>()
+    }
+}
+
+/// The keys with numbers in place of strings.
+fn numbered<'a>(columns: &'a [Option<Numbers>], keys: &[Argument<'a>], rows: usize) -> SmallVec<[Argument<'a>; 4]> {
+    let number = |(numbers, key): (&'a Option<Numbers>, &Argument<'a>)| match numbers {
+        Some(numbers) => Argument::new(&numbers.column, None, rows),
+        None => *key,
+    };
+    columns.iter().zip(keys).map(number).collect()
+}
+
+impl Numbers {
+    /// Makes the column what `find` puts out.
+    fn fill(&mut self, rows: usize, find: impl FnOnce(&mut Views, &mut Vec<u32>) -> Result<()>) -> Result<()> {
+        let flat = self.column.flat_mut(|values| matches!(values, Values::U32(_)), || Values::U32(Vec::new()));
+        let Values::U32(numbers) = &mut flat.values else { return Err(Error::bug("numbers are u32")) };
+        numbers.clear();
+        find(&mut self.table, numbers)?;
+        flat.rows = rows;
+        flat.set_all_valid();
+        Ok(())
+    }
+}
