@@ -52,9 +52,10 @@ WORDS = ["", "a", "b", "ab", "apple", "Apple", "apple pie", "ünï", "日本語"
 class Data:
     """A random table, as a Parquet file and as another file of the same rows."""
 
-    def __init__(self, rng, folder, fmt):
+    def __init__(self, rng, folder, fmt, rows=None):
         self.format = fmt
-        rows = rng.choice([0, 1, 2, 10, 100, 1000, 5000])
+        if rows is None:
+            rows = rng.choice([0, 1, 2, 10, 100, 1000, 5000])
         nulls = rng.choice([0.0, 0.1, 0.5])
         keys = rng.choice([2, 10, 1000])
         special = fmt == "parquet" or (fmt == "csv" and rng.random() < 0.3)

@@ -26,6 +26,8 @@ pub enum Spec {
     Sort(SortSpec),
     Limit(LimitSpec),
     Join(JoinSpec),
+    /// At most one row, or an error; a row of NULLs where there is none.
+    SingleRow,
 }
 
 /// Reads a table.
@@ -207,6 +209,9 @@ pub struct JoinSpec {
     pub nulls_match: bool,
     /// `NOT IN`: a NULL on either side leaves it unknown whether there is a match. With `LeftAnti` only.
     pub null_aware: bool,
+    /// Whether each row of the right side answers for one row of the left alone, as `INTERSECT ALL` and `EXCEPT ALL` count.
+    /// With `LeftSemi` and `LeftAnti` and without a residual only.
+    pub each_once: bool,
     /// What a pair with equal keys must fulfil as well: over left ++ right, one boolean output.
     pub residual: Option<Arc<Program>>,
     /// The columns that the node puts out, as numbers over left ++ right, whatever the kind; the mark is the next one.
@@ -243,7 +248,9 @@ pub enum JoinSide {
 #[derive(Debug, Clone)]
 pub enum JoinStrategy {
     /// One side, which ends, is read whole into a table; then the other passes by it, batch by batch.
-    Hash { build: JoinSide },
+    ///
+    /// `everywhere`: each worker reads the whole side, since the other is much larger and so need not be exchanged.
+    Hash { build: JoinSide, everywhere: bool },
 }
 
 impl JoinKind {

@@ -29,6 +29,13 @@ pub trait Table: Debug + Send + Sync {
         None
     }
 
+    /// The least and the greatest value of a column of numbers or times, in the ticks of its type, where that is known
+    /// without reading it. The values may lie closer together.
+    fn column_range(&self, column: usize) -> Option<(i64, i64)> {
+        let _ = column;
+        None
+    }
+
     /// Starts reading. Failure: a missing file, a header that does not fit the schema.
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>>;
 }

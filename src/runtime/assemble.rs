@@ -101,7 +101,7 @@ impl Assembly<'_> {
             Spec::Over(spec) => self.over(id, node, spec),
             Spec::Rank(spec) => self.rank(id, node, spec),
             Spec::Sort(spec) => self.sort(id, node, spec),
-            Spec::Limit(_) => {
+            Spec::Limit(_) | Spec::SingleRow => {
                 let input = self.node(node.inputs[0])?;
                 let mut parts = self.gather(input)?;
                 self.append_to_all(&mut parts, id);
@@ -179,6 +179,7 @@ impl Assembly<'_> {
                     let time_type = input.schema.field(spec.column).data_type().clone();
                     ("window", Box::new(Window::new(spec, time_type, self.context)))
                 }
+                Spec::SingleRow => ("single row", Box::new(SingleRow::new(node.schema.clone()))),
                 Spec::Limit(spec) => ("limit", Box::new(Limit::new(spec))),
                 _ => unreachable!("these have their own way in"),
             };

@@ -35,7 +35,7 @@ impl Assembly<'_> {
                 continue;
             };
             let operator: Box<dyn Operator> = match &spec.strategy {
-                JoinStrategy::Hash { build } => {
+                JoinStrategy::Hash { build, .. } => {
                     let schemas = (&schemas[0], &schemas[1]);
                     Box::new(HashJoin::new(spec, *build, schemas, self.seed, self.context, self.config.batch_rows))
                 }
@@ -64,21 +64,21 @@ impl Assembly<'_> {
 }
 
 fn meeting(spec: &JoinSpec, left: &Parts, right: &Parts) -> Meeting {
-    let JoinStrategy::Hash { build } = spec.strategy;
-    let probe = if build == JoinSide::Left { right } else { left };
-    // A NULL in the table concerns all rows, wherever their keys are owned.
-    if spec.has_keys() && !spec.null_aware {
-        return Meeting::Owner;
-    }
-    let build_leaves_alone = match build {
-        JoinSide::Left => !matches!(
-            spec.kind,
-            JoinKind::Inner | JoinKind::Right | JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark
-        ),
-        JoinSide::Right => !matches!(
-            spec.kind,
-            JoinKind::Inner | JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::LeftMark
-        ),
+    let JoinStrategy::Hash { build, everywhere } = spec.strategy;
+    let (probe, own_kinds) = match build {
+        JoinSide::Left => (right, [JoinKind::Right, JoinKind::RightSemi, JoinKind::RightAnti, JoinKind::RightMark]),
+        JoinSide::Right => (left, [JoinKind::Left, JoinKind::LeftSemi, JoinKind::LeftAnti, JoinKind::LeftMark]),
     };
-    if build_leaves_alone || probe.iter().any(Option::is_none) { Meeting::First } else { Meeting::Everywhere(build) }
+    // Rows of a side that is everywhere must not leave alone, nor be counted.
+    let may_be_everywhere = (spec.kind == JoinKind::Inner || own_kinds.contains(&spec.kind))
+        && !spec.each_once
+        && probe.iter().all(Option::is_some);
+    // A NULL in the table concerns all rows, wherever their keys are owned.
+    let by_owner = spec.has_keys() && !spec.null_aware;
+    match (by_owner, may_be_everywhere) {
+        (true, false) => Meeting::Owner,
+        (true, true) if !everywhere => Meeting::Owner,
+        (_, true) => Meeting::Everywhere(build),
+        (false, false) => Meeting::First,
+    }
 }

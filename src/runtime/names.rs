@@ -36,7 +36,7 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
                 let both: Vec<String> = names.iter().cloned().chain(right).collect();
                 join.residual.iter_mut().for_each(|residual| Arc::make_mut(residual).names.clone_from(&both));
             }
-            Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => {}
+            Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) | Spec::SingleRow => {}
         }
     }
     named

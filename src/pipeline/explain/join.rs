@@ -18,19 +18,24 @@ pub(super) fn describe(join: &JoinSpec, inputs: &[&Schema]) -> String {
     if join.null_aware {
         text += " null-aware";
     }
+    if join.each_once {
+        text += " each once";
+    }
     if !conditions.is_empty() {
         text += &format!(" on {}", conditions.join(" and "));
     }
     match &join.strategy {
-        JoinStrategy::Hash { build } => text + &format!(", table of {}", side(*build)),
+        JoinStrategy::Hash { build, everywhere } => {
+            text + &format!(", table of {}{}", side(*build), if *everywhere { " everywhere" } else { "" })
+        }
     }
 }
 
 /// What a join keeps, and what bounds it.
 pub(super) fn state(join: &JoinSpec) -> &'static str {
     match &join.strategy {
-        JoinStrategy::Hash { build: JoinSide::Left } => "all rows of left",
-        JoinStrategy::Hash { build: JoinSide::Right } => "all rows of right",
+        JoinStrategy::Hash { build: JoinSide::Left, .. } => "all rows of left",
+        JoinStrategy::Hash { build: JoinSide::Right, .. } => "all rows of right",
     }
 }
 

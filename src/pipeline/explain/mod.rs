@@ -92,6 +92,7 @@ fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
             ("Limit", fetch + &skip)
         }
         Spec::Join(spec) => ("Join", join::describe(spec, inputs)),
+        Spec::SingleRow => ("Single row", String::new()),
     }
 }
 
@@ -318,7 +319,7 @@ fn programs(node: &Node) -> Vec<&Program> {
             .chain(&join.residual)
             .map(|program| program.as_ref())
             .collect(),
-        Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) => Vec::new(),
+        Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) | Spec::SingleRow => Vec::new(),
     }
 }
 

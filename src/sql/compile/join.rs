@@ -1,9 +1,11 @@
 //! `JOIN`: rows of two inputs side by side.
 
-use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema};
 use datafusion_common::{JoinType, NullEquality};
 use datafusion_expr::binary::comparison_coercion;
-use datafusion_expr::{Expr, Join};
+use datafusion_expr::{Expr, Join, LogicalPlan};
 
 use super::columns::{Columns, Slot, refuse};
 use super::expression::Expressions;
@@ -13,6 +15,13 @@ use super::{Compiler, Result};
 use crate::error::{Error, Place};
 use crate::pipeline::{ChangeMode, JoinKind, JoinSide, JoinSpec, JoinStrategy, Node, NodeId, Spec};
 use crate::sql::bridge::foreign;
+use crate::sql::optimize::Statistics;
+use crate::sql::plan::SetOperationNode;
+
+/// A side of more rows is never read by every worker.
+const EVERYWHERE_ROWS_MAX: f64 = 1_000_000.0;
+/// How many times as many rows the other side must have.
+const EVERYWHERE_SHARE: f64 = 8.0;
 
 impl Compiler {
     pub(super) fn join(&mut self, join: &Join) -> Result<NodeId> {
@@ -38,6 +47,7 @@ impl Compiler {
             }
         };
         let kind = kind(join.join_type);
+        let rows = [&join.left, &join.right].map(|side| Statistics::of(side).rows);
         if join.null_aware && (kind != JoinKind::LeftAnti || join.on.len() != 1 || residual.is_some()) {
             return Err(Error::bug("NOT IN is a left anti join by one key").at(place));
         }
@@ -51,10 +61,74 @@ impl Compiler {
             null_aware: join.null_aware,
             residual,
             outputs: JoinSpec::all_outputs(kind, count(0), count(1)),
-            strategy: JoinStrategy::Hash { build: build_side(kind) },
+            each_once: false,
+            strategy: strategy(kind, join.null_aware, rows),
         };
         let (spec, inputs, schema) = (Spec::Join(spec), vec![left, right], engine_schema(&join.schema));
         Ok(self.add(Node { spec, inputs, schema, changes: ChangeMode::Append, time: None, bounded: true, place }))
+    }
+
+    /// `INTERSECT ALL` and `EXCEPT ALL`: all columns are keys, NULL equals NULL.
+    pub(super) fn set_operation(&mut self, node: &SetOperationNode) -> Result<NodeId> {
+        let inputs = [self.plan(&node.left)?, self.plan(&node.right)?];
+        for input in inputs {
+            self.refuse_endless(input, None)?;
+        }
+        let columns = [self.columns(inputs[0], &node.left), self.columns(inputs[1], &node.right)];
+        let mut keys = [Expressions::new(&columns[0]), Expressions::new(&columns[1])];
+        for (left, right) in node.left.schema().columns().into_iter().zip(node.right.schema().columns()) {
+            let (left, right) = (Expr::Column(left), Expr::Column(right));
+            let data_type = common_type(&keys, &left, &right)?;
+            keys[0].output_as(&left, &data_type)?;
+            keys[1].output_as(&right, &data_type)?;
+        }
+        let [left_keys, right_keys] = keys.map(Expressions::finish);
+        let kind = if node.except { JoinKind::LeftAnti } else { JoinKind::LeftSemi };
+        let schema = self.nodes[inputs[0]].schema.clone();
+        let spec = JoinSpec {
+            kind,
+            left_keys,
+            right_keys,
+            nulls_match: true,
+            null_aware: false,
+            each_once: true,
+            residual: None,
+            outputs: (0..schema.fields().len()).collect(),
+            strategy: JoinStrategy::Hash { build: JoinSide::Right, everywhere: false },
+        };
+        let (spec, inputs, changes) = (Spec::Join(spec), inputs.to_vec(), ChangeMode::Append);
+        Ok(self.add(Node { spec, inputs, schema, changes, time: None, bounded: true, place: None }))
+    }
+
+    /// The row of a scalar subquery.
+    pub(super) fn single_row(&mut self, input: &LogicalPlan) -> Result<NodeId> {
+        let input = self.plan(input)?;
+        self.refuse_endless(input, None)?;
+        let fields = self.nodes[input].schema.fields().iter();
+        let fields: Vec<_> = fields.map(|field| field.as_ref().clone().with_nullable(true)).collect();
+        Ok(self.add_above(input, Spec::SingleRow, Arc::new(Schema::new(fields)), None))
+    }
+
+    /// Leaves out what nobody above a join reads: `exprs` over `columns` of it. Columns that stay are moved together.
+    pub(super) fn narrow_join(&mut self, input: NodeId, columns: &mut Columns, exprs: &[&Expr]) -> Result<()> {
+        let node = &mut self.nodes[input];
+        let Spec::Join(spec) = &mut node.spec else { return Ok(()) };
+        let mut used: Vec<usize> = Vec::new();
+        for column in exprs.iter().flat_map(|expr| expr.column_refs()) {
+            let (index, _) = columns.input(column)?;
+            if !used.contains(&index) {
+                used.push(index);
+            }
+        }
+        spec.outputs = used.iter().map(|&index| spec.outputs[index]).collect();
+        node.schema = Arc::new(node.schema.project(&used)?);
+        for slot in &mut columns.slots {
+            if let Slot::Input { index, .. } = slot {
+                // What nobody reads has no place; the number is never asked for.
+                *index = used.iter().position(|used| used == index).unwrap_or(usize::MAX);
+            }
+        }
+        Ok(())
     }
 
     /// Refuses an input that does not end, or whose rows may be taken back.
@@ -86,12 +160,17 @@ fn kind(join_type: JoinType) -> JoinKind {
     }
 }
 
-/// The side to read first.
-fn build_side(kind: JoinKind) -> JoinSide {
-    match kind {
-        JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark => JoinSide::Left,
-        _ => JoinSide::Right,
-    }
+/// Which side to read first: the smaller one, by what is known of their rows.
+fn strategy(kind: JoinKind, null_aware: bool, [left, right]: [f64; 2]) -> JoinStrategy {
+    // What only asks for matches keeps no more than the keys of the other side.
+    let (left_weight, right_weight) = match kind {
+        JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::LeftMark => (2.0, 1.0),
+        JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark => (1.0, 2.0),
+        _ => (1.0, 1.0),
+    };
+    let build = if !null_aware && left * left_weight < right * right_weight { JoinSide::Left } else { JoinSide::Right };
+    let (table, other) = if build == JoinSide::Left { (left, right) } else { (right, left) };
+    JoinStrategy::Hash { build, everywhere: table <= EVERYWHERE_ROWS_MAX && table * EVERYWHERE_SHARE <= other }
 }
 
 /// The type in which the keys of both sides are compared.

@@ -34,7 +34,7 @@ use datafusion_expr::{Distinct, LogicalPlan};
 
 use crate::error::{Error, Result};
 use crate::pipeline::{ChangeMode, EmitMode, EventTime, Node, NodeId, Pipeline, Spec};
-use crate::sql::plan::LogicalQuery;
+use crate::sql::plan::{LogicalQuery, SetOperationNode, SingleRowNode};
 use crate::sql::stack::with_deep_stack;
 use closed::Closed;
 use columns::Columns;
@@ -98,7 +98,13 @@ impl Compiler {
             LogicalPlan::Values(values) => self.values(values),
             LogicalPlan::EmptyRelation(empty) => self.empty(empty),
             LogicalPlan::Join(join) => self.join(join),
-            LogicalPlan::Extension(extension) => self.extension(extension),
+            LogicalPlan::Extension(extension) => match extension.node.as_any() {
+                node if node.is::<SingleRowNode>() => self.single_row(extension.node.inputs()[0]),
+                node => match node.downcast_ref::<SetOperationNode>() {
+                    Some(node) => self.set_operation(node),
+                    None => self.extension(extension),
+                },
+            },
             other => Err(refused(other)),
         }
     }

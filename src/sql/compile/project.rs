@@ -17,9 +17,10 @@ impl Compiler {
     pub(super) fn projection(&mut self, projection: &Projection) -> Result<NodeId> {
         self.note_unread_rank(projection);
         let input = self.plan(&projection.input)?;
-        let columns = self.columns(input, &projection.input);
+        let mut columns = self.columns(input, &projection.input);
         let schema = engine_schema(&projection.schema);
         let exprs: Vec<&Expr> = projection.expr.iter().collect();
+        self.narrow_join(input, &mut columns, &exprs)?;
         if self.is_renaming(input, &columns, &exprs, &schema) {
             self.nodes[input].schema = schema;
             return Ok(input);

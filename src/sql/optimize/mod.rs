@@ -6,14 +6,20 @@
 //! - `extract_leaf_expressions`, `push_down_leaf_projections`: projections below filters, made for columnar files of structs;
 //! - `unions_to_filter`: trades branches of a union for one scan, off in DataFusion as well.
 
-mod exact; // simplification without arithmetic that wraps
+mod exact; //           simplification without arithmetic that wraps
+mod in_subquery; //     IN over queries where NULL counts
+mod scalar_subquery; // scalar subqueries as joins
+mod join_order; //      which inner joins come first
+mod statistics; //      how many rows a plan gives
 
 pub(super) use exact::exactly;
+pub(super) use statistics::Statistics;
 
 use std::sync::Arc;
 
 use datafusion_common::Result as PlanResult;
 use datafusion_common::config::ConfigOptions;
+use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::LogicalPlan;
 use datafusion_optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
 use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
@@ -37,12 +43,38 @@ use datafusion_optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion_optimizer::{Analyzer, Optimizer, OptimizerContext, OptimizerRule};
 
 use exact::SimplifyExactly;
+use in_subquery::SpellOutIn;
+use scalar_subquery::JoinSingleRows;
 
-/// Makes the types of a plan agree, then rewrites it.
+use super::catalog::CatalogTable;
+use super::plan::keep_counts;
+
+/// Makes the types of a plan agree, rewrites it, then orders its joins.
 pub(super) fn optimize(plan: LogicalPlan, options: &Arc<ConfigOptions>) -> PlanResult<LogicalPlan> {
     let plan = Analyzer::new().execute_and_check(plan, options, |_, _| {})?;
+    let plan = keep_counts(plan)?;
     let context = OptimizerContext::new_with_config_options(options.clone());
-    Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})
+    let plan = Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})?;
+    if !has_join(&plan)? || !ends(&plan)? {
+        return Ok(plan);
+    }
+    let plan = join_order::order_joins(plan)?;
+    let again: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
+        vec![Arc::new(PushDownFilter::new()), Arc::new(OptimizeProjections::new())];
+    Optimizer::with_rules(again).optimize(plan, &context, |_, _| {})
+}
+
+fn has_join(plan: &LogicalPlan) -> PlanResult<bool> {
+    plan.exists(|plan| Ok(matches!(plan, LogicalPlan::Join(_))))
+}
+
+/// Whether all tables end: joins of streams stand in the order they are written in.
+fn ends(plan: &LogicalPlan) -> PlanResult<bool> {
+    let goes_on = plan.exists(|plan| {
+        let LogicalPlan::TableScan(scan) = plan else { return Ok(false) };
+        Ok(scan.source.downcast_ref::<CatalogTable>().is_none_or(|table| !table.table.is_bounded()))
+    })?;
+    Ok(!goes_on)
 }
 
 fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
@@ -52,8 +84,10 @@ fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         Arc::new(SimplifyExactly::default()),
         Arc::new(ReplaceDistinctWithAggregate::new()),
         Arc::new(EliminateJoin::new()),
+        Arc::new(SpellOutIn),
         Arc::new(DecorrelatePredicateSubquery::new()),
         Arc::new(ScalarSubqueryToJoin::new()),
+        Arc::new(JoinSingleRows),
         Arc::new(DecorrelateLateralJoin::new()),
         Arc::new(ExtractEquijoinPredicate::new()),
         Arc::new(EliminateDuplicatedExpr::new()),

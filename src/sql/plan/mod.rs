@@ -9,6 +9,8 @@ mod group; //      windows in GROUP BY
 mod outputs; //    names of columns that nobody named
 mod relation; //   table functions
 mod window; //     the logical node of windows
+mod single_row; // the logical node of scalar subqueries
+mod set_operation; // the logical node of INTERSECT ALL and EXCEPT ALL
 mod event_time; // the column that carries event time
 mod duration; //   intervals to ticks
 mod context; //    what DataFusion's planner asks
@@ -22,6 +24,8 @@ mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
+pub(super) use set_operation::{SetOperationNode, keep_counts};
+pub(super) use single_row::SingleRowNode;
 pub(super) use window::WindowNode;
 
 use std::sync::{Arc, LazyLock};

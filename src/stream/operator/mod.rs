@@ -15,6 +15,7 @@ mod output; //    hands rows to a sink
 mod over; //      functions of the rows around each row
 mod project; //   computes columns
 mod rank; //      the rows of each partition that rank within bounds
+mod single_row; // exactly one row
 mod sort; //      all rows in order, or the first of them
 mod union; //     several inputs as one
 mod window; //    a row per window that holds it
@@ -32,6 +33,7 @@ pub use output::Output;
 pub use over::{Over, OverShape, StreamOver, UpdatingOver, wide};
 pub use project::Project;
 pub use rank::{Rank, RankShape};
+pub use single_row::SingleRow;
 pub use sort::{Sort, SortShape};
 pub use union::Union;
 pub use window::Window;

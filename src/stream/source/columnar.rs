@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, SchemaRef};
 
 use super::fit::{Fit, normal_schema};
 use super::listing::{list, reason};
@@ -32,6 +32,12 @@ pub trait ColumnarFile: Debug + Send + Sync + Sized + 'static {
 
     /// Rows it holds, where the header says so.
     fn row_count(&self) -> Option<u64>;
+
+    /// The least and the greatest value of a column of whole numbers or times, where the header says so.
+    fn column_range(&self, column: &Field) -> Option<(i64, i64)> {
+        let _ = column;
+        None
+    }
 
     /// Cuts the file into pieces, and adds their bytes to the total of the progress.
     fn pieces(self: &Arc<Self>, request: &ScanRequest, plan: &ReadPlan) -> Result<Vec<Piece>>;
@@ -124,6 +130,16 @@ impl<F: ColumnarFile> Table for FileTable<F> {
     fn row_count(&self) -> Option<u64> {
         let files = list(&self.path, Some(self.format)).ok()?;
         files.iter().map(|path| self.header(path).ok()?.row_count()).sum()
+    }
+
+    fn column_range(&self, column: usize) -> Option<(i64, i64)> {
+        let files = list(&self.path, Some(self.format)).ok()?;
+        let column = self.schema.field(column);
+        let ranges = files.iter().map(|path| self.header(path).ok()?.column_range(column));
+        ranges.reduce(|all, range| {
+            let (all, range) = (all?, range?);
+            Some((all.0.min(range.0), all.1.max(range.1)))
+        })?
     }
 
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {

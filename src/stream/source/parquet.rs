@@ -18,6 +18,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::basic::{Encoding, PageType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+use parquet::file::statistics::Statistics;
 
 use super::columnar::ColumnarFile;
 use super::late::{LateFilter, SAMPLE_ROWS};
@@ -55,6 +56,26 @@ impl ColumnarFile for ParquetFile {
 
     fn row_count(&self) -> Option<u64> {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).ok()
+    }
+
+    fn column_range(&self, column: &Field) -> Option<(i64, i64)> {
+        let schema = self.metadata.schema();
+        let index = schema.fields().iter().position(|field| field.name().eq_ignore_ascii_case(column.name()))?;
+        if schema.field(index).data_type() != column.data_type() {
+            return None;
+        }
+        let leaves = self.metadata.parquet_schema();
+        let leaf = (0..leaves.num_columns()).find(|&leaf| leaves.get_column_root_idx(leaf) == index)?;
+        let ranges =
+            self.metadata.metadata().row_groups().iter().map(|group| match group.column(leaf).statistics()? {
+                Statistics::Int32(values) => Some((i64::from(*values.min_opt()?), i64::from(*values.max_opt()?))),
+                Statistics::Int64(values) => Some((*values.min_opt()?, *values.max_opt()?)),
+                _ => None,
+            });
+        ranges.reduce(|all, range| {
+            let (all, range) = (all?, range?);
+            Some((all.0.min(range.0), all.1.max(range.1)))
+        })?
     }
 
     fn pieces(self: &Arc<Self>, request: &ScanRequest, plan: &ReadPlan) -> Result<Vec<Piece>> {

@@ -91,7 +91,9 @@ fn run(pipeline: &Pipeline, id: NodeId) -> Result<RecordBatch> {
             let rest = inputs[0].num_rows() - from;
             inputs[0].slice(from, limit.fetch.map_or(rest, |fetch| fetch.min(rest)))
         }
-        Spec::Join(_) | Spec::Window(_) | Spec::Over(_) | Spec::Rank(_) => panic!("these are for the real runner"),
+        Spec::Join(_) | Spec::SingleRow | Spec::Window(_) | Spec::Over(_) | Spec::Rank(_) => {
+            panic!("these are for the real runner")
+        }
         Spec::Aggregate(aggregate) => {
             let columns = grouped(aggregate, &inputs[0])?;
             let rows = columns.first().map_or(1, |column| column.len());

@@ -27,6 +27,9 @@ pub(super) struct Build {
     stored: Vec<usize>,
     /// Whether pairs are asked for; else only which keys there are.
     keeps_rows: bool,
+    /// Of each group, how many rows have not answered for one of the other side; empty unless each answers once.
+    left_over: Vec<u32>,
+    each_once: bool,
     /// Whether rows are kept that can match nothing.
     keeps_null_keys: bool,
     /// The group of each row, until the side has ended.
@@ -68,6 +71,8 @@ impl Build {
             stored,
             keeps_rows,
             keeps_null_keys,
+            left_over: Vec::new(),
+            each_once: spec.each_once,
             row_groups: Vec::new(),
             unique: true,
             starts: Vec::new(),
@@ -92,6 +97,10 @@ impl Build {
         }
         let keys = arguments(&self.keys, batch, self.key_count);
         self.index.lookup(&keys, self.keys.rows(), &mut self.groups)?;
+        if self.each_once {
+            self.left_over.resize(self.index.len(), 0);
+            self.groups.iter().for_each(|group| self.left_over[*group as usize] += 1);
+        }
         if self.keeps_rows {
             let first = self.rows.len() as u32;
             self.unique &= self.groups.iter().enumerate().all(|(at, &group)| group == first + at as u32);
@@ -165,6 +174,16 @@ impl Build {
         Ok(())
     }
 
+    /// Lets a row of each group answer for one of these rows, as long as there are some; for the others there is no group.
+    pub(super) fn answer_once(&mut self, groups: &mut [u32]) {
+        for group in groups.iter_mut().filter(|group| **group != NO_GROUP) {
+            match &mut self.left_over[*group as usize] {
+                0 => *group = NO_GROUP,
+                left => *left -= 1,
+            }
+        }
+    }
+
     /// The rows of a group, from its `from`th on.
     #[inline]
     pub(super) fn rows_of(&self, group: u32, from: usize) -> Rows<'_> {
@@ -186,7 +205,7 @@ impl Build {
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        let numbers = [&self.row_groups, &self.starts, &self.chained, &self.groups];
+        let numbers = [&self.row_groups, &self.starts, &self.chained, &self.groups, &self.left_over];
         self.index.size_bytes() + self.rows.size_bytes() + numbers.map(|list| list.capacity() * 4).iter().sum::<usize>()
     }
 }

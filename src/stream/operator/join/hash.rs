@@ -27,6 +27,7 @@ pub struct HashJoin {
     roles: Roles,
     build_side: JoinSide,
     null_aware: bool,
+    each_once: bool,
     build: Build,
     state: State,
     probe_keys: Evaluator,
@@ -137,6 +138,7 @@ impl HashJoin {
             roles,
             build_side: build,
             null_aware: spec.null_aware,
+            each_once: spec.each_once,
             build: Build::new(spec, build, (stored, types), (keeps_rows, keeps_null_keys), seed, context),
             state: State::Building,
             probe_keys: Evaluator::new(spec.keys(build.other()).clone(), context),
@@ -165,6 +167,9 @@ impl HashJoin {
         self.build.find(&keys, rows, &mut groups)?;
         let unknown = if self.null_aware { with_null_key(&keys, rows) } else { None };
         drop(keys);
+        if self.each_once {
+            self.build.answer_once(&mut groups);
+        }
         bitmap::fill(&mut self.probe_matched, batch.rows, false);
         if self.needs_pairs() {
             self.pair_up(batch, &groups, next)?;

@@ -1,0 +1,153 @@
+//! `IN (query)` with NULL in it: unknown is not false.
+//!
+//! `x NOT IN (q)` is true only where `q` has no row, or neither `x` nor any value of `q` is NULL and none is equal. The
+//! planner's rule keeps that in mind for the plain case alone, a conjunct of WHERE over an uncorrelated query. The other
+//! cases are written out here before it:
+//!
+//! ```text
+//! x NOT IN (q), a conjunct     NOT EXISTS (q WHERE (x = value) IS NOT FALSE)
+//! x [NOT] IN (q), elsewhere    CASE WHEN EXISTS (q WHERE x = value) THEN true
+//!                                   WHEN x IS NULL AND EXISTS (q) OR EXISTS (q WHERE value IS NULL) THEN NULL
+//!                                   ELSE false END
+//! ```
+
+use std::sync::Arc;
+
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{Column, Result, ScalarValue, plan_err};
+use datafusion_expr::expr::InSubquery;
+use datafusion_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion_expr::{
+    BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, exists, not_exists,
+    when,
+};
+use datafusion_optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+
+/// What the value of a query behind IN is called.
+const VALUE: &str = "__in_value";
+
+/// Writes IN over queries out where NULL counts.
+#[derive(Debug, Default)]
+pub struct SpellOutIn;
+
+impl OptimizerRule for SpellOutIn {
+    fn name(&self) -> &str {
+        "spell_out_in"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn supports_rewrite(&self) -> bool {
+        true
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, _config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let LogicalPlan::Filter(filter) = plan else { return Ok(Transformed::no(plan)) };
+        let has_in = |expr: &Expr| expr.exists(|expr| Ok(matches!(expr, Expr::InSubquery(_))));
+        if !has_in(&filter.predicate)? {
+            return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+        }
+        let conjuncts = split_conjunction_owned(filter.predicate.clone()).into_iter();
+        let conjuncts = conjuncts.map(|conjunct| spelled_out(conjunct, &filter.input)).collect::<Result<Vec<_>>>()?;
+        let predicate = conjunction(conjuncts).expect("there was a condition");
+        if predicate == filter.predicate {
+            return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+        }
+        Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, filter.input)?)))
+    }
+}
+
+/// A condition that holds where it is true.
+fn spelled_out(conjunct: Expr, input: &LogicalPlan) -> Result<Expr> {
+    match conjunct {
+        Expr::InSubquery(within) if !within.negated => Ok(Expr::InSubquery(within)),
+        Expr::InSubquery(within) => not_in(within, input),
+        Expr::Not(inner) => match *inner {
+            Expr::InSubquery(within) => {
+                let negated = !within.negated;
+                spelled_out(Expr::InSubquery(InSubquery { negated, ..within }), input)
+            }
+            other => unknown_kept(Expr::Not(Box::new(other)), input),
+        },
+        // Within AND and OR, what is unknown may as well be false.
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+            let (left, right) = (positive(*left, input)?, positive(*right, input)?);
+            Ok(Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right: Box::new(right) }))
+        }
+        other => unknown_kept(other, input),
+    }
+}
+
+/// The same below an OR, where no join can take the place of the condition.
+fn positive(expr: Expr, input: &LogicalPlan) -> Result<Expr> {
+    match expr {
+        Expr::InSubquery(within) if !within.negated => Ok(Expr::InSubquery(within)),
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+            let (left, right) = (positive(*left, input)?, positive(*right, input)?);
+            Ok(Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right: Box::new(right) }))
+        }
+        other => unknown_kept(other, input),
+    }
+}
+
+/// `NOT IN` as a conjunct.
+fn not_in(within: InSubquery, input: &LogicalPlan) -> Result<Expr> {
+    let plain = within.subquery.outer_ref_columns.is_empty() && !within.expr.column_refs().is_empty();
+    if plain || !may_be_null(&within, input)? {
+        return Ok(Expr::InSubquery(within));
+    }
+    let equal = equality(&within, input)?;
+    Ok(not_exists(filtered(&within.subquery, Expr::IsNotFalse(Box::new(equal)))?))
+}
+
+/// Every IN in an expression, true, false or NULL as it should be.
+fn unknown_kept(expr: Expr, input: &LogicalPlan) -> Result<Expr> {
+    let written = expr.transform_up(|expr| {
+        let Expr::InSubquery(within) = expr else { return Ok(Transformed::no(expr)) };
+        if !may_be_null(&within, input)? {
+            return Ok(Transformed::no(Expr::InSubquery(within)));
+        }
+        let query = &within.subquery;
+        let found = exists(filtered(query, equality(&within, input)?)?);
+        let unknown = within.expr.as_ref().clone().is_null().and(exists(query.subquery.clone()));
+        let unknown = unknown.or(exists(filtered(query, value().is_null())?));
+        let answer = |answer: bool| Expr::Literal(ScalarValue::Boolean(Some(answer)), None);
+        let null = Expr::Literal(ScalarValue::Boolean(None), None);
+        let written = when(found, answer(!within.negated)).when(unknown, null).otherwise(answer(within.negated))?;
+        Ok(Transformed::yes(written))
+    })?;
+    Ok(written.data)
+}
+
+fn may_be_null(within: &InSubquery, input: &LogicalPlan) -> Result<bool> {
+    let value = within.subquery.subquery.schema().field(0).is_nullable();
+    Ok(value || within.expr.nullable(input.schema())?)
+}
+
+/// The query's one column, as [`filtered`] calls it.
+fn value() -> Expr {
+    Expr::Column(Column::new_unqualified(VALUE))
+}
+
+/// `x = value`, as the query sees it.
+fn equality(within: &InSubquery, input: &LogicalPlan) -> Result<Expr> {
+    let outer = within.expr.as_ref().clone().transform_up(|expr| {
+        let Expr::Column(column) = expr else { return Ok(Transformed::no(expr)) };
+        let (_, field) = input.schema().qualified_field_from_column(&column)?;
+        Ok(Transformed::yes(Expr::OuterReferenceColumn(field.clone(), column)))
+    })?;
+    Ok(outer.data.eq(value()))
+}
+
+/// The rows of a query for which `condition` over its value holds.
+fn filtered(query: &Subquery, condition: Expr) -> Result<Arc<LogicalPlan>> {
+    let plan = query.subquery.as_ref();
+    let [column] = &plan.schema().columns()[..] else {
+        return plan_err!("a query behind IN has one column, not {}", plan.schema().fields().len());
+    };
+    // A name of its own: what the planner's rule pulls up must not meet a column of the same name.
+    let value = Expr::Column(column.clone()).alias(VALUE);
+    Ok(Arc::new(LogicalPlanBuilder::from(plan.clone()).project([value])?.filter(condition)?.build()?))
+}
