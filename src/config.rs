@@ -22,6 +22,9 @@ pub struct Config {
     /// Whether the flush at the end of input is withheld: windows that the watermark of the slowest source partition
     /// has not closed stay open.
     pub keep_open: bool,
+    /// Whether queries keep all their state so that a snapshot can be taken of any of them at any time. Without it some
+    /// queries over input that ends are faster, and say so when they are asked for a snapshot.
+    pub snapshots: bool,
     /// How long an idle worker sleeps before it looks around again.
     pub idle_sleep: Duration,
 }
@@ -36,6 +39,7 @@ impl Default for Config {
             ring_capacity: 16,
             level: None,
             keep_open: false,
+            snapshots: false,
             idle_sleep: Duration::from_millis(1),
         }
     }

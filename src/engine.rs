@@ -15,10 +15,12 @@ use arrow::datatypes::SchemaRef;
 use crate::batch::Change;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::pipeline::{ChangeMode, Connectors, Pipeline, Sink, Table, TableDefinition, explain};
+use crate::pipeline::{
+    ByKeySpec, ChangeMode, Changelog, Connectors, Node, Pipeline, Sink, Spec, Table, TableDefinition, explain,
+};
 use crate::query::{BATCHES_WAITING, Query};
 use crate::runtime::{self, Options};
-pub use crate::runtime::{Clock, Control, Metrics, OperatorMetrics, Running, SourceMetrics, Stepped};
+pub use crate::runtime::{Clock, Control, Metrics, OperatorMetrics, Running, Snapshot, SourceMetrics, Stepped};
 use crate::sql::{self, Catalog, LogicalQuery, Planned};
 pub use crate::sql::{ExplainKind, Parsed};
 use crate::stream::connect::DefaultConnectors;
@@ -26,6 +28,7 @@ use crate::stream::operator::Budget;
 use crate::stream::sink::blackhole::Blackhole;
 use crate::stream::sink::channel::channel;
 use crate::stream::sink::fold::Fold;
+use crate::stream::sink::form::Form;
 use crate::stream::sink::memory::{Collected, MemorySink};
 use crate::stream::source::memory::MemoryTable;
 use crate::stream::source::push::{self, PushHandle};
@@ -164,6 +167,14 @@ impl Engine {
         Ok(handle)
     }
 
+    /// An unbounded table whose rows come and go, pushed with their changes. An upsert table wants a `CREATE TABLE`
+    /// without `WITH` before it, which says its PRIMARY KEY.
+    pub fn register_push_changes(&self, name: &str, schema: SchemaRef, changelog: Changelog) -> Result<PushHandle> {
+        let (mut handles, table) = push::changing(schema, 1, push::Capacity::default(), changelog);
+        self.register_table(name, Arc::new(table))?;
+        Ok(handles.remove(0))
+    }
+
     /// Runs a text of one or more statements; the last one's outcome. Queries before it run to their end.
     pub fn execute(&self, text: &str) -> Result<Outcome> {
         let mut last = Outcome::Done(String::new());
@@ -261,17 +272,60 @@ impl Engine {
     /// Starts a query into a sink of the caller's.
     pub fn start_into(&self, prepared: &Prepared, sink: Box<dyn Sink>) -> Result<Running> {
         let options = self.options(prepared);
-        runtime::start(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options)
+        runtime::start(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options, None)
+    }
+
+    /// Goes on with the query of a text where a snapshot of it stood, perhaps with another number of partitions: the rows
+    /// that come are those that did not leave before. Statements before the query define its tables.
+    ///
+    /// Failure: a text whose last statement is no query; a snapshot of another query; a source that cannot go on.
+    pub fn resume(&self, text: &str, snapshot: &Snapshot) -> Result<Query> {
+        let mut parsed = self.parse(text)?;
+        let last = parsed.pop().ok_or_else(|| Error::user("there is no statement to go on with"))?;
+        for statement in &parsed {
+            if let Outcome::Query(query) = self.execute_parsed(statement).map_err(|e| e.in_text(text))? {
+                query.drain()?;
+            }
+        }
+        match self.prepare(&last).map_err(|e| e.in_text(text))? {
+            Statement::Query(prepared) if !prepared.has_sink() => {
+                let (sink, rows) = channel(BATCHES_WAITING);
+                let (schema, updating) = (prepared.schema(), prepared.is_updating());
+                Ok(Query::new(schema, updating, rows, self.resume_into(&prepared, Box::new(sink), snapshot)?))
+            }
+            _ => Err(Error::user(
+                "the last statement gives no rows; a snapshot is gone on from by the query it was taken of",
+            )),
+        }
+    }
+
+    /// Goes on with a query where a snapshot of it stood, into a sink of the caller's.
+    pub fn resume_into(&self, prepared: &Prepared, sink: Box<dyn Sink>, snapshot: &Snapshot) -> Result<Running> {
+        let options = self.options(prepared);
+        let (config, budget) = (&self.inner.config, self.inner.budget.clone());
+        runtime::start(&prepared.pipeline, sink, config, budget, &options, Some(snapshot))
     }
 
     /// Makes a query that works only when it is told to, on the caller's thread.
     pub fn step_into(&self, prepared: &Prepared, sink: Box<dyn Sink>) -> Result<Stepped> {
         let options = self.options(prepared);
-        runtime::stepped(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options)
+        runtime::stepped(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options, None)
+    }
+
+    /// Makes a query that works only when it is told to, going on where a snapshot of it stood.
+    pub fn resume_step_into(&self, prepared: &Prepared, sink: Box<dyn Sink>, snapshot: &Snapshot) -> Result<Stepped> {
+        let options = self.options(prepared);
+        let (config, budget) = (&self.inner.config, self.inner.budget.clone());
+        runtime::stepped(&prepared.pipeline, sink, config, budget, &options, Some(snapshot))
     }
 
     fn options(&self, prepared: &Prepared) -> Options {
-        Options { timed: prepared.timed, level: self.inner.config.level, clock: self.inner.clock.clone() }
+        Options {
+            timed: prepared.timed,
+            level: self.inner.config.level,
+            portable: false,
+            clock: self.inner.clock.clone(),
+        }
     }
 
     /// The sink that a statement names; `None` where its rows are the caller's.
@@ -315,9 +369,31 @@ fn compile(query: &LogicalQuery) -> Result<Pipeline> {
     sql::compile(query)
 }
 
+/// Makes the rows of a query those of a table with one row per key, where its sink writes by key.
+fn by_key(pipeline: &mut Pipeline, definition: &TableDefinition) -> Result<()> {
+    let output = pipeline.output().clone();
+    let (form, _) = Form::of(definition, output.changes == ChangeMode::Updating)?;
+    if !form.is_by_key(definition) {
+        return Ok(());
+    }
+    let position = |column: &String| {
+        let missing = || Error::user(format!("the key of the sink is not among the columns of the query: {column}"));
+        output.schema.index_of(column).map_err(|_| missing())
+    };
+    let key = definition.primary_key.iter().map(position).collect::<Result<Vec<_>>>()?;
+    let inputs = vec![pipeline.nodes.len() - 1];
+    let spec = Spec::ByKey(ByKeySpec { key });
+    pipeline.nodes.push(Node { spec, inputs, changes: ChangeMode::Updating, time: None, ..output });
+    Ok(())
+}
+
 impl Prepared {
     fn new(query: &LogicalQuery, target: Target) -> Result<Self> {
-        Ok(Prepared { pipeline: compile(query)?, target, timed: false })
+        let mut pipeline = compile(query)?;
+        if let Target::Sink(definition) = &target {
+            by_key(&mut pipeline, definition)?;
+        }
+        Ok(Prepared { pipeline, target, timed: false })
     }
 
     pub fn pipeline(&self) -> &Pipeline {

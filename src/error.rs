@@ -125,6 +125,12 @@ impl Error {
         self
     }
 
+    /// The same error once more, for someone else who meets it.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::new(self.kind(), self.to_string())
+    }
+
     pub fn kind(&self) -> Kind {
         self.0.kind
     }

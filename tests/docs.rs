@@ -137,7 +137,7 @@ fn finish(engine: &Engine, statement: Statement) -> Result<String> {
     let answer = |schema, updating| -> Result<Box<dyn Sink>> {
         let options = [("connector", "file"), ("path", ANSWER), ("format", "table")];
         let options: BTreeMap<String, String> = options.map(|(key, value)| (key.into(), value.into())).into();
-        let definition = TableDefinition { name: ANSWER.to_string(), schema: None, options };
+        let definition = TableDefinition { name: ANSWER.to_string(), schema: None, options, primary_key: Vec::new() };
         DefaultConnectors::default().sink(&definition, schema, updating)
     };
     match statement {

@@ -48,6 +48,6 @@ impl Output {
             }
         }
         let options = options.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
-        TableDefinition { name: "result".to_string(), schema: None, options }
+        TableDefinition { name: "result".to_string(), schema: None, options, primary_key: Vec::new() }
     }
 }

@@ -25,6 +25,10 @@ pub enum Spec {
     Union,
     Sort(SortSpec),
     Limit(LimitSpec),
+    Upsert(UpsertSpec),
+    /// Rows that come and go become rows that stay, when the input ends.
+    Fold,
+    ByKey(ByKeySpec),
     Join(JoinSpec),
     /// At most one row, or an error; a row of NULLs where there is none.
     SingleRow,
@@ -46,6 +50,20 @@ pub struct ScanSpec {
     pub watermark: Option<WatermarkSpec>,
     /// Rows the query needs at most, where it needs no more.
     pub fetch: Option<usize>,
+}
+
+/// The last row per key counts: rows become changes.
+#[derive(Debug, Clone)]
+pub struct UpsertSpec {
+    /// How many of the first columns are the key.
+    pub key_count: usize,
+}
+
+/// Changes become those of a table with one row per key: the row given last.
+#[derive(Debug, Clone)]
+pub struct ByKeySpec {
+    /// The columns of the key.
+    pub key: Vec<usize>,
 }
 
 /// How the watermark of a source partition follows from its rows.

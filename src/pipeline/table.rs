@@ -11,7 +11,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use crate::batch::{Batch, Change};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Something rows can be read from, again and again.
 pub trait Table: Debug + Send + Sync {
@@ -29,6 +29,11 @@ pub trait Table: Debug + Send + Sync {
         None
     }
 
+    /// What its rows are to one another: batches of tables that are not [`Changelog::Append`] carry changes.
+    fn changelog(&self) -> Changelog {
+        Changelog::Append
+    }
+
     /// The least and the greatest value of a column of numbers or times, in the ticks of its type, where that is known
     /// without reading it. The values may lie closer together.
     fn column_range(&self, column: usize) -> Option<(i64, i64)> {
@@ -38,6 +43,35 @@ pub trait Table: Debug + Send + Sync {
 
     /// Starts reading. Failure: a missing file, a header that does not fit the schema.
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>>;
+}
+
+/// What the rows of a table are to one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Changelog {
+    /// Each row stands for itself and stays.
+    #[default]
+    Append,
+    /// Each row says whether it is given or taken back; a row taken back equals one given before.
+    Retract,
+    /// The last row of each primary key counts. A row that is taken back is a tombstone: of it only the key is looked at.
+    Upsert,
+}
+
+impl Changelog {
+    /// Its name in the option 'changelog'.
+    pub fn word(self) -> &'static str {
+        match self {
+            Changelog::Append => "append",
+            Changelog::Retract => "retract",
+            Changelog::Upsert => "upsert",
+        }
+    }
+
+    /// The one that a word of the option 'changelog' stands for.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let all = [Changelog::Append, Changelog::Retract, Changelog::Upsert];
+        all.into_iter().find(|known| known.word().eq_ignore_ascii_case(word))
+    }
 }
 
 /// What a scan is asked for.
@@ -90,6 +124,38 @@ pub trait Scan: Send + Sync {
 
     /// What has been read so far.
     fn progress(&self) -> &Progress;
+
+    /// Where each source partition stands, for a later scan to go on from there: rows or bytes, as the source counts.
+    /// Called while no morsel is being read, or where [`Scan::stops_within`], between two batches.
+    ///
+    /// Failure: a source that cannot be gone on with.
+    fn position(&self) -> Result<Vec<u64>> {
+        Err(Error::user("this source cannot say where it stands, so no snapshot of its query can be taken"))
+    }
+
+    /// Goes on from a position of another scan of the same table; comes before any morsel is taken.
+    ///
+    /// Failure: a source that cannot; one that has other partitions now.
+    fn seek(&self, position: &[u64]) -> Result<()> {
+        let _ = position;
+        Err(Error::user("this source cannot go on from a snapshot"))
+    }
+
+    /// Whether positions are right in the middle of a morsel, between two batches; else a morsel is read to its end first.
+    fn stops_within(&self) -> bool {
+        false
+    }
+}
+
+/// Refuses a position of another number of source partitions.
+pub fn same_partitions(position: &[u64], partitions: usize) -> Result<()> {
+    match position.len() == partitions {
+        true => Ok(()),
+        false => Err(Error::user(format!(
+            "the source has {partitions} partitions now and had {} when the snapshot was taken",
+            position.len()
+        ))),
+    }
 }
 
 /// The answer to [`Scan::take`].
@@ -119,6 +185,12 @@ pub trait Reader: Send {
     /// Shapes: at most `batch_rows` rows. The batch comes cleared; its columns' memory may be reused.
     /// Failure: a bad row under the `fail` policy, naming file, row, column and value.
     fn read(&mut self, batch: &mut Batch) -> Result<bool>;
+
+    /// Where row `row` of the last batch stands, for errors: file and line. Readers that do not know say nothing.
+    fn place(&self, row: usize) -> Option<String> {
+        let _ = row;
+        None
+    }
 
     /// The watermark that the source itself tells after all rows of the morsel, in ticks of the event time column: for
     /// sources that know more than their rows say. Asked once the rows have been read.
@@ -174,6 +246,8 @@ pub struct TableDefinition {
     pub schema: Option<SchemaRef>,
     /// The `WITH` options, keys in lower case.
     pub options: BTreeMap<String, String>,
+    /// The columns of the PRIMARY KEY, none without one.
+    pub primary_key: Vec<String>,
 }
 
 /// Makes tables and sinks from definitions; the engine hands it to the catalog.

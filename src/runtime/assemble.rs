@@ -5,6 +5,7 @@
 //! none: the whole pipeline is one stage, and rows go from the source to the sink by plain calls.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use arrow::datatypes::DataType;
 
@@ -27,6 +28,7 @@ use crate::stream::operator::*;
 pub(super) struct Assembled {
     pub(super) workers: Vec<Worker>,
     pub(super) metrics: Registry,
+    pub(super) wakers: Vec<Arc<Waker>>,
 }
 
 /// Makes the workers of a query.
@@ -36,10 +38,11 @@ pub(super) fn assemble(
     config: &Config,
     budget: Arc<Budget>,
     options: &Options,
+    in_flight: Arc<AtomicI64>,
 ) -> Result<Assembled> {
     let pipeline = &super::names::named(pipeline);
     let partitions = if pipeline.needs_input_order { 1 } else { config.partitions.max(1) };
-    let context = options.level.map_or_else(KernelContext::default, |level| KernelContext { level });
+    let context = super::context(options);
     let wakers = (0..partitions).map(|_| Arc::new(Waker::default())).collect();
     let mut assembly = Assembly {
         pipeline,
@@ -51,6 +54,7 @@ pub(super) fn assemble(
         metrics: Registry { operators: Vec::new(), scans: Vec::new(), budget },
         done: (0..partitions).map(|_| Vec::new()).collect(),
         wakers,
+        in_flight,
     };
     let root = assembly.node(pipeline.nodes.len() - 1)?;
     let mut parts = assembly.gather(root)?;
@@ -63,10 +67,10 @@ pub(super) fn assemble(
         }
     }
     let wakers = assembly.wakers;
-    let workers = assembly.done.into_iter().zip(wakers).enumerate();
+    let workers = assembly.done.into_iter().zip(wakers.iter().cloned()).enumerate();
     let workers = workers
         .map(|(number, (stages, waker))| Worker::new(number, stages, waker, config.idle_sleep, options.clock.clone()));
-    Ok(Assembled { workers: workers.collect(), metrics: assembly.metrics })
+    Ok(Assembled { workers: workers.collect(), metrics: assembly.metrics, wakers })
 }
 
 /// A seed that other queries do not share, so that keys chosen to collide in one do not in the next.
@@ -87,29 +91,40 @@ pub(super) struct Assembly<'a> {
     /// Finished stages of each worker, in the order of the data's way.
     pub(super) done: Vec<Vec<Stage>>,
     pub(super) wakers: Vec<Arc<Waker>>,
+    pub(super) in_flight: Arc<AtomicI64>,
 }
 
 impl Assembly<'_> {
     pub(super) fn node(&mut self, id: NodeId) -> Result<Parts> {
         let node = &self.pipeline.nodes[id];
         match &node.spec {
-            Spec::Scan(scan) => self.scan(scan, id, node),
-            Spec::Values(values) => Ok(self.values(values)),
+            Spec::Scan(scan) => self.scan(id, scan, node),
+            Spec::Values(values) => Ok(self.values(id, values)),
             Spec::Union => self.union(id, node),
             Spec::Join(spec) => self.join(id, node, spec),
             Spec::Aggregate(spec) => self.aggregate(id, node, spec),
             Spec::Over(spec) => self.over(id, node, spec),
             Spec::Rank(spec) => self.rank(id, node, spec),
             Spec::Sort(spec) => self.sort(id, node, spec),
-            Spec::Limit(_) | Spec::SingleRow => {
+            Spec::Limit(_) | Spec::SingleRow | Spec::Fold | Spec::ByKey(_) => {
                 let input = self.node(node.inputs[0])?;
                 let mut parts = self.gather(input)?;
-                self.append_to_all(&mut parts, id);
+                self.append_to_all(&mut parts, id)?;
+                Ok(parts)
+            }
+            Spec::Upsert(spec) => {
+                let mut parts = self.node(node.inputs[0])?;
+                if self.partitions > 1 {
+                    let keys = node.schema.fields().iter().take(spec.key_count);
+                    let keys = keys.map(|field| field.data_type().clone()).collect();
+                    parts = self.exchange(parts, Route::Hash(keys))?;
+                }
+                self.append_to_all(&mut parts, id)?;
                 Ok(parts)
             }
             Spec::Filter(_) | Spec::Project(_) | Spec::Expand(_) | Spec::Window(_) => {
                 let mut parts = self.node(node.inputs[0])?;
-                self.append_to_all(&mut parts, id);
+                self.append_to_all(&mut parts, id)?;
                 Ok(parts)
             }
         }
@@ -127,22 +142,25 @@ impl Assembly<'_> {
         }
     }
 
-    fn scan(&mut self, spec: &ScanSpec, id: NodeId, node: &Node) -> Result<Parts> {
+    fn scan(&mut self, id: NodeId, spec: &ScanSpec, node: &Node) -> Result<Parts> {
+        // Which change came last is told by the order of the rows: one worker reads them all.
+        let is_changing = spec.table.changelog() != Changelog::Append;
+        let readers = if is_changing { 1 } else { self.partitions };
         let request = ScanRequest {
             projection: spec.projection.clone(),
             // Rows that are skipped would not move the watermark: then lateness would depend on what a filter skips.
-            predicates: if spec.watermark.is_some() { Vec::new() } else { spec.predicates.clone() },
+            predicates: if spec.watermark.is_some() || is_changing { Vec::new() } else { spec.predicates.clone() },
             batch_rows: self.config.batch_rows,
-            partitions: self.partitions,
-            ordered: spec.watermark.is_some() || self.pipeline.needs_input_order,
+            partitions: readers,
+            ordered: spec.watermark.is_some() || self.pipeline.needs_input_order || is_changing,
             fetch: spec.fetch,
             dictionaries: self.feeds_aggregate(id),
         };
         let scan = spec.table.open(&request).map_err(|e| e.at(node.place))?;
         let watermarks = Arc::new(PartitionWatermarks::new(scan.source_partitions(), self.config.keep_open));
-        self.metrics.scans.push((spec.name.clone(), scan.clone(), watermarks.clone()));
-        let shared = self.partitions > 1;
-        let parts = (0..self.partitions).map(|_| {
+        self.metrics.scans.push((id, spec.name.clone(), scan.clone(), watermarks.clone()));
+        let shared = readers > 1;
+        let parts = (0..readers).map(|_| {
             let tracker = spec.watermark.as_ref().map(|watermark| {
                 let time_type = node.schema.field(watermark.column).data_type().clone();
                 WatermarkTracker::new(watermark, time_type, watermarks.clone(), self.context)
@@ -155,19 +173,21 @@ impl Assembly<'_> {
                 end: End::Input(0),
             })
         });
-        Ok(parts.collect())
+        let mut parts: Parts = parts.collect();
+        parts.resize_with(self.partitions, || None);
+        Ok(parts)
     }
 
-    fn values(&mut self, spec: &ValuesSpec) -> Parts {
+    fn values(&mut self, id: NodeId, spec: &ValuesSpec) -> Parts {
         let batch = (spec.rows > 0).then(|| Batch::from_arrays(spec.columns.clone(), spec.rows));
         let target = Target { slot: 0, port: 0 };
-        let input = Input::Values { batch, target, ended: false };
+        let input = Input::Values { batch, target, ended: false, node: id };
         let part = Part { stage: Stage { inputs: vec![input], ..Stage::default() }, end: End::Input(0) };
         std::iter::once(Some(part)).chain((1..self.partitions).map(|_| None)).collect()
     }
 
     /// An operator that takes each worker's rows as they are.
-    fn append_to_all(&mut self, parts: &mut Parts, id: NodeId) {
+    fn append_to_all(&mut self, parts: &mut Parts, id: NodeId) -> Result<()> {
         for part in parts.iter_mut().flatten() {
             let node = &self.pipeline.nodes[id];
             let input = &self.pipeline.nodes[node.inputs[0]];
@@ -181,19 +201,25 @@ impl Assembly<'_> {
                 }
                 Spec::SingleRow => ("single row", Box::new(SingleRow::new(node.schema.clone()))),
                 Spec::Limit(spec) => ("limit", Box::new(Limit::new(spec))),
+                Spec::Upsert(spec) => ("upsert", Box::new(Upsert::new(spec, node.schema.clone())?)),
+                Spec::Fold => ("fold", Box::new(Fold::new(node.schema.clone(), self.config.batch_rows)?)),
+                Spec::ByKey(spec) => ("by key", Box::new(ByKey::new(spec, node.schema.clone())?)),
                 _ => unreachable!("these have their own way in"),
             };
             self.append(part, name, Some(id), operator);
         }
+        Ok(())
     }
 
     /// Whether rows reach a node as they were read: not grouped, sorted or cut off before.
     pub(super) fn is_stateless_up_to(&self, id: NodeId) -> bool {
         let node = &self.pipeline.nodes[id];
-        let passes = !matches!(
-            node.spec,
-            Spec::Aggregate(_) | Spec::Over(_) | Spec::Rank(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Join(_)
-        );
+        let stays = matches!(node.spec, Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_));
+        let passes = !stays
+            && !matches!(
+                node.spec,
+                Spec::Aggregate(_) | Spec::Over(_) | Spec::Rank(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Join(_)
+            );
         passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
     }
 
@@ -214,7 +240,7 @@ impl Assembly<'_> {
                     self.append(part, "local aggregate", Some(id), operator);
                 }
             }
-            if counts_distinct_alone(&spec, takes_back) {
+            if counts_distinct_alone(&spec, takes_back) && !self.options.portable {
                 (parts, shuffled) = self.distinct_by_value(id, parts, &program, shuffled)?;
             }
             let keys = program.output_types[..spec.key_count].to_vec();

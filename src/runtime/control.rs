@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::cut::Cut;
 use crate::error::{Error, Kind};
 
 const RUN: u8 = 0;
@@ -14,6 +15,8 @@ const ABORT: u8 = 2;
 pub struct Control {
     state: AtomicU8,
     error: Mutex<Option<Error>>,
+    /// Where workers meet for a snapshot.
+    cut: Cut,
 }
 
 impl Control {
@@ -44,6 +47,10 @@ impl Control {
 
     pub fn is_aborted(&self) -> bool {
         self.state.load(Ordering::Relaxed) == ABORT
+    }
+
+    pub(super) fn cut(&self) -> &Cut {
+        &self.cut
     }
 
     pub(super) fn take_error(&self) -> Option<Error> {

@@ -48,6 +48,17 @@ impl PartitionWatermarks {
         }
     }
 
+    /// The watermark of each source partition.
+    pub(super) fn watermarks(&self) -> Vec<i64> {
+        self.lock().iter().map(|partition| partition.watermark).collect()
+    }
+
+    /// Goes on from these watermarks, one per source partition.
+    pub(super) fn restore(&self, watermarks: &[i64]) {
+        let mut partitions = self.lock();
+        partitions.iter_mut().zip(watermarks).for_each(|(partition, watermark)| partition.watermark = *watermark);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Partition>> {
         self.partitions.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }

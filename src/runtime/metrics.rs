@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::pipeline::Scan;
+use crate::pipeline::{NodeId, Scan};
 use crate::stream::operator::{Budget, Counters};
 
 /// Where the counters of a query are.
 pub(super) struct Registry {
     pub(super) operators: Vec<Registered>,
-    pub(super) scans: Vec<(String, Arc<dyn Scan>, Arc<super::event_time::PartitionWatermarks>)>,
+    pub(super) scans: Vec<RegisteredScan>,
     pub(super) budget: Arc<Budget>,
 }
+
+/// A scan: its node, the table's name, and the watermarks of its source partitions.
+pub(super) type RegisteredScan = (NodeId, String, Arc<dyn Scan>, Arc<super::event_time::PartitionWatermarks>);
 
 pub(super) struct Registered {
     pub(super) name: String,
@@ -77,7 +80,7 @@ pub struct SourceMetrics {
 impl Registry {
     pub(super) fn read(&self) -> Metrics {
         let mut metrics = Metrics { peak_bytes: self.budget.peak_bytes(), ..Metrics::default() };
-        for (name, scan, watermarks) in &self.scans {
+        for (_, name, scan, watermarks) in &self.scans {
             let progress = scan.progress();
             let source = SourceMetrics {
                 name: name.clone(),

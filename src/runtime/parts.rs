@@ -131,7 +131,8 @@ impl Assembly<'_> {
             let Some(mut part) = part else { continue };
             let mut senders = Vec::with_capacity(receiving);
             for (to, ends) in receivers.iter_mut().enumerate() {
-                let (sender, receiver) = ring(self.config.ring_capacity, self.wakers[to].clone());
+                let (sender, receiver) =
+                    ring(self.config.ring_capacity, self.wakers[to].clone(), self.in_flight.clone());
                 senders.push(sender);
                 ends.push(receiver);
             }

@@ -104,10 +104,22 @@ impl ScanTask {
             self.scan.progress().stopped.store(true, std::sync::atomic::Ordering::Relaxed);
             return self.end(graph, if control.is_stopping() { Ending::Hold } else { self.ending() });
         }
+        if control.cut().asked().is_some() && self.rests() {
+            return Ok(Step::Waiting);
+        }
         match self.current.take() {
             None => self.begin(graph, control),
             Some(Current::Direct(morsel)) => self.read(morsel, graph),
             Some(Current::Ahead { batches, known, at }) => self.process(batches, known, at, graph),
+        }
+    }
+
+    /// Whether a snapshot may be taken as it stands.
+    pub(super) fn rests(&self) -> bool {
+        match &self.current {
+            None => true,
+            Some(Current::Direct(_)) => self.ended || self.scan.stops_within(),
+            Some(Current::Ahead { .. }) => self.ended,
         }
     }
 

@@ -5,20 +5,52 @@
 
 use std::sync::Arc;
 
+use super::snapshot::{OperatorPart, Snapshot, sources};
 use super::worker::{Turn, Worker};
 use super::{Control, Metrics, metrics};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A query whose workers have no threads of their own.
 pub struct Stepped {
     workers: Vec<Worker>,
     control: Arc<Control>,
     metrics: Arc<metrics::Registry>,
+    fingerprint: String,
+    /// What workers said that have come to their end.
+    ended: Vec<(Vec<OperatorPart>, Vec<usize>)>,
 }
 
 impl Stepped {
-    pub(super) fn new(workers: Vec<Worker>, metrics: metrics::Registry) -> Stepped {
-        Stepped { workers, control: Arc::new(Control::default()), metrics: Arc::new(metrics) }
+    pub(super) fn new(
+        workers: Vec<Worker>,
+        control: Arc<Control>,
+        metrics: metrics::Registry,
+        fingerprint: String,
+    ) -> Stepped {
+        Stepped { workers, control, metrics: Arc::new(metrics), fingerprint, ended: Vec::new() }
+    }
+
+    /// What it holds now, for another query to go on from; it goes on itself. Taken between two calls of
+    /// [`Stepped::settle`], when nothing is left to do for now.
+    ///
+    /// Failure: a query that has come to its end, or a source that cannot say where it stands.
+    pub fn snapshot(&mut self) -> Result<Snapshot> {
+        self.settle()?;
+        if self.workers.is_empty() {
+            return Err(Error::user("the query has come to its end; there is nothing to go on from"));
+        }
+        let mut parts = self.ended.clone();
+        for worker in &mut self.workers {
+            parts.push(worker.part(true)?);
+        }
+        let (operators, values): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let (operators, values) = (operators.concat(), values.concat());
+        Ok(Snapshot {
+            fingerprint: self.fingerprint.clone(),
+            operators,
+            sources: sources(&self.metrics.scans)?,
+            values,
+        })
     }
 
     /// Lets every worker work until none has anything to do; whether the query has come to its end.
@@ -43,7 +75,7 @@ impl Stepped {
                     Turn::Worked => worked = true,
                     Turn::Idle => {}
                     Turn::Ended => {
-                        self.workers.remove(at);
+                        self.ended.push(self.workers.remove(at).part(false)?);
                         worked = true;
                         continue;
                     }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::scan::{ScanTask, Step};
+use super::snapshot::OperatorPart;
 use super::{Clock, Control};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
@@ -39,6 +40,7 @@ pub(super) enum Input {
         batch: Option<Batch>,
         target: Target,
         ended: bool,
+        node: usize,
     },
     /// The receiving ends of an exchange, one per sending worker; each is a port of the target slot.
     Exchange {
@@ -54,6 +56,9 @@ pub(super) struct Worker {
     waker: Arc<Waker>,
     idle_sleep: Duration,
     clock: Clock,
+    /// The last cut for which its scans rested, and the last one to which it added its part.
+    rested: u64,
+    added: u64,
 }
 
 /// What a worker's turn has come to.
@@ -74,11 +79,15 @@ impl Worker {
         idle_sleep: Duration,
         clock: Clock,
     ) -> Self {
-        Worker { number, stages, waker, idle_sleep, clock }
+        Worker { number, stages, waker, idle_sleep, clock, rested: 0, added: 0 }
     }
 
     pub(super) fn number(&self) -> usize {
         self.number
+    }
+
+    pub(super) fn stages_mut(&mut self) -> &mut [Stage] {
+        &mut self.stages
     }
 
     /// Runs to the end; what goes wrong goes to `control`.
@@ -97,9 +106,15 @@ impl Worker {
         let mut settled = true;
         while !control.is_aborted() {
             match self.turn(control)? {
-                Turn::Ended => break,
+                Turn::Ended => {
+                    control.cut().end(self.part(false)?);
+                    break;
+                }
                 Turn::Worked => settled = false,
                 Turn::Idle => {
+                    if let Some(cut) = control.cut().asked() {
+                        self.attend(cut, control)?;
+                    }
                     // Whoever waits for the rows of a stream that pauses must see them.
                     if !std::mem::replace(&mut settled, true) {
                         self.rest()?;
@@ -117,7 +132,10 @@ impl Worker {
         let (mut worked, mut open) = (false, false);
         for stage in self.stages.iter_mut().rev() {
             if stage.graph.send()? {
-                stage.graph.tick(now)?;
+                // A cut must find nothing on its way, so nothing sets out meanwhile.
+                if control.cut().asked().is_none() {
+                    stage.graph.tick(now)?;
+                }
                 worked |= stage.feed(control, now)?;
             }
             // What the feed has just made may wait too: a worker is done when nothing does.
@@ -134,6 +152,43 @@ impl Worker {
     /// Makes what was written visible, since nothing more is at hand.
     pub(super) fn rest(&mut self) -> Result<()> {
         self.stages.iter_mut().try_for_each(|stage| stage.graph.rest())
+    }
+
+    /// Takes part in a cut: says when its scans rest, and adds its part when all is quiet.
+    fn attend(&mut self, cut: u64, control: &Control) -> Result<()> {
+        if self.rested != cut && self.stages.iter().flat_map(|stage| &stage.inputs).all(Input::rests) {
+            self.stages.iter_mut().try_for_each(|stage| stage.graph.settle())?;
+            self.rested = cut;
+            control.cut().rest();
+        }
+        if self.rested == cut && self.added != cut && control.cut().is_quiet() {
+            self.added = cut;
+            self.rest()?;
+            let part = self.part(control.cut().wants_state());
+            control.cut().add(part);
+        }
+        Ok(())
+    }
+
+    /// What its operators hold, and the constant rows it has pushed. Without `wants_state`, only how far they are.
+    pub(super) fn part(&mut self, wants_state: bool) -> Result<(Vec<OperatorPart>, Vec<usize>)> {
+        let mut operators = Vec::new();
+        let mut values = Vec::new();
+        for stage in &mut self.stages {
+            for slot in &mut stage.graph.slots {
+                let Some(node) = slot.node else { continue };
+                let ended = slot.inputs.has_ended() || slot.has_put_out;
+                let sections = if ended || !wants_state { Vec::new() } else { slot.operator.snapshot()? };
+                let watermarks = slot.inputs.watermarks().to_vec();
+                operators.push(OperatorPart { node, name: slot.name.clone(), watermarks, ended, sections });
+            }
+            let pushed = stage.inputs.iter().filter_map(|input| match input {
+                Input::Values { ended: true, node, .. } => Some(*node),
+                _ => None,
+            });
+            values.extend(pushed);
+        }
+        Ok((operators, values))
     }
 
     fn sleep(&self) {
@@ -161,7 +216,7 @@ impl Stage {
             }
             worked |= match input {
                 Input::Scan(scan) if !scan.has_ended() => scan.step(&mut self.graph, control, now)? != Step::Waiting,
-                Input::Values { batch, target, ended } if !*ended => {
+                Input::Values { batch, target, ended, .. } if !*ended => {
                     if let Some(batch) = batch {
                         self.graph.push(*target, batch)?;
                     }
@@ -169,7 +224,10 @@ impl Stage {
                     self.graph.end(*target, Ending::Flush)?;
                     true
                 }
-                Input::Exchange { receivers, slot } => receive(&mut self.graph, receivers, *slot)?,
+                Input::Exchange { receivers, slot } => {
+                    let settles = control.cut().asked().is_some();
+                    receive(&mut self.graph, receivers, *slot, settles)?
+                }
                 _ => false,
             };
         }
@@ -177,8 +235,9 @@ impl Stage {
     }
 }
 
-/// Takes some messages from each ring and pushes them on.
-fn receive(graph: &mut Graph, receivers: &mut [Receiver], slot: usize) -> Result<bool> {
+/// Takes some messages from each ring and pushes them on. `settles`: whether a snapshot is about to be taken, so that
+/// nothing may stay gathered for others.
+fn receive(graph: &mut Graph, receivers: &mut [Receiver], slot: usize, settles: bool) -> Result<bool> {
     let mut worked = false;
     for (port, receiver) in receivers.iter_mut().enumerate() {
         let target = Target { slot, port };
@@ -192,6 +251,10 @@ fn receive(graph: &mut Graph, receivers: &mut [Receiver], slot: usize) -> Result
                 Some(Message::Watermark(watermark)) => graph.watermark(target, watermark)?,
                 Some(Message::End(ending)) => graph.end(target, ending)?,
             }
+            if settles {
+                graph.settle()?;
+            }
+            receiver.work_off();
             worked = true;
         }
         if receiver.is_orphaned() {
@@ -208,6 +271,15 @@ impl Input {
             Input::Scan(scan) => scan.has_ended(),
             Input::Values { ended, .. } => *ended,
             Input::Exchange { receivers, .. } => receivers.iter().all(Receiver::has_ended),
+        }
+    }
+
+    /// Whether a snapshot may be taken as far as this input is concerned.
+    fn rests(&self) -> bool {
+        match self {
+            Input::Scan(scan) => scan.rests(),
+            Input::Values { ended, .. } => *ended,
+            Input::Exchange { .. } => true,
         }
     }
 

@@ -16,7 +16,7 @@ use datafusion_expr::{AggregateUDF, Expr, ScalarUDF, TableProviderFilterPushDown
 use super::error::closest;
 use super::parse::{ComputedColumn, Parsed, WatermarkClause};
 use crate::error::{Error, Result};
-use crate::pipeline::{Connectors, Scan, ScanRequest, Table, TableDefinition};
+use crate::pipeline::{Changelog, Connectors, Scan, ScanRequest, Table, TableDefinition};
 
 /// All names that statements may use.
 #[derive(Debug, Clone, Default)]
@@ -140,8 +140,8 @@ impl Catalog {
 
     /// Makes a definition known, as CREATE TABLE without a watermark would.
     pub fn declare(&mut self, definition: TableDefinition) {
-        let TableDefinition { name, schema, options } = definition;
-        self.define(TableEntry { name, schema, options, is_declared: true, ..TableEntry::default() });
+        let TableDefinition { name, schema, options, primary_key } = definition;
+        self.define(TableEntry { name, schema, options, primary_key, is_declared: true, ..TableEntry::default() });
     }
 
     /// Makes a table known that a statement made, rows and all, replacing what had its name.
@@ -213,7 +213,12 @@ impl Relation {
 impl TableEntry {
     /// What connectors make a table or a sink from.
     pub fn definition(&self) -> TableDefinition {
-        TableDefinition { name: self.name.clone(), schema: self.schema.clone(), options: self.options.clone() }
+        TableDefinition {
+            name: self.name.clone(),
+            schema: self.schema.clone(),
+            options: self.options.clone(),
+            primary_key: self.primary_key.clone(),
+        }
     }
 
     /// The columns that rows put into it must have, where they are known.
@@ -387,6 +392,10 @@ impl Table for Endless {
         format!("unbounded {}", self.0.describe())
     }
 
+    fn changelog(&self) -> Changelog {
+        self.0.changelog()
+    }
+
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
         self.0.open(request)
     }
@@ -406,7 +415,7 @@ pub(super) fn path_definition(path: &str, more: BTreeMap<String, String>) -> Tab
     let mut options =
         BTreeMap::from([("connector".to_string(), "file".to_string()), ("path".to_string(), path.to_string())]);
     options.extend(more);
-    TableDefinition { name: path.to_string(), schema: None, options }
+    TableDefinition { name: path.to_string(), schema: None, options, primary_key: Vec::new() }
 }
 
 #[cfg(test)]

@@ -5,10 +5,14 @@
 //! Invariants  group numbers start at 0, have no gaps and follow the order of first appearance; a cleared table keeps
 //!             its memory; NULL is a key like another, all NaN are one key, and so are 0.0 and -0.0.
 
-mod group; //   keys → group numbers
-mod rows; //    whole rows in columns, appended and gathered by number
-mod section; // a piece of state as columns, for snapshots
+mod bytes; //    hashes of byte strings
+mod group; //    keys → group numbers
+mod multiset; // rows with how often each is there, and the last rows of keys
+mod rows; //     whole rows in columns, appended and gathered by number
+mod section; //  a piece of state as columns, for snapshots
 
+pub use bytes::{BytesHash, Hash};
 pub use group::{GroupIndex, NO_GROUP};
+pub use multiset::{KeyedLists, KeyedRows, Multiset, row_converter};
 pub use rows::StoredRows;
 pub use section::{Section, SectionRoute};

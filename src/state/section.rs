@@ -2,6 +2,8 @@
 
 use arrow::array::RecordBatch;
 
+use crate::error::{Error, Result};
+
 /// A piece of an operator's state: what a snapshot is made of.
 ///
 /// An operator may leave as many as it likes, and several of one name. They come back to fresh instances of the same
@@ -24,4 +26,17 @@ pub enum SectionRoute {
     First,
     /// All rows to every instance: what is the same for all, and read by taking the least or the most.
     All,
+}
+
+impl Section {
+    /// Fails where the section is none of this name.
+    pub fn expect(&self, name: &str) -> Result<()> {
+        match self.name == name {
+            true => Ok(()),
+            false => Err(Error::user(format!(
+                "the snapshot was written by another version: it has '{}' where '{name}' is wanted",
+                self.name
+            ))),
+        }
+    }
 }

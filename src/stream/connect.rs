@@ -62,8 +62,8 @@ impl Connectors for DefaultConnectors {
             return registered.table(definition);
         }
         match connector.as_str() {
-            "file" => source::file::open(definition),
-            "stdin" => source::file::open(&with_path(definition, "-")?),
+            "file" => source::changelog::open(definition, &source::file::open),
+            "stdin" => source::changelog::open(&with_path(definition, "-")?, &source::file::open),
             "nexmark" => source::nexmark::table(definition),
             "datagen" => source::datagen::table(definition),
             "tpch" => source::tpch::table(definition),
@@ -83,7 +83,10 @@ impl Connectors for DefaultConnectors {
             "file" => sink::file::open(definition, schema, updating),
             "stdout" => sink::file::stdout(definition, schema, updating, Format::Csv),
             "print" => sink::file::stdout(definition, schema, updating, Format::Table),
-            "blackhole" => blackhole(definition),
+            "blackhole" => {
+                let (_, options) = sink::form::Form::of(definition, updating)?;
+                blackhole(&TableDefinition { options, ..definition.clone() })
+            }
             "datagen" | "nexmark" | "stdin" | "tpch" => {
                 Err(Error::user(format!("connector can only be read: '{connector}'")))
             }

@@ -11,7 +11,9 @@ use arrow::datatypes::SchemaRef;
 
 use crate::batch::{Batch, Change, engine_schema};
 use crate::error::{Error, Result};
-use crate::pipeline::{Connectors, Morsel, Progress, Reader, Scan, ScanRequest, Sink, Table, TableDefinition, Take};
+use crate::pipeline::{
+    Connectors, Morsel, Progress, Reader, Scan, ScanRequest, Sink, Table, TableDefinition, Take, same_partitions,
+};
 
 /// How a scripted table is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,6 +171,8 @@ impl Table for Shared {
 #[derive(Debug, Clone, Default)]
 struct Cursor {
     next: usize,
+    /// The event it began with.
+    first: usize,
     /// Whether a morsel is being read: the next one waits for it, to keep the order.
     reading: bool,
     ended: bool,
@@ -188,7 +192,7 @@ impl Scan for ScriptedScan {
         let mut cursors = lock(&self.cursors);
         for (partition, (cursor, log)) in cursors.iter_mut().zip(logs.iter()).enumerate() {
             let Some(event) = log.get(cursor.next).filter(|_| !cursor.reading) else { continue };
-            let sequence = cursor.next as u64;
+            let sequence = (cursor.next - cursor.first) as u64;
             cursor.next += 1;
             cursor.reading = true;
             let is_last = matches!(event, Event::End);
@@ -211,6 +215,19 @@ impl Scan for ScriptedScan {
 
     fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    fn position(&self) -> Result<Vec<u64>> {
+        Ok(lock(&self.cursors).iter().map(|cursor| cursor.next as u64).collect())
+    }
+
+    fn seek(&self, position: &[u64]) -> Result<()> {
+        let mut cursors = lock(&self.cursors);
+        same_partitions(position, cursors.len())?;
+        for (cursor, &position) in cursors.iter_mut().zip(position) {
+            (cursor.next, cursor.first) = (position as usize, position as usize);
+        }
+        Ok(())
     }
 }
 

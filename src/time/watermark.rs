@@ -35,6 +35,23 @@ impl Inputs {
     pub fn minimum(&self) -> i64 {
         self.minimum
     }
+
+    /// The watermark of each input.
+    pub fn watermarks(&self) -> &[i64] {
+        &self.watermarks
+    }
+
+    /// Whether all inputs have ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended == self.watermarks.len()
+    }
+
+    /// Goes on from these watermarks, one per input; an input that had ended will say so again.
+    pub fn restore(&mut self, watermarks: &[i64]) {
+        assert_eq!(watermarks.len(), self.watermarks.len(), "a watermark per input");
+        self.watermarks.copy_from_slice(watermarks);
+        self.minimum = self.watermarks.iter().copied().min().unwrap_or(END);
+    }
 }
 
 /// Moves `watermark` over the rows of a batch, in order, and says which rows are behind it.

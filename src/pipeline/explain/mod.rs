@@ -91,6 +91,12 @@ fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
             let skip = if limit.skip > 0 { format!(" after {}", limit.skip) } else { String::new() };
             ("Limit", fetch + &skip)
         }
+        Spec::Upsert(upsert) => ("Upsert", format!("the last row per {}", names[..upsert.key_count].join(", "))),
+        Spec::Fold => ("Fold", "what was given and not taken back, when the input ends".to_string()),
+        Spec::ByKey(by_key) => {
+            let key: Vec<&str> = by_key.key.iter().map(|&column| names[column].as_str()).collect();
+            ("ByKey", format!("one row per {}", key.join(", ")))
+        }
         Spec::Join(spec) => ("Join", join::describe(spec, inputs)),
         Spec::SingleRow => ("Single row", String::new()),
     }
@@ -265,6 +271,9 @@ fn state(node: &Node) -> Option<&'static str> {
         }),
         Spec::Sort(SortSpec { fetch: Some(_), .. }) => Some("first rows, bounded"),
         Spec::Sort(_) => Some("all rows, sorted"),
+        Spec::Upsert(_) => Some("a row per key, grows with distinct keys"),
+        Spec::Fold => Some("all rows that are there"),
+        Spec::ByKey(_) => Some("all rows that are there"),
         Spec::Join(join) => Some(join::state(join)),
         _ => None,
     }
@@ -320,6 +329,7 @@ fn programs(node: &Node) -> Vec<&Program> {
             .map(|program| program.as_ref())
             .collect(),
         Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) | Spec::SingleRow => Vec::new(),
+        Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) => Vec::new(),
     }
 }
 

@@ -18,13 +18,13 @@ impl Compiler {
         self.skip = if over_sort { skip } else { 0 };
         let input = self.plan(&limit.input)?;
         self.skip = 0;
-        if over_sort && self.nodes[input].changes == ChangeMode::Updating {
+        if over_sort && !self.nodes[input].bounded && self.nodes[input].changes == ChangeMode::Updating {
             return Ok(input);
         }
         if skip == 0 && fetch.is_none() {
             return Ok(input);
         }
-        self.refuse_updating(input, "LIMIT", "leave LIMIT away, or use EMIT FINAL")?;
+        let input = self.folded(input, "LIMIT", "leave LIMIT away, or use EMIT FINAL")?;
         self.needs_input_order |= !self.has_order(input);
         let (schema, time) = (self.nodes[input].schema.clone(), self.nodes[input].time.clone());
         Ok(self.add_above(input, Spec::Limit(LimitSpec { skip, fetch }), schema, time))

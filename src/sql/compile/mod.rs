@@ -59,7 +59,8 @@ fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> 
         rank_is_unread: false,
         skip: 0,
     };
-    compiler.plan(plan)?;
+    let output = compiler.plan(plan)?;
+    compiler.answer(output);
     Ok(Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order })
 }
 
@@ -109,6 +110,18 @@ impl Compiler {
         }
     }
 
+    /// Folds the rows of the output up where they are asked for once: input that ends, or EMIT FINAL.
+    fn answer(&mut self, output: NodeId) {
+        let Node { changes, bounded, .. } = self.nodes[output];
+        let is_final = match self.emit {
+            Some(emit) => emit == EmitMode::Final,
+            None => bounded,
+        };
+        if changes == ChangeMode::Updating && is_final {
+            self.add_fold(output);
+        }
+    }
+
     /// Adds a node and gives its number.
     fn add(&mut self, node: Node) -> NodeId {
         self.nodes.push(node);
@@ -124,16 +137,6 @@ impl Compiler {
     /// The columns of `plan`, which `node` is the pipeline's form of.
     fn columns(&self, node: NodeId, plan: &LogicalPlan) -> Columns {
         Columns::whole(plan.schema(), &self.nodes[node].schema)
-    }
-
-    /// Fails where rows of `node` may be taken back; `what` cannot take that.
-    fn refuse_updating(&self, node: NodeId, what: &str, instead: &str) -> Result<()> {
-        match self.nodes[node].changes {
-            ChangeMode::Append => Ok(()),
-            ChangeMode::Updating => {
-                Err(Error::user(format!("{what} cannot stand above rows that may be taken back; {instead}")))
-            }
-        }
     }
 }
 

@@ -84,7 +84,7 @@ impl Compiler {
             self.rank_limit = Some(limit);
             return Ok(None);
         };
-        let input = self.plan(&window.input)?;
+        let input = self.over_rows(&window.input)?;
         let columns = self.columns(input, &window.input);
         let place = place_of(&window.window_expr[0]);
         let group = group_of(&window.window_expr[0], call);

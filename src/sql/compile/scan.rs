@@ -1,5 +1,6 @@
 //! `FROM table`: reads a table, with what helps it to read less.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -17,7 +18,8 @@ use super::{Compiler, Result};
 use crate::error::Error;
 use crate::expression::Program;
 use crate::pipeline::{
-    ChangeMode, Comparison, EventTime, Node, NodeId, Predicate, ProjectSpec, ScanSpec, Spec, WatermarkSpec, time_unit,
+    ChangeMode, Changelog, Comparison, EventTime, Node, NodeId, Predicate, ScanSpec, Spec, UpsertSpec, WatermarkSpec,
+    time_unit,
 };
 use crate::sql::bridge::{foreign, scalar::to_type};
 use crate::sql::catalog::{CatalogTable, Watermark, with_views};
@@ -33,7 +35,14 @@ impl Compiler {
             Some(projection) => projection.clone(),
             None => (0..schema.fields().len()).collect(),
         };
-        let mut projection = wanted.clone();
+        let changelog = table.table.changelog();
+        let key = match changelog {
+            Changelog::Upsert => upsert_key(table, &schema)?,
+            _ => Vec::new(),
+        };
+        let mut projection: Vec<usize> = key.iter().chain(&wanted).copied().collect();
+        let mut seen = HashSet::new();
+        projection.retain(|column| seen.insert(*column));
         let watermark = match &table.watermark {
             Some(watermark) => Some(scan_watermark(watermark, &table.name, &schema, &mut projection)?),
             None => None,
@@ -50,15 +59,33 @@ impl Compiler {
             table: table.table.clone(),
             projection: sources,
             compute,
-            predicates: at_source(table, scan.filters.iter().flat_map(|filter| predicates(filter, &columns, &schema))),
+            predicates: match changelog {
+                Changelog::Append => {
+                    at_source(table, scan.filters.iter().flat_map(|f| predicates(f, &columns, &schema)))
+                }
+                // Of a key, a row that is skipped may be the last one.
+                _ => Vec::new(),
+            },
             watermark,
-            fetch: scan.fetch,
+            fetch: scan.fetch.filter(|_| changelog == Changelog::Append),
         };
         let bounded = table.table.is_bounded();
         let place = scan.filters.first().and_then(place_of);
-        let (inputs, changes) = (Vec::new(), ChangeMode::Append);
-        let node = self.add(Node { spec: Spec::Scan(spec), inputs, schema: read, changes, time, bounded, place });
-        Ok(if projection == wanted { node } else { self.first_columns(node, wanted.len()) })
+        let changes = if changelog == Changelog::Append { ChangeMode::Append } else { ChangeMode::Updating };
+        let inputs = Vec::new();
+        let mut node = self.add(Node { spec: Spec::Scan(spec), inputs, schema: read, changes, time, bounded, place });
+        if changelog == Changelog::Upsert {
+            let (schema, time) = (self.nodes[node].schema.clone(), self.nodes[node].time.clone());
+            node = self.add_above(node, Spec::Upsert(UpsertSpec { key_count: key.len() }), schema, time);
+        }
+        if projection == wanted {
+            return Ok(node);
+        }
+        let position = |column: &usize| projection.iter().position(|read| read == column).expect("all wanted are read");
+        let order: Vec<usize> = wanted.iter().map(position).collect();
+        let from = &self.nodes[node].schema;
+        let schema = Arc::new(Schema::new(order.iter().map(|&at| from.fields()[at].clone()).collect::<Vec<_>>()));
+        Ok(self.add_selection(node, &order, schema))
     }
 
     /// The columns of the source that give the table's columns of `projection`, and how; `None`: they are these columns.
@@ -102,16 +129,37 @@ impl Compiler {
         Ok((sources, Some(expressions.finish())))
     }
 
-    /// Keeps the first `count` columns of a node.
-    fn first_columns(&mut self, node: NodeId, count: usize) -> NodeId {
-        let schema = self.nodes[node].schema.clone();
-        let kept: Vec<_> = schema.fields().iter().take(count).cloned().collect();
-        let columns: Vec<_> =
-            kept.iter().enumerate().map(|(index, field)| (index, field.data_type().clone())).collect();
-        let program = Arc::new(crate::expression::Program::columns(&columns));
-        let time = self.nodes[node].time.clone().filter(|time| time.column < count);
-        self.add_above(node, Spec::Project(ProjectSpec { program }), Arc::new(Schema::new(kept)), time)
+    /// A node whose rows stay: `node`, with its changes folded up at the end where there are any.
+    ///
+    /// Failure: rows that come and go, of input that does not end.
+    pub(super) fn folded(&mut self, node: NodeId, what: &str, instead: &str) -> Result<NodeId> {
+        let Node { changes, bounded, .. } = self.nodes[node];
+        if changes == ChangeMode::Append {
+            return Ok(node);
+        }
+        if !bounded {
+            let why = "cannot stand above rows that may be taken back of input that does not end";
+            return Err(Error::user(format!("{what} {why}; {instead}")));
+        }
+        Ok(self.add_fold(node))
     }
+
+    /// Folds the changes of a node up.
+    pub(super) fn add_fold(&mut self, node: NodeId) -> NodeId {
+        let schema = self.nodes[node].schema.clone();
+        let fold = self.add_above(node, Spec::Fold, schema, None);
+        self.nodes[fold].changes = ChangeMode::Append;
+        fold
+    }
+}
+
+/// The columns that the last row of each counts by.
+fn upsert_key(table: &CatalogTable, schema: &SchemaRef) -> Result<Vec<usize>> {
+    if table.primary_key.is_empty() {
+        let message = "the last row per key counts in this table; declare PRIMARY KEY (...)";
+        return Err(Error::user(format!("{message}: {}", table.name)));
+    }
+    table.primary_key.iter().map(|column| Ok(schema.index_of(column)?)).collect()
 }
 
 /// The conditions on columns that the source has, by their numbers there.

@@ -18,12 +18,11 @@ impl Compiler {
         let skip = std::mem::take(&mut self.skip);
         let input = self.plan(&sort.input)?;
         let place = sort.expr.iter().find_map(|key| place_of(&key.expr));
-        let ends = self.nodes[input].bounded && self.nodes[input].changes == ChangeMode::Append;
-        if let (false, Some(fetch)) = (ends, sort.fetch) {
+        if let (false, Some(fetch)) = (self.nodes[input].bounded, sort.fetch) {
             return self.first_rows(sort, input, skip, fetch);
         }
         let instead = "leave ORDER BY away, add LIMIT, or use EMIT FINAL";
-        self.refuse_updating(input, "ORDER BY", instead).map_err(|e| e.at(place))?;
+        let input = self.folded(input, "ORDER BY", instead).map_err(|e| e.at(place))?;
         if !self.nodes[input].bounded {
             let message = "ORDER BY needs all rows, and this input does not end; leave ORDER BY away, or add LIMIT to follow the first rows";
             return Err(Error::user(message).at(place));

@@ -13,7 +13,7 @@ use super::place::place_of;
 use super::types::engine_schema;
 use super::{Compiler, Result};
 use crate::error::Error;
-use crate::pipeline::{ChangeMode, EventTime, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec};
+use crate::pipeline::{EventTime, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec};
 use crate::sql::plan::WindowNode;
 
 /// Rows that an aggregate will put into windows: the window's columns are known, but in no batch yet.
@@ -107,9 +107,6 @@ impl Compiler {
 
     /// Fails where windows could not be closed or would have to be opened again.
     fn refuse_window(&self, node: NodeId, window: &WindowNode) -> Result<()> {
-        let place = place_of(&window.time);
-        let instead = "use EMIT FINAL below, or group by window_start and window_end as the query below has them";
-        self.refuse_updating(node, "a window", instead).map_err(|e| e.at(place))?;
         let input = &self.nodes[node];
         let column = self.window_column(window, node)?;
         let is_event_time = input.time.as_ref().is_some_and(|time| time.column == column);
@@ -118,7 +115,6 @@ impl Compiler {
                        declare WATERMARK FOR it in CREATE TABLE";
             return Err(refuse(&window.time, why));
         }
-        debug_assert_eq!(input.changes, ChangeMode::Append, "updating input was refused above");
         Ok(())
     }
 

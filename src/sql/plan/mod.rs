@@ -224,6 +224,7 @@ fn plan_runnable(context: &Context<'_>, statement: &Statement, parsed: &Parsed) 
                 name: name.clone(),
                 schema: Some(Arc::new(steps.query.plan.schema().as_arrow().clone())),
                 options: statement.options.clone(),
+                primary_key: Vec::new(),
             });
             Ok(Runnable::CreateTableAs(name, sink, steps))
         }

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringViewArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringViewArray, StructArray, UInt32Array,
+};
+use arrow::compute::{filter_record_batch, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::batch::Change;
@@ -41,6 +44,54 @@ pub fn rows_with_op(rows: &RecordBatch, changes: Option<&[Change]>, schema: &Sch
     let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
     RecordBatch::try_new_with_options(schema.clone(), columns, &options)
         .map_err(|e| Error::bug(format!("rows do not fit their sink: {e}")))
+}
+
+/// The rows with `_op` in front, as a sink that writes by key wants them: old halves of updates are left out.
+pub fn upserts_with_op(rows: &RecordBatch, changes: Option<&[Change]>, schema: &SchemaRef) -> Result<RecordBatch> {
+    let Some(changes) = changes else { return rows_with_op(rows, None, schema) };
+    let kept: BooleanArray = changes.iter().map(|change| Some(*change != Change::UPDATE_BEFORE)).collect();
+    let words = changes.iter().filter(|change| **change != Change::UPDATE_BEFORE).map(|change| Some(change.word()));
+    let op: StringViewArray = words.collect();
+    let rows = filter_record_batch(rows, &kept)?;
+    let columns = std::iter::once(Arc::new(op) as ArrayRef).chain(rows.columns().iter().cloned()).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options)
+        .map_err(|e| Error::bug(format!("rows do not fit their sink: {e}")))
+}
+
+/// The schema of envelopes: the row before, the row after, and what was done: c, u or d.
+pub fn envelope_schema(schema: &SchemaRef) -> SchemaRef {
+    let row = DataType::Struct(schema.fields().clone());
+    Arc::new(Schema::new(vec![
+        Field::new("before", row.clone(), true),
+        Field::new("after", row, true),
+        Field::new("op", DataType::Utf8View, false),
+    ]))
+}
+
+/// The changes as envelopes of `schema`: an update is one.
+pub fn envelopes(rows: &RecordBatch, changes: Option<&[Change]>, schema: &SchemaRef) -> Result<RecordBatch> {
+    let changes = changes.map_or_else(|| vec![Change::INSERT; rows.num_rows()], settle);
+    let (mut before, mut after, mut op) = (Vec::new(), Vec::new(), Vec::new());
+    for (row, change) in changes.iter().enumerate() {
+        let row = row as u32;
+        match *change {
+            // Its other half says both.
+            Change::UPDATE_BEFORE => continue,
+            Change::UPDATE_AFTER => (before.push(Some(row - 1)), after.push(Some(row)), op.push("u")),
+            Change::DELETE => (before.push(Some(row)), after.push(None), op.push("d")),
+            _ => (before.push(None), after.push(Some(row)), op.push("c")),
+        };
+    }
+    let side = |picks: Vec<Option<u32>>| -> Result<ArrayRef> {
+        let nulls = arrow::buffer::NullBuffer::from_iter(picks.iter().map(Option::is_some));
+        let all: UInt32Array = picks.iter().map(|row| Some(row.unwrap_or(0))).collect();
+        let columns = rows.columns().iter().map(|column| Ok(take(column, &all, None)?)).collect::<Result<Vec<_>>>()?;
+        let fields = rows.schema().fields().clone();
+        Ok(Arc::new(StructArray::try_new_with_length(fields, columns, Some(nulls), picks.len())?))
+    };
+    let columns = vec![side(before)?, side(after)?, Arc::new(StringViewArray::from(op)) as ArrayRef];
+    RecordBatch::try_new(schema.clone(), columns).map_err(|e| Error::bug(format!("rows do not fit their sink: {e}")))
 }
 
 /// Checks that rows are inserts only, for sinks that do not show changes.

@@ -13,7 +13,7 @@ mod send; //  the operator at the sending end
 pub use send::{Exchange, Route};
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 
@@ -66,6 +66,7 @@ pub struct Sender {
     recycled: rtrb::Consumer<Batch>,
     outbox: VecDeque<Message>,
     waker: Arc<Waker>,
+    in_flight: Arc<AtomicI64>,
 }
 
 /// The receiving end of a ring.
@@ -73,14 +74,16 @@ pub struct Receiver {
     ring: rtrb::Consumer<Message>,
     recycle: rtrb::Producer<Batch>,
     ended: bool,
+    in_flight: Arc<AtomicI64>,
 }
 
-/// A ring for `capacity` messages towards the worker that `waker` wakes.
-pub fn ring(capacity: usize, waker: Arc<Waker>) -> (Sender, Receiver) {
+/// A ring for `capacity` messages towards the worker that `waker` wakes. `in_flight` counts, over all rings of a query,
+/// the messages that were posted and not yet worked off.
+pub fn ring(capacity: usize, waker: Arc<Waker>, in_flight: Arc<AtomicI64>) -> (Sender, Receiver) {
     let (to, from) = rtrb::RingBuffer::new(capacity);
     let (back, again) = rtrb::RingBuffer::new(capacity + 1);
-    let sender = Sender { ring: to, recycled: again, outbox: VecDeque::new(), waker };
-    (sender, Receiver { ring: from, recycle: back, ended: false })
+    let sender = Sender { ring: to, recycled: again, outbox: VecDeque::new(), waker, in_flight: in_flight.clone() };
+    (sender, Receiver { ring: from, recycle: back, ended: false, in_flight })
 }
 
 impl Sender {
@@ -93,6 +96,7 @@ impl Sender {
 
     /// Sends a message, or keeps it until there is room.
     pub fn post(&mut self, message: Message) {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
         if !self.outbox.is_empty() {
             self.outbox.push_back(message);
         } else if let Err(rtrb::PushError::Full(message)) = self.ring.push(message) {
@@ -128,6 +132,11 @@ impl Receiver {
         let message = self.ring.pop().ok()?;
         self.ended |= matches!(message, Message::End(_));
         Some(message)
+    }
+
+    /// Says that what followed from the last message is done: whatever it set off has been posted.
+    pub fn work_off(&self) {
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Sends an empty batch back to be filled again; when the way back is full, its memory is given up.

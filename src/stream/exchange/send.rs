@@ -8,7 +8,7 @@ use millstream_kernels::partition;
 use smallvec::SmallVec;
 
 use super::{Message, Sender, hash};
-use crate::batch::{Argument, Batch, Column};
+use crate::batch::{Argument, Batch, Column, KernelColumn, ROWS_MAX};
 use crate::error::{Error, Result};
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
@@ -37,6 +37,31 @@ impl Route {
         hash::keys(context.level, &key, types, 1, &mut Vec::new(), &mut hashes)?;
         partition::by_hash(&hashes, receivers, &mut parts);
         Ok(parts.iter().position(|part| !part.is_empty()).expect("every row has a receiver"))
+    }
+}
+
+impl Route {
+    /// For each receiver, the rows that are sent to it. Shapes: an array per key column.
+    pub fn owners(&self, context: KernelContext, keys: &[ArrayRef], receivers: usize) -> Result<Vec<Vec<u32>>> {
+        let mut owners = vec![Vec::new(); receivers];
+        let rows = keys.first().map_or(0, |key| key.len());
+        let Route::Hash(types) = self else {
+            owners[0].extend(0..rows as u32);
+            return Ok(owners);
+        };
+        let (mut hashes, mut scratch, mut parts) = (Vec::new(), Vec::new(), vec![Vec::new(); receivers]);
+        for start in (0..rows).step_by(ROWS_MAX) {
+            let count = ROWS_MAX.min(rows - start);
+            let columns = keys.iter().map(|key| KernelColumn::new(Column::Array(key.slice(start, count))));
+            let columns: Vec<KernelColumn> = columns.collect();
+            let columns: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(count)).collect();
+            hash::keys(context.level, &columns, types, count, &mut scratch, &mut hashes)?;
+            partition::by_hash(&hashes, receivers, &mut parts);
+            for (owner, part) in owners.iter_mut().zip(&parts) {
+                owner.extend(part.iter().map(|&row| start as u32 + u32::from(row)));
+            }
+        }
+        Ok(owners)
     }
 }
 

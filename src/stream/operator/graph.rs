@@ -93,6 +93,8 @@ pub struct Slot {
     pub counters: Arc<Counters>,
     pub budget: Arc<Budget>,
     pub timed: bool,
+    /// Whether it had put out everything before a snapshot: its input ends once more, and it says nothing.
+    pub has_put_out: bool,
     state_bytes: u64,
     /// Whether one of its inputs has ended with [`Ending::Hold`].
     held: bool,
@@ -110,6 +112,7 @@ impl Slot {
             counters: Arc::default(),
             budget,
             timed: false,
+            has_put_out: false,
             state_bytes: 0,
             held: false,
         }
@@ -179,6 +182,14 @@ impl Graph {
     /// Tells every operator that nothing more is at hand for now.
     pub fn rest(&mut self) -> Result<()> {
         self.slots.iter_mut().try_for_each(|slot| slot.operator.rest())
+    }
+
+    /// Has operators send on what they gather for others, since a snapshot is about to be taken.
+    pub fn settle(&mut self) -> Result<()> {
+        for slot in 0..self.slots.len() {
+            self.next(Target { slot, port: 0 }).visit(|slot, _, next| slot.operator.settle(next))?;
+        }
+        Ok(())
     }
 
     /// Whether rows for `target` are wanted now, there and by all that lies behind it.
@@ -262,12 +273,14 @@ impl Next<'_> {
             };
             slot.held |= ending == Ending::Hold;
             let ending = if slot.held { Ending::Hold } else { Ending::Flush };
-            if let Some(minimum) = minimum.filter(|minimum| *minimum != END) {
+            if let Some(minimum) = minimum.filter(|minimum| *minimum != END && !slot.has_put_out) {
                 slot.operator.watermark(minimum, next)?;
             }
             slot.operator.end_input(port, ending, next)?;
             if slot.inputs.end() {
-                slot.operator.finish(ending, next)?;
+                if !slot.has_put_out {
+                    slot.operator.finish(ending, next)?;
+                }
                 let _ = slot.counters.remarks.set(slot.operator.remarks());
                 return next.end(ending);
             }

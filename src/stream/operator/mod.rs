@@ -4,8 +4,11 @@
 //! Invariants  an operator reads no clock, takes no lock and touches no outside; the same pushes give the same output.
 
 mod aggregate; // groups and aggregates: at the end, on change, or per window
+mod consolidate; // rows that a batch gives and takes back
+mod by_key; //    rows per key, for sinks that write by key
 mod expand; //    rows once per grouping set
 mod filter; //    keeps rows
+mod fold; //      changes folded up to rows
 mod graph; //     operators wired together, and how a push travels
 mod held; //      rows kept as columns
 mod join; //      rows of two inputs side by side
@@ -18,14 +21,17 @@ mod rank; //      the rows of each partition that rank within bounds
 mod single_row; // exactly one row
 mod sort; //      all rows in order, or the first of them
 mod union; //     several inputs as one
+mod upsert; //    the last row per key
 mod window; //    a row per window that holds it
 
 #[cfg(test)]
 mod testing; //   an operator by itself
 
 pub use aggregate::{Aggregate, WindowedAggregate, counts_distinct_alone, may_be_local};
+pub use by_key::ByKey;
 pub use expand::Expand;
 pub use filter::Filter;
+pub use fold::Fold;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
 pub use join::HashJoin;
 pub use limit::Limit;
@@ -36,6 +42,7 @@ pub use rank::{Rank, RankShape};
 pub use single_row::SingleRow;
 pub use sort::{Sort, SortShape};
 pub use union::Union;
+pub use upsert::Upsert;
 pub use window::Window;
 
 use crate::batch::Batch;
@@ -91,6 +98,12 @@ pub trait Operator: Send {
 
     /// Nothing more is at hand for now: what was written becomes visible.
     fn rest(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// A snapshot is about to be taken: what is gathered here for others to hold leaves now.
+    fn settle(&mut self, next: &mut Next<'_>) -> Result<()> {
+        let _ = next;
         Ok(())
     }
 

@@ -21,13 +21,13 @@ use super::held::{Held, columns, push_in_batches};
 use super::order::{Key, canonical, first_key, order_all};
 use super::{Ending, Next, Operator};
 use crate::batch::Batch;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::state::{Section, SectionRoute};
 
 /// With `fetch`, this many rows beyond twice as many are gathered before the worst are dropped.
 const SLACK_ROWS: usize = 8192;
 /// What a snapshot calls the rows.
-const SECTION: &str = "rows to sort";
+const SECTION: &str = "sort 2";
 
 /// What the operators of one ORDER BY are made from.
 #[derive(Debug, Clone)]
@@ -164,9 +164,7 @@ impl Operator for Sort {
 
     fn restore(&mut self, sections: Vec<Section>) -> Result<()> {
         for section in sections {
-            if section.name != SECTION {
-                return Err(Error::bug(format!("these are no rows to sort: {}", section.name)));
-            }
+            section.expect(SECTION)?;
             self.hold(0, section.rows.columns().to_vec(), section.rows.num_rows());
         }
         Ok(())

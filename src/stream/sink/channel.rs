@@ -28,6 +28,13 @@ pub struct Results {
     receiver: Receiver<Rows>,
 }
 
+impl Results {
+    /// The next rows, if some wait.
+    pub fn try_next(&mut self) -> Option<Rows> {
+        self.receiver.try_recv().ok()
+    }
+}
+
 impl Iterator for Results {
     type Item = Rows;
 

@@ -7,12 +7,15 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use super::form::Form;
 use super::output::Output;
 use crate::batch::Change;
 use crate::error::{Error, Result};
 use crate::pipeline::{Sink, TableDefinition};
 use crate::stream::decode::options::{Options, boolean};
-use crate::stream::encode::changes::{only_inserts, rows_with_op, schema_with_op};
+use crate::stream::encode::changes::{
+    envelope_schema, envelopes, only_inserts, rows_with_op, schema_with_op, upserts_with_op,
+};
 use crate::stream::encode::{Encoder, encoder};
 use crate::stream::format::{Compression, Format};
 
@@ -23,7 +26,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 ///
 /// The file is written anew, unless 'append' says that rows go behind those that are there.
 pub fn open(definition: &TableDefinition, schema: SchemaRef, updating: bool) -> Result<Box<dyn Sink>> {
-    let mut options = options_of(definition);
+    let (form, mut options) = options_of(definition, updating)?;
     let path = options.take("path").ok_or_else(|| Error::user("a file needs the option 'path'"))?;
     if matches!(path.as_str(), "-" | "/dev/stdout") {
         return stdout(definition, schema, updating, Format::Csv);
@@ -45,7 +48,7 @@ pub fn open(definition: &TableDefinition, schema: SchemaRef, updating: bool) -> 
         true => Output::aside(path),
         false => Output::in_place(path, Compression::from_path(path), append),
     };
-    build(options, format, schema, updating, continues, open)
+    build(options, format, schema, form, continues, open)
 }
 
 /// Opens standard output, in `format` unless the options say another.
@@ -55,48 +58,53 @@ pub fn stdout(
     updating: bool,
     format: Format,
 ) -> Result<Box<dyn Sink>> {
-    let mut options = options_of(definition);
+    let (form, mut options) = options_of(definition, updating)?;
     options.take("path");
     let format = Format::from_options(&mut options)?.unwrap_or(format);
-    build(options, format, schema, updating, false, Output::stdout)
+    build(options, format, schema, form, false, Output::stdout)
 }
 
 /// The options, those taken off that concern reading only: a table may be read and written.
-fn options_of(definition: &TableDefinition) -> Options {
-    let mut options = Options::new(&definition.options);
+fn options_of(definition: &TableDefinition, updating: bool) -> Result<(Form, Options)> {
+    let (form, options) = Form::of(definition, updating)?;
+    let mut options = Options::new(&options);
     options.take("connector");
     options.take("on_error");
-    options
+    Ok((form, options))
 }
 
 fn build(
     mut options: Options,
     format: Format,
     schema: SchemaRef,
-    updating: bool,
+    form: Form,
     continues: bool,
     open: impl FnOnce() -> Result<Output>,
 ) -> Result<Box<dyn Sink>> {
-    let schema = if updating { schema_with_op(&schema) } else { schema };
+    let schema = match form {
+        Form::Rows => schema,
+        Form::Changes | Form::Upserts => schema_with_op(&schema),
+        Form::Envelopes => envelope_schema(&schema),
+    };
     let encoder = encoder(format, &schema, &mut options, continues)?;
     options.finish()?;
-    Ok(Box::new(EncodedSink::new(encoder, open()?, schema, updating)))
+    Ok(Box::new(EncodedSink::new(encoder, open()?, schema, form)))
 }
 
 /// Encodes rows and writes the bytes.
 pub struct EncodedSink {
     encoder: Box<dyn Encoder>,
     output: Output,
-    /// With `_op` in front where rows may be taken back.
+    /// Of the rows as they are written.
     schema: SchemaRef,
-    updating: bool,
+    form: Form,
     buffer: Vec<u8>,
 }
 
 impl EncodedSink {
-    /// `schema` has `_op` in front when `updating` is true.
-    pub fn new(encoder: Box<dyn Encoder>, output: Output, schema: SchemaRef, updating: bool) -> Self {
-        EncodedSink { encoder, output, schema, updating, buffer: Vec::new() }
+    /// `schema` is that of the rows as `form` writes them.
+    pub fn new(encoder: Box<dyn Encoder>, output: Output, schema: SchemaRef, form: Form) -> Self {
+        EncodedSink { encoder, output, schema, form, buffer: Vec::new() }
     }
 
     fn write_out(&mut self) -> Result<()> {
@@ -108,16 +116,16 @@ impl EncodedSink {
 
 impl Sink for EncodedSink {
     fn write(&mut self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()> {
-        match self.updating {
-            true => {
-                let rows = rows_with_op(rows, changes, &self.schema)?;
-                self.encoder.encode(&rows, &mut self.buffer)?;
-            }
-            false => {
+        let shaped = match self.form {
+            Form::Rows => {
                 only_inserts(changes)?;
-                self.encoder.encode(rows, &mut self.buffer)?;
+                rows.clone()
             }
-        }
+            Form::Changes => rows_with_op(rows, changes, &self.schema)?,
+            Form::Upserts => upserts_with_op(rows, changes, &self.schema)?,
+            Form::Envelopes => envelopes(rows, changes, &self.schema)?,
+        };
+        self.encoder.encode(&shaped, &mut self.buffer)?;
         if self.buffer.len() >= BUFFER_BYTES { self.write_out() } else { Ok(()) }
     }
 

@@ -3,6 +3,7 @@
 //! Place       last step of the data's way; implements `pipeline::Sink`.
 //! Invariants  each sink settles changes by `encode::changes`; a reader that went away ends the query quietly.
 
+pub mod form; //      how rows that come and go are written
 pub mod file; //      files and standard output, in any format
 mod output; //        where bytes go: a file, renamed when it is whole, or a pipe
 pub mod memory; //    a list the caller holds

@@ -28,7 +28,7 @@ fn rows(keys: &[&str], numbers: &[i64]) -> RecordBatch {
 
 fn definition(options: &[(&str, &str)]) -> TableDefinition {
     let options = options.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-    TableDefinition { name: "t".to_string(), schema: None, options }
+    TableDefinition { name: "t".to_string(), schema: None, options, primary_key: Vec::new() }
 }
 
 fn open(path: &Path, updating: bool) -> Box<dyn Sink> {

@@ -75,11 +75,11 @@ impl<F: ColumnarFile> FileTable<F> {
     }
 
     /// The files there are now, with what their columns mean to the table.
-    fn files(&self) -> Result<Vec<(Arc<F>, Fit)>> {
+    fn files(&self) -> Result<Vec<(PathBuf, Arc<F>, Fit)>> {
         let open = |path: &PathBuf| {
             let file = self.header(path)?;
             let fit = self.fit(&file).map_err(|e| e.context(format!("file '{}'", path.display())))?;
-            Ok((file, fit))
+            Ok((path.clone(), file, fit))
         };
         list(&self.path, Some(self.format))?.iter().map(open).collect()
     }
@@ -146,12 +146,13 @@ impl<F: ColumnarFile> Table for FileTable<F> {
         let progress = Arc::new(Progress::default());
         let fetch = request.fetch.filter(|_| request.predicates.is_empty());
         let mut partitions = Vec::new();
-        for (file, fit) in self.files()? {
+        for (path, file, fit) in self.files()? {
             let plan = ReadPlan {
                 picked: Arc::new(fit.pick(&request.projection)),
                 fit: Arc::new(fit),
                 batch_rows: request.batch_rows,
                 progress: progress.clone(),
+                source: path.display().to_string().into(),
             };
             partitions.push(file.pieces(request, &plan)?);
         }

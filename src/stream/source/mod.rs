@@ -13,6 +13,7 @@ mod late; // the columns of a filter first, then the others for the rows that pa
 mod prune; //            row groups that statistics rule out
 pub mod ipc; //          Arrow files and streams
 pub mod avro;
+pub mod changelog; //    rows that come and go
 pub mod memory; //       record batches in memory
 pub mod push; //         record batches pushed by the program around us
 mod pieces; //           scans whose pieces are known when they start

@@ -1,12 +1,14 @@
 //! A scan whose pieces of work are known when it starts: workers take them one after the other.
 //!
-//! Invariants  pieces are handed out in order, each once; a partition without pieces does not exist.
+//! Invariants  pieces are handed out in order, each once; a partition without pieces does not exist. What has been read of
+//!             a partition is a prefix of its rows whenever no piece is half read, or its only one is.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::error::Result;
-use crate::pipeline::{Morsel, Progress, Reader, Scan, Take};
+use crate::batch::{Batch, Column};
+use crate::error::{Error, Result};
+use crate::pipeline::{Morsel, Progress, Reader, Scan, Take, same_partitions};
 
 /// Opens the reader of a piece, when a worker takes it.
 pub type Opener = Box<dyn Fn() -> Result<Box<dyn Reader>> + Send + Sync>;
@@ -20,9 +22,12 @@ pub struct Piece {
 
 /// The running scan.
 pub struct PieceScan {
-    pieces: Vec<Numbered>,
+    pieces: RwLock<Vec<Numbered>>,
     next: AtomicUsize,
-    partitions: usize,
+    /// Rows read of each partition.
+    read: Vec<Arc<AtomicU64>>,
+    /// Whether each partition is one piece.
+    is_whole: bool,
     progress: Arc<Progress>,
 }
 
@@ -30,6 +35,9 @@ struct Numbered {
     partition: usize,
     sequence: u64,
     is_last: bool,
+    rows: Option<usize>,
+    /// Rows at its beginning that were read before.
+    skip: u64,
     open: Opener,
 }
 
@@ -41,36 +49,145 @@ impl PieceScan {
         let mut partition_count = 0;
         for partition in partitions {
             let first = pieces.len();
-            for piece in partition {
+            for Piece { rows, open } in partition {
                 if left == 0 {
                     break;
                 }
                 let sequence = (pieces.len() - first) as u64;
-                left -= piece.rows.unwrap_or_default().min(left);
-                pieces.push(Numbered { partition: partition_count, sequence, is_last: false, open: piece.open });
+                left -= rows.unwrap_or_default().min(left);
+                pieces.push(Numbered { partition: partition_count, sequence, is_last: false, rows, skip: 0, open });
             }
             if pieces.len() > first {
                 pieces.last_mut().expect("just pushed").is_last = true;
                 partition_count += 1;
             }
         }
-        PieceScan { pieces, next: AtomicUsize::new(0), partitions: partition_count, progress }
+        let is_whole = pieces.len() == partition_count;
+        let read = (0..partition_count).map(|_| Arc::default()).collect();
+        PieceScan { pieces: RwLock::new(pieces), next: AtomicUsize::new(0), read, is_whole, progress }
     }
 }
 
 impl Scan for PieceScan {
     fn take(&self) -> Result<Take> {
-        let Some(piece) = self.pieces.get(self.next.fetch_add(1, Ordering::Relaxed)) else { return Ok(Take::End) };
-        let reader = (piece.open)()?;
-        let Numbered { partition, sequence, is_last, .. } = *piece;
+        let pieces = self.pieces.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(piece) = pieces.get(self.next.fetch_add(1, Ordering::Relaxed)) else { return Ok(Take::End) };
+        let inner = (piece.open)()?;
+        let Numbered { partition, sequence, is_last, skip, .. } = *piece;
+        let (read, progress) = (self.read[partition].clone(), self.progress.clone());
+        let reader = Box::new(Counting { inner, read, skip, progress });
         Ok(Take::Morsel(Morsel { partition, sequence, is_last, reader }))
     }
 
     fn source_partitions(&self) -> usize {
-        self.partitions
+        self.read.len()
     }
 
     fn progress(&self) -> &Progress {
         &self.progress
     }
+
+    fn position(&self) -> Result<Vec<u64>> {
+        Ok(self.read.iter().map(|read| read.load(Ordering::SeqCst)).collect())
+    }
+
+    /// Leaves out the pieces that were read; the last one of a partition stays, for its end has to be told.
+    fn seek(&self, position: &[u64]) -> Result<()> {
+        same_partitions(position, self.read.len())?;
+        let mut pieces = self.pieces.write().unwrap_or_else(PoisonError::into_inner);
+        let mut left = position.to_vec();
+        let mut kept: Vec<Numbered> = Vec::new();
+        for mut piece in pieces.drain(..) {
+            let skip = &mut left[piece.partition];
+            if *skip > 0 {
+                let rows = match piece.rows {
+                    Some(rows) => rows as u64,
+                    None => count_rows(piece.open.as_ref(), *skip)?,
+                };
+                piece.skip = rows.min(*skip);
+                *skip -= piece.skip;
+                if piece.skip == rows && !piece.is_last {
+                    continue;
+                }
+            }
+            let same = kept.last().filter(|last| last.partition == piece.partition);
+            piece.sequence = same.map_or(0, |last| last.sequence + 1);
+            kept.push(piece);
+        }
+        *pieces = kept;
+        if left.iter().any(|left| *left > 0) {
+            return Err(Error::user("the source has fewer rows now than were read when the snapshot was taken"));
+        }
+        self.read.iter().zip(position).for_each(|(read, position)| read.store(*position, Ordering::SeqCst));
+        Ok(())
+    }
+
+    fn stops_within(&self) -> bool {
+        self.is_whole
+    }
+}
+
+/// Rows of a piece, counted up to `enough` or a batch more.
+fn count_rows(open: &(dyn Fn() -> Result<Box<dyn Reader>> + Send + Sync), enough: u64) -> Result<u64> {
+    let (mut reader, mut batch, mut rows) = (open()?, Batch::default(), 0);
+    while rows <= enough && reader.read(&mut batch)? {
+        rows += batch.rows as u64;
+        batch.clear();
+    }
+    Ok(rows)
+}
+
+/// Counts the rows read, and leaves the first ones out.
+struct Counting {
+    inner: Box<dyn Reader>,
+    read: Arc<AtomicU64>,
+    skip: u64,
+    progress: Arc<Progress>,
+}
+
+impl Reader for Counting {
+    fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+        loop {
+            if !self.inner.read(batch)? {
+                return Ok(false);
+            }
+            let skipped = self.skip.min(batch.rows as u64) as usize;
+            if skipped > 0 {
+                self.skip -= skipped as u64;
+                self.progress.rows.fetch_sub(skipped as u64, Ordering::Relaxed);
+                if skipped == batch.rows {
+                    batch.clear();
+                    continue;
+                }
+                cut_front(batch, skipped)?;
+            }
+            self.read.fetch_add(batch.rows as u64, Ordering::SeqCst);
+            return Ok(true);
+        }
+    }
+
+    fn place(&self, row: usize) -> Option<String> {
+        self.inner.place(row)
+    }
+
+    fn watermark(&self) -> Option<i64> {
+        self.inner.watermark()
+    }
+}
+
+/// Takes the first `rows` rows of a batch away, whose columns are Arrow arrays.
+fn cut_front(batch: &mut Batch, rows: usize) -> Result<()> {
+    for column in &mut batch.columns {
+        match column {
+            Column::Array(array) => *array = array.slice(rows, array.len() - rows),
+            Column::Dictionary(dictionary) => {
+                let left: Vec<u16> = (rows..batch.rows).map(|row| row as u16).collect();
+                *dictionary = dictionary.gather(&left)?;
+            }
+            Column::Constant(_) => {}
+            Column::Flat(_) => return Err(Error::bug("pieces are read as Arrow arrays")),
+        }
+    }
+    batch.rows -= rows;
+    Ok(())
 }

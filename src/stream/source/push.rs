@@ -14,9 +14,9 @@ use arrow::datatypes::SchemaRef;
 
 use super::fit::Fit;
 use super::records::{ReadPlan, RecordReader, Records};
-use crate::batch::{Batch, engine_schema};
+use crate::batch::{Batch, Change, engine_schema};
 use crate::error::{Error, Result};
-use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take};
+use crate::pipeline::{Changelog, Morsel, Progress, Reader, Scan, ScanRequest, Table, Take, same_partitions};
 
 /// How much a queue holds before it is full.
 #[derive(Debug, Clone, Copy)]
@@ -50,11 +50,30 @@ pub fn channel(schema: SchemaRef, capacity: Capacity) -> (PushHandle, PushTable)
 
 /// Makes a table and several handles, each a source partition with a watermark of its own.
 pub fn channels(schema: SchemaRef, handles: usize, capacity: Capacity) -> (Vec<PushHandle>, PushTable) {
-    let queue =
-        || Queue { batches: VecDeque::new(), rows: 0, bytes: 0, closed: false, taken: 0, reading: false, ended: false };
+    changing(schema, handles, capacity, Changelog::Append)
+}
+
+/// The same, of a table whose rows come and go. Upserts want the rows of a key from one handle.
+pub fn changing(
+    schema: SchemaRef,
+    handles: usize,
+    capacity: Capacity,
+    changelog: Changelog,
+) -> (Vec<PushHandle>, PushTable) {
+    let queue = || Queue {
+        batches: VecDeque::new(),
+        position: 0,
+        rows: 0,
+        bytes: 0,
+        closed: false,
+        taken: 0,
+        reading: false,
+        ended: false,
+    };
     let state = State { queues: (0..handles).map(|_| queue()).collect(), reader: Readership::Awaited };
     let shared = Shared {
         schema: engine_schema(&schema),
+        changelog,
         capacity,
         state: Mutex::new(state),
         room: Condvar::new(),
@@ -67,6 +86,7 @@ pub fn channels(schema: SchemaRef, handles: usize, capacity: Capacity) -> (Vec<P
 
 struct Shared {
     schema: SchemaRef,
+    changelog: Changelog,
     capacity: Capacity,
     state: Mutex<State>,
     /// Signalled when a queue has room again, and when nobody reads any more.
@@ -89,8 +109,13 @@ enum Readership {
     Gone,
 }
 
+/// A batch, and what each of its rows does; `None`: all are given.
+type Pushed = (RecordBatch, Option<Vec<Change>>);
+
 struct Queue {
-    batches: VecDeque<RecordBatch>,
+    batches: VecDeque<Pushed>,
+    /// Rows that were handed out, those before a snapshot counted in.
+    position: u64,
     rows: usize,
     bytes: usize,
     closed: bool,
@@ -130,15 +155,26 @@ pub struct PushHandle {
 impl PushHandle {
     /// Pushes a batch, unless the queue is full.
     pub fn try_push(&self, batch: RecordBatch) -> Result<(), TryPush> {
-        self.put(batch, false)
+        self.put(batch, None, false)
+    }
+
+    /// Pushes a batch of changes, unless the queue is full. Shapes: `changes` has one for each row.
+    pub fn try_push_changes(&self, batch: RecordBatch, changes: &[Change]) -> Result<(), TryPush> {
+        self.put(batch, Some(changes), false)
+    }
+
+    /// Pushes a batch of changes, and waits while the queue is full. Shapes: `changes` has one for each row.
+    pub fn push_changes(&self, batch: RecordBatch, changes: &[Change]) -> Result<(), TryPush> {
+        self.put(batch, Some(changes), true)
     }
 
     /// Pushes a batch, and waits while the queue is full.
     pub fn push(&self, batch: RecordBatch) -> Result<(), TryPush> {
-        self.put(batch, true)
+        self.put(batch, None, true)
     }
 
-    fn put(&self, batch: RecordBatch, wait: bool) -> Result<(), TryPush> {
+    fn put(&self, batch: RecordBatch, changes: Option<&[Change]>, wait: bool) -> Result<(), TryPush> {
+        self.check(&batch, changes).map_err(TryPush::Mismatch)?;
         Fit::by_position(&self.shared.schema, batch.schema_ref()).map_err(TryPush::Mismatch)?;
         let mut state = self.shared.lock();
         loop {
@@ -156,9 +192,27 @@ impl PushHandle {
         let queue = &mut state.queues[self.partition];
         queue.rows += batch.num_rows();
         queue.bytes += batch.get_array_memory_size();
-        queue.batches.push_back(batch);
+        queue.batches.push_back((batch, changes.map(<[Change]>::to_vec)));
         drop(state);
         self.shared.wake_reader();
+        Ok(())
+    }
+
+    /// How many of the pushed rows the query has taken; of a query that goes on from a snapshot, from its very beginning.
+    /// Rows pushed behind this are not in a snapshot taken now, and have to be pushed again to whoever goes on from it.
+    pub fn position(&self) -> u64 {
+        self.shared.lock().queues[self.partition].position
+    }
+
+    fn check(&self, batch: &RecordBatch, changes: Option<&[Change]>) -> Result<()> {
+        let Some(changes) = changes else { return Ok(()) };
+        if changes.len() != batch.num_rows() {
+            let message = "a change is wanted for each row";
+            return Err(Error::user(format!("{message}: {} changes, {} rows", changes.len(), batch.num_rows())));
+        }
+        if self.shared.changelog == Changelog::Append && changes.iter().any(|change| change.is_retraction()) {
+            return Err(Error::user("rows of this table stay; register it as one that changes, to take rows back"));
+        }
         Ok(())
     }
 
@@ -214,7 +268,14 @@ impl Table for PushTable {
     }
 
     fn describe(&self) -> String {
-        "push".to_string()
+        match self.shared.changelog {
+            Changelog::Append => "push".to_string(),
+            changing => format!("push, {}", changing.word()),
+        }
+    }
+
+    fn changelog(&self) -> Changelog {
+        self.shared.changelog
     }
 
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
@@ -250,6 +311,7 @@ impl Scan for PushScan {
         };
         let queue = &mut state.queues[partition];
         let batches = std::mem::take(&mut queue.batches);
+        queue.position += queue.rows as u64;
         (queue.rows, queue.bytes) = (0, 0);
         (queue.reading, queue.ended) = (true, queue.closed);
         let (sequence, is_last) = (queue.taken, queue.closed);
@@ -267,6 +329,18 @@ impl Scan for PushScan {
 
     fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    fn position(&self) -> Result<Vec<u64>> {
+        Ok(self.shared.lock().queues.iter().map(|queue| queue.position).collect())
+    }
+
+    /// What was pushed before the snapshot is not there any more: whoever pushes goes on behind it.
+    fn seek(&self, position: &[u64]) -> Result<()> {
+        let mut state = self.shared.lock();
+        same_partitions(position, state.queues.len())?;
+        state.queues.iter_mut().zip(position).for_each(|(queue, position)| queue.position = *position);
+        Ok(())
     }
 }
 
@@ -297,9 +371,26 @@ struct Reading {
 struct PushReader {
     shared: Arc<Shared>,
     partition: usize,
-    batches: VecDeque<RecordBatch>,
-    current: Option<RecordReader<One>>,
+    batches: VecDeque<Pushed>,
+    current: Option<Current>,
     scan: Reading,
+}
+
+/// A batch being read.
+struct Current {
+    reader: RecordReader<One>,
+    changes: Option<Vec<Change>>,
+    done: usize,
+}
+
+impl Current {
+    fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+        let found = self.reader.read(batch)?;
+        let from = self.done;
+        self.done += batch.rows;
+        batch.changes = self.changes.as_ref().filter(|_| found).map(|changes| changes[from..self.done].to_vec());
+        Ok(found)
+    }
 }
 
 /// A single record.
@@ -312,13 +403,14 @@ impl Records for One {
 }
 
 impl PushReader {
-    fn begin(&self, batch: RecordBatch) -> Result<RecordReader<One>> {
+    fn begin(&self, (batch, changes): Pushed) -> Result<Current> {
         let fit = Fit::by_position(&self.shared.schema, batch.schema_ref())?;
         let picked = fit.pick(&self.scan.projection);
         let record = batch.project(&picked.file_columns)?;
         let (batch_rows, progress) = (self.scan.batch_rows, self.scan.progress.clone());
-        let plan = ReadPlan { fit: Arc::new(fit), picked: Arc::new(picked), batch_rows, progress };
-        Ok(RecordReader::new(One(Some(record)), plan))
+        let (fit, picked, source) = (Arc::new(fit), Arc::new(picked), "pushed rows".into());
+        let plan = ReadPlan { fit, picked, batch_rows, progress, source };
+        Ok(Current { reader: RecordReader::new(One(Some(record)), plan), changes, done: 0 })
     }
 }
 

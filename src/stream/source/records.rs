@@ -27,6 +27,8 @@ pub struct ReadPlan {
     pub picked: Arc<Picked>,
     pub batch_rows: usize,
     pub progress: Arc<Progress>,
+    /// What is read, for errors.
+    pub source: Arc<str>,
 }
 
 /// Reads what `R` yields, in batches.
@@ -39,6 +41,9 @@ pub struct RecordReader<R> {
     dictionaries: Vec<Option<KnownValues>>,
     rows: usize,
     done: usize,
+    /// Rows handed out before the last batch, and in it.
+    before: usize,
+    last: usize,
 }
 
 /// Values as the source has them, and as the engine has them.
@@ -46,7 +51,8 @@ type KnownValues = (ArrayData, Arc<DictionaryValues>);
 
 impl<R: Records> RecordReader<R> {
     pub fn new(records: R, plan: ReadPlan) -> Self {
-        RecordReader { records, plan, columns: Vec::new(), dictionaries: Vec::new(), rows: 0, done: 0 }
+        let (columns, dictionaries) = (Vec::new(), Vec::new());
+        RecordReader { records, plan, columns, dictionaries, rows: 0, done: 0, before: 0, last: 0 }
     }
 }
 
@@ -74,7 +80,14 @@ impl<R: Records> Reader for RecordReader<R> {
         }
         self.done += rows;
         self.plan.progress.add_rows(rows);
+        self.before += self.last;
+        self.last = rows;
         Ok(true)
+    }
+
+    /// Counts the morsel's rows, so it is right where a file is one morsel.
+    fn place(&self, row: usize) -> Option<String> {
+        Some(format!("row {} of {}", self.before + row + 1, self.plan.source))
     }
 }
 

@@ -21,7 +21,7 @@ const COLUMNAR: [&str; 4] = ["parquet", "arrow", "arrows", "avro"];
 fn definition(path: &Path, options: &[(&str, &str)]) -> TableDefinition {
     let path = ("path", path.to_str().unwrap());
     let options = options.iter().chain([&path]).map(|(key, value)| (key.to_string(), value.to_string())).collect();
-    TableDefinition { name: "t".to_string(), schema: None, options }
+    TableDefinition { name: "t".to_string(), schema: None, options, primary_key: Vec::new() }
 }
 
 fn open(path: &Path) -> Result<Arc<dyn Table>> {

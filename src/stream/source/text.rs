@@ -7,7 +7,7 @@
 //!             order given, as many at a time as there are workers.
 
 use std::fmt::{self, Debug};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
@@ -15,7 +15,7 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use super::block::{BLOCK_BYTES, BlockSource, Input, Next, ORDERED_BLOCK_BYTES, Pool, Records};
 use crate::batch::{Batch, engine_schema};
 use crate::error::{Error, Result};
-use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take};
+use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take, same_partitions};
 use crate::stream::decode::csv::{self, CsvDecoder, CsvOptions, Header, Layout};
 use crate::stream::decode::fault::Fault;
 use crate::stream::decode::json::{self, JsonDecoder, JsonOptions};
@@ -169,7 +169,11 @@ impl Table for TextTable {
             _ => BLOCK_BYTES,
         };
         let partitions = request.partitions.max(1);
-        let files = (0..self.inputs.len()).map(|_| File { is_done: AtomicBool::new(false), state: Mutex::default() });
+        let files = (0..self.inputs.len()).map(|_| File {
+            is_done: AtomicBool::new(false),
+            position: AtomicU64::new(0),
+            state: Mutex::default(),
+        });
         Ok(Arc::new(TextScan(Arc::new(Shared {
             files: files.collect(),
             table: self.clone(),
@@ -206,6 +210,8 @@ struct Shared {
 
 struct File {
     is_done: AtomicBool,
+    /// Where the last block taken ended, in bytes of plain text.
+    position: AtomicU64,
     state: Mutex<Option<OpenFile>>,
 }
 
@@ -261,6 +267,18 @@ impl Scan for TextScan {
     fn progress(&self) -> &Progress {
         &self.0.progress
     }
+
+    fn position(&self) -> Result<Vec<u64>> {
+        Ok(self.0.files.iter().map(|file| file.position.load(Ordering::Acquire)).collect())
+    }
+
+    /// What was read is read over: text has no index.
+    fn seek(&self, position: &[u64]) -> Result<()> {
+        same_partitions(position, self.0.files.len())?;
+        let files = self.0.files.iter().zip(position);
+        files.for_each(|(file, position)| file.position.store(*position, Ordering::Release));
+        Ok(())
+    }
 }
 
 impl Shared {
@@ -305,7 +323,8 @@ fn take_block(shared: &Arc<Shared>, index: usize, mut state: MutexGuard<'_, Opti
     let input = &shared.table.inputs[index];
     if state.is_none() {
         let feed = input.open(&shared.progress)?;
-        let blocks = BlockSource::new(feed, shared.table.records(), shared.block_bytes);
+        let mut blocks = BlockSource::new(feed, shared.table.records(), shared.block_bytes);
+        blocks.seek(shared.files[index].position.load(Ordering::Acquire));
         *state = Some(OpenFile { blocks, layout: None });
     }
     let file = state.as_mut().expect("opened above");
@@ -318,6 +337,7 @@ fn take_block(shared: &Arc<Shared>, index: usize, mut state: MutexGuard<'_, Opti
                 return Ok(Found::Done);
             }
         };
+    shared.files[index].position.store(file.blocks.position(), Ordering::Release);
     let layout = shared.layout(file, &input.name())?;
     if is_last {
         *state = None;
@@ -326,7 +346,7 @@ fn take_block(shared: &Arc<Shared>, index: usize, mut state: MutexGuard<'_, Opti
     drop(state);
     let mut decoder = shared.decoder()?;
     decoder.begin(block, &layout);
-    let reader = TextReader { shared: shared.clone(), file: index, decoder: Some(decoder) };
+    let reader = TextReader { shared: shared.clone(), file: index, decoder: Some(decoder), rows: 0, last: 0 };
     Ok(Found::Morsel(Morsel { partition: index, sequence, is_last, reader: Box::new(reader) }))
 }
 
@@ -335,6 +355,9 @@ struct TextReader {
     shared: Arc<Shared>,
     file: usize,
     decoder: Option<Decoder>,
+    /// Rows read before the last batch, and in it.
+    rows: usize,
+    last: usize,
 }
 
 impl Reader for TextReader {
@@ -351,11 +374,40 @@ impl Reader for TextReader {
         })?;
         shared.progress.add_rows(rows);
         shared.progress.add_bad_rows(left_out);
+        self.rows += self.last;
+        self.last = rows;
         if rows == 0 {
             self.give_back();
         }
         Ok(rows > 0)
     }
+
+    /// Counts records, so it is right where none is left out.
+    fn place(&self, row: usize) -> Option<String> {
+        let block = self.decoder.as_ref()?.block();
+        let quoted = matches!(self.shared.table.format, TextFormat::Csv(_));
+        let start = start_of_record(block.text(), self.rows + row, quoted);
+        Some(format!("line {} of {}", block.line_of(start), self.shared.table.inputs[self.file].name()))
+    }
+}
+
+/// The byte at which record `record` begins; empty lines are none. `quoted`: whether quotes hide line ends.
+fn start_of_record(text: &[u8], record: usize, quoted: bool) -> usize {
+    let (mut left, mut start, mut at, mut in_quotes) = (record, 0, 0, false);
+    while at < text.len() {
+        in_quotes ^= quoted && text[at] == b'"';
+        if text[at] == b'\n' && !in_quotes {
+            if !text[start..at].trim_ascii().is_empty() {
+                if left == 0 {
+                    return start;
+                }
+                left -= 1;
+            }
+            start = at + 1;
+        }
+        at += 1;
+    }
+    start
 }
 
 impl TextReader {

@@ -97,6 +97,7 @@ impl Table for Tpch {
             picked: Arc::new(self.fit.pick(&request.projection)),
             batch_rows: request.batch_rows,
             progress: progress.clone(),
+            source: "tpch".into(),
         };
         let pieces = (self.rows() / PIECE_ROWS + 1) as i32;
         let piece = |number: i32| {
@@ -162,7 +163,8 @@ mod tests {
     /// Rows of a table.
     fn count(name: &str, scale: &str) -> usize {
         let options = [("table", name), ("scale", scale)].map(|(key, value)| (key.to_string(), value.to_string()));
-        let definition = TableDefinition { name: name.into(), schema: None, options: options.into() };
+        let definition =
+            TableDefinition { name: name.into(), schema: None, options: options.into(), primary_key: Vec::new() };
         let table = table(&definition).expect("a table of the benchmark");
         read_all(table.as_ref(), &whole(table.as_ref())).iter().map(RecordBatch::num_rows).sum()
     }
@@ -177,7 +179,12 @@ mod tests {
 
     #[test]
     fn what_is_no_table_is_refused() {
-        let definition = TableDefinition { name: "lines".into(), schema: None, options: Default::default() };
+        let definition = TableDefinition {
+            name: "lines".into(),
+            schema: None,
+            options: Default::default(),
+            primary_key: Vec::new(),
+        };
         let message = table(&definition).expect_err("there is none of this name").to_string();
         assert!(message.contains("'lines'") && message.contains("lineitem"), "{message}");
     }

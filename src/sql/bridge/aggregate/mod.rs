@@ -108,7 +108,8 @@ impl ForeignAggregate {
         let name = call.function.name().to_string();
         let keeps_own_order = matches!(name.as_str(), "first_value" | "last_value");
         let sorts = !call.order_by.is_empty() && is_order_sensitive(&call.function) && !keeps_own_order;
-        let order_sensitive = call.order_by.is_empty() && is_order_sensitive(&call.function);
+        // Rows that come and go have no order of their own: without ORDER BY theirs is that of the values.
+        let order_sensitive = call.order_by.is_empty() && !call.retracts && is_order_sensitive(&call.function);
         let expression = call.expression(!sorts).map_err(foreign)?;
         let arg_types: Vec<DataType> = call.schema.fields().iter().map(|field| field.data_type().clone()).collect();
         let kept = || Kept { arg_count: call.arg_count, order_by: call.order_by.clone() };
@@ -118,10 +119,6 @@ impl ForeignAggregate {
             () if call.incremental || !expression.groups_accumulator_supported() => Mode::Single,
             () => Mode::Grouped,
         };
-        if call.retracts && order_sensitive {
-            let message = "this aggregate needs ORDER BY inside the call, for its input takes rows back";
-            return Err(Error::user(format!("{message}: {name}")));
-        }
         let mut inner = Inner {
             name,
             call: expression,

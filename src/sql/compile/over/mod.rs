@@ -13,7 +13,7 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::row::{RowConverter, SortField};
 use datafusion_expr::expr::{Sort, WindowFunction};
-use datafusion_expr::{Expr, Window};
+use datafusion_expr::{Expr, LogicalPlan, Window};
 
 use super::columns::{Columns, refuse};
 use super::expression::Expressions;
@@ -21,7 +21,7 @@ use super::place::place_of;
 use super::types::engine_schema;
 use super::{Compiler, Result};
 use crate::error::Error;
-use crate::pipeline::{ChangeMode, Completion, NodeId, OverSpec, Spec};
+use crate::pipeline::{ChangeMode, Completion, EmitMode, Node, NodeId, OverSpec, Spec};
 
 /// Calls over the same partitions in the same order.
 pub(super) struct Group<'a> {
@@ -36,9 +36,17 @@ impl Compiler {
         if let Some(ranked) = self.ranked(window)? {
             return Ok(ranked);
         }
-        let input = self.plan(&window.input)?;
+        let input = self.over_rows(&window.input)?;
         let columns = self.columns(input, &window.input);
         self.over_input(input, &columns, window)
+    }
+
+    /// The rows that functions look around in: where nobody wants to see changes, without any.
+    pub(super) fn over_rows(&mut self, plan: &LogicalPlan) -> Result<NodeId> {
+        let input = self.plan(plan)?;
+        let Node { bounded, changes, .. } = self.nodes[input];
+        let is_final = bounded && self.emit != Some(EmitMode::Changes);
+        Ok(if is_final && changes == ChangeMode::Updating { self.add_fold(input) } else { input })
     }
 
     /// The functions of a plan's node behind the columns of `input`.

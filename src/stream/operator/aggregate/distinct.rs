@@ -6,10 +6,10 @@
 
 use std::any::Any;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, StructArray, UInt32Array};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Field, Fields};
+use arrow::datatypes::{DataType, Field, Fields, Int64Type};
 use millstream_kernels::bitmap;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -69,7 +69,15 @@ impl Distinct {
     }
 
     /// Takes rows in that all count; feeds the inner states with the pairs that appear or disappear.
-    fn take(&mut self, groups: &[u32], args: &[Argument<'_>], changes: Option<&[Change]>) -> Result<()> {
+    ///
+    /// `weight`: how often each row is added. `takes_back`: whether pairs may disappear.
+    fn take(
+        &mut self,
+        groups: &[u32],
+        args: &[Argument<'_>],
+        weight: impl Fn(usize) -> i64,
+        takes_back: bool,
+    ) -> Result<()> {
         let mut pairs = std::mem::take(&mut self.found);
         let known = self.pairs.len();
         if self.one_group {
@@ -81,8 +89,7 @@ impl Distinct {
             keys.extend(args.iter().copied());
             self.pairs.lookup(&keys, groups.len(), &mut pairs)?;
         }
-        let changes = changes.filter(|changes| self.counts.is_some() || changes.iter().any(|c| c.is_retraction()));
-        if changes.is_some() && self.counts.is_none() {
+        if self.counts.is_none() && takes_back && (0..groups.len()).any(|row| weight(row) < 0) {
             return Err(Error::bug("rows were taken back from an input that takes none back"));
         }
         let (mut rows, mut feed) = (Vec::new(), Vec::new());
@@ -100,10 +107,9 @@ impl Distinct {
             Some(counts) => {
                 counts.resize(self.pairs.len(), 0);
                 for (row, &pair) in pairs.iter().enumerate() {
-                    let change = changes.map_or(Change::INSERT, |changes| changes[row]);
                     let count = &mut counts[pair as usize];
                     let before = *count > 0;
-                    *count += change.weight();
+                    *count += weight(row);
                     let after = *count > 0;
                     if before != after {
                         rows.push(row as u32);
@@ -118,7 +124,7 @@ impl Distinct {
         }
         let feed_groups: Vec<u32> = rows.iter().map(|&row| groups[row as usize]).collect();
         let columns = self.select(args, &rows)?;
-        self.feed(&feed_groups, &columns, changes.is_some().then_some(&feed[..]))
+        self.feed(&feed_groups, &columns, takes_back.then_some(&feed[..]))
     }
 
     /// The arguments of some rows, as columns of their own.
@@ -135,29 +141,31 @@ impl Distinct {
         self.inner.update(&self.context, &update)
     }
 
-    /// All pairs that are there: groups and argument columns.
-    fn pairs(&self) -> Result<(Vec<u32>, Vec<ArrayRef>)> {
-        let alive = |pair: &u32| self.counts.as_ref().is_none_or(|counts| counts[*pair as usize] > 0);
-        let pairs: Vec<u32> = (0..self.pairs.len() as u32).filter(alive).collect();
+    /// All pairs that mean something: groups, argument columns, and how often each is there.
+    fn pairs(&self) -> Result<(Vec<u32>, Vec<ArrayRef>, Vec<i64>)> {
+        let count = |pair: u32| self.counts.as_ref().map_or(1, |counts| counts[pair as usize]);
+        let pairs: Vec<u32> = (0..self.pairs.len() as u32).filter(|&pair| count(pair) != 0).collect();
         let column = |key: usize, data_type: &DataType| {
             let mut column = Column::default();
             self.pairs.keys(key, &pairs, &mut column)?;
             column.to_array(data_type, pairs.len(), &Selection::default())
         };
+        let counts: Vec<i64> = pairs.iter().map(|&pair| count(pair)).collect();
         if self.one_group {
             let args = self.arg_types.iter().enumerate().map(|(arg, data_type)| column(arg, data_type));
-            return Ok((vec![0; pairs.len()], args.collect::<Result<_>>()?));
+            return Ok((vec![0; pairs.len()], args.collect::<Result<_>>()?, counts));
         }
         let groups = column(0, &DataType::UInt32)?;
         let groups = groups.as_primitive::<arrow::datatypes::UInt32Type>().values().to_vec();
         let args = self.arg_types.iter().enumerate().map(|(arg, data_type)| column(arg + 1, data_type));
-        Ok((groups, args.collect::<Result<_>>()?))
+        Ok((groups, args.collect::<Result<_>>()?, counts))
     }
 
-    fn take_arrays(&mut self, groups: &[u32], columns: Vec<ArrayRef>) -> Result<()> {
+    fn take_arrays(&mut self, groups: &[u32], columns: Vec<ArrayRef>, counts: &[i64]) -> Result<()> {
         let columns: Vec<KernelColumn> = columns.into_iter().map(kernel_column).collect();
         let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(groups.len())).collect();
-        self.take(groups, &args, None)
+        let takes_back = counts.iter().any(|count| *count < 0);
+        self.take(groups, &args, |row| counts[row], takes_back)
     }
 }
 
@@ -191,7 +199,10 @@ impl AggregateStates for Distinct {
             return self.inner.update(context, update);
         }
         match counting_rows(update, self.skips_nulls) {
-            None => self.take(update.groups, update.args, update.changes)?,
+            None => {
+                let weight = |row: usize| update.changes.map_or(1, |changes| changes[row].weight());
+                self.take(update.groups, update.args, weight, update.changes.is_some())?;
+            }
             Some(rows) => {
                 let columns = self.select(update.args, &rows)?;
                 let groups: Vec<u32> = rows.iter().map(|&row| update.groups[row as usize]).collect();
@@ -200,7 +211,8 @@ impl AggregateStates for Distinct {
                 let columns: Vec<KernelColumn> = columns.into_iter().map(kernel_column).collect();
                 let args: SmallVec<[Argument<'_>; 4]> =
                     columns.iter().map(|column| column.argument(groups.len())).collect();
-                self.take(&groups, &args, changes.as_deref())?;
+                let weight = |row: usize| changes.as_ref().map_or(1, |changes| changes[row].weight());
+                self.take(&groups, &args, weight, changes.is_some())?;
             }
         }
         // Groups whose rows all fell out still have their empty state.
@@ -212,9 +224,9 @@ impl AggregateStates for Distinct {
         let other = other.as_any_mut().downcast_mut::<Distinct>();
         let other = other.ok_or_else(|| Error::bug("a distinct aggregate was merged with another function"))?;
         self.group_count = group_count;
-        let (theirs, columns) = other.pairs()?;
+        let (theirs, columns, counts) = other.pairs()?;
         let mine: Vec<u32> = theirs.iter().map(|&group| groups[group as usize]).collect();
-        self.take_arrays(&mine, columns)?;
+        self.take_arrays(&mine, columns, &counts)?;
         let grow = Update { groups: &[], group_count, args: &[], filter: None, changes: None };
         self.inner.update(&self.context.clone(), &grow)
     }
@@ -223,12 +235,13 @@ impl AggregateStates for Distinct {
         self.inner.finish(groups, out)
     }
 
-    /// One list per group, of its argument rows as structs.
+    /// One list per group, of its argument rows as structs, each with how often it is there.
     fn save(&mut self, group_count: usize) -> Result<Vec<ArrayRef>> {
         if self.has_own_pairs {
             return self.inner.save(group_count);
         }
-        let (groups, columns) = self.pairs()?;
+        let (groups, mut columns, counts) = self.pairs()?;
+        columns.push(Arc::new(Int64Array::from(counts)));
         let mut order: Vec<u32> = (0..groups.len() as u32).collect();
         order.sort_by_key(|&pair| groups[pair as usize]);
         let mut lengths = vec![0usize; group_count];
@@ -240,6 +253,7 @@ impl AggregateStates for Distinct {
             .iter()
             .enumerate()
             .map(|(arg, data_type)| Field::new(format!("arg{arg}"), data_type.clone(), true))
+            .chain([Field::new("count", DataType::Int64, true)])
             .collect();
         let rows = StructArray::try_new(fields.clone(), sorted, None)?;
         let item = Arc::new(Field::new_struct("item", fields, false));
@@ -256,7 +270,9 @@ impl AggregateStates for Distinct {
         }
         let (from, to) = (list.value_offsets()[0] as usize, list.value_offsets()[list.len()] as usize);
         let rows = list.values().slice(from, to - from);
-        self.take_arrays(&mine, rows.as_struct().columns().to_vec())?;
+        let (counts, columns) = rows.as_struct().columns().split_last().expect("counts stand behind the arguments");
+        let counts = counts.as_primitive::<Int64Type>().values();
+        self.take_arrays(&mine, columns.to_vec(), counts)?;
         let grow = Update { groups: &[], group_count, args: &[], filter: None, changes: None };
         self.inner.update(&self.context.clone(), &grow)
     }

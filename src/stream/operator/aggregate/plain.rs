@@ -7,10 +7,11 @@ use super::changes::Changed;
 use super::local::Local;
 use super::table::{Scratch, Table};
 use crate::batch::{Batch, Column, Form, KernelColumn, ROWS_MAX};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::{AggregateSpec, EmitMode};
+use crate::state::{Section, SectionRoute};
 use crate::stream::operator::{Ending, Next, Operator};
 
 /// A running GROUP BY without windows.
@@ -21,6 +22,7 @@ pub struct Aggregate {
     /// Keys of the groups that this partition answers for even when no row comes.
     standing_groups: Vec<Vec<ArrayRef>>,
     batch_rows: usize,
+    key_count: usize,
     scratch: Scratch,
     merge_keys: Vec<KernelColumn>,
     /// Set before an exchange: groups go to their owners instead of being emitted.
@@ -28,7 +30,12 @@ pub struct Aggregate {
     changed: Changed,
     out: Batch,
     started: bool,
+    has_standing_groups: bool,
+    /// Whether what it has seen must be remembered until the end, although it only gathers for others.
+    has_own_pairs: bool,
 }
+
+const SECTION: &str = "groups 1";
 
 impl Aggregate {
     /// `takes_back`: whether the input may retract rows. The standing groups of `spec` are those of this partition.
@@ -43,12 +50,15 @@ impl Aggregate {
             emit: spec.emit,
             standing_groups: spec.standing_groups.clone(),
             batch_rows: batch_rows.min(ROWS_MAX),
+            key_count: spec.key_count,
             scratch: Scratch::default(),
             merge_keys: Vec::new(),
             local: None,
             changed,
             out,
             started: false,
+            has_standing_groups: false,
+            has_own_pairs: false,
         }
     }
 
@@ -62,6 +72,7 @@ impl Aggregate {
     /// without DISTINCT.
     pub fn of_own_pairs(mut self) -> Self {
         self.table.own_pairs();
+        self.has_own_pairs = true;
         self.before_exchange(usize::MAX)
     }
 
@@ -86,10 +97,27 @@ impl Aggregate {
     /// Makes the groups that are there before the first row. With changes, they show their empty results.
     fn start(&mut self, next: &mut Next<'_>) -> Result<()> {
         self.started = true;
-        for key in &self.standing_groups {
-            self.table.add_standing_group(key, &mut self.scratch)?;
+        self.add_standing_groups()?;
+        if self.emit == EmitMode::Final {
+            return Ok(());
         }
-        if self.emit == EmitMode::Changes { self.emit_all(next) } else { Ok(()) }
+        // Other groups may be there from a snapshot: those have been shown.
+        let standing: Vec<u32> = (0..self.standing_groups.len() as u32).collect();
+        for groups in standing.chunks(self.batch_rows) {
+            self.table.write(groups, &mut self.out, |_, _| Ok(0))?;
+            next.push(&mut self.out)?;
+        }
+        Ok(())
+    }
+
+    fn add_standing_groups(&mut self) -> Result<()> {
+        if !self.has_standing_groups {
+            self.has_standing_groups = true;
+            for key in &self.standing_groups {
+                self.table.add_standing_group(key, &mut self.scratch)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -135,6 +163,37 @@ impl Operator for Aggregate {
             (None, EmitMode::Final, Ending::Flush) => self.emit_all(next),
             _ => Ok(()),
         }
+    }
+
+    fn settle(&mut self, next: &mut Next<'_>) -> Result<()> {
+        if self.local.is_some() && !self.has_own_pairs { self.send_groups(next) } else { Ok(()) }
+    }
+
+    /// Nothing before the first row: then the standing groups have not been shown either.
+    fn snapshot(&mut self) -> Result<Vec<Section>> {
+        if self.has_own_pairs {
+            let message = "this query parts its rows by the values it counts, which no snapshot holds";
+            return Err(Error::user(format!("{message}; set Config::snapshots before it starts")));
+        }
+        if !self.started || self.local.is_some() {
+            return Ok(Vec::new());
+        }
+        let route = match self.key_count {
+            0 => SectionRoute::First,
+            key_count => SectionRoute::Key { key_count },
+        };
+        Ok(vec![Section { name: SECTION.to_string(), rows: self.table.save()?, route }])
+    }
+
+    fn restore(&mut self, sections: Vec<Section>) -> Result<()> {
+        self.add_standing_groups()?;
+        let mut has_standing = false;
+        for section in sections {
+            section.expect(SECTION)?;
+            has_standing |= self.table.load(&section.rows, &mut self.scratch)?;
+        }
+        self.started = has_standing || self.standing_groups.is_empty();
+        Ok(())
     }
 
     fn size_bytes(&self) -> usize {

@@ -1,12 +1,16 @@
 //! Groups and the states of their aggregates: columns indexed by group number, kept when the table is used again.
 
-use arrow::array::ArrayRef;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{Field, Int64Type, Schema};
 use smallvec::SmallVec;
 
 use super::TableShape;
 use super::distinct::Distinct;
 use crate::batch::{Argument, Batch, Change, Column, Form, KernelColumn, ROWS_MAX, Selection};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::function::{AggregateStates, Update};
 use crate::state::GroupIndex;
@@ -238,6 +242,65 @@ impl Table {
         out.changes = None;
         out.watermarks = None;
         Ok(())
+    }
+
+    /// All groups that mean something, as columns: the keys, the states of each aggregate, how many rows there are, and
+    /// whether the group is there without any.
+    pub(super) fn save(&mut self) -> Result<RecordBatch> {
+        let count = self.len();
+        let all: Vec<u32> = (0..count as u32).collect();
+        let mut columns = Vec::new();
+        for (key, data_type) in self.shape.key_types.iter().enumerate() {
+            let mut column = Column::default();
+            self.index.keys(key, &all, &mut column)?;
+            columns.push(column.to_array(data_type, count, &Selection::default())?);
+        }
+        for states in &mut self.states {
+            columns.extend(states.save(count)?);
+        }
+        let weight = |group: u32| match &self.weights {
+            Some(weights) => weights.get(group as usize).copied().unwrap_or(0),
+            None => 1,
+        };
+        let kept: Vec<u32> =
+            all.into_iter().filter(|&group| weight(group) != 0 || group < self.standing_groups).collect();
+        columns.push(Arc::new(Int64Array::from_iter_values((0..count as u32).map(weight))));
+        let standing = (0..count as u32).map(|group| Some(group < self.standing_groups));
+        columns.push(Arc::new(standing.collect::<BooleanArray>()));
+        let fields = columns.iter().enumerate();
+        let fields = fields.map(|(at, column)| Field::new(format!("c{at}"), column.data_type().clone(), true));
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns)?;
+        Ok(take_record_batch(&rows, &UInt32Array::from(kept))?)
+    }
+
+    /// Merges saved groups in; whether one of them is there without rows.
+    pub(super) fn load(&mut self, rows: &RecordBatch, scratch: &mut Scratch) -> Result<bool> {
+        let key_count = self.shape.key_types.len();
+        let (columns, last) = rows.columns().split_at(rows.num_columns() - 2);
+        let (weights, standing) = (last[0].as_primitive::<Int64Type>(), last[1].as_boolean());
+        let keys: Vec<KernelColumn> =
+            columns[..key_count].iter().map(|key| KernelColumn::new(Column::Array(key.clone()))).collect();
+        let keys: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|column| column.argument(rows.num_rows())).collect();
+        self.index.lookup(&keys, rows.num_rows(), &mut scratch.groups)?;
+        let group_count = self.index.len();
+        let mut rest = &columns[key_count..];
+        let lacks = || Error::user("the snapshot was written by another version: its groups have other states");
+        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
+            let count = if call.distinct { 1 } else { call.function.state_types().len() };
+            let (mine, others) = rest.split_at_checked(count).ok_or_else(lacks)?;
+            states.merge_saved(&scratch.groups, group_count, mine)?;
+            rest = others;
+        }
+        if !rest.is_empty() {
+            return Err(lacks());
+        }
+        if let Some(known) = &mut self.weights {
+            known.resize(group_count, 0);
+            for (row, &group) in scratch.groups.iter().enumerate() {
+                known[group as usize] += weights.value(row);
+            }
+        }
+        Ok(standing.true_count() > 0)
     }
 
     /// Forgets all groups and keeps the memory.

@@ -24,10 +24,11 @@ use super::changes::Changed;
 use super::local::Local;
 use super::table::{Scratch, Table};
 use crate::batch::{Batch, Column, Form, KernelColumn, ROWS_MAX, Selection, Values};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
 use crate::pipeline::{AggregateSpec, AggregateWindow, EmitMode, WindowColumn};
+use crate::state::Section;
 use crate::stream::operator::{Ending, Next, Operator};
 use crate::time::{END, START, Windows};
 
@@ -445,6 +446,17 @@ impl Operator for WindowedAggregate {
             self.close(watermark, next)?
         }
         next.watermark(watermark)
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<Section>> {
+        match self.local {
+            Some(_) => Ok(Vec::new()),
+            None => Err(Error::user("no snapshot can be taken of aggregates in windows yet")),
+        }
+    }
+
+    fn settle(&mut self, next: &mut Next<'_>) -> Result<()> {
+        if self.local.is_some() { self.send_panes(END, next) } else { Ok(()) }
     }
 
     fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {

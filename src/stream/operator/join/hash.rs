@@ -14,11 +14,11 @@ use millstream_kernels::bitmap;
 use super::build::{Build, Rows, arguments, with_null_key};
 use super::roles::{Alone, Roles};
 use crate::batch::{Batch, Column, Flat, Values};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::{JoinSide, JoinSpec};
-use crate::state::NO_GROUP;
+use crate::state::{NO_GROUP, Section};
 use crate::stream::operator::filter::true_rows;
 use crate::stream::operator::{Ending, Next, Operator};
 
@@ -401,6 +401,10 @@ fn write_bits(words: &[u64], rows: usize, out: &mut Column) {
 impl Operator for HashJoin {
     fn wants(&self, port: usize) -> bool {
         self.state != State::Building || self.is_build(port)
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<Section>> {
+        Err(Error::user("no snapshot can be taken of this join yet; take it of the queries before and behind it"))
     }
 
     fn push(&mut self, port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {

@@ -113,6 +113,7 @@ fn changes_fold_up_to_the_ranks_of_what_is_there() {
                     };
                     let lines = outputs(make, &told);
                     assert_eq!(folded(&lines), expected, "{function:?} {first}..={last} {completion:?}");
+                    assert!(!lines.is_empty(), "nothing: {function:?} {first}..={last} {completion:?} {takes_back}");
                     check_snapshots(make, &told);
                 }
             }

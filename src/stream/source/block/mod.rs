@@ -62,6 +62,10 @@ pub struct BlockSource {
     is_ended: bool,
     /// The header line, once it was read.
     header: Option<Vec<u8>>,
+    /// Bytes of the source that were cut into blocks, what stands before the first record counted in.
+    position: u64,
+    /// The position to begin at, where it is not the first.
+    begin: u64,
 }
 
 /// The answer to [`BlockSource::next`].
@@ -90,7 +94,19 @@ impl BlockSource {
             is_started: false,
             is_ended: false,
             header,
+            position: 0,
+            begin: 0,
         }
+    }
+
+    /// Begins behind the blocks that end at `position`; comes before the first block.
+    pub fn seek(&mut self, position: u64) {
+        self.begin = position;
+    }
+
+    /// Where the last block ended, in bytes.
+    pub fn position(&self) -> u64 {
+        self.position.max(self.begin)
     }
 
     /// The header line of a file that has one, known from the first block on; empty when the file is.
@@ -121,11 +137,13 @@ impl BlockSource {
             }
             let cut = if is_ended { filled } else { self.records.whole(&memory[..filled]) };
             if let Some(cut) = self.start(&mut memory, &mut filled, cut, is_ended)
+                && let cut = self.pass_by(&mut memory, &mut filled, cut)
                 && (cut > 0 || is_ended)
             {
                 self.carry.clear();
                 self.carry.extend_from_slice(&memory[cut..filled]);
                 self.is_ended = is_ended;
+                self.position += cut as u64;
                 self.sequence += 1;
                 let block = Block::new(memory, cut, self.line);
                 self.line += block.lines() as u64;
@@ -151,6 +169,18 @@ impl BlockSource {
         }
     }
 
+    /// Takes whole records off the front that lie before the position to begin at.
+    fn pass_by(&mut self, memory: &mut [u8], filled: &mut usize, cut: usize) -> usize {
+        let passed = (self.begin.saturating_sub(self.position) as usize).min(cut);
+        if passed > 0 {
+            self.line += count_lines(&memory[..passed]);
+            memory.copy_within(passed..*filled, 0);
+            self.position += passed as u64;
+            *filled -= passed;
+        }
+        cut - passed
+    }
+
     /// Takes a byte order mark and the header off the first block. `None`: they are not whole yet.
     fn start(&mut self, memory: &mut [u8], filled: &mut usize, mut cut: usize, is_ended: bool) -> Option<usize> {
         const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -173,6 +203,7 @@ impl BlockSource {
             skipped += length;
         }
         memory.copy_within(skipped..*filled, 0);
+        self.position = skipped as u64;
         *filled -= skipped;
         cut -= skipped;
         self.is_started = true;

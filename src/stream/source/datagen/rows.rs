@@ -17,8 +17,8 @@ use arrow::datatypes::SchemaRef;
 
 use super::options::Pace;
 use crate::batch::{Batch, Column, Flat, Kind, Values};
-use crate::error::Result;
-use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take};
+use crate::error::{Error, Result};
+use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take, same_partitions};
 
 /// Batches per morsel of a bounded table, at most; of an unbounded one, always fewer.
 const MORSEL_BATCHES_BOUNDED: u64 = 16;
@@ -118,6 +118,8 @@ struct RowScan<S> {
 #[derive(Default)]
 struct Cursor {
     row: u64,
+    /// The row it began with, which was due then.
+    base: u64,
     sequence: u64,
     ended: bool,
 }
@@ -130,7 +132,8 @@ impl<S: RowSource> Scan for RowScan<S> {
         }
         let mut end = cursor.row.saturating_add(self.morsel_rows).min(self.rows.unwrap_or(u64::MAX));
         if let Some(started) = self.started {
-            end = end.min(self.source.rows_due(started.elapsed()));
+            let due = cursor.base.saturating_add(self.source.rows_due(started.elapsed()));
+            end = end.min(due);
             if end <= cursor.row && self.rows != Some(cursor.row) {
                 return Ok(Take::Pending);
             }
@@ -159,6 +162,20 @@ impl<S: RowSource> Scan for RowScan<S> {
 
     fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    fn position(&self) -> Result<Vec<u64>> {
+        Ok(vec![self.cursor.lock().unwrap_or_else(PoisonError::into_inner).row])
+    }
+
+    fn seek(&self, position: &[u64]) -> Result<()> {
+        same_partitions(position, 1)?;
+        let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.rows.is_some_and(|rows| rows < position[0]) {
+            return Err(Error::user("the source has fewer rows now than were read when the snapshot was taken"));
+        }
+        (cursor.row, cursor.base) = (position[0], position[0]);
+        Ok(())
     }
 }
 

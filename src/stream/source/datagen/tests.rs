@@ -16,7 +16,12 @@ fn open(columns: &[(&str, DataType)], options: &[(&str, &str)]) -> Result<Arc<dy
     let fields: Vec<Field> = columns.iter().map(|(name, of)| Field::new(*name, of.clone(), true)).collect();
     let options = options.iter().map(|(key, value)| (key.to_string(), value.to_string()));
     let options: BTreeMap<String, String> = options.collect();
-    table(&TableDefinition { name: "t".to_string(), schema: Some(Arc::new(Schema::new(fields))), options })
+    table(&TableDefinition {
+        name: "t".to_string(),
+        schema: Some(Arc::new(Schema::new(fields))),
+        options,
+        primary_key: Vec::new(),
+    })
 }
 
 /// The first `rows` rows, all columns.
@@ -252,6 +257,11 @@ fn refuses_what_does_not_fit() {
         refusal(DataType::Boolean, &[("fields.x.start", "0")]),
         "datagen makes no sequence of this type: x Boolean"
     );
-    let message = table(&TableDefinition { name: "t".to_string(), schema: None, options: BTreeMap::new() });
+    let message = table(&TableDefinition {
+        name: "t".to_string(),
+        schema: None,
+        options: BTreeMap::new(),
+        primary_key: Vec::new(),
+    });
     assert_eq!(message.unwrap_err().to_string(), "datagen needs declared columns: t");
 }

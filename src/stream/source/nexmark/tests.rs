@@ -58,7 +58,7 @@ fn open(options: &[(&str, &str)], schema: Option<SchemaRef>) -> Result<Arc<dyn T
     let options = options.iter().map(|(key, value)| (key.to_string(), value.to_string()));
     let mut options: BTreeMap<String, String> = options.collect();
     options.insert("connector".to_string(), "nexmark".to_string());
-    table(&TableDefinition { name: "t".to_string(), schema, options })
+    table(&TableDefinition { name: "t".to_string(), schema, options, primary_key: Vec::new() })
 }
 
 fn request(table: &dyn Table, batch_rows: usize) -> ScanRequest {
