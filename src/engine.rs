@@ -16,7 +16,8 @@ use crate::batch::Change;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    ByKeySpec, ChangeMode, Changelog, Connectors, Node, Pipeline, Sink, Spec, Table, TableDefinition, explain,
+    ByKeySpec, ChangeMode, Changelog, Connectors, Node, Pipeline, Sink, Spec, Table, TableDefinition, WindowFunction,
+    explain,
 };
 use crate::query::{BATCHES_WAITING, Query};
 use crate::runtime::{self, Options};
@@ -158,6 +159,14 @@ impl Engine {
         let options: BTreeMap<String, String> = options.into_iter().map(|(key, value)| (key.into(), value)).collect();
         self.catalog().bind(name, options);
         Ok(())
+    }
+
+    /// Makes a kind of window of your own known by a name, in whatever case: `name(TABLE t, DESCRIPTOR(ts), ...)` in FROM,
+    /// `name(ts, ...)` in GROUP BY.
+    ///
+    /// Failure: a name that a kind of window of the engine has.
+    pub fn register_window(&self, name: &str, function: Arc<dyn WindowFunction>) -> Result<()> {
+        self.catalog().register_window(name, function)
     }
 
     /// An unbounded table that this program pushes batches of `schema` into.

@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 use millstream_kernels::level::Level;
 
 use crate::batch::{Argument, Change, Column};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What every kernel call is told.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +78,11 @@ pub trait AggregateFunction: Send + Sync + Debug {
         false
     }
 
+    /// Whether states merged into others can be taken out of them again, leaving exactly what was there before.
+    fn can_unmerge(&self) -> bool {
+        false
+    }
+
     /// Whether the result depends on the order of the rows.
     fn is_order_sensitive(&self) -> bool {
         false
@@ -120,6 +125,21 @@ pub trait AggregateStates: Send {
     ///
     /// Shapes: `groups` has a number for each of the first groups of `other`, all below `group_count`.
     fn merge(&mut self, groups: &[u32], group_count: usize, other: &mut dyn AggregateStates) -> Result<()>;
+
+    /// Takes the states of another table out again that were merged in: its group `i` out of `groups[i]`.
+    ///
+    /// Failure: a function that cannot is a bug, see [`AggregateFunction::can_unmerge`].
+    fn unmerge(&mut self, groups: &[u32], other: &mut dyn AggregateStates) -> Result<()> {
+        let _ = (groups, other);
+        Err(Error::bug("states were taken out of an aggregate that cannot give them back"))
+    }
+
+    /// The states of some groups as a table of their own: its group `i` is `groups[i]`. `None`: it has no quick way, and
+    /// `save` is to be used.
+    fn pick(&mut self, groups: &[u32]) -> Result<Option<Box<dyn AggregateStates>>> {
+        let _ = groups;
+        Ok(None)
+    }
 
     /// Writes the results of `groups` into `out`, one row each, without disturbing the states.
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()>;

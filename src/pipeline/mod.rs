@@ -4,16 +4,22 @@
 //! Invariants  no thread, no I/O, no state here. Nodes stand in order: inputs come before the node that reads them.
 
 mod explain; //  the pipeline as text
+mod as_of; //    joins by the nearest
 mod over; //     what OVER asks for
 mod spec; //     what each node does, a spec per operator
+mod symmetric; // joins that keep both sides
 mod table; //    the traits of sources and sinks, as the pipeline names them
+mod window; //   the kinds of windows
 
+pub use as_of::{AsOfSpec, Nearest};
 pub use explain::{explain, explain_with, show_duration};
 pub use over::*;
 pub use spec::*;
+pub use symmetric::{SymmetricSpec, TimeBound, TimeColumn};
 pub use table::*;
+pub use window::*;
 
-pub use crate::time::ticks_per_second;
+pub use crate::time::{Bounds, CalendarUnit, WindowAssigner, ticks_per_second};
 
 use std::sync::Arc;
 

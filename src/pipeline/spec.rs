@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
-use super::{OverSpec, Predicate, RankSpec, Table};
+use super::{AsOfSpec, Bounds, OverSpec, Predicate, RankSpec, SymmetricSpec, Table, WindowKind};
 use crate::expression::Program;
 use crate::function::AggregateFunction;
 
@@ -100,42 +100,15 @@ pub struct ExpandSpec {
     pub programs: Vec<Arc<Program>>,
 }
 
-/// A window shape; sizes in ticks of the event time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WindowKind {
-    /// Gapless windows of `size`, one of them starting at `offset`.
-    Tumble { size: i64, offset: i64 },
-    /// Windows of `size`, one starting every `slide`; with `slide > size` there are gaps.
-    Hop { size: i64, slide: i64, offset: i64 },
-}
-
-impl WindowKind {
-    pub fn size(self) -> i64 {
-        match self {
-            WindowKind::Tumble { size, .. } | WindowKind::Hop { size, .. } => size,
-        }
-    }
-
-    pub fn slide(self) -> i64 {
-        match self {
-            WindowKind::Tumble { size, .. } => size,
-            WindowKind::Hop { slide, .. } => slide,
-        }
-    }
-
-    pub fn offset(self) -> i64 {
-        match self {
-            WindowKind::Tumble { offset, .. } | WindowKind::Hop { offset, .. } => offset,
-        }
-    }
-}
-
-/// Puts `window_start`, `window_end` and `window_time` behind the columns, a row per window that holds it.
+/// Puts the columns of a window behind the others, a row per window that holds it: `window_start`, `window_end` and
+/// `window_time`; windows of rows have no time.
 #[derive(Debug, Clone)]
 pub struct WindowSpec {
     pub kind: WindowKind,
-    /// The time column of the input.
+    /// The time column of the input; unused by windows of rows.
     pub column: usize,
+    /// The columns of the input whose values have windows of their own: for sessions and windows of rows.
+    pub keys: Vec<usize>,
 }
 
 /// Groups rows and aggregates each group; with a window, per window as well.
@@ -169,11 +142,11 @@ pub struct AggregateCall {
     pub text: String,
 }
 
-/// The window of a windowed aggregate.
+/// The window of a windowed aggregate. Sessions and windows of rows are those of the aggregate's keys.
 #[derive(Debug, Clone)]
 pub struct AggregateWindow {
     pub kind: WindowKind,
-    /// The time column of the input.
+    /// The time column of the input; unused by windows of rows.
     pub column: usize,
     /// The type of the window columns.
     pub data_type: DataType,
@@ -188,6 +161,17 @@ pub enum WindowColumn {
     End,
     /// The last tick inside: end less one.
     Time,
+}
+
+impl WindowColumn {
+    /// Its value for a window.
+    pub fn of(self, bounds: Bounds) -> i64 {
+        match self {
+            WindowColumn::Start => bounds.start,
+            WindowColumn::End => bounds.end,
+            WindowColumn::Time => bounds.end.saturating_sub(1),
+        }
+    }
 }
 
 /// When an aggregate's results leave.
@@ -269,6 +253,10 @@ pub enum JoinStrategy {
     ///
     /// `everywhere`: each worker reads the whole side, since the other is much larger and so need not be exchanged.
     Hash { build: JoinSide, everywhere: bool },
+    /// Both sides are kept, and rows of either meet those of the other that came before.
+    Symmetric(SymmetricSpec),
+    /// Each left row meets the right row of its key that is nearest.
+    AsOf(AsOfSpec),
 }
 
 impl JoinKind {

@@ -122,6 +122,9 @@ impl Assembly<'_> {
                 self.append_to_all(&mut parts, id)?;
                 Ok(parts)
             }
+            Spec::Window(WindowSpec { kind: WindowKind::Session { gap }, column, keys }) => {
+                self.session_rows(id, *gap, *column, keys)
+            }
             Spec::Filter(_) | Spec::Project(_) | Spec::Expand(_) | Spec::Window(_) => {
                 let mut parts = self.node(node.inputs[0])?;
                 self.append_to_all(&mut parts, id)?;
@@ -195,10 +198,7 @@ impl Assembly<'_> {
                 Spec::Filter(spec) => ("filter", Box::new(Filter::new(spec, self.context))),
                 Spec::Project(spec) => ("project", Box::new(Project::new(&spec.program, self.context))),
                 Spec::Expand(spec) => ("expand", Box::new(Expand::new(spec, self.context))),
-                Spec::Window(spec) => {
-                    let time_type = input.schema.field(spec.column).data_type().clone();
-                    ("window", Box::new(Window::new(spec, time_type, self.context)))
-                }
+                Spec::Window(spec) => ("window", Box::new(Window::new(spec, &input.schema, self.seed, self.context)?)),
                 Spec::SingleRow => ("single row", Box::new(SingleRow::new(node.schema.clone()))),
                 Spec::Limit(spec) => ("limit", Box::new(Limit::new(spec))),
                 Spec::Upsert(spec) => ("upsert", Box::new(Upsert::new(spec, node.schema.clone())?)),
@@ -214,13 +214,40 @@ impl Assembly<'_> {
     /// Whether rows reach a node as they were read: not grouped, sorted or cut off before.
     pub(super) fn is_stateless_up_to(&self, id: NodeId) -> bool {
         let node = &self.pipeline.nodes[id];
-        let stays = matches!(node.spec, Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_));
+        let holds_rows = matches!(&node.spec, Spec::Window(window) if window.kind.is_per_key());
+        let stays = holds_rows || matches!(node.spec, Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_));
         let passes = !stays
             && !matches!(
                 node.spec,
                 Spec::Aggregate(_) | Spec::Over(_) | Spec::Rank(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Join(_)
             );
         passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
+    }
+
+    /// Sessions as rows: those of a key come together in one worker, their keys in front.
+    fn session_rows(&mut self, id: NodeId, gap: i64, time: usize, keys: &[usize]) -> Result<Parts> {
+        let input = self.pipeline.nodes[id].inputs[0];
+        let schema = &self.pipeline.nodes[input].schema;
+        let order: Vec<usize> = keys.iter().copied().chain(0..schema.fields().len()).collect();
+        let columns: Vec<(usize, DataType)> =
+            order.iter().map(|&column| (column, schema.field(column).data_type().clone())).collect();
+        let program = Arc::new(Program::columns(&columns));
+        let schema = Arc::new(schema.project(&order)?);
+        let mut parts = self.node(input)?;
+        for part in parts.iter_mut().flatten() {
+            self.append(part, "project", Some(id), Box::new(Project::new(&program, self.context)));
+        }
+        if parts.iter().flatten().count() > 1 {
+            let types = program.output_types[..keys.len()].to_vec();
+            parts = self.exchange(parts, if keys.is_empty() { Route::First } else { Route::Hash(types) })?;
+        }
+        let rows = self.config.batch_rows;
+        for part in parts.iter_mut().flatten() {
+            let time = keys.len() + time;
+            let operator = SessionRows::new(gap, &schema, keys.len(), time, self.seed, self.context, rows);
+            self.append(part, "session", Some(id), Box::new(operator));
+        }
+        Ok(parts)
     }
 
     fn aggregate(&mut self, id: NodeId, node: &Node, spec: &AggregateSpec) -> Result<Parts> {
@@ -236,7 +263,7 @@ impl Assembly<'_> {
             for part in parts.iter_mut().flatten() {
                 self.append(part, "project", Some(id), Box::new(Project::new(&program, self.context)));
                 if local {
-                    let operator = self.local_aggregate(&shuffled);
+                    let operator = self.local_aggregate(&shuffled)?;
                     self.append(part, "local aggregate", Some(id), operator);
                 }
             }
@@ -258,9 +285,15 @@ impl Assembly<'_> {
             let own = groups.iter().zip(&owners).filter(|(_, owner)| **owner == worker);
             spec.standing_groups = own.map(|(group, _)| group.clone()).collect();
             let operator: Box<dyn Operator> = match &spec.window {
-                Some(window) => {
-                    Box::new(WindowedAggregate::new(&spec, window, self.seed, self.context, takes_back, rows))
-                }
+                Some(window) => match window.kind {
+                    WindowKind::Session { gap } => {
+                        Box::new(SessionAggregate::new(&spec, window, gap, self.seed, self.context, rows))
+                    }
+                    WindowKind::Rows { size, slide } => {
+                        Box::new(RowCountAggregate::new(&spec, window, (size, slide), self.seed, self.context, rows))
+                    }
+                    _ => Box::new(WindowedAggregate::new(&spec, window, self.seed, self.context, takes_back, rows)?),
+                },
                 None => Box::new(Aggregate::new(&spec, self.seed, self.context, takes_back, rows)),
             };
             self.append(part, "aggregate", Some(id), operator);
@@ -292,18 +325,18 @@ impl Assembly<'_> {
     }
 
     /// The aggregate before an exchange, for the spec behind it.
-    fn local_aggregate(&self, spec: &AggregateSpec) -> Box<dyn Operator> {
+    fn local_aggregate(&self, spec: &AggregateSpec) -> Result<Box<dyn Operator>> {
         let (rows, groups_max) = (self.config.batch_rows, self.config.local_groups_max);
-        match &spec.window {
+        Ok(match &spec.window {
             Some(window) => {
-                let windowed = WindowedAggregate::new(spec, window, self.seed, self.context, false, rows);
+                let windowed = WindowedAggregate::new(spec, window, self.seed, self.context, false, rows)?;
                 Box::new(windowed.before_exchange(groups_max))
             }
             None => {
                 let spec = AggregateSpec { standing_groups: Vec::new(), ..spec.clone() };
                 Box::new(Aggregate::new(&spec, self.seed, self.context, false, rows).before_exchange(groups_max))
             }
-        }
+        })
     }
 }
 
@@ -313,7 +346,7 @@ fn shuffled(spec: &AggregateSpec) -> (Arc<Program>, AggregateSpec) {
     let mut before = (*spec.program).clone();
     let mut after = spec.clone();
     let outputs = before.outputs.len();
-    if let Some(window) = &mut after.window {
+    if let Some(window) = after.window.as_mut().filter(|window| window.kind.has_time()) {
         before.outputs.push(Operand::Input(window.column));
         before.output_types.push(window.data_type.clone());
         window.column = outputs;

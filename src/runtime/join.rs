@@ -9,7 +9,7 @@ use super::parts::Parts;
 use crate::error::Result;
 use crate::pipeline::{JoinKind, JoinSide, JoinSpec, JoinStrategy, Node, NodeId};
 use crate::stream::exchange::Route;
-use crate::stream::operator::{HashJoin, Operator};
+use crate::stream::operator::{AsOfJoin, HashJoin, Operator, SymmetricJoin};
 
 /// Where the rows of both sides meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,16 @@ impl Assembly<'_> {
                     let schemas = (&schemas[0], &schemas[1]);
                     Box::new(HashJoin::new(spec, *build, schemas, self.seed, self.context, self.config.batch_rows))
                 }
+                JoinStrategy::Symmetric(symmetric) => {
+                    let schemas = [&schemas[0], &schemas[1]];
+                    let (seed, rows) = (self.seed, self.config.batch_rows);
+                    Box::new(SymmetricJoin::new(spec, symmetric, schemas, seed, self.context, rows)?)
+                }
+                JoinStrategy::AsOf(as_of) => {
+                    let schemas = [&schemas[0], &schemas[1]];
+                    let (seed, rows) = (self.seed, self.config.batch_rows);
+                    Box::new(AsOfJoin::new(spec, as_of, schemas, seed, self.context, rows)?)
+                }
             };
             parts.push(Some(self.two_inputs([left, right], "join", id, operator)));
         }
@@ -64,7 +74,9 @@ impl Assembly<'_> {
 }
 
 fn meeting(spec: &JoinSpec, left: &Parts, right: &Parts) -> Meeting {
-    let JoinStrategy::Hash { build, everywhere } = spec.strategy;
+    let JoinStrategy::Hash { build, everywhere } = spec.strategy else {
+        return if spec.has_keys() { Meeting::Owner } else { Meeting::First };
+    };
     let (probe, own_kinds) = match build {
         JoinSide::Left => (right, [JoinKind::Right, JoinKind::RightSemi, JoinKind::RightAnti, JoinKind::RightMark]),
         JoinSide::Right => (left, [JoinKind::Left, JoinKind::LeftSemi, JoinKind::LeftAnti, JoinKind::LeftMark]),

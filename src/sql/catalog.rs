@@ -15,8 +15,9 @@ use datafusion_expr::{AggregateUDF, Expr, ScalarUDF, TableProviderFilterPushDown
 
 use super::error::closest;
 use super::parse::{ComputedColumn, Parsed, WatermarkClause};
+use super::plan::is_window_function;
 use crate::error::{Error, Result};
-use crate::pipeline::{Changelog, Connectors, Scan, ScanRequest, Table, TableDefinition};
+use crate::pipeline::{Changelog, Connectors, Scan, ScanRequest, Table, TableDefinition, WindowFunction};
 
 /// All names that statements may use.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +25,7 @@ pub struct Catalog {
     relations: Arc<BTreeMap<String, Relation>>,
     scalars: Arc<BTreeMap<String, Arc<ScalarUDF>>>,
     aggregates: Arc<BTreeMap<String, Arc<AggregateUDF>>>,
+    windows: Arc<BTreeMap<String, Arc<dyn WindowFunction>>>,
 }
 
 /// What a name in FROM can be.
@@ -172,6 +174,22 @@ impl Catalog {
             aggregates.insert(alias.clone(), function.clone());
         }
         aggregates.insert(function.name().to_string(), function);
+    }
+
+    /// Makes a user's kind of window known under a name, in lower case.
+    ///
+    /// Failure: a name that a kind of window of the engine has.
+    pub fn register_window(&mut self, name: &str, function: Arc<dyn WindowFunction>) -> Result<()> {
+        let name = name.to_lowercase();
+        if is_window_function(&name) {
+            return Err(Error::user(format!("the engine has a kind of window of this name: {name}")));
+        }
+        Arc::make_mut(&mut self.windows).insert(name, function);
+        Ok(())
+    }
+
+    pub(super) fn window_functions(&self) -> &BTreeMap<String, Arc<dyn WindowFunction>> {
+        &self.windows
     }
 
     pub(super) fn scalars(&self) -> &BTreeMap<String, Arc<ScalarUDF>> {

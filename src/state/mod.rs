@@ -7,12 +7,14 @@
 
 mod bytes; //    hashes of byte strings
 mod group; //    keys → group numbers
+mod multimap; // rows by key, several per key
 mod multiset; // rows with how often each is there, and the last rows of keys
 mod rows; //     whole rows in columns, appended and gathered by number
 mod section; //  a piece of state as columns, for snapshots
 
 pub use bytes::{BytesHash, Hash};
 pub use group::{GroupIndex, NO_GROUP};
+pub use multimap::{Asked, Multimap, MultimapShape, Pairs, TimeRange, Walk, hash_keys};
 pub use multiset::{KeyedLists, KeyedRows, Multiset, row_converter};
 pub use rows::StoredRows;
 pub use section::{Section, SectionRoute};

@@ -4,10 +4,16 @@
 //! Invariants  a tick is one unit of the time column (`i64`); a watermark W says that no row before W is expected; it
 //!             never goes back; `END` says that no row is expected at all.
 
+mod assigner; //  windows by the user's own rule
+mod calendar; //  days and months of a time zone
+mod grid; //      what windows are laid out on
 mod unit; //      ticks and seconds
 mod watermark; // the minimum over several inputs
-mod window; //    which windows and panes hold a tick
+mod window; //    which windows and panes hold a step of time
 
+pub use assigner::{Bounds, WindowAssigner};
+pub use calendar::{Calendar, CalendarUnit, is_zone};
+pub use grid::Grid;
 pub use unit::ticks_per_second;
 pub use watermark::{Inputs, lateness};
 pub use window::Windows;

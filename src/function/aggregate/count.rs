@@ -23,6 +23,8 @@ struct Count {
 }
 
 impl Table for Count {
+    const CAN_UNMERGE: bool = true;
+
     fn grow(&mut self, group_count: usize) {
         value::grow(&mut self.counts, group_count, 0);
     }
@@ -41,6 +43,17 @@ impl Table for Count {
             self.counts[group as usize] += count;
         }
         Ok(())
+    }
+
+    fn unmerge(&mut self, groups: &[u32], other: &Self) -> Result<()> {
+        for (&group, &count) in groups.iter().zip(&other.counts) {
+            self.counts[group as usize] -= count;
+        }
+        Ok(())
+    }
+
+    fn pick(&self, groups: &[u32]) -> Option<Self> {
+        Some(Count { counts: groups.iter().map(|&group| self.counts[group as usize]).collect() })
     }
 
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {

@@ -57,6 +57,17 @@ struct Sum {
 }
 
 impl Sum {
+    fn clone_settings(&self) -> Sum {
+        Sum {
+            scale: self.scale,
+            precision: self.precision,
+            result_scale: self.result_scale,
+            average: self.average,
+            states: Vec::new(),
+            memory: Vec::new(),
+        }
+    }
+
     fn result(&self, state: State) -> Result<i128> {
         let result = match self.average {
             None => Some(state.sum),
@@ -78,6 +89,8 @@ impl Sum {
 }
 
 impl Table for Sum {
+    const CAN_UNMERGE: bool = true;
+
     fn grow(&mut self, group_count: usize) {
         value::grow(&mut self.states, group_count, State::default());
     }
@@ -117,6 +130,20 @@ impl Table for Sum {
             self.states[group as usize] = State { sum, count: state.count + from.count };
         }
         Ok(())
+    }
+
+    fn unmerge(&mut self, groups: &[u32], other: &Self) -> Result<()> {
+        for (from, &group) in other.states.iter().zip(groups) {
+            let state = self.states[group as usize];
+            let sum = state.sum.checked_sub(from.sum).ok_or_else(|| self.overflow(state.sum))?;
+            self.states[group as usize] = State { sum, count: state.count - from.count };
+        }
+        Ok(())
+    }
+
+    fn pick(&self, groups: &[u32]) -> Option<Self> {
+        let states = groups.iter().map(|&group| self.states[group as usize]).collect();
+        Some(Sum { states, ..self.clone_settings() })
     }
 
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {

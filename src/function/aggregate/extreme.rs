@@ -92,6 +92,18 @@ impl<T: Fixed + Extreme> Table for Extremes<T> {
         Ok(())
     }
 
+    fn pick(&self, groups: &[u32]) -> Option<Self> {
+        let mut picked = Extremes::new(self.is_min, &self.data_type);
+        picked.grow(groups.len());
+        for (to, &group) in groups.iter().enumerate() {
+            picked.best[to] = self.best[group as usize];
+            if bitmap::get(&self.seen, group as usize) {
+                bitmap::set(&mut picked.seen, to);
+            }
+        }
+        Some(picked)
+    }
+
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
         value::write(groups, out, |group| Ok(self.result(group)))
     }

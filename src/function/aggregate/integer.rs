@@ -119,6 +119,8 @@ fn carry_of(carries: &mut Vec<i64>, group_count: usize, group: usize, carry: i64
 }
 
 impl<T: Word> Table for Sum<T> {
+    const CAN_UNMERGE: bool = true;
+
     fn grow(&mut self, group_count: usize) {
         value::grow(&mut self.states, group_count, State::default());
         if !self.carries.is_empty() {
@@ -162,6 +164,22 @@ impl<T: Word> Table for Sum<T> {
             self.add(group as usize, other.total(from), other.states[from].count);
         }
         Ok(())
+    }
+
+    fn unmerge(&mut self, groups: &[u32], other: &Self) -> Result<()> {
+        for (from, &group) in groups.iter().enumerate() {
+            self.add(group as usize, -other.total(from), -other.states[from].count);
+        }
+        Ok(())
+    }
+
+    fn pick(&self, groups: &[u32]) -> Option<Self> {
+        let mut picked = Sum::new(self.kind, self.is_average);
+        picked.states.extend(groups.iter().map(|&group| self.states[group as usize]));
+        if !self.carries.is_empty() {
+            picked.carries.extend(groups.iter().map(|&group| self.carry(group as usize)));
+        }
+        Some(picked)
     }
 
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {

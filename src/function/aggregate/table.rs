@@ -20,6 +20,8 @@ use crate::function::{AggregateFunction, AggregateStates, KernelContext, Update}
 pub(super) trait Table: Clone + Debug + Send + Sync + 'static {
     /// Whether a row whose argument is null counts like others.
     const TAKES_NULLS: bool = false;
+    /// Whether `unmerge` gives back exactly what was before.
+    const CAN_UNMERGE: bool = false;
 
     /// Makes room for `group_count` groups; new ones start empty. Never shrinks.
     fn grow(&mut self, group_count: usize);
@@ -29,6 +31,18 @@ pub(super) trait Table: Clone + Debug + Send + Sync + 'static {
 
     /// Merges group `i` of `other` into `groups[i]`; the rows of `other` come after this table's.
     fn merge(&mut self, groups: &[u32], other: &Self) -> Result<()>;
+
+    /// Takes group `i` of `other` out of `groups[i]` again; only asked for with `CAN_UNMERGE`.
+    fn unmerge(&mut self, groups: &[u32], other: &Self) -> Result<()> {
+        let _ = (groups, other);
+        Err(Error::bug("states were taken out of an aggregate that cannot give them back"))
+    }
+
+    /// An empty table's clone with the states of `groups`; `None`: by way of `save`.
+    fn pick(&self, groups: &[u32]) -> Option<Self> {
+        let _ = groups;
+        None
+    }
 
     /// Writes the results of `groups`.
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()>;
@@ -130,6 +144,10 @@ impl<T: Table> AggregateFunction for Native<T> {
         self.can_retract
     }
 
+    fn can_unmerge(&self) -> bool {
+        T::CAN_UNMERGE
+    }
+
     fn is_order_sensitive(&self) -> bool {
         self.is_order_sensitive
     }
@@ -175,6 +193,21 @@ impl<T: Table> AggregateStates for States<T> {
         other.table.grow(groups.len());
         self.table.grow(group_count);
         self.table.merge(groups, &other.table)
+    }
+
+    fn unmerge(&mut self, groups: &[u32], other: &mut dyn AggregateStates) -> Result<()> {
+        let other = other.as_any_mut().downcast_mut::<Self>();
+        let other = other.ok_or_else(|| Error::bug("states of different aggregates cannot be taken out"))?;
+        other.table.grow(groups.len());
+        self.table.unmerge(groups, &other.table)
+    }
+
+    fn pick(&mut self, groups: &[u32]) -> Result<Option<Box<dyn AggregateStates>>> {
+        self.table.grow(groups.iter().max().map_or(0, |&group| group as usize + 1));
+        let Some(table) = self.table.pick(groups) else { return Ok(None) };
+        let (validity, weights) = (Vec::new(), Vec::new());
+        let empty = self.empty.clone();
+        Ok(Some(Box::new(States { table, empty, can_retract: self.can_retract, validity, weights })))
     }
 
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {

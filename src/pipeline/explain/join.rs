@@ -1,9 +1,9 @@
 //! A join as EXPLAIN shows it: kind, keys, further conditions, how it is run.
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, TimeUnit};
 
-use super::{names_of, show_all};
-use crate::pipeline::{JoinKind, JoinSide, JoinSpec, JoinStrategy};
+use super::{names_of, show_all, show_duration};
+use crate::pipeline::{JoinKind, JoinSide, JoinSpec, JoinStrategy, SymmetricSpec, TimeBound, time_unit};
 
 /// `inner on a = b and (c < d), table of right`.
 pub(super) fn describe(join: &JoinSpec, inputs: &[&Schema]) -> String {
@@ -28,6 +28,38 @@ pub(super) fn describe(join: &JoinSpec, inputs: &[&Schema]) -> String {
         JoinStrategy::Hash { build, everywhere } => {
             text + &format!(", table of {}{}", side(*build), if *everywhere { " everywhere" } else { "" })
         }
+        JoinStrategy::Symmetric(SymmetricSpec { lookup: true, .. }) => text + ", as right is when left comes",
+        JoinStrategy::Symmetric(symmetric) => match &symmetric.time {
+            None => text + ", both kept",
+            Some(bound) => text + &format!(", {}", describe_time(bound, inputs)),
+        },
+        JoinStrategy::AsOf(as_of) => {
+            let names = |side: usize, column: usize| inputs[side].field(column).name().clone();
+            let (of_left, of_right) = (names(0, as_of.left), names(1, as_of.right));
+            text + &match as_of.versions {
+                true => format!(", version of {of_right} at {of_left}"),
+                false => format!(", nearest {of_left} {} {of_right}", as_of.nearest.sign()),
+            }
+        }
+    }
+}
+
+/// `right.ts between left.ts - 5s and left.ts + 1m`.
+fn describe_time(bound: &TimeBound, inputs: &[&Schema]) -> String {
+    let (left, right) = (inputs[0].field(bound.left.column), inputs[1].field(bound.right.column));
+    let unit = time_unit(left.data_type()).unwrap_or(TimeUnit::Microsecond);
+    let (left, right) = (left.name(), right.name());
+    let end = |ticks: i64| match ticks {
+        0 => left.clone(),
+        later if later > 0 => format!("{left} + {}", show_duration(later, unit)),
+        earlier => format!("{left} - {}", show_duration(earlier.saturating_neg(), unit)),
+    };
+    match (bound.lower, bound.upper) {
+        (Some(0), Some(0)) => format!("{left} = {right}"),
+        (Some(lower), Some(upper)) => format!("{right} between {} and {}", end(lower), end(upper)),
+        (Some(lower), None) => format!("{right} from {} on", end(lower)),
+        (None, Some(upper)) => format!("{right} up to {}", end(upper)),
+        (None, None) => "both kept".to_string(),
     }
 }
 
@@ -36,6 +68,21 @@ pub(super) fn state(join: &JoinSpec) -> &'static str {
     match &join.strategy {
         JoinStrategy::Hash { build: JoinSide::Left, .. } => "all rows of left",
         JoinStrategy::Hash { build: JoinSide::Right, .. } => "all rows of right",
+        JoinStrategy::Symmetric(SymmetricSpec { lookup: true, .. }) => "rows of right, grows with them",
+        JoinStrategy::Symmetric(symmetric) => match symmetric.time.as_ref().map(|bound| (bound.lower, bound.upper)) {
+            Some((Some(_), Some(_))) => "rows of both until the watermark passes their last match, bounded",
+            Some((Some(_), None)) => {
+                "rows of left, grows with them; of right until the watermark passes their last match"
+            }
+            Some((None, Some(_))) => {
+                "rows of left until the watermark passes their last match; of right, grows with them"
+            }
+            _ => "rows of both, grows with them: add a time bound or windows",
+        },
+        JoinStrategy::AsOf(as_of) => match as_of.on_watermark {
+            true => "rows of left until the watermark passes them; the last row per key of right, grows with its keys",
+            false => "all rows of right",
+        },
     }
 }
 

@@ -47,7 +47,7 @@ fn write_node(
     let (name, does) = describe(node, &inputs);
     let space = if does.is_empty() { "" } else { ": " };
     text.push_str(&format!("{}{name}{space}{does} [{}]", "  ".repeat(depth), properties(node)));
-    for (title, note) in [("state", state(node).map(str::to_string)), ("foreign", foreign(node))] {
+    for (title, note) in [("state", state(node)), ("foreign", foreign(node))] {
         if let Some(note) = note {
             text.push_str(&format!(" {title}: {note}"));
         }
@@ -79,7 +79,9 @@ fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
         }
         Spec::Window(window) => {
             let data_type = input.map_or(&DataType::Null, |input| input.field(window.column).data_type());
-            ("Window", describe_window(window.kind, data_type, &names[window.column]))
+            let keys: Vec<&str> = window.keys.iter().map(|key| names[*key].as_str()).collect();
+            let keys = if keys.is_empty() { String::new() } else { format!(" by {}", keys.join(", ")) };
+            ("Window", describe_window(&window.kind, data_type, &names[window.column]) + &keys)
         }
         Spec::Aggregate(aggregate) => ("Aggregate", describe_aggregate(aggregate, node, &names)),
         Spec::Over(over) => ("Over", describe_over(over, &names)),
@@ -141,14 +143,8 @@ fn describe_project(program: &Program, names: &[String], schema: &Schema) -> Str
     columns.collect::<Vec<_>>().join(", ")
 }
 
-fn describe_window(kind: WindowKind, data_type: &DataType, column: &str) -> String {
-    let unit = time_unit(data_type).unwrap_or(TimeUnit::Second);
-    let show = |ticks| show_duration(ticks, unit);
-    let offset = if kind.offset() == 0 { String::new() } else { format!(" from {}", show(kind.offset())) };
-    match kind {
-        WindowKind::Tumble { size, .. } => format!("tumble({}{offset}) of {column}", show(size)),
-        WindowKind::Hop { size, slide, .. } => format!("hop({} every {}{offset}) of {column}", show(size), show(slide)),
-    }
+fn describe_window(kind: &WindowKind, data_type: &DataType, column: &str) -> String {
+    kind.show(column, time_unit(data_type).unwrap_or(TimeUnit::Second))
 }
 
 fn describe_aggregate(aggregate: &AggregateSpec, node: &Node, names: &[String]) -> String {
@@ -158,7 +154,7 @@ fn describe_aggregate(aggregate: &AggregateSpec, node: &Node, names: &[String]) 
         parts.push(format!("by {}", shown[..aggregate.key_count].join(", ")));
     }
     if let Some(window) = &aggregate.window {
-        parts.push(format!("in {}", describe_window(window.kind, &window.data_type, &names[window.column])));
+        parts.push(format!("in {}", describe_window(&window.kind, &window.data_type, &names[window.column])));
     }
     if parts.is_empty() {
         parts.push("over all rows".to_string());
@@ -169,6 +165,7 @@ fn describe_aggregate(aggregate: &AggregateSpec, node: &Node, names: &[String]) 
     }
     text + match (aggregate.emit, &aggregate.window, node.bounded) {
         (EmitMode::Changes, ..) => ", after each batch",
+        (EmitMode::Final, Some(window), _) if !window.kind.has_time() => ", when the window is full",
         (EmitMode::Final, Some(_), _) => ", when the window closes",
         (EmitMode::Final, None, _) => ", when the input ends",
     }
@@ -250,9 +247,13 @@ fn properties(node: &Node) -> String {
 }
 
 /// What a node keeps from batch to batch, and what bounds it.
-fn state(node: &Node) -> Option<&'static str> {
-    match &node.spec {
-        Spec::Aggregate(AggregateSpec { window: Some(_), .. }) => Some("panes x groups, bounded by the watermark"),
+fn state(node: &Node) -> Option<String> {
+    let fixed = match &node.spec {
+        Spec::Aggregate(AggregateSpec { window: Some(window), .. }) => return Some(window.kind.bound()),
+        Spec::Window(WindowSpec { kind: WindowKind::Session { .. }, .. }) => {
+            Some("rows of open sessions, bounded by the watermark")
+        }
+        Spec::Window(WindowSpec { kind: WindowKind::Rows { .. }, .. }) => Some("a number for each key"),
         Spec::Aggregate(AggregateSpec { key_count: 0, aggregates, .. }) if aggregates.iter().all(is_small) => {
             Some("one group, bounded")
         }
@@ -276,7 +277,8 @@ fn state(node: &Node) -> Option<&'static str> {
         Spec::ByKey(_) => Some("all rows that are there"),
         Spec::Join(join) => Some(join::state(join)),
         _ => None,
-    }
+    };
+    fixed.map(str::to_string)
 }
 
 /// Whether one group's state does not grow with its rows, as far as is known.

@@ -17,6 +17,7 @@ use super::place::place_of;
 use super::types::engine_schema;
 use super::window::Windowed;
 use super::{Compiler, Result};
+use crate::error::Error;
 use crate::pipeline::{
     AggregateSpec, AggregateWindow, ChangeMode, EmitMode, EventTime, Node, NodeId, Spec, WindowColumn, time_unit,
 };
@@ -45,7 +46,7 @@ impl Compiler {
             _ => {
                 let keys = datafusion_expr::utils::grouping_set_to_exprlist(&aggregate.group_expr);
                 let keys = keys.map_err(crate::sql::bridge::foreign)?;
-                let grouped = self.grouped(&aggregate.input, &keys, &aggregate.aggr_expr, is_outermost)?;
+                let grouped = self.grouped(&aggregate.input, &keys, &aggregate.aggr_expr, is_outermost, false)?;
                 self.add_aggregate(&grouped, &keys, &aggregate.aggr_expr, schema, is_outermost)?
             }
         };
@@ -59,7 +60,7 @@ impl Compiler {
         let keys: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
         let keys: Vec<&Expr> = keys.iter().collect();
         let is_outermost = !std::mem::replace(&mut self.below_aggregate, true);
-        let grouped = self.grouped(input, &keys, &[], is_outermost)?;
+        let grouped = self.grouped(input, &keys, &[], is_outermost, false)?;
         let node = self.add_aggregate(&grouped, &keys, &[], schema, is_outermost)?;
         self.below_aggregate = !is_outermost;
         Ok(node)
@@ -73,6 +74,7 @@ impl Compiler {
         keys: &[&Expr],
         calls: &[Expr],
         is_outermost: bool,
+        in_sets: bool,
     ) -> Result<Grouped> {
         let known = super::window::window_columns(input);
         let by_window = known.is_some_and(|known| {
@@ -81,6 +83,7 @@ impl Compiler {
             keys.iter().any(|key| is_window(key))
                 && keys.iter().all(|key| is_window(key) || !looks_in(key))
                 && !calls.iter().any(looks_in)
+                && super::per_key::are_of_groups(input, keys, in_sets)
         });
         if by_window {
             let windowed = self.windowed(input)?;
@@ -94,11 +97,13 @@ impl Compiler {
         let node = self.plan(input)?;
         let columns = self.columns(node, input);
         let at_once = is_outermost && self.emit == Some(EmitMode::Changes);
-        if !self.nodes[node].bounded
-            && !at_once
-            && let Some(windowed) = self.in_closed_windows(node, &columns, keys)?
-        {
-            return Ok(Grouped { node: windowed.node, columns, window: Some(windowed), standing: Vec::new() });
+        if !self.nodes[node].bounded && !at_once {
+            if let Some(windowed) = self.in_closed_windows(node, &columns, keys)? {
+                return Ok(Grouped { node: windowed.node, columns, window: Some(windowed), standing: Vec::new() });
+            }
+            if let Some(windowed) = self.in_truncated_time(node, &columns, keys)? {
+                return Ok(Grouped { node: windowed.node, columns, window: Some(windowed), standing: Vec::new() });
+            }
         }
         let standing = if keys.is_empty() { vec![Vec::new()] } else { Vec::new() };
         Ok(Grouped { node, columns, window: None, standing })
@@ -137,8 +142,8 @@ impl Compiler {
         }
         let key_count = key_fields.len();
         let window = grouped.window.as_ref().map(|windowed| AggregateWindow {
-            kind: windowed.kind,
-            column: windowed.time,
+            kind: windowed.kind.clone(),
+            column: windowed.time.unwrap_or(0),
             data_type: windowed.data_type.clone(),
             outputs: window_outputs(windowed, &groups),
         });
@@ -146,11 +151,18 @@ impl Compiler {
         let results = schema.fields()[keys.len()..].iter().zip(&aggregates);
         let results = results.map(|(field, call)| field.as_ref().clone().with_name(call.text.clone()));
         let physical = physical_schema(key_fields, window.as_ref(), results);
-        let closed = grouped.window.as_ref().filter(|_| emit == EmitMode::Final).map(|windowed| {
+        if let Some(windowed) = &grouped.window
+            && emit == EmitMode::Changes
+            && !windowed.kind.has_time()
+        {
+            return Err(Error::user("EMIT CHANGES does not go with windows of rows, which leave when they are full"));
+        }
+        let closed = grouped.window.as_ref().filter(|windowed| emit == EmitMode::Final && windowed.kind.has_time());
+        let closed = closed.map(|windowed| {
             let keys = keys.iter().zip(&groups).filter(|(_, group)| matches!(group, Group::Key(_)));
             let keys = keys.map(|(key, _)| windowed.closed.as_ref()?.columns[grouped.columns.plain(key)?]);
             let columns = keys.chain(outputs.iter().copied().map(Some)).chain(calls.iter().map(|_| None));
-            let kind = windowed.closed.as_ref().map_or(windowed.kind, |closed| closed.kind);
+            let kind = windowed.closed.as_ref().map_or(&windowed.kind, |closed| &closed.kind).clone();
             Closed { kind, data_type: windowed.data_type.clone(), columns: columns.collect() }
         });
         let time = closed.as_ref().and_then(event_time);

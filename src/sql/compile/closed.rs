@@ -21,6 +21,34 @@ use crate::expression::{Builder, Operand};
 use crate::function::scalar;
 use crate::pipeline::{EventTime, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, show_duration, time_unit};
 
+/// How far from a window's column its last tick lies, or another one that closes with it, and the windows that these
+/// ticks are put into; `None` where the column does not tell when the window closes.
+pub(super) fn closing(kind: &WindowKind, column: WindowColumn) -> Option<(i64, WindowKind)> {
+    let apart = |size: i64, offset: i64| WindowKind::Tumble { size, offset: offset.rem_euclid(size) };
+    let to_last_tick = |size: Option<i64>| match column {
+        WindowColumn::Start => size.map(|size| size - 1),
+        WindowColumn::End => Some(-1),
+        WindowColumn::Time => Some(0),
+    };
+    match kind {
+        WindowKind::Tumble { size, offset } => Some((to_last_tick(Some(*size))?, apart(*size, *offset))),
+        WindowKind::Hop { size, slide, offset } => Some((to_last_tick(Some(*size))?, apart(*slide, *offset))),
+        // Windows that begin together have all closed when the longest has.
+        WindowKind::Cumulate { size, offset, .. } if column == WindowColumn::Start => {
+            Some((size - 1, apart(*size, *offset)))
+        }
+        WindowKind::Cumulate { step, offset, .. } => Some((to_last_tick(None)?, apart(*step, *offset))),
+        WindowKind::Calendar(window) if window.size == window.slide => match column {
+            WindowColumn::Start => Some((0, kind.clone())),
+            _ => Some((to_last_tick(None)?, kind.clone())),
+        },
+        WindowKind::Calendar(_) | WindowKind::Custom(_) => Some((to_last_tick(None)?, apart(1, 0))),
+        // A session closes a tick after its end.
+        WindowKind::Session { .. } => Some((to_last_tick(None)?, apart(1, 0))),
+        WindowKind::Rows { .. } => None,
+    }
+}
+
 /// What a node's columns tell of windows that have closed.
 #[derive(Debug, Clone)]
 pub(super) struct Closed {
@@ -38,6 +66,13 @@ impl Compiler {
             let columns = sources.iter().map(column).collect();
             self.closed.insert(node, Closed { columns, ..closed.clone() });
         }
+        self.truncated_after(input, node, sources);
+        if let Some(others) = self.other_times.get(&input) {
+            let own = self.nodes[node].time.as_ref().map(|time| time.column);
+            let moved = others.iter().filter_map(|other| sources.iter().position(|source| *source == Some(*other)));
+            let times = own.into_iter().chain(moved).collect();
+            self.set_times(node, times);
+        }
     }
 
     /// The rows of `node` in panes that close with the windows they tell of, when a key is one of the window's columns.
@@ -50,26 +85,20 @@ impl Compiler {
         let Some(closed) = self.closed.get(&node).cloned() else { return Ok(None) };
         let window_column = |key: &&Expr| {
             let column = columns.plain(key)?;
-            closed.columns[column].map(|which| (column, which))
+            Some((column, closing(&closed.kind, closed.columns[column]?)?))
         };
-        let Some((column, which)) = keys.iter().find_map(window_column) else { return Ok(None) };
-        let to_last_tick = match which {
-            WindowColumn::Start => closed.kind.size() - 1,
-            WindowColumn::End => -1,
-            WindowColumn::Time => 0,
-        };
-        let (node, time) = match to_last_tick {
+        let Some((column, (ticks, kind))) = keys.iter().find_map(window_column) else { return Ok(None) };
+        let (node, time) = match ticks {
             0 => (node, column),
             ticks => self.with_window_time(node, column, ticks)?,
         };
-        let kind = WindowKind::Tumble { size: closed.kind.slide(), offset: closed.kind.offset() };
         let columns = columns.clone();
         debug_assert!(columns.slots.iter().all(|slot| matches!(slot, Slot::Input { .. })), "the window has closed");
         Ok(Some(Windowed {
             node,
             columns,
             kind,
-            time,
+            time: Some(time),
             data_type: closed.data_type.clone(),
             late: Vec::new(),
             closed: Some(closed),

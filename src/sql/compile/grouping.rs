@@ -50,7 +50,7 @@ impl Compiler {
     ) -> Result<NodeId> {
         let keys = sets.distinct_expr();
         let sets = numbered(expanded(sets)?, &keys, schema.field(keys.len()).data_type())?;
-        let grouped = self.grouped(&aggregate.input, &keys, &aggregate.aggr_expr, is_outermost)?;
+        let grouped = self.grouped(&aggregate.input, &keys, &aggregate.aggr_expr, is_outermost, true)?;
         refuse_windowless(&grouped, &sets, &keys)?;
         let (grouped, expanded) = self.expand(grouped, &sets, &keys, &aggregate.aggr_expr, &schema)?;
         let expanded: Vec<&Expr> = expanded.iter().collect();
@@ -70,7 +70,7 @@ impl Compiler {
     ) -> Result<(Grouped, Vec<Expr>)> {
         let from = self.nodes[grouped.node].schema.clone();
         let mut passed = Passed::new(&grouped.columns, calls);
-        let time = grouped.window.as_ref().map(|windowed| passed.position(windowed.time));
+        let time = grouped.window.as_ref().map(|windowed| windowed.time.map(|time| passed.position(time)));
         let mut fields: Vec<Field> = passed.inputs.iter().map(|&input| from.field(input).clone()).collect();
         let mut sources: Vec<Option<usize>> = passed.inputs.iter().copied().map(Some).collect();
         let mut made = Vec::with_capacity(keys.len() + 1);

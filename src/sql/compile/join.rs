@@ -5,10 +5,12 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Schema};
 use datafusion_common::{JoinType, NullEquality};
 use datafusion_expr::binary::comparison_coercion;
+use datafusion_expr::utils::conjunction;
 use datafusion_expr::{Expr, Join, LogicalPlan};
 
 use super::columns::{Columns, Slot, refuse};
 use super::expression::Expressions;
+use super::join_way::Wanted;
 use super::place::place_of;
 use super::types::engine_schema;
 use super::{Compiler, Result};
@@ -19,19 +21,18 @@ use crate::sql::optimize::Statistics;
 use crate::sql::plan::SetOperationNode;
 
 /// A side of more rows is never read by every worker.
-const EVERYWHERE_ROWS_MAX: f64 = 1_000_000.0;
+pub(super) const EVERYWHERE_ROWS_MAX: f64 = 1_000_000.0;
 /// How many times as many rows the other side must have.
 const EVERYWHERE_SHARE: f64 = 8.0;
 
 impl Compiler {
     pub(super) fn join(&mut self, join: &Join) -> Result<NodeId> {
+        let is_outermost = !std::mem::replace(&mut self.below_aggregate, true);
         let left = self.plan(&join.left)?;
         let right = self.plan(&join.right)?;
+        self.below_aggregate = !is_outermost;
         let condition = join.on.first().map(|(left, _)| left).or(join.filter.as_ref());
         let place = condition.and_then(place_of);
-        for input in [left, right] {
-            self.refuse_endless(input, place)?;
-        }
         let columns = [self.columns(left, &join.left), self.columns(right, &join.right)];
         let mut keys = [Expressions::new(&columns[0]), Expressions::new(&columns[1])];
         for (left, right) in &join.on {
@@ -39,15 +40,26 @@ impl Compiler {
             keys[0].output_as(left, &data_type)?;
             keys[1].output_as(right, &data_type)?;
         }
-        let residual = match &join.filter {
+        let kind = kind(join.join_type);
+        let rows = [&join.left, &join.right].map(|side| Statistics::of(side).rows);
+        let way = self.join_way(&Wanted {
+            kind,
+            inputs: [left, right],
+            columns: &columns,
+            on: &join.on,
+            filter: join.filter.as_ref(),
+            null_aware: join.null_aware,
+            rows,
+            is_outermost,
+            place,
+        })?;
+        let residual = match conjunction(way.rest) {
             None => None,
             Some(filter) => {
                 let both = side_by_side(&columns)?;
-                Some(Expressions::program(&both, [filter])?)
+                Some(Expressions::program(&both, [&filter])?)
             }
         };
-        let kind = kind(join.join_type);
-        let rows = [&join.left, &join.right].map(|side| Statistics::of(side).rows);
         if join.null_aware && (kind != JoinKind::LeftAnti || join.on.len() != 1 || residual.is_some()) {
             return Err(Error::bug("NOT IN is a left anti join by one key").at(place));
         }
@@ -62,10 +74,13 @@ impl Compiler {
             residual,
             outputs: JoinSpec::all_outputs(kind, count(0), count(1)),
             each_once: false,
-            strategy: strategy(kind, join.null_aware, rows),
+            strategy: way.strategy.clone(),
         };
+        let bounded = self.nodes[left].bounded && self.nodes[right].bounded;
         let (spec, inputs, schema) = (Spec::Join(spec), vec![left, right], engine_schema(&join.schema));
-        Ok(self.add(Node { spec, inputs, schema, changes: ChangeMode::Append, time: None, bounded: true, place }))
+        let node = self.add(Node { spec, inputs, schema, changes: way.changes, time: None, bounded, place });
+        self.set_join_time(node, [left, right], kind, &way.strategy);
+        Ok(node)
     }
 
     /// `INTERSECT ALL` and `EXCEPT ALL`: all columns are keys, NULL equals NULL.
@@ -128,6 +143,7 @@ impl Compiler {
                 *index = used.iter().position(|used| used == index).unwrap_or(usize::MAX);
             }
         }
+        self.narrow_time(input, &used);
         Ok(())
     }
 
@@ -161,7 +177,7 @@ fn kind(join_type: JoinType) -> JoinKind {
 }
 
 /// Which side to read first: the smaller one, by what is known of their rows.
-fn strategy(kind: JoinKind, null_aware: bool, [left, right]: [f64; 2]) -> JoinStrategy {
+pub(super) fn strategy(kind: JoinKind, null_aware: bool, [left, right]: [f64; 2]) -> JoinStrategy {
     // What only asks for matches keeps no more than the keys of the other side.
     let (left_weight, right_weight) = match kind {
         JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::LeftMark => (2.0, 1.0),
@@ -174,7 +190,7 @@ fn strategy(kind: JoinKind, null_aware: bool, [left, right]: [f64; 2]) -> JoinSt
 }
 
 /// The type in which the keys of both sides are compared.
-fn common_type(keys: &[Expressions<'_>; 2], left: &Expr, right: &Expr) -> Result<DataType> {
+pub(super) fn common_type(keys: &[Expressions<'_>; 2], left: &Expr, right: &Expr) -> Result<DataType> {
     let (left_type, right_type) = (keys[0].type_of(left)?, keys[1].type_of(right)?);
     if left_type == right_type {
         return Ok(left_type);

@@ -12,13 +12,18 @@ mod expression; // expressions into programs
 mod filter;
 mod grouping; //   ROLLUP, CUBE, GROUPING SETS: every row once per set
 mod join; //       rows of two inputs side by side
+mod join_time; // how far apart in time the rows of a pair are
+mod join_way; // one side into a table, or both kept
+mod as_of; //     joins by the nearest
 mod limit;
 mod over; //       functions of the rows around each row
+mod per_key; //    sessions and windows of rows under an aggregate
 mod place; //      where in the SQL an expression stands
 mod project;
 mod rank; //       the first ranks of a window function
 mod scan;
 mod sort;
+mod truncated; //  date_trunc and date_bin as windows
 mod types; //      types and schemas as the engine holds them
 mod union;
 mod values;
@@ -39,6 +44,7 @@ use crate::sql::stack::with_deep_stack;
 use closed::Closed;
 use columns::Columns;
 use rank::RankLimit;
+use truncated::Truncated;
 
 /// Compiles an optimized query.
 ///
@@ -58,6 +64,8 @@ fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> 
         rank_limit: None,
         rank_is_unread: false,
         skip: 0,
+        truncated: HashMap::new(),
+        other_times: HashMap::new(),
     };
     let output = compiler.plan(plan)?;
     compiler.answer(output);
@@ -79,6 +87,10 @@ struct Compiler {
     rank_is_unread: bool,
     /// Rows that OFFSET skips of the sorted rows being compiled.
     skip: usize,
+    /// Which columns of some nodes were cut out of the event time.
+    truncated: HashMap<NodeId, Truncated>,
+    /// Columns of some nodes that would do as their event time too.
+    other_times: HashMap<NodeId, Vec<usize>>,
 }
 
 impl Compiler {

@@ -46,6 +46,7 @@ impl Compiler {
         let node = self.add_above(input, spec, schema, time);
         self.nodes[node].place = exprs.iter().find_map(|expr| place_of(expr));
         self.closed_after(input, node, &sources);
+        self.truncated_by(input, node, columns, exprs);
         Ok(node)
     }
 

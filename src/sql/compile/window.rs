@@ -1,4 +1,4 @@
-//! `TUMBLE` and `HOP`: the windows of each row, or, under an aggregate that groups by them, of each group.
+//! `TUMBLE` and its kin: the windows of each row, or, under an aggregate that groups by them, of each group.
 
 use std::sync::Arc;
 
@@ -13,8 +13,10 @@ use super::place::place_of;
 use super::types::engine_schema;
 use super::{Compiler, Result};
 use crate::error::Error;
-use crate::pipeline::{EventTime, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec};
-use crate::sql::plan::WindowNode;
+use crate::pipeline::{
+    ChangeMode, EventTime, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec, time_unit,
+};
+use crate::sql::plan::{AsOfNode, WindowKeys, WindowNode};
 
 /// Rows that an aggregate will put into windows: the window's columns are known, but in no batch yet.
 pub(super) struct Windowed {
@@ -22,8 +24,8 @@ pub(super) struct Windowed {
     /// The columns of the plan below the aggregate.
     pub columns: Columns,
     pub kind: WindowKind,
-    /// The time column of `node`.
-    pub time: usize,
+    /// The time column of `node`; `None` for windows of rows.
+    pub time: Option<usize>,
     pub data_type: DataType,
     /// Conditions on the window's columns alone, with the columns they read: for the aggregate's results.
     pub late: Vec<(Expr, Columns)>,
@@ -33,37 +35,74 @@ pub(super) struct Windowed {
 
 impl Compiler {
     pub(super) fn extension(&mut self, extension: &Extension) -> Result<NodeId> {
+        if let Some(as_of) = extension.node.as_any().downcast_ref::<AsOfNode>() {
+            return self.as_of(as_of);
+        }
         let Some(window) = extension.node.as_any().downcast_ref::<WindowNode>() else {
             return Err(Error::user(format!("this part of a query is not supported: {}", extension.node.name())));
         };
         let input = self.plan(&window.input)?;
+        let WindowKeys::Columns(keys) = &window.keys else {
+            return self.window_of_groups(window, input);
+        };
+        let columns = self.columns(input, &window.input);
+        let plain = |key| columns.plain(key).ok_or_else(|| refuse(key, "a key of a window must be a column"));
+        let keys = keys.iter().map(plain).collect::<Result<Vec<usize>>>()?;
+        if window.kind.is_per_key() {
+            self.refuse_window(input, window)?;
+        }
+        self.add_window(window, input, keys)
+    }
+
+    /// Windows in GROUP BY that no aggregate has taken over: what is per key has no keys here.
+    fn window_of_groups(&mut self, window: &WindowNode, input: NodeId) -> Result<NodeId> {
+        if !window.kind.is_per_key() {
+            return self.add_window(window, input, Vec::new());
+        }
+        let name = if window.kind.has_time() { "SESSION" } else { "TUMBLE_ROWS" };
+        Err(Error::user(format!(
+            "this window goes by the other keys of GROUP BY, so the query may look at window_start and window_end only \
+             behind its aggregates; use FROM {name}(TABLE ... PARTITION BY ...) instead"
+        ))
+        .at(window.time.as_ref().and_then(place_of)))
+    }
+
+    fn add_window(&mut self, window: &WindowNode, input: NodeId, keys: Vec<usize>) -> Result<NodeId> {
         let column = self.window_column(window, input)?;
-        let spec = WindowSpec { kind: window.kind, column };
-        let (schema, time) = (engine_schema(&window.schema), self.nodes[input].time.clone());
+        if let Some(column) = column {
+            self.prefer_time(input, column);
+        }
+        let spec = WindowSpec { kind: window.kind.clone(), column: column.unwrap_or(0), keys };
+        let (schema, mut time) = (engine_schema(&window.schema), self.nodes[input].time.clone());
+        let own = schema.fields().len() - window.columns().len();
+        let is_event_time = column.is_some() && time.as_ref().map(|time| time.column) == column;
+        let is_session = matches!(window.kind, WindowKind::Session { .. });
+        if is_session {
+            if !is_event_time {
+                self.without_watermark(input);
+            }
+            // Rows wait for the end of their session: it is the last tick of that which comes in order.
+            let unit = time_unit(window.time_type()).ok_or_else(|| Error::bug("a session has a time"))?;
+            time = Some(EventTime { column: own + 2, unit });
+        }
+        self.needs_input_order |= !window.kind.has_time();
         let node = self.add_above(input, Spec::Window(spec), schema, time);
-        self.nodes[node].place = place_of(&window.time);
-        self.closes(node, window);
+        self.nodes[node].place = window.time.as_ref().and_then(place_of);
+        if (is_event_time || is_session) && self.nodes[node].changes == ChangeMode::Append {
+            // Rows of a window come before the watermark passes its end, as those of windows that have closed do.
+            let of_window = [WindowColumn::Start, WindowColumn::End, WindowColumn::Time].map(Some);
+            let columns = std::iter::repeat_n(None, own).chain(of_window).collect();
+            let closed = Closed { kind: window.kind.clone(), data_type: window.time_type().clone(), columns };
+            self.closed.insert(node, closed);
+        }
         Ok(node)
     }
 
-    /// Notes that the rows of a window node tell windows, which close with the watermark of their time.
-    fn closes(&mut self, node: NodeId, window: &WindowNode) {
-        let columns = self.nodes[node].schema.fields().len();
-        let Some(EventTime { column, .. }) = self.nodes[node].time else { return };
-        let is_event_time = self.nodes[node].inputs.iter().any(|&input| {
-            matches!(&self.nodes[node].spec, Spec::Window(spec) if spec.column == column) && !self.nodes[input].bounded
-        });
-        if is_event_time {
-            let own = [WindowColumn::Start, WindowColumn::End, WindowColumn::Time].map(Some);
-            let columns = std::iter::repeat_n(None, columns - own.len()).chain(own).collect();
-            self.closed.insert(node, Closed { kind: window.kind, data_type: window.time_type().clone(), columns });
-        }
-    }
-
     /// The input's column that windows are made of.
-    fn window_column(&self, window: &WindowNode, input: NodeId) -> Result<usize> {
+    fn window_column(&self, window: &WindowNode, input: NodeId) -> Result<Option<usize>> {
         let columns = self.columns(input, &window.input);
-        columns.plain(&window.time).ok_or_else(|| refuse(&window.time, "the time of a window must be a column"))
+        let column = |time| columns.plain(time).ok_or_else(|| refuse(time, "the time of a window must be a column"));
+        window.time.as_ref().map(column).transpose()
     }
 
     /// The rows below an aggregate whose groups are to be windows; `plan` is one that `window_columns` knows.
@@ -88,16 +127,21 @@ impl Compiler {
         let node = self.plan(&window.input)?;
         self.refuse_window(node, window)?;
         let time = self.window_column(window, node)?;
-        if self.nodes[node].time.as_ref().is_none_or(|event_time| event_time.column != time) {
+        if let Some(time) = time {
+            self.prefer_time(node, time);
+        }
+        if time.is_some() && self.nodes[node].time.as_ref().map(|event_time| event_time.column) != time {
             self.without_watermark(node);
         }
+        self.needs_input_order |= !window.kind.has_time();
         let mut columns = self.columns(node, &window.input);
         columns.schema = window.schema.as_ref().clone();
-        columns.slots.extend([WindowColumn::Start, WindowColumn::End, WindowColumn::Time].map(Slot::Window));
+        let own = [WindowColumn::Start, WindowColumn::End, WindowColumn::Time].map(Slot::Window);
+        columns.slots.extend(own.into_iter().take(window.columns().len()));
         Ok(Windowed {
             node,
             columns,
-            kind: window.kind,
+            kind: window.kind.clone(),
             time,
             data_type: window.time_type().clone(),
             late: Vec::new(),
@@ -107,13 +151,18 @@ impl Compiler {
 
     /// Fails where windows could not be closed or would have to be opened again.
     fn refuse_window(&self, node: NodeId, window: &WindowNode) -> Result<()> {
+        if window.kind.is_per_key() && self.nodes[node].changes == ChangeMode::Updating {
+            let message = "sessions and windows of rows cannot stand above rows that may be taken back; use EMIT FINAL \
+                           below, or windows at fixed places";
+            return Err(Error::user(message).at(window.time.as_ref().and_then(place_of)));
+        }
         let input = &self.nodes[node];
         let column = self.window_column(window, node)?;
-        let is_event_time = input.time.as_ref().is_some_and(|time| time.column == column);
+        let is_event_time = column.is_none() || input.time.as_ref().map(|time| time.column) == column;
         if !input.bounded && !is_event_time {
             let why = "a window over input that does not end needs a column with a watermark; \
                        declare WATERMARK FOR it in CREATE TABLE";
-            return Err(refuse(&window.time, why));
+            return Err(window.time.as_ref().map_or_else(|| Error::user(why), |time| refuse(time, why)));
         }
         Ok(())
     }
@@ -159,12 +208,14 @@ impl Compiler {
             sources.push(below.columns.plain(expr));
             fields.push(field.as_ref().clone());
         }
-        let time = sources.iter().position(|source| *source == Some(below.time)).unwrap_or_else(|| {
-            let field = self.nodes[below.node].schema.field(below.time).clone();
-            expressions.output_input(below.time, field.data_type().clone());
-            sources.push(Some(below.time));
-            fields.push(field);
-            fields.len() - 1
+        let time = below.time.map(|time| {
+            sources.iter().position(|source| *source == Some(time)).unwrap_or_else(|| {
+                let field = self.nodes[below.node].schema.field(time).clone();
+                expressions.output_input(time, field.data_type().clone());
+                sources.push(Some(time));
+                fields.push(field);
+                fields.len() - 1
+            })
         });
         let spec = Spec::Project(ProjectSpec { program: expressions.finish() });
         let event_time = self.time_after(below.node, &sources);

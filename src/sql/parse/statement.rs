@@ -9,6 +9,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::TokenWithSpan;
 
+use super::as_of;
 use super::buffer;
 use super::computed::{self, ComputedColumn};
 use super::define::{self, WatermarkClause};
@@ -186,7 +187,7 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
             tokens = define::plain_types(define::quote_column_names(define::quote_option_keys(tokens)));
         }
     }
-    let tokens = window::rewrite(tokens)?;
+    let tokens = as_of::rewrite(window::rewrite(tokens)?)?;
     let mut parser =
         DFParserBuilder::new(tokens.clone()).with_dialect(&DIALECT).build().map_err(error::from_datafusion)?;
     let mut trees = parser.parse_statements().map_err(|e| error::from_statement(e, &tokens))?;

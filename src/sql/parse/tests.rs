@@ -194,9 +194,9 @@ fn makes_window_calls_readable() {
 #[test]
 fn refuses_windows_it_does_not_know() {
     refused(
-        "SELECT 1 FROM t WINDOW SESSION(1m)",
-        "WINDOW SESSION is not supported yet; use TUMBLING or HOPPING",
-        "WINDOW SESSION(1m)",
+        "SELECT 1 FROM t WINDOW SESSION(ts)",
+        "WINDOW SESSION needs a gap, such as 1m or INTERVAL '1' MINUTE",
+        "WINDOW SESSION(ts)",
     );
     refused(
         "SELECT 1 FROM t WINDOW TUMBLING(SIZE 1 MINUTE, GRACE PERIOD 1 DAY)",

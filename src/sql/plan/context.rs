@@ -39,7 +39,7 @@ impl<'a> Context<'a> {
             catalog,
             connectors,
             options,
-            relation_planners: vec![Arc::new(relation::Relations)],
+            relation_planners: vec![Arc::new(relation::Relations { windows: catalog.window_functions().clone() })],
             type_planner: Arc::new(types::Types),
             opened: RefCell::default(),
             view_depth: Cell::new(0),

@@ -1,4 +1,4 @@
-//! Intervals in SQL to ticks of a time column.
+//! Intervals in SQL: months, and ticks of a time column.
 
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion_common::{DFSchema, ScalarValue};
@@ -6,28 +6,25 @@ use datafusion_expr::Expr;
 
 use super::constant;
 use crate::error::{Error, Result};
-use crate::pipeline::{WindowKind, ticks_per_second};
+use crate::pipeline::ticks_per_second;
 use crate::sql::error::from_datafusion;
 
-/// Ticks of `unit` in a constant interval; `what` names it in errors.
-///
-/// Failure: no constant, months or years, parts of a tick.
-pub(super) fn ticks(expr: &Expr, unit: TimeUnit, what: &str) -> Result<i64> {
-    let (nanoseconds, shown) = nanoseconds(expr, what)?;
-    let per_tick = i128::from(1_000_000_000 / ticks_per_second(unit));
-    if nanoseconds % per_tick != 0 {
-        let message = format!(
-            "the {what} of a window must be a whole number of its time column's ticks: {shown} in a column of {unit:?}s"
-        );
-        return Err(Error::user(message));
-    }
-    i64::try_from(nanoseconds / per_tick)
-        .map_err(|_| Error::user(format!("the {what} of a window is too long: {shown}")))
+/// A constant interval: months differ in length, so they are counted apart.
+#[derive(Debug, Clone)]
+pub(super) struct Length {
+    pub(super) months: i64,
+    pub(super) nanoseconds: i128,
+    /// As text, for errors.
+    shown: String,
 }
 
-/// The length of an interval, and the interval as text.
-fn nanoseconds(expr: &Expr, what: &str) -> Result<(i128, String)> {
-    const DAY: i128 = 86_400_000_000_000;
+/// Nanoseconds of a day that has 24 hours.
+pub(super) const DAY: i128 = 86_400_000_000_000;
+
+/// Reads a constant interval; `what` names it in errors.
+///
+/// Failure: no constant, no interval.
+pub(super) fn length(expr: &Expr, what: &str) -> Result<Length> {
     let value = constant(expr, &DFSchema::empty())?;
     let value =
         value.ok_or_else(|| Error::user(format!("the {what} of a window must be a constant interval: {expr}")))?;
@@ -39,24 +36,18 @@ fn nanoseconds(expr: &Expr, what: &str) -> Result<(i128, String)> {
     };
     let shown = value.to_array().map_err(from_datafusion)?;
     let shown = arrow::util::display::array_value_to_string(&shown, 0)?;
-    let nanoseconds = match &value {
-        ScalarValue::IntervalMonthDayNano(Some(interval)) if interval.months == 0 => {
-            i128::from(interval.days) * DAY + i128::from(interval.nanoseconds)
+    let (months, nanoseconds) = match &value {
+        ScalarValue::IntervalMonthDayNano(Some(interval)) => {
+            (interval.months.into(), i128::from(interval.days) * DAY + i128::from(interval.nanoseconds))
         }
         ScalarValue::IntervalDayTime(Some(interval)) => {
-            i128::from(interval.days) * DAY + i128::from(interval.milliseconds) * 1_000_000
+            (0, i128::from(interval.days) * DAY + i128::from(interval.milliseconds) * 1_000_000)
         }
-        ScalarValue::DurationSecond(Some(value)) => i128::from(*value) * 1_000_000_000,
-        ScalarValue::DurationMillisecond(Some(value)) => i128::from(*value) * 1_000_000,
-        ScalarValue::DurationMicrosecond(Some(value)) => i128::from(*value) * 1_000,
-        ScalarValue::DurationNanosecond(Some(value)) => i128::from(*value),
-        ScalarValue::IntervalMonthDayNano(Some(_)) | ScalarValue::IntervalYearMonth(Some(_)) => {
-            let hint = "use days or less, or GROUP BY date_trunc('month', ...)";
-            let message = format!(
-                "the {what} of a window must not be in months or years, which differ in length: {shown}; {hint}"
-            );
-            return Err(Error::user(message));
-        }
+        ScalarValue::IntervalYearMonth(Some(months)) => (i64::from(*months), 0),
+        ScalarValue::DurationSecond(Some(value)) => (0, i128::from(*value) * 1_000_000_000),
+        ScalarValue::DurationMillisecond(Some(value)) => (0, i128::from(*value) * 1_000_000),
+        ScalarValue::DurationMicrosecond(Some(value)) => (0, i128::from(*value) * 1_000),
+        ScalarValue::DurationNanosecond(Some(value)) => (0, i128::from(*value)),
         other => {
             let hint = "write INTERVAL '1' MINUTE";
             let message =
@@ -64,22 +55,60 @@ fn nanoseconds(expr: &Expr, what: &str) -> Result<(i128, String)> {
             return Err(Error::user(message));
         }
     };
-    Ok((nanoseconds, shown))
+    Ok(Length { months, nanoseconds, shown })
 }
 
-/// A tumbling window, checked.
-pub(super) fn tumble(size: i64, offset: i64) -> Result<WindowKind> {
-    positive(size, "size")?;
-    Ok(WindowKind::Tumble { size, offset: offset.rem_euclid(size) })
+impl Length {
+    /// The same without its months.
+    pub(super) fn without_months(&self) -> Length {
+        Length { months: 0, ..self.clone() }
+    }
+
+    /// Ticks of `unit`. Failure: months or years, parts of a tick.
+    pub(super) fn ticks(&self, unit: TimeUnit, what: &str) -> Result<i64> {
+        let shown = &self.shown;
+        if self.months != 0 {
+            let message = format!(
+                "the {what} of a window must not be in months or years here, which differ in length: {shown}; use days or less"
+            );
+            return Err(Error::user(message));
+        }
+        let per_tick = i128::from(1_000_000_000 / ticks_per_second(unit));
+        if self.nanoseconds % per_tick != 0 {
+            let message = format!(
+                "the {what} of a window must be a whole number of its time column's ticks: {shown} in a column of {unit:?}s"
+            );
+            return Err(Error::user(message));
+        }
+        i64::try_from(self.nanoseconds / per_tick)
+            .map_err(|_| Error::user(format!("the {what} of a window is too long: {shown}")))
+    }
+
+    /// Months, when it is made of them alone. Failure: nothing of them, or something besides.
+    pub(super) fn whole_months(&self, what: &str) -> Result<i64> {
+        if self.months != 0 && self.nanoseconds == 0 {
+            return Ok(self.months);
+        }
+        Err(Error::user(format!("the {what} of this window must be a whole number of months: {}", self.shown)))
+    }
+
+    /// Days, when it is made of them alone. Failure: anything else.
+    pub(super) fn whole_days(&self, what: &str) -> Result<i64> {
+        match i64::try_from(self.nanoseconds / DAY) {
+            Ok(days) if self.months == 0 && self.nanoseconds % DAY == 0 => Ok(days),
+            _ => Err(Error::user(format!(
+                "the {what} of a window in a time zone must be a whole number of days, weeks, months or years: {}",
+                self.shown
+            ))),
+        }
+    }
 }
 
-/// A hopping window, checked.
-pub(super) fn hop(size: i64, slide: i64, offset: i64) -> Result<WindowKind> {
-    positive(size, "size")?;
-    positive(slide, "slide")?;
-    Ok(WindowKind::Hop { size, slide, offset: offset.rem_euclid(slide) })
-}
-
-fn positive(ticks: i64, what: &str) -> Result<()> {
-    if ticks > 0 { Ok(()) } else { Err(Error::user(format!("the {what} of a window must be longer than nothing"))) }
+/// Fails unless a length is longer than nothing.
+pub(super) fn positive(length: i64, what: &str) -> Result<i64> {
+    if length > 0 {
+        Ok(length)
+    } else {
+        Err(Error::user(format!("the {what} of a window must be longer than nothing")))
+    }
 }

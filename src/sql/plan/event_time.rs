@@ -3,6 +3,7 @@
 use datafusion_common::Column;
 use datafusion_expr::{Expr, LogicalPlan};
 
+use super::as_of::AsOfNode;
 use super::window::WindowNode;
 use crate::error::{Error, Result};
 use crate::pipeline::time_unit;
@@ -29,7 +30,8 @@ pub(super) fn of(plan: &LogicalPlan) -> Result<Column> {
     }
 }
 
-fn carried(plan: &LogicalPlan) -> Option<Column> {
+/// The watermark's column, where the plan has carried it.
+pub(super) fn carried(plan: &LogicalPlan) -> Option<Column> {
     match plan {
         LogicalPlan::TableScan(scan) => {
             let watermark = scan.source.downcast_ref::<CatalogTable>()?.watermark.as_ref()?;
@@ -56,7 +58,10 @@ fn carried(plan: &LogicalPlan) -> Option<Column> {
             (Some(one), None) | (None, Some(one)) => Some(one),
             _ => None,
         },
-        LogicalPlan::Extension(extension) => carried(&extension.node.as_any().downcast_ref::<WindowNode>()?.input),
+        LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<AsOfNode>() {
+            Some(as_of) => carried(&as_of.left),
+            None => carried(&extension.node.as_any().downcast_ref::<WindowNode>()?.input),
+        },
         _ => None,
     }
 }

@@ -62,4 +62,24 @@ pub(super) static LAMBDA_FUNCTIONS: LazyLock<BTreeSet<String>> = LazyLock::new(|
 });
 
 /// The engine's own group functions, which the planner turns into windows before it looks for functions.
-pub(super) const WINDOW_FUNCTIONS: &[&str] = &["tumble", "tumble_start", "tumble_end", "hop", "hop_start", "hop_end"];
+pub(super) const WINDOW_FUNCTIONS: &[&str] = &[
+    "tumble",
+    "tumble_start",
+    "tumble_end",
+    "hop",
+    "hop_start",
+    "hop_end",
+    "cumulate",
+    "cumulate_start",
+    "cumulate_end",
+    "session",
+    "session_start",
+    "session_end",
+    "tumble_rows",
+    "hop_rows",
+];
+
+/// Whether the engine has a window function of this name, in lower case.
+pub(in crate::sql) fn is_window_function(name: &str) -> bool {
+    WINDOW_FUNCTIONS.contains(&name)
+}

@@ -1,4 +1,4 @@
-//! Windows in GROUP BY: `tumble(ts, size)` and `hop(ts, slide, size)` become a window under the whole query block.
+//! Windows in GROUP BY: `tumble(ts, size)` and its kin become a window under the whole query block.
 //!
 //! `SELECT k, tumble_end(ts, s) FROM t GROUP BY k, tumble(ts, s)` is read as
 //! `SELECT k, window_end FROM <t in windows> GROUP BY k, window_start, window_end`.
@@ -15,7 +15,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
-use super::functions::WINDOW_FUNCTIONS;
+use super::shape::{Shape, WindowFunctions};
 use super::window::WINDOW_COLUMNS;
 use crate::error::{Error, Result};
 use crate::sql::parse::place;
@@ -26,31 +26,14 @@ const MARKER: &str = "__window";
 /// Before the name of the function inside the marker, so that an outer block does not take it for its own.
 const INSIDE: &str = "__inside_";
 
-/// The shapes of windows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
-    Tumble,
-    Hop,
-}
-
-impl Shape {
-    pub(super) fn usage(self) -> Error {
-        Error::user(match self {
-            Shape::Tumble => "tumble takes (ts, size [, offset]), such as tumble(ts, INTERVAL '1' MINUTE)",
-            Shape::Hop => {
-                "hop takes (ts, slide, size [, offset]), such as hop(ts, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE)"
-            }
-        })
-    }
-}
-
 /// A window as a function call says it.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) shape: Shape,
     /// `None`: the event time of the input.
     pub(super) time: Option<Expr>,
-    pub(super) intervals: Vec<Expr>,
+    /// Sizes, and what follows them.
+    pub(super) args: Vec<Expr>,
     pub(super) span: Span,
     /// Which of the window's columns it stands for.
     column: &'static str,
@@ -62,57 +45,68 @@ pub(super) fn is_marker(name: &Ident, columns: &[ExprWithAlias]) -> bool {
 }
 
 /// The window inside a marker.
-pub(super) fn call(expr: &Expr) -> Option<Call> {
+pub(super) fn call(expr: &Expr, custom: &WindowFunctions) -> Option<Call> {
     let Expr::Function(function) = expr else { return None };
     let name = function_name(function)?;
-    read(name.strip_prefix(INSIDE)?, function).ok()
+    let (shape, column) = window_function(name.strip_prefix(INSIDE)?, custom)?;
+    read(shape, column, function).ok()
 }
 
 /// Rewrites every query block that groups by a window.
-pub(super) fn rewrite(query: &mut Query) -> Result<()> {
-    match query.visit(&mut Rewriter) {
+pub(super) fn rewrite(query: &mut Query, custom: &WindowFunctions) -> Result<()> {
+    match query.visit(&mut Rewriter { custom }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
-struct Rewriter;
+struct Rewriter<'a> {
+    custom: &'a WindowFunctions,
+}
 
-impl VisitorMut for Rewriter {
+impl VisitorMut for Rewriter<'_> {
     type Break = Error;
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
-        match rewrite_body(&mut query.body, query.order_by.as_mut()) {
+        match self.body(&mut query.body, query.order_by.as_mut()) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
     }
 }
 
-fn rewrite_body(body: &mut SetExpr, order_by: Option<&mut OrderBy>) -> Result<()> {
-    match body {
-        SetExpr::Select(select) => rewrite_block(select, order_by),
-        SetExpr::SetOperation { left, right, .. } => {
-            rewrite_body(left, None)?;
-            rewrite_body(right, None)
+impl Rewriter<'_> {
+    fn body(&self, body: &mut SetExpr, order_by: Option<&mut OrderBy>) -> Result<()> {
+        match body {
+            SetExpr::Select(select) => rewrite_block(select, order_by, self.custom),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.body(left, None)?;
+                self.body(right, None)
+            }
+            _ => Ok(()),
         }
-        _ => Ok(()),
     }
 }
 
-fn rewrite_block(select: &mut Select, mut order_by: Option<&mut OrderBy>) -> Result<()> {
+/// The shape that a function in a query stands for, and which column of the window.
+fn window_function(name: &str, custom: &WindowFunctions) -> Option<(Shape, &'static str)> {
+    let endings = [("_start", "window_start"), ("_end", "window_end"), ("_rowtime", "window_time")];
+    let ending = endings.iter().find_map(|(ending, column)| Some((name.strip_suffix(ending)?, *column)));
+    let (base, column) = match ending {
+        Some((base, column)) if Shape::named(base, custom).is_some() => (base, column),
+        _ => (name, "window_start"),
+    };
+    Some((Shape::named(base, custom)?, column))
+}
+
+fn rewrite_block(select: &mut Select, mut order_by: Option<&mut OrderBy>, custom: &WindowFunctions) -> Result<()> {
     let mut window: Option<Call> = None;
     let mut failure = None;
     each_expr(select, &mut order_by, &mut |expr| {
         if let Expr::Function(function) = &*expr
-            && function_name(function).is_some_and(|name| name == "session" || name == "cumulate")
+            && let Some((shape, column)) = function_name(function).and_then(|name| window_function(&name, custom))
         {
-            let message = format!("{} windows are not supported yet; use tumble or hop", function.name);
-            failure = failure.take().or(Some(Error::user(message).at(place(function.name.span()))));
-        } else if let Expr::Function(function) = &*expr
-            && let Some(name) = function_name(function).filter(|name| WINDOW_FUNCTIONS.contains(&name.as_str()))
-        {
-            let unified = read(&name, function).and_then(|call| unify(window.take(), call));
+            let unified = read(shape, column, function).and_then(|call| unify(window.take(), call));
             match unified {
                 Ok((call, column)) => {
                     window = Some(call);
@@ -127,11 +121,9 @@ fn rewrite_block(select: &mut Select, mut order_by: Option<&mut OrderBy>) -> Res
     }
     let Some(window) = window else { return Ok(()) };
     let at = place(window.span);
-    if window.intervals.is_empty() {
-        return Err(Error::user(
-            "tumble_start, tumble_end, hop_start and hop_end need a window in GROUP BY to refer to",
-        )
-        .at(at));
+    if window.args.is_empty() && !matches!(window.shape, Shape::Custom(..)) {
+        let name = window.shape.name();
+        return Err(Error::user(format!("{name}_start and {name}_end need a window in GROUP BY to refer to")).at(at));
     }
     if select.from.is_empty() {
         return Err(Error::user("a window needs a FROM").at(at));
@@ -167,8 +159,7 @@ fn function_name(function: &Function) -> Option<String> {
     }
 }
 
-fn read(name: &str, function: &Function) -> Result<Call> {
-    let shape = if name.starts_with("hop") { Shape::Hop } else { Shape::Tumble };
+fn read(shape: Shape, column: &'static str, function: &Function) -> Result<Call> {
     let FunctionArguments::List(list) = &function.args else { return Err(shape.usage()) };
     let mut args = Vec::new();
     for arg in &list.args {
@@ -177,17 +168,17 @@ fn read(name: &str, function: &Function) -> Result<Call> {
             _ => return Err(shape.usage()),
         }
     }
-    // Without a time column when the window clause made the call: then sizes only.
-    let is_column = |expr: &Expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-    let has_time = match (shape, args.len()) {
-        (_, 0) if name.contains('_') => false,
-        (Shape::Tumble, 1) | (Shape::Hop, 2) if !is_column(&args[0]) => false,
-        (Shape::Tumble, 2 | 3) | (Shape::Hop, 3 | 4) => true,
-        _ => return Err(shape.usage()),
-    };
+    // Without a time column when the window clause made the call: then constants only.
+    let is_constant = |expr: &Expr| matches!(expr, Expr::Interval(_) | Expr::Value(_) | Expr::UnaryOp { .. });
+    let has_time = shape.has_time() && args.first().is_some_and(|first| !is_constant(first));
     let time = has_time.then(|| args.remove(0));
-    let column = if name.ends_with("_end") { "window_end" } else { "window_start" };
-    Ok(Call { shape, time, intervals: args, span: function.name.span(), column })
+    let (needed, more) = shape.args();
+    let is_reference = args.is_empty() && function.name.to_string().contains('_');
+    let fits = (needed.len()..=needed.len() + more.len()).contains(&args.len());
+    if !fits && !is_reference && !matches!(shape, Shape::Custom(..)) {
+        return Err(shape.usage());
+    }
+    Ok(Call { shape, time, args, span: function.name.span(), column })
 }
 
 /// Makes one window of two calls, and says which column the second stands for.
@@ -198,14 +189,13 @@ fn unify(known: Option<Call>, call: Call) -> Result<(Call, &'static str)> {
         (Some(a), Some(b)) => time_text(a) == time_text(b),
         _ => true,
     };
-    let texts = |call: &Call| call.intervals.iter().map(interval_text).collect::<Vec<_>>();
-    let sizes_agree = known.intervals.is_empty() || call.intervals.is_empty() || texts(&known) == texts(&call);
-    if known.shape != call.shape || !times_agree || !sizes_agree {
+    let texts = |call: &Call| call.args.iter().map(interval_text).collect::<Vec<_>>();
+    let sizes_agree = known.args.is_empty() || call.args.is_empty() || texts(&known) == texts(&call);
+    if known.shape.name() != call.shape.name() || !times_agree || !sizes_agree {
         return Err(Error::user("a query block has one window; use a subquery for the second one"));
     }
-    let (time, intervals) =
-        (known.time.or(call.time), if known.intervals.is_empty() { call.intervals } else { known.intervals });
-    Ok((Call { time, intervals, ..known }, column))
+    let (time, args) = (known.time.or(call.time), if known.args.is_empty() { call.args } else { known.args });
+    Ok((Call { time, args, ..known }, column))
 }
 
 /// A time column without its table, in lower case: `b.ts` and `ts` agree here, and the planner checks the rest.
@@ -283,13 +273,8 @@ fn referred<'a>(key: &Expr, projection: &'a [SelectItem]) -> Option<&'a Expr> {
 
 /// FROM with a window around it.
 fn marker(from: Vec<TableWithJoins>, window: Call) -> TableFactor {
-    let name = match window.shape {
-        Shape::Tumble => "tumble",
-        Shape::Hop => "hop",
-    };
-    let ident = Ident { value: format!("{INSIDE}{name}"), quote_style: None, span: window.span };
-    let args =
-        window.time.into_iter().chain(window.intervals).map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)));
+    let ident = Ident { value: format!("{INSIDE}{}", window.shape.name()), quote_style: None, span: window.span };
+    let args = window.time.into_iter().chain(window.args).map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)));
     let call = sqlparser::ast::Function {
         name: ObjectName::from(vec![ident]),
         uses_odbc_syntax: false,

@@ -8,11 +8,13 @@ mod refuse; //     clauses that would be ignored
 mod group; //      windows in GROUP BY
 mod outputs; //    names of columns that nobody named
 mod relation; //   table functions
+mod shape; //      window functions to kinds of windows
 mod window; //     the logical node of windows
+mod as_of; //      the logical node of joins by the nearest
 mod single_row; // the logical node of scalar subqueries
 mod set_operation; // the logical node of INTERSECT ALL and EXCEPT ALL
 mod event_time; // the column that carries event time
-mod duration; //   intervals to ticks
+mod duration; //   intervals
 mod context; //    what DataFusion's planner asks
 mod functions; //  the functions there are
 mod types; //      names of types
@@ -24,9 +26,11 @@ mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 
+pub(super) use as_of::{AsOf, AsOfNode};
+pub(super) use functions::is_window_function;
 pub(super) use set_operation::{SetOperationNode, keep_counts};
 pub(super) use single_row::SingleRowNode;
-pub(super) use window::WindowNode;
+pub(super) use window::{WindowKeys, WindowNode};
 
 use std::sync::{Arc, LazyLock};
 
@@ -120,8 +124,20 @@ fn with_place(error: Error, parsed: &Parsed) -> Error {
     let named = message.rsplit_once(": ").map(|(_, rest)| rest.split([';', ' ', '(']).next().unwrap_or(rest));
     let quoted = message.split('\'').nth(1);
     let written: &[&str] = match named {
-        Some("window_start") => &["window_start", "tumble", "tumble_start", "hop", "hop_start"],
-        Some("window_end") => &["window_end", "tumble_end", "hop_end"],
+        Some("window_start") => &[
+            "window_start",
+            "tumble",
+            "tumble_start",
+            "hop",
+            "hop_start",
+            "cumulate",
+            "cumulate_start",
+            "session",
+            "session_start",
+            "tumble_rows",
+            "hop_rows",
+        ],
+        Some("window_end") => &["window_end", "tumble_end", "hop_end", "cumulate_end", "session_end"],
         _ => &[],
     };
     let column = |name: &str| parsed.place_of_name(name.rsplit('.').next().unwrap_or(name));

@@ -4,15 +4,16 @@ use datafusion_expr::LogicalPlan;
 use sqlparser::ast::{Query, Statement};
 
 use super::context::Context;
-use super::{group, outputs, refuse};
+use super::{as_of, group, outputs, refuse};
 use crate::error::Result;
 use crate::sql::error::from_datafusion;
 
 /// Plans a query; windows in GROUP BY become nodes of their own.
 pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> {
-    refuse::check(query)?;
     let mut query = query.clone();
-    group::rewrite(&mut query)?;
+    as_of::rewrite(&mut query)?;
+    refuse::check(&query)?;
+    group::rewrite(&mut query, context.catalog.window_functions())?;
     outputs::name(&mut query);
     context.planner().sql_statement_to_plan(Statement::Query(Box::new(query))).map_err(from_datafusion)
 }

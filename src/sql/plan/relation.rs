@@ -1,7 +1,8 @@
-//! Table functions: `TUMBLE(TABLE t, DESCRIPTOR(ts), size)`, `HOP(...)`, `read_csv('...')` and its kin.
+//! Table functions: `TUMBLE(TABLE t, DESCRIPTOR(ts), size)` and its kin, `read_csv('...')` and its kin.
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::DataType;
 use datafusion_common::{Column, DFSchema, Result as PlanResult, TableReference};
 use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
@@ -10,14 +11,14 @@ use sqlparser::ast::{
     Value,
 };
 
-use super::group::{self, Shape};
-use super::window::WindowNode;
-use super::{duration, event_time};
+use super::shape::{Shape, WindowFunctions};
+use super::window::{WindowKeys, WindowNode};
+use super::{as_of, event_time, group};
 use crate::error::{Error, Result};
-use crate::pipeline::{TableDefinition, WindowKind, time_unit};
+use crate::pipeline::{TableDefinition, time_unit};
 use crate::sql::catalog::path_definition;
 use crate::sql::error::{from_datafusion, to_datafusion};
-use crate::sql::parse::place;
+use crate::sql::parse::{PARTITION_ARGUMENT, place};
 
 /// Functions that read a file, and the format each reads; `None`: as the file's name says.
 const READERS: &[(&str, Option<&str>)] = &[
@@ -33,7 +34,10 @@ const READERS: &[(&str, Option<&str>)] = &[
 
 /// Plans our table functions and the windows that `group` has put into FROM.
 #[derive(Debug)]
-pub(super) struct Relations;
+pub(super) struct Relations {
+    /// The users' kinds of windows.
+    pub(super) windows: WindowFunctions,
+}
 
 impl RelationPlanner for Relations {
     fn plan_relation(
@@ -43,12 +47,16 @@ impl RelationPlanner for Relations {
     ) -> PlanResult<RelationPlanning> {
         let planned = match relation {
             TableFactor::Unpivot { table, value, columns, name, .. } if group::is_marker(&name, &columns) => {
-                let call = group::call(&value).ok_or_else(|| to_datafusion(Error::bug("a marker holds its window")))?;
+                let call = group::call(&value, &self.windows)
+                    .ok_or_else(|| to_datafusion(Error::bug("a marker holds its window")))?;
                 let (input, at) = (context.plan(*table)?, place(call.span));
                 (plan_group_window(input, call, context).map_err(|e| e.at(at)), None)
             }
+            TableFactor::Unpivot { table, columns, name, .. } if as_of::is_marker(&name, &columns) => {
+                (as_of::plan(*table, context), None)
+            }
             TableFactor::Table { ref name, args: Some(ref args), ref alias, .. } => {
-                match plan_function(name, &args.args, context) {
+                match plan_function(name, &args.args, &self.windows, context) {
                     Some(plan) => (plan, alias.clone()),
                     None => return Ok(RelationPlanning::Original(Box::new(relation))),
                 }
@@ -58,7 +66,7 @@ impl RelationPlanner for Relations {
                     FunctionArguments::List(list) => &list.args,
                     _ => &[],
                 };
-                match plan_function(&function.name, args, context) {
+                match plan_function(&function.name, args, &self.windows, context) {
                     Some(plan) => (plan, alias.clone()),
                     None => return Ok(RelationPlanning::Original(Box::new(relation))),
                 }
@@ -75,100 +83,125 @@ impl RelationPlanner for Relations {
 fn plan_function(
     name: &ObjectName,
     args: &[FunctionArg],
+    windows: &WindowFunctions,
     context: &mut dyn RelationPlannerContext,
 ) -> Option<Result<LogicalPlan>> {
     let [ObjectNamePart::Identifier(ident)] = name.0.as_slice() else { return None };
     let at = place(ident.span);
     let name = ident.value.to_lowercase();
-    let plan = match name.as_str() {
-        "tumble" => plan_table_window(Shape::Tumble, args, context),
-        "hop" => plan_table_window(Shape::Hop, args, context),
-        "session" | "cumulate" => {
-            Err(Error::user(format!("{} windows are not supported yet; use TUMBLE or HOP", name.to_uppercase())))
-        }
-        _ if READERS.iter().any(|(reader, _)| *reader == name) => plan_reader(&name, args, context),
-        _ => return None,
+    let plan = match Shape::named(&name, windows) {
+        Some(shape) => plan_table_window(&shape, args, context),
+        None if READERS.iter().any(|(reader, _)| *reader == name) => plan_reader(&name, args, context),
+        None => return None,
     };
     Some(plan.map_err(|e| e.at(at)))
 }
 
-/// `TUMBLE(t, DESCRIPTOR(ts), size [, offset])`, `HOP(t, DESCRIPTOR(ts), slide, size [, offset])`, arguments named or not.
+/// `TUMBLE(t, DESCRIPTOR(ts), size [, offset])` and its kin, arguments named or not.
 fn plan_table_window(
-    shape: Shape,
+    shape: &Shape,
     args: &[FunctionArg],
     context: &mut dyn RelationPlannerContext,
 ) -> Result<LogicalPlan> {
-    let names: &[&str] = match shape {
-        Shape::Tumble => &["data", "timecol", "size", "offset"],
-        Shape::Hop => &["data", "timecol", "slide", "size", "offset"],
-    };
-    let mut given = named_args(args, names)?;
-    let usage = || match shape {
-        Shape::Tumble => Error::user("TUMBLE takes (TABLE t, DESCRIPTOR(ts), size [, offset])"),
-        Shape::Hop => Error::user("HOP takes (TABLE t, DESCRIPTOR(ts), slide, size [, offset])"),
-    };
+    let (needed, more) = shape.args();
+    let usage = || shape.table_usage();
+    let mut names = vec!["data"];
+    if shape.has_time() {
+        names.push("timecol");
+    }
+    let first = names.len();
+    let mut args = args.to_vec();
+    let mut keys = None;
+    if shape.is_per_key()
+        && let Some(at) = args.iter().position(|arg| is_keys(arg, first, &args))
+    {
+        keys = Some(columns_of(&args.remove(at))?);
+    }
+    names.extend(needed.iter().chain(more));
+    let custom: Vec<String> = (first..args.len()).map(|number| format!("argument {number}")).collect();
+    if matches!(shape, Shape::Custom(..)) {
+        names.extend(custom.iter().map(String::as_str));
+    }
+    let mut given = named_args(&args, &names)?;
     let table = given.remove("data").ok_or_else(usage)?;
-    let time = given.remove("timecol").ok_or_else(usage)?;
+    let time = if shape.has_time() { Some(given.remove("timecol").ok_or_else(usage)?) } else { None };
     let input = context.plan(as_table(table)?).map_err(from_datafusion)?;
-    let time = plan_time(descriptor(time)?, &input, context)?;
-    let mut interval = |name: &str| -> Result<Option<Expr>> {
-        let Some(expr) = given.remove(name) else { return Ok(None) };
-        context.sql_to_expr(expr, &DFSchema::empty()).map(Some).map_err(from_datafusion)
-    };
-    let size = interval("size")?.ok_or_else(usage)?;
-    let slide = interval("slide")?;
-    let offset = interval("offset")?;
-    let kind = kind(shape, &input, &time, &size, slide.as_ref(), offset.as_ref())?;
-    Ok(WindowNode::try_new(input, kind, time)?.into_plan())
+    let time = time.map(|time| plan_time(descriptor(time)?, &input, context)).transpose()?;
+    let keys = keys.unwrap_or_default().into_iter().map(|key| plan_time(key, &input, context));
+    let keys = keys.collect::<Result<Vec<_>>>()?;
+    let mut sizes = Vec::new();
+    for name in &names[first..] {
+        match given.remove(*name) {
+            Some(expr) => sizes.push(context.sql_to_expr(expr, &DFSchema::empty()).map_err(from_datafusion)?),
+            None if needed.contains(name) => return Err(usage()),
+            None => {}
+        }
+    }
+    let kind = shape.kind(&time_type(time.as_ref(), &input)?, &sizes)?;
+    WindowNode::over(input, kind, time, WindowKeys::Columns(keys))
 }
 
-/// The window that `group` found in a query: `tumble([ts,] size [, offset])`, `hop([ts,] slide, size [, offset])`.
+/// Whether an argument says the keys of a window: by its name, or as a second DESCRIPTOR.
+fn is_keys(arg: &FunctionArg, first: usize, args: &[FunctionArg]) -> bool {
+    match arg {
+        FunctionArg::Named { name, .. } | FunctionArg::ExprNamed { name: ast::Expr::Identifier(name), .. } => {
+            name.value.eq_ignore_ascii_case(PARTITION_ARGUMENT)
+        }
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Function(function))) => {
+            let is_descriptor = function.name.to_string().eq_ignore_ascii_case("descriptor");
+            is_descriptor && args.iter().skip(first).any(|other| std::ptr::eq(other, arg))
+        }
+        _ => false,
+    }
+}
+
+/// The columns in `DESCRIPTOR(k, l)`.
+fn columns_of(arg: &FunctionArg) -> Result<Vec<ast::Expr>> {
+    let expr = match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
+        | FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. }
+        | FunctionArg::ExprNamed { arg: FunctionArgExpr::Expr(expr), .. } => expr,
+        other => return Err(Error::user(format!("argument not understood: {other}"))),
+    };
+    let ast::Expr::Function(ast::Function { args: FunctionArguments::List(list), .. }) = expr else {
+        return Ok(vec![expr.clone()]);
+    };
+    let column = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(column)) => Ok(column.clone()),
+        other => Err(Error::user(format!("a key of a window must be a column: {other}"))),
+    };
+    list.args.iter().map(column).collect()
+}
+
+/// The window that `group` found in a query: `tumble([ts,] size [, offset])` and its kin.
 fn plan_group_window(
     input: LogicalPlan,
     call: group::Call,
     context: &mut dyn RelationPlannerContext,
 ) -> Result<LogicalPlan> {
     let time = match call.time {
-        Some(time) => plan_time(time, &input, context)?,
-        None => Expr::Column(event_time::of(&input)?),
+        Some(time) => Some(plan_time(time, &input, context)?),
+        None if call.shape.has_time() => Some(Expr::Column(event_time::of(&input)?)),
+        None => None,
     };
-    let mut intervals = Vec::new();
-    for expr in call.intervals {
-        intervals.push(context.sql_to_expr(expr, &DFSchema::empty()).map_err(from_datafusion)?);
+    let mut args = Vec::new();
+    for expr in call.args {
+        args.push(context.sql_to_expr(expr, &DFSchema::empty()).map_err(from_datafusion)?);
     }
-    let (slide, size, offset) = match (call.shape, intervals.as_slice()) {
-        (Shape::Tumble, [size]) => (None, size, None),
-        (Shape::Tumble, [size, offset]) => (None, size, Some(offset)),
-        (Shape::Hop, [slide, size]) => (Some(slide), size, None),
-        (Shape::Hop, [slide, size, offset]) => (Some(slide), size, Some(offset)),
-        _ => return Err(call.shape.usage()),
-    };
-    let kind = kind(call.shape, &input, &time, size, slide, offset)?;
-    Ok(WindowNode::try_new(input, kind, time)?.into_plan())
+    let kind = call.shape.kind(&time_type(time.as_ref(), &input)?, &args)?;
+    WindowNode::over(input, kind, time, WindowKeys::OfGroups)
 }
 
-/// Sizes in ticks of the time column.
-fn kind(
-    shape: Shape,
-    input: &LogicalPlan,
-    time: &Expr,
-    size: &Expr,
-    slide: Option<&Expr>,
-    offset: Option<&Expr>,
-) -> Result<WindowKind> {
+/// The type that sizes are measured in.
+fn time_type(time: Option<&Expr>, input: &LogicalPlan) -> Result<DataType> {
+    let Some(time) = time else { return Ok(DataType::Int64) };
     let data_type = time.get_type(input.schema()).map_err(from_datafusion)?;
-    let Some(unit) = time_unit(&data_type) else {
+    if time_unit(&data_type).is_none() {
         let message =
             format!("the time of a window must be a TIMESTAMP column: {time} is {data_type}; cast it in a subquery");
         return Err(Error::user(message));
-    };
-    let offset = offset.map_or(Ok(0), |offset| duration::ticks(offset, unit, "offset"))?;
-    let size = duration::ticks(size, unit, "size")?;
-    match (shape, slide) {
-        (Shape::Tumble, None) => duration::tumble(size, offset),
-        (Shape::Hop, Some(slide)) => duration::hop(size, duration::ticks(slide, unit, "slide")?, offset),
-        _ => Err(shape.usage()),
     }
+    Ok(data_type)
 }
 
 /// A time column, qualified as the input has it.
@@ -281,7 +314,8 @@ fn text(expr: &ast::Expr) -> Result<String> {
 pub(super) fn reader_definition(name: &str, args: &[Expr]) -> Result<TableDefinition> {
     let Some((_, format)) = READERS.iter().find(|(reader, _)| *reader == name) else {
         return Err(Error::user(format!(
-            "table function not found: {name}; there are: tumble, hop, read_csv, read_json, read_parquet"
+            "table function not found: {name}; there are: tumble, hop, cumulate, session, tumble_rows, hop_rows, read_csv, \
+             read_json, read_parquet"
         )));
     };
     let mut texts = args.iter().map(|arg| match arg {

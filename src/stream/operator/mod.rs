@@ -3,6 +3,7 @@
 //! Place       between sources and sinks; a worker owns its instances by value.
 //! Invariants  an operator reads no clock, takes no lock and touches no outside; the same pushes give the same output.
 
+mod assign; //    which windows hold a tick
 mod aggregate; // groups and aggregates: at the end, on change, or per window
 mod consolidate; // rows that a batch gives and takes back
 mod by_key; //    rows per key, for sinks that write by key
@@ -18,6 +19,8 @@ mod output; //    hands rows to a sink
 mod over; //      functions of the rows around each row
 mod project; //   computes columns
 mod rank; //      the rows of each partition that rank within bounds
+mod saved; //     columns as sections of a snapshot
+mod session; //   rows of sessions, once these are closed
 mod single_row; // exactly one row
 mod sort; //      all rows in order, or the first of them
 mod union; //     several inputs as one
@@ -27,18 +30,21 @@ mod window; //    a row per window that holds it
 #[cfg(test)]
 mod testing; //   an operator by itself
 
-pub use aggregate::{Aggregate, WindowedAggregate, counts_distinct_alone, may_be_local};
+pub use aggregate::{
+    Aggregate, RowCountAggregate, SessionAggregate, WindowedAggregate, counts_distinct_alone, may_be_local,
+};
 pub use by_key::ByKey;
 pub use expand::Expand;
 pub use filter::Filter;
 pub use fold::Fold;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
-pub use join::HashJoin;
+pub use join::{AsOfJoin, HashJoin, SymmetricJoin};
 pub use limit::Limit;
 pub use output::Output;
 pub use over::{Over, OverShape, StreamOver, UpdatingOver, wide};
 pub use project::Project;
 pub use rank::{Rank, RankShape};
+pub use session::SessionRows;
 pub use single_row::SingleRow;
 pub use sort::{Sort, SortShape};
 pub use union::Union;

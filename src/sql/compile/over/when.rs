@@ -6,9 +6,10 @@ use datafusion_expr::expr::Sort;
 use super::{Group, function};
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    ChangeMode, Completion, EmitMode, Frame, FrameBound, FrameUnits, NodeId, OverCall, OverFunction, WindowColumn,
+    ChangeMode, Completion, EmitMode, Frame, FrameBound, FrameUnits, NodeId, OverCall, OverFunction, WindowKind,
 };
 use crate::sql::compile::Compiler;
+use crate::sql::compile::closed::closing;
 use crate::sql::compile::columns::Columns;
 
 use arrow::datatypes::DataType;
@@ -31,14 +32,14 @@ impl Compiler {
         if let Some(closed) = self.closed.get(&input) {
             let key = group.partition_by.iter().find_map(|key| {
                 let column = columns.plain(key)?;
-                closed.columns[column].map(|which| (column, which))
+                match closing(&closed.kind, closed.columns[column]?)? {
+                    (to_last_tick, WindowKind::Tumble { .. }) => Some((column, to_last_tick + 1)),
+                    _ => None,
+                }
             });
-            if let Some((column, which)) = key {
-                let to_end = match which {
-                    WindowColumn::Start => closed.kind.size(),
-                    WindowColumn::End => 0,
-                    WindowColumn::Time => 1,
-                };
+            if let Some((column, to_end)) = key {
+                // Rows of a session come a tick after its end.
+                let to_end = to_end + i64::from(matches!(closed.kind, WindowKind::Session { .. }));
                 return Ok(Completion::Window { column, to_end });
             }
         }

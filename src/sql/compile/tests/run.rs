@@ -12,7 +12,7 @@ use crate::batch::{Argument, Batch, Column};
 use crate::error::Result;
 use crate::expression::{Evaluator, Operand, Program};
 use crate::function::{KernelContext, Update};
-use crate::pipeline::{AggregateSpec, NodeId, Pipeline, Spec};
+use crate::pipeline::{AggregateSpec, NodeId, Pipeline, Spec, WindowKind};
 use crate::sql::Catalog;
 
 /// The answer of a query as text, a line per row; unsorted answers are sorted as text.
@@ -127,21 +127,26 @@ fn grouped(spec: &AggregateSpec, rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
         let millis = arrow::compute::cast(rows.column(window.column), &arrow::datatypes::DataType::Int64)?;
         let millis = millis.as_primitive::<arrow::datatypes::Int64Type>();
         let mut starts = Vec::new();
+        let (size, slide, offset) = match window.kind {
+            WindowKind::Tumble { size, offset } => (size, size, offset),
+            WindowKind::Hop { size, slide, offset } => (size, slide, offset),
+            ref other => panic!("no such window here: {other:?}"),
+        };
         kept.clear();
         for row in 0..rows.num_rows() {
             let time = millis.value(row);
-            let mut start = (time - window.kind.offset()).div_euclid(window.kind.slide()) * window.kind.slide();
-            while start + window.kind.size() > time {
+            let mut start = (time - offset).div_euclid(slide) * slide;
+            while start + size > time {
                 kept.push(row as u32);
                 starts.push(start);
-                start -= window.kind.slide();
+                start -= slide;
             }
         }
         for output in &window.outputs {
             let value = |start: &i64| match output {
                 crate::pipeline::WindowColumn::Start => *start,
-                crate::pipeline::WindowColumn::End => start + window.kind.size(),
-                crate::pipeline::WindowColumn::Time => start + window.kind.size() - 1,
+                crate::pipeline::WindowColumn::End => start + size,
+                crate::pipeline::WindowColumn::Time => start + size - 1,
             };
             let ticks = arrow::array::Int64Array::from_iter_values(starts.iter().map(value));
             window_columns.push(arrow::compute::cast(&ticks, &window.data_type)?);

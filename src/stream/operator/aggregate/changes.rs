@@ -118,33 +118,43 @@ impl Changed {
         Ok(())
     }
 
-    /// Pushes the changes on, in batches that never part an old result from its new one.
+    /// Pushes the changes on.
     pub(super) fn push(&mut self, batch_rows: usize, next: &mut Next<'_>) -> Result<()> {
-        let all_inserts = self.changes.iter().all(|change| *change == Change::INSERT);
-        let mut from = 0;
-        while from < self.changes.len() {
-            let mut to = (from + batch_rows.max(2)).min(self.changes.len());
-            if to < self.changes.len() && self.changes[to - 1] == Change::UPDATE_BEFORE {
-                to -= 1;
-            }
-            let slice = |column: &ArrayRef| column.slice(from, to - from);
-            let mut batch = Batch::from_arrays(self.columns.iter().map(slice).collect(), to - from);
-            batch.changes = (!all_inserts).then(|| self.changes[from..to].to_vec());
-            next.push(&mut batch)?;
-            from = to;
-        }
-        Ok(())
+        push_changes(&self.columns, &self.changes, batch_rows, next)
     }
 }
 
+/// Pushes changes on, in batches that never part an old result from its new one.
+pub(super) fn push_changes(
+    columns: &[ArrayRef],
+    changes: &[Change],
+    batch_rows: usize,
+    next: &mut Next<'_>,
+) -> Result<()> {
+    let all_inserts = changes.iter().all(|change| *change == Change::INSERT);
+    let mut from = 0;
+    while from < changes.len() {
+        let mut to = (from + batch_rows.max(2)).min(changes.len());
+        if to < changes.len() && changes[to - 1] == Change::UPDATE_BEFORE {
+            to -= 1;
+        }
+        let slice = |column: &ArrayRef| column.slice(from, to - from);
+        let mut batch = Batch::from_arrays(columns.iter().map(slice).collect(), to - from);
+        batch.changes = (!all_inserts).then(|| changes[from..to].to_vec());
+        next.push(&mut batch)?;
+        from = to;
+    }
+    Ok(())
+}
+
 /// The columns of `out` as Arrow arrays.
-fn arrays(out: &mut Batch, rows: usize, types: &[DataType]) -> Result<Vec<ArrayRef>> {
+pub(super) fn arrays(out: &mut Batch, rows: usize, types: &[DataType]) -> Result<Vec<ArrayRef>> {
     let all = Selection::default();
     out.columns.iter_mut().zip(types).map(|(column, data_type)| column.to_array(data_type, rows, &all)).collect()
 }
 
 /// Rows to compare: equal bytes mean equal rows.
-fn rows(columns: &[ArrayRef]) -> Result<arrow::row::Rows> {
+pub(super) fn rows(columns: &[ArrayRef]) -> Result<arrow::row::Rows> {
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
     Ok(RowConverter::new(fields)?.convert_columns(columns)?)
 }

@@ -231,6 +231,16 @@ impl AggregateStates for Distinct {
         self.inner.update(&self.context.clone(), &grow)
     }
 
+    fn unmerge(&mut self, groups: &[u32], other: &mut dyn AggregateStates) -> Result<()> {
+        let other = other.as_any_mut().downcast_mut::<Distinct>();
+        let other = other.ok_or_else(|| Error::bug("a distinct aggregate was taken out of another function"))?;
+        let (theirs, columns, counts) = other.pairs()?;
+        let mine: Vec<u32> = theirs.iter().map(|&group| groups[group as usize]).collect();
+        let columns: Vec<KernelColumn> = columns.into_iter().map(kernel_column).collect();
+        let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(mine.len())).collect();
+        self.take(&mine, &args, |row| -counts[row], true)
+    }
+
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
         self.inner.finish(groups, out)
     }

@@ -25,7 +25,9 @@ pub fn may_be_local(spec: &AggregateSpec, takes_back: bool) -> bool {
         let small = call.function.state_types().iter().all(|data_type| !data_type.is_nested());
         !call.distinct && !call.function.is_order_sensitive() && small
     };
-    spec.emit == EmitMode::Final && !takes_back && spec.aggregates.iter().all(merges)
+    // Sessions are known where their key is; windows of rows by the order of arrival there.
+    let has_panes = spec.window.as_ref().is_none_or(|window| window.kind.has_panes());
+    spec.emit == EmitMode::Final && !takes_back && has_panes && spec.aggregates.iter().all(merges)
 }
 
 /// Whether all that `spec` counts are the different values of the same arguments, in one group: then rows can be parted

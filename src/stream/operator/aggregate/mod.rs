@@ -7,11 +7,17 @@ mod changes; //  old and new results of the groups that a batch touched
 mod distinct; // each value once per group
 mod local; //    groups made before an exchange
 mod plain; //    one table for all rows
+mod row_count; // windows of so many rows, per key
+mod session; //  sessions, per key
+mod states; //   the states of all aggregates, side by side
 mod table; //    groups and the states of their aggregates
 mod windowed; // a table per pane, merged and emitted as windows close
 
 pub use local::{counts_distinct_alone, may_be_local};
 pub use plain::Aggregate;
+pub use row_count::RowCountAggregate;
+pub use session::SessionAggregate;
+pub(super) use session::{Sessions, moved};
 pub use windowed::WindowedAggregate;
 
 use millstream_kernels::level::Level;
@@ -29,19 +35,26 @@ pub struct TableShape {
     pub calls: Arc<Vec<crate::pipeline::AggregateCall>>,
     pub seed: u64,
     pub context: KernelContext,
+    /// Whether tables that were merged into others will be taken out again.
+    pub unmerges: bool,
 }
 
 impl TableShape {
     /// The shape that `spec` asks for.
     pub fn new(spec: &AggregateSpec, seed: u64, context: KernelContext) -> Self {
         let key_types = spec.program.output_types[..spec.key_count].to_vec();
-        TableShape { key_types, calls: Arc::new(spec.aggregates.clone()), seed, context }
+        TableShape { key_types, calls: Arc::new(spec.aggregates.clone()), seed, context, unmerges: false }
     }
 
     /// The types of keys, then `between`, then results.
     fn output_types(&self, between: &[DataType]) -> Vec<DataType> {
         let results = self.calls.iter().map(|call| call.function.result_type());
         self.key_types.iter().cloned().chain(between.iter().cloned()).chain(results).collect()
+    }
+
+    /// How many columns the states of all aggregates are when they are saved.
+    fn state_columns(&self) -> usize {
+        self.calls.iter().map(|call| if call.distinct { 1 } else { call.function.state_types().len() }).sum()
     }
 
     fn level(&self) -> Level {
@@ -55,7 +68,8 @@ pub(super) fn call_states(call: &AggregateCall, seed: u64, context: KernelContex
     match call.distinct {
         true => {
             // Without a key there would be one group, and values would be told apart without it.
-            let shape = TableShape { key_types: vec![DataType::UInt32], calls: Arc::default(), seed, context };
+            let shape =
+                TableShape { key_types: vec![DataType::UInt32], calls: Arc::default(), seed, context, unmerges: false };
             Box::new(distinct::Distinct::new(&shape, call, states, false))
         }
         false => states,

@@ -8,20 +8,18 @@ use arrow::datatypes::{Field, Int64Type, Schema};
 use smallvec::SmallVec;
 
 use super::TableShape;
-use super::distinct::Distinct;
+use super::states::States;
 use crate::batch::{Argument, Batch, Change, Column, Form, KernelColumn, ROWS_MAX, Selection};
 use crate::error::{Error, Result};
 use crate::expression::Evaluator;
-use crate::function::{AggregateStates, Update};
 use crate::state::GroupIndex;
 use crate::stream::operator::Next;
-use crate::stream::operator::filter::true_rows;
 
 /// One table of groups.
 pub(super) struct Table {
     shape: TableShape,
     pub(super) index: GroupIndex,
-    states: Vec<Box<dyn AggregateStates>>,
+    pub(super) states: States,
     /// Rows in each group, retractions taken off: a group without rows is gone. Only kept for inputs that take back.
     weights: Option<Vec<i64>>,
     /// How many of the first groups are there even when no row is.
@@ -39,21 +37,13 @@ impl Table {
     /// An empty table; `takes_back`: whether its input may retract rows.
     pub(super) fn new(shape: TableShape, takes_back: bool) -> Self {
         let index = GroupIndex::new(shape.key_types.clone(), shape.seed, shape.level());
-        let states = shape.calls.iter().map(|call| {
-            let states = call.function.states();
-            if call.distinct { Box::new(Distinct::new(&shape, call, states, takes_back)) as _ } else { states }
-        });
-        let states = states.collect();
+        let states = States::new(&shape, takes_back);
         Table { index, states, weights: takes_back.then(Vec::new), standing_groups: 0, shape }
     }
 
     /// Says that no other table sees the same pairs of group and DISTINCT arguments.
     pub(super) fn own_pairs(&mut self) {
-        for states in &mut self.states {
-            if let Some(distinct) = states.as_any_mut().downcast_mut::<Distinct>() {
-                distinct.own_pairs();
-            }
-        }
+        self.states.own_pairs();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -91,34 +81,51 @@ impl Table {
                 weights[group as usize] += changes.map_or(1, |changes| changes[row].weight());
             }
         }
-        let mut output = self.shape.key_types.len();
-        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
-            let args: SmallVec<[Argument<'_>; 4]> =
-                (output..output + call.arg_count).map(|arg| evaluator.output(batch, arg)).collect();
-            output += call.arg_count;
-            if call.filtered {
-                let condition = evaluator.output(batch, output);
-                output += 1;
-                true_rows(self.shape.context, &condition, evaluator.rows(), &mut scratch.mask)?;
-            }
-            let filter = call.filtered.then_some(&scratch.mask[..]);
-            let update = Update { groups: &scratch.groups, group_count, args: &args, filter, changes };
-            states.update(&self.shape.context, &update)?;
-        }
-        Ok(())
+        self.states.update(evaluator, batch, &scratch.groups, group_count, changes, &mut scratch.mask)
     }
 
-    /// Merges all groups of `other` in.
+    /// Merges all groups of `other` in; leaves in `scratch.groups` where they are here.
     pub(super) fn merge(
         &mut self,
         other: &mut Table,
         scratch: &mut Scratch,
         keys: &mut Vec<KernelColumn>,
     ) -> Result<()> {
-        let rows = other.len();
-        if rows == 0 {
+        scratch.groups.clear();
+        if other.len() == 0 {
             return Ok(());
         }
+        self.find_groups_of(other, scratch, keys)?;
+        let group_count = self.index.len();
+        self.states.merge(&scratch.groups, group_count, &mut other.states)?;
+        if let (Some(mine), Some(theirs)) = (&mut self.weights, &other.weights) {
+            mine.resize(group_count, 0);
+            for (from, &to) in scratch.groups.iter().enumerate() {
+                mine[to as usize] += theirs.get(from).copied().unwrap_or(0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all groups of `other`, which were merged in before, out again; leaves in `scratch.groups` where they are here.
+    pub(super) fn unmerge(
+        &mut self,
+        other: &mut Table,
+        scratch: &mut Scratch,
+        keys: &mut Vec<KernelColumn>,
+    ) -> Result<()> {
+        self.find_groups_of(other, scratch, keys)?;
+        if let (Some(mine), Some(theirs)) = (&mut self.weights, &other.weights) {
+            for (from, &to) in scratch.groups.iter().enumerate() {
+                mine[to as usize] -= theirs.get(from).copied().unwrap_or(0);
+            }
+        }
+        self.states.unmerge(&scratch.groups, &mut other.states)
+    }
+
+    /// Finds the groups of `other` here, new ones made, and leaves them in `scratch.groups`.
+    fn find_groups_of(&mut self, other: &Table, scratch: &mut Scratch, keys: &mut Vec<KernelColumn>) -> Result<()> {
+        let rows = other.len();
         let mut all = std::mem::take(&mut scratch.groups);
         all.clear();
         all.extend(0..rows as u32);
@@ -129,16 +136,6 @@ impl Table {
         }
         let arguments: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|column| column.argument(rows)).collect();
         self.index.lookup(&arguments, rows, &mut all)?;
-        let group_count = self.index.len();
-        for (mine, theirs) in self.states.iter_mut().zip(&mut other.states) {
-            mine.merge(&all, group_count, theirs.as_mut())?;
-        }
-        if let (Some(mine), Some(theirs)) = (&mut self.weights, &other.weights) {
-            mine.resize(group_count, 0);
-            for (from, &to) in all.iter().enumerate() {
-                mine[to as usize] += theirs.get(from).copied().unwrap_or(0);
-            }
-        }
         scratch.groups = all;
         Ok(())
     }
@@ -149,10 +146,7 @@ impl Table {
         if count == 0 {
             return Ok(());
         }
-        let mut states = Vec::new();
-        for column in &mut self.states {
-            states.extend(column.save(count)?);
-        }
+        let states = self.states.save(count)?;
         let mut groups = Vec::new();
         for from in (0..count).step_by(ROWS_MAX) {
             let rows = (count - from).min(ROWS_MAX);
@@ -192,26 +186,16 @@ impl Table {
         let arguments: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|column| column.argument(rows)).collect();
         self.index.lookup(&arguments, rows, &mut scratch.groups)?;
         let group_count = self.index.len();
-        let mut columns = batch.columns[key_count + between..].iter_mut();
-        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
-            let types = call.function.state_types();
-            let saved = types
-                .iter()
-                .zip(&mut columns)
-                .map(|(data_type, column)| column.to_array(data_type, rows, &Selection::default()));
-            states.merge_saved(&scratch.groups, group_count, &saved.collect::<Result<Vec<_>>>()?)?;
-        }
-        Ok(())
+        let types = self.shape.calls.iter().flat_map(|call| call.function.state_types());
+        let saved = types
+            .zip(&mut batch.columns[key_count + between..])
+            .map(|(data_type, column)| column.to_array(&data_type, rows, &Selection::default()));
+        self.states.load(&scratch.groups, group_count, &saved.collect::<Result<Vec<_>>>()?)
     }
 
     /// Brings every state to the number of groups, for groups that no row has updated.
     fn grow(&mut self) -> Result<()> {
-        let group_count = self.index.len();
-        for states in &mut self.states {
-            let update = Update { groups: &[], group_count, args: &[], filter: None, changes: None };
-            states.update(&self.shape.context, &update)?;
-        }
-        Ok(())
+        self.states.grow(self.index.len())
     }
 
     /// Whether `group` has rows, or needs none.
@@ -233,9 +217,7 @@ impl Table {
         }
         let middle = between(groups.len(), &mut out.columns[key_count..])?;
         let results = &mut out.columns[key_count + middle..];
-        for (states, column) in self.states.iter_mut().zip(results) {
-            states.finish(groups, column)?;
-        }
+        self.states.finish(groups, results)?;
         out.rows = groups.len();
         out.selection.clear();
         out.form = Form::Rows;
@@ -255,9 +237,7 @@ impl Table {
             self.index.keys(key, &all, &mut column)?;
             columns.push(column.to_array(data_type, count, &Selection::default())?);
         }
-        for states in &mut self.states {
-            columns.extend(states.save(count)?);
-        }
+        columns.extend(self.states.save(count)?);
         let weight = |group: u32| match &self.weights {
             Some(weights) => weights.get(group as usize).copied().unwrap_or(0),
             None => 1,
@@ -283,17 +263,10 @@ impl Table {
         let keys: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|column| column.argument(rows.num_rows())).collect();
         self.index.lookup(&keys, rows.num_rows(), &mut scratch.groups)?;
         let group_count = self.index.len();
-        let mut rest = &columns[key_count..];
-        let lacks = || Error::user("the snapshot was written by another version: its groups have other states");
-        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
-            let count = if call.distinct { 1 } else { call.function.state_types().len() };
-            let (mine, others) = rest.split_at_checked(count).ok_or_else(lacks)?;
-            states.merge_saved(&scratch.groups, group_count, mine)?;
-            rest = others;
+        if columns.len() != key_count + self.shape.state_columns() {
+            return Err(Error::user("the snapshot was written by another version: its groups have other states"));
         }
-        if !rest.is_empty() {
-            return Err(lacks());
-        }
+        self.states.load(&scratch.groups, group_count, &columns[key_count..])?;
         if let Some(known) = &mut self.weights {
             known.resize(group_count, 0);
             for (row, &group) in scratch.groups.iter().enumerate() {
@@ -307,7 +280,7 @@ impl Table {
     pub(super) fn clear(&mut self) {
         self.index.clear();
         self.standing_groups = 0;
-        self.states.iter_mut().for_each(|states| states.clear());
+        self.states.clear();
         if let Some(weights) = &mut self.weights {
             weights.clear();
         }
@@ -315,6 +288,6 @@ impl Table {
 
     pub(super) fn size_bytes(&self) -> usize {
         let weights = self.weights.as_ref().map_or(0, |weights| weights.capacity() * 8);
-        self.index.size_bytes() + self.states.iter().map(|states| states.size_bytes()).sum::<usize>() + weights
+        self.index.size_bytes() + self.states.size_bytes() + weights
     }
 }

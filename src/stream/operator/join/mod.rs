@@ -5,5 +5,14 @@
 mod build; // the side that is read first: its rows and a table of its keys
 mod hash; //  one side into a table, the other past it
 mod roles; // what becomes of the rows of each side
+mod symmetric; // both sides kept, each row past those that came before
+mod as_of; //    the nearest row of the other side
+mod versions; //  the rows of a key in the order of their times
+mod side; //      a side that is kept
+mod writer; //    what leaves of joins that keep rows
+#[cfg(test)]
+mod tests;
 
+pub use as_of::AsOfJoin;
 pub use hash::HashJoin;
+pub use symmetric::SymmetricJoin;

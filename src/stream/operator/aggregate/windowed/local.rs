@@ -4,7 +4,9 @@ use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::Int64Type;
 use std::sync::Arc;
 
-use super::{Pane, PaneKey, WindowedAggregate};
+use super::panes::Pane;
+use super::split::PaneKey;
+use super::{Assigner, WindowedAggregate};
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
 use crate::stream::operator::Next;
@@ -23,26 +25,29 @@ impl WindowedAggregate {
 
     /// Sends the panes on whose first window ends at or before `watermark`.
     pub(super) fn send_panes(&mut self, watermark: i64, next: &mut Next<'_>) -> Result<()> {
-        let first_end = |pane: &Pane| self.windows.first_end(pane.key.start).unwrap_or(START);
-        let end = self.open.partition_point(|pane| first_end(pane) <= watermark);
-        let mut sending = std::mem::take(&mut self.closing);
-        let mut at = 0;
-        for _ in 0..end {
-            if self.open[at].key.first_end <= watermark {
-                sending.push(self.open.remove(at));
-            } else {
-                at += 1;
-            }
+        let Assigner::Fixed { windows, grid } = &mut self.assigner else {
+            return Err(Error::bug("windows of the user's own do not travel as panes"));
+        };
+        let reached = grid.step(watermark);
+        let first_end = |pane: &Pane| windows.first_end(pane.key.start()).unwrap_or(START);
+        let open = &mut self.panes.open;
+        let end = open.partition_point(|pane| first_end(pane) <= reached);
+        // Panes that are behind for some of their windows may have to wait, between others.
+        let is_due = |pane: &Pane| first_end(pane) <= reached && pane.key.first_end() <= reached;
+        if !open[..end].iter().all(is_due) {
+            open[..end].sort_by_key(|pane| !is_due(pane));
         }
+        let due = open[..end].partition_point(is_due);
+        let mut sending = self.panes.close(due);
+        self.panes.open[..end - due].sort_unstable_by_key(|pane| pane.key);
         let mut groups = 0;
-        for mut pane in sending.drain(..) {
+        for pane in &mut sending {
             groups += pane.table.len();
-            let PaneKey { start, first_end } = pane.key;
-            let between = [start, first_end].map(|value| Arc::new(Int64Array::from(vec![value])) as ArrayRef);
+            let between = [pane.key.start(), pane.key.first_end()];
+            let between = between.map(|value| Arc::new(Int64Array::from(vec![value])) as ArrayRef);
             pane.table.send(&between, &mut self.out, next)?;
-            self.pool.push(pane.table);
         }
-        self.closing = sending;
+        self.panes.closed(sending);
         let left = self.groups();
         if let (Some(local), true) = (&mut self.local, groups > 0) {
             local.sent(groups, left);
@@ -52,18 +57,20 @@ impl WindowedAggregate {
 
     /// How many groups all open panes hold.
     pub(super) fn groups(&self) -> usize {
-        self.open.iter().map(|pane| pane.table.len()).sum()
+        self.panes.open.iter().map(|pane| pane.table.len()).sum()
     }
 
     /// Merges groups that were made before the exchange.
     pub(super) fn take_groups(&mut self, batch: &mut Batch) -> Result<()> {
-        let keys = self.shape.key_types.len();
+        let keys = self.panes.shape().key_types.len();
         let value = |column: usize| match &batch.columns[column] {
             Column::Constant(value) => Ok(value.as_primitive::<Int64Type>().value(0)),
             _ => Err(Error::bug("groups came without their pane")),
         };
-        let key = PaneKey { start: value(keys)?, first_end: value(keys + 1)? };
-        let at = self.open_pane(key);
-        self.open[at].table.take_groups(batch, PANE_COLUMNS, &mut self.scratch, &mut self.merge_keys)
+        let at = self.panes.find(PaneKey::pane(value(keys)?, value(keys + 1)?));
+        let table = &mut self.panes.open[at].table;
+        table.take_groups(batch, PANE_COLUMNS, &mut self.scratch, &mut self.merge_keys)?;
+        self.panes.weigh(at);
+        Ok(())
     }
 }

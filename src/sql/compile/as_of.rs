@@ -1,0 +1,139 @@
+//! `ASOF JOIN` and `FOR SYSTEM_TIME AS OF`: for each left row the nearest right one.
+
+use arrow::datatypes::DataType;
+use datafusion_expr::Expr;
+
+use super::columns::{Columns, refuse};
+use super::expression::Expressions;
+use super::join::common_type;
+use super::join_way::table;
+use super::place::place_of;
+use super::types::engine_schema;
+use super::{Compiler, Result};
+use crate::batch::Kind;
+use crate::error::Error;
+use crate::pipeline::{
+    AsOfSpec, ChangeMode, JoinKind, JoinSide, JoinSpec, JoinStrategy, Nearest, Node, NodeId, Spec, SymmetricSpec,
+};
+use crate::sql::optimize::Statistics;
+use crate::sql::plan::{AsOf, AsOfNode};
+
+impl Compiler {
+    pub(super) fn as_of(&mut self, as_of: &AsOfNode) -> Result<NodeId> {
+        let is_outermost = !std::mem::replace(&mut self.below_aggregate, true);
+        let left = self.plan(&as_of.left)?;
+        let right = self.plan(&as_of.right)?;
+        self.below_aggregate = !is_outermost;
+        let columns = [self.columns(left, &as_of.left), self.columns(right, &as_of.right)];
+        let place = as_of.on.first().and_then(|(left, _)| place_of(left));
+        let mut keys = [Expressions::new(&columns[0]), Expressions::new(&columns[1])];
+        for (left, right) in &as_of.on {
+            let data_type = common_type(&keys, left, right)?;
+            keys[0].output_as(left, &data_type)?;
+            keys[1].output_as(right, &data_type)?;
+        }
+        let [left_keys, right_keys] = keys.map(Expressions::finish);
+        if self.nodes[left].changes == ChangeMode::Updating {
+            let message = "a join by the nearest needs left rows that stay; these may be taken back";
+            return Err(Error::user(message).at(place));
+        }
+        let kind = if as_of.outer { JoinKind::Left } else { JoinKind::Inner };
+        let strategy = match &as_of.as_of {
+            AsOf::Current => self.current([left, right], Statistics::of(&as_of.right).rows),
+            AsOf::Version { left: at, right: from } => {
+                self.nearest([left, right], &columns, [at, from], Nearest::AtOrBefore, true)?
+            }
+            AsOf::Nearest { left: a, right: b, nearest } => {
+                self.nearest([left, right], &columns, [a, b], (*nearest).into(), false)?
+            }
+        };
+        let outputs = JoinSpec::all_outputs(kind, columns[0].slots.len(), columns[1].slots.len());
+        let spec = JoinSpec {
+            kind,
+            left_keys,
+            right_keys,
+            nulls_match: false,
+            null_aware: false,
+            each_once: false,
+            residual: None,
+            outputs,
+            strategy: strategy.clone(),
+        };
+        // Left rows come out in the left columns, which stay where they are.
+        let time = match strategy {
+            JoinStrategy::AsOf(AsOfSpec { on_watermark: false, .. }) | JoinStrategy::Hash { .. } => {
+                self.nodes[left].time.clone().filter(|_| !self.nodes[left].bounded)
+            }
+            _ => self.nodes[left].time.clone(),
+        };
+        let bounded = self.nodes[left].bounded && self.nodes[right].bounded;
+        let (spec, inputs, schema) = (Spec::Join(spec), vec![left, right], engine_schema(&as_of.schema));
+        Ok(self.add(Node { spec, inputs, schema, changes: ChangeMode::Append, time, bounded, place }))
+    }
+
+    /// What the right side holds now: all of it, when it ends; else what has come.
+    fn current(&self, inputs: [NodeId; 2], right_rows: f64) -> JoinStrategy {
+        let [left, right] = inputs.map(|input| &self.nodes[input]);
+        if right.bounded && right.changes == ChangeMode::Append {
+            return table(JoinSide::Right, right_rows);
+        }
+        let updating = [left.changes == ChangeMode::Updating, right.changes == ChangeMode::Updating];
+        JoinStrategy::Symmetric(SymmetricSpec { updating, time: None, at_once: true, lookup: true })
+    }
+
+    fn nearest(
+        &self,
+        [left, right]: [NodeId; 2],
+        columns: &[Columns; 2],
+        [left_order, right_order]: [&Expr; 2],
+        nearest: Nearest,
+        versions: bool,
+    ) -> Result<JoinStrategy> {
+        let plain = |columns: &Columns, expr: &Expr| {
+            let why = "the order of a join by the nearest is a column of each side; compute it in a subquery";
+            columns.plain(expr).ok_or_else(|| refuse(expr, why))
+        };
+        let at = [plain(&columns[0], left_order)?, plain(&columns[1], right_order)?];
+        let nodes = [&self.nodes[left], &self.nodes[right]];
+        let types = [0, 1].map(|side: usize| nodes[side].schema.field(at[side]).data_type().clone());
+        if !comparable(&types[0], &types[1]) {
+            let why = format!(
+                "{} and {} are no common order for a join by the nearest; cast one of them",
+                types[0], types[1]
+            );
+            return Err(refuse(left_order, &why));
+        }
+        if nodes[1].changes == ChangeMode::Updating {
+            let why = "a join by the nearest needs right rows that stay, and these may be taken back";
+            return Err(refuse(right_order, why));
+        }
+        let on_watermark = !nodes[1].bounded;
+        if on_watermark {
+            let is_time = |side: usize| nodes[side].time.as_ref().is_some_and(|time| time.column == at[side]);
+            if !is_time(0) || !is_time(1) || types[0] != types[1] {
+                let why = "a join by the nearest with a right side that does not end goes by the event times of both: \
+                           columns of one type with a WATERMARK";
+                return Err(refuse(left_order, why));
+            }
+            if matches!(nearest, Nearest::AtOrAfter | Nearest::After) {
+                let why =
+                    "the nearest row after another is known when the input ends, and this one does not; use >= or >";
+                return Err(refuse(left_order, why));
+            }
+        }
+        let spec = AsOfSpec { left: at[0], right: at[1], nearest, versions, on_watermark };
+        Ok(JoinStrategy::AsOf(spec))
+    }
+}
+
+/// Whether values of both types have one order as integers.
+fn comparable(a: &DataType, b: &DataType) -> bool {
+    let integers = [Kind::I8, Kind::I16, Kind::I32, Kind::I64, Kind::U8, Kind::U16, Kind::U32];
+    let floats = [Kind::F32, Kind::F64];
+    let of = |data_type: &DataType| Kind::of(data_type);
+    match (a, b) {
+        _ if a == b => integers.contains(&of(a)) || floats.contains(&of(a)) || of(a) == Kind::U64,
+        (a, b) if a.is_integer() && b.is_integer() => integers.contains(&of(a)) && integers.contains(&of(b)),
+        (a, b) => floats.contains(&of(a)) && floats.contains(&of(b)),
+    }
+}

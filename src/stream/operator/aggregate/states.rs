@@ -1,0 +1,148 @@
+//! The states of all aggregates of a table, side by side: a group has the same number in each.
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::take;
+use smallvec::SmallVec;
+
+use super::TableShape;
+use super::distinct::Distinct;
+use crate::batch::{Argument, Batch, Change, Column};
+use crate::error::Result;
+use crate::expression::Evaluator;
+use crate::function::{AggregateStates, Update};
+use crate::pipeline::AggregateCall;
+use crate::stream::operator::filter::true_rows;
+
+/// One column of states per aggregate.
+pub(super) struct States {
+    shape: TableShape,
+    takes_back: bool,
+    states: Vec<Box<dyn AggregateStates>>,
+}
+
+impl States {
+    /// States of no group.
+    pub(super) fn new(shape: &TableShape, takes_back: bool) -> Self {
+        let states = shape.calls.iter().map(|call| empty(shape, call, takes_back)).collect();
+        States { shape: shape.clone(), takes_back, states }
+    }
+
+    /// Says that no other states see the same pairs of group and DISTINCT arguments.
+    pub(super) fn own_pairs(&mut self) {
+        for states in &mut self.states {
+            if let Some(distinct) = states.as_any_mut().downcast_mut::<Distinct>() {
+                distinct.own_pairs();
+            }
+        }
+    }
+
+    /// Takes the evaluated rows in, whose groups are these; `mask` is memory.
+    pub(super) fn update(
+        &mut self,
+        evaluator: &Evaluator,
+        batch: &Batch,
+        groups: &[u32],
+        group_count: usize,
+        changes: Option<&[Change]>,
+        mask: &mut Vec<u64>,
+    ) -> Result<()> {
+        let mut output = self.shape.key_types.len();
+        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
+            let args: SmallVec<[Argument<'_>; 4]> =
+                (output..output + call.arg_count).map(|arg| evaluator.output(batch, arg)).collect();
+            output += call.arg_count;
+            if call.filtered {
+                let condition = evaluator.output(batch, output);
+                output += 1;
+                true_rows(self.shape.context, &condition, evaluator.rows(), mask)?;
+            }
+            let filter = call.filtered.then_some(&mask[..]);
+            let update = Update { groups, group_count, args: &args, filter, changes };
+            states.update(&self.shape.context, &update)?;
+        }
+        Ok(())
+    }
+
+    /// Brings every state to this number of groups, for groups that no row has updated.
+    pub(super) fn grow(&mut self, group_count: usize) -> Result<()> {
+        for states in &mut self.states {
+            let update = Update { groups: &[], group_count, args: &[], filter: None, changes: None };
+            states.update(&self.shape.context, &update)?;
+        }
+        Ok(())
+    }
+
+    /// Merges group `i` of `other` into `groups[i]`.
+    pub(super) fn merge(&mut self, groups: &[u32], group_count: usize, other: &mut States) -> Result<()> {
+        let pairs = self.states.iter_mut().zip(&mut other.states);
+        pairs.into_iter().try_for_each(|(mine, theirs)| mine.merge(groups, group_count, theirs.as_mut()))
+    }
+
+    /// Takes group `i` of `other`, merged in before, out of `groups[i]`.
+    pub(super) fn unmerge(&mut self, groups: &[u32], other: &mut States) -> Result<()> {
+        let pairs = self.states.iter_mut().zip(&mut other.states);
+        pairs.into_iter().try_for_each(|(mine, theirs)| mine.unmerge(groups, theirs.as_mut()))
+    }
+
+    /// The states of some groups, as those of groups 0, 1, 2 ...
+    pub(super) fn pick(&mut self, groups: &[u32]) -> Result<States> {
+        let mut picked = Vec::with_capacity(self.states.len());
+        let positions: Vec<u32> = (0..groups.len() as u32).collect();
+        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
+            let found = match states.pick(groups)? {
+                Some(found) => found,
+                None => {
+                    let saved = states.save(groups.iter().max().map_or(0, |&group| group as usize + 1))?;
+                    let indices = UInt32Array::from(groups.to_vec());
+                    let saved = saved.iter().map(|column| Ok(take(column, &indices, None)?));
+                    let mut found = empty(&self.shape, call, self.takes_back);
+                    found.merge_saved(&positions, groups.len(), &saved.collect::<Result<Vec<ArrayRef>>>()?)?;
+                    found
+                }
+            };
+            picked.push(found);
+        }
+        Ok(States { shape: self.shape.clone(), takes_back: self.takes_back, states: picked })
+    }
+
+    /// Writes the results of `groups`, a column per aggregate.
+    pub(super) fn finish(&mut self, groups: &[u32], columns: &mut [Column]) -> Result<()> {
+        self.states.iter_mut().zip(columns).try_for_each(|(states, column)| states.finish(groups, column))
+    }
+
+    /// The states of the first `group_count` groups as columns, those of one aggregate after those of another.
+    pub(super) fn save(&mut self, group_count: usize) -> Result<Vec<ArrayRef>> {
+        let mut columns = Vec::new();
+        for states in &mut self.states {
+            columns.extend(states.save(group_count)?);
+        }
+        Ok(columns)
+    }
+
+    /// Merges saved states: row `i` of `columns` into `groups[i]`.
+    pub(super) fn load(&mut self, groups: &[u32], group_count: usize, columns: &[ArrayRef]) -> Result<()> {
+        let mut from = 0;
+        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
+            let count = if call.distinct { 1 } else { call.function.state_types().len() };
+            states.merge_saved(groups, group_count, &columns[from..from + count])?;
+            from += count;
+        }
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.states.iter_mut().for_each(|states| states.clear());
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        self.states.iter().map(|states| states.size_bytes()).sum()
+    }
+}
+
+fn empty(shape: &TableShape, call: &AggregateCall, takes_back: bool) -> Box<dyn AggregateStates> {
+    let states = call.function.states();
+    match call.distinct {
+        true => Box::new(Distinct::new(shape, call, states, takes_back || shape.unmerges)),
+        false => states,
+    }
+}

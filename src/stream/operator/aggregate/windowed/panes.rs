@@ -1,0 +1,125 @@
+//! Open panes in order, and a pool of tables to make new ones of.
+//!
+//! Invariants  a table in the pool is empty and keeps its memory. The pool holds no more tables than were lately open at
+//!             once; what is beyond that is given back.
+
+use super::super::TableShape;
+use super::super::table::Table;
+use super::sliding::Share;
+use super::split::PaneKey;
+
+/// Small, so that one may be put between many.
+pub(super) struct Pane {
+    pub(super) key: PaneKey,
+    pub(super) table: Box<Table>,
+    /// Where it counts in the running windows.
+    pub(super) share: Share,
+    /// What its table held when it was last looked at.
+    bytes: usize,
+}
+
+/// The tables of an operator.
+pub(super) struct Panes {
+    shape: TableShape,
+    takes_back: bool,
+    pub(super) open: Vec<Pane>,
+    /// On their way out; kept for its memory.
+    closing: Vec<Pane>,
+    #[expect(clippy::vec_box, reason = "tables go between open panes and the pool without being moved")]
+    pool: Vec<Box<Table>>,
+    /// How many were lately open at once.
+    peak: usize,
+    open_bytes: usize,
+    pool_bytes: usize,
+}
+
+impl Panes {
+    pub(super) fn new(shape: TableShape, takes_back: bool) -> Self {
+        let (open, closing, pool) = (Vec::new(), Vec::new(), Vec::new());
+        Panes { shape, takes_back, open, closing, pool, peak: 0, open_bytes: 0, pool_bytes: 0 }
+    }
+
+    pub(super) fn shape(&self) -> &TableShape {
+        &self.shape
+    }
+
+    /// Where the pane of this key is, made if there is none.
+    pub(super) fn find(&mut self, key: PaneKey) -> usize {
+        // Streams mostly write to the last pane.
+        if self.open.last().is_some_and(|pane| pane.key == key) {
+            return self.open.len() - 1;
+        }
+        match self.open.binary_search_by_key(&key, |pane| pane.key) {
+            Ok(at) => at,
+            Err(at) => {
+                let table = self.take();
+                self.open.insert(at, Pane { key, table, share: Share::None, bytes: 0 });
+                at
+            }
+        }
+    }
+
+    /// Looks at what a pane holds now.
+    pub(super) fn weigh(&mut self, at: usize) {
+        let pane = &mut self.open[at];
+        let bytes = pane.table.size_bytes();
+        self.open_bytes = self.open_bytes + bytes - pane.bytes;
+        pane.bytes = bytes;
+    }
+
+    /// An empty table.
+    pub(super) fn take(&mut self) -> Box<Table> {
+        match self.pool.pop() {
+            Some(table) => {
+                self.pool_bytes = self.pool_bytes.saturating_sub(table.size_bytes());
+                table
+            }
+            None => Box::new(Table::new(self.shape.clone(), self.takes_back)),
+        }
+    }
+
+    /// Puts a table back that is not needed any more.
+    pub(super) fn give_back(&mut self, mut table: Box<Table>) {
+        table.clear();
+        self.pool_bytes += table.size_bytes();
+        self.pool.push(table);
+    }
+
+    /// Takes the first `count` panes out; `closed` puts them back.
+    pub(super) fn close(&mut self, count: usize) -> Vec<Pane> {
+        self.peak = self.peak.max(self.open.len());
+        let mut closing = std::mem::take(&mut self.closing);
+        closing.extend(self.open.drain(..count));
+        self.open_bytes -= closing.iter().map(|pane| pane.bytes).sum::<usize>();
+        closing
+    }
+
+    /// Takes closed panes back, and gives back what has not been needed for a while.
+    pub(super) fn closed(&mut self, mut closing: Vec<Pane>) {
+        for pane in closing.drain(..) {
+            self.give_back(pane.table);
+        }
+        self.closing = closing;
+        self.peak -= self.peak.saturating_sub(self.open.len()) / 16;
+        // Two more: one to merge into, one for a pane that opens before another closes.
+        while self.pool.len() + self.open.len() > self.peak + 2 {
+            let Some(table) = self.pool.pop() else { break };
+            self.pool_bytes = self.pool_bytes.saturating_sub(table.size_bytes());
+        }
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        self.open_bytes + self.pool_bytes
+    }
+
+    /// How many tables wait to be used again.
+    pub(super) fn pooled(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// The mode of the keys, as EXPLAIN ANALYZE shows it.
+    pub(super) fn mode(&self) -> &'static str {
+        let table = self.open.last().map(|pane| &pane.table).or(self.pool.last());
+        table.map_or("none", |table| table.index.mode())
+    }
+}
