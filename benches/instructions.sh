@@ -32,7 +32,7 @@ count() { # case, batches
     rm -f "$log"
 }
 
-cases=$(sed -n 's/^    ("\([a-z0-9-]*\)", ".*/\1/p' benches/instructions.rs)
+cases=$("$program" list)
 counted=$(for case in $cases; do
     fewer=$(count "$case" $few)
     more=$(count "$case" $many)

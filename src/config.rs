@@ -22,6 +22,9 @@ pub struct Config {
     /// Whether the flush at the end of input is withheld: windows that the watermark of the slowest source partition
     /// has not closed stay open.
     pub keep_open: bool,
+    /// Whether statements may load native code: `CREATE FUNCTION ... LANGUAGE NATIVE`. What is loaded runs with all the
+    /// rights of this process.
+    pub allow_native: bool,
     /// Whether queries keep all their state so that a snapshot can be taken of any of them at any time. Without it some
     /// queries over input that ends are faster, and say so when they are asked for a snapshot.
     pub snapshots: bool,
@@ -39,6 +42,7 @@ impl Default for Config {
             ring_capacity: 16,
             level: None,
             keep_open: false,
+            allow_native: false,
             snapshots: false,
             idle_sleep: Duration::from_millis(1),
         }

@@ -4,6 +4,8 @@
 //! Owns        the catalog, the connectors, the memory budget. Queries own themselves and outlive nothing here.
 //! Invariants  no global state: two engines in one process share nothing; no runtime is forced on the caller.
 
+mod functions; // the users' own functions
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -23,7 +25,7 @@ use crate::query::{BATCHES_WAITING, Query};
 use crate::runtime::{self, Options};
 pub use crate::runtime::{Clock, Control, Metrics, OperatorMetrics, Running, Snapshot, SourceMetrics, Stepped};
 use crate::sql::{self, Catalog, LogicalQuery, Planned};
-pub use crate::sql::{ExplainKind, Parsed};
+pub use crate::sql::{ExplainKind, FunctionInfo, Parsed};
 use crate::stream::connect::DefaultConnectors;
 use crate::stream::operator::Budget;
 use crate::stream::sink::blackhole::Blackhole;
@@ -224,6 +226,7 @@ impl Engine {
         let planned = sql::plan(&mut self.catalog(), self.inner.connectors.as_ref(), parsed)?;
         Ok(match planned {
             Planned::Done(message) => Statement::Done(message),
+            Planned::CreateFunction(definition) => Statement::Done(self.create_function(definition)?),
             Planned::Rows(rows) => Statement::Rows(rows),
             Planned::Explain(explained) => Statement::Text(match explained.kind {
                 ExplainKind::Syntax => explained.syntax,

@@ -90,6 +90,12 @@ impl Error {
         Self::bug(format!("{who} panicked: {text}"))
     }
 
+    /// A user's function panicked; `panic` is what it left.
+    pub(crate) fn kernel_panicked(name: &str, panic: &(dyn Any + Send)) -> Self {
+        let Inner { message, .. } = *Self::panicked(&format!("the function {name}"), panic).0;
+        Self::user(message)
+    }
+
     /// The owner of the query cancelled it.
     pub fn cancelled() -> Self {
         Self::new(Kind::Cancelled, "the query was cancelled")

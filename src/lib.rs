@@ -18,3 +18,9 @@ pub mod time; //       event time
 
 pub use arrow;
 pub use error::{Error, Kind, Result};
+pub use millstream_macros::kernel;
+
+/// The listings of `docs/kernels.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/kernels.md")]
+pub struct KernelsPage;

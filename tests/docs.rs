@@ -199,6 +199,42 @@ fn functions_are_listed_in_full() {
     assert!(listed.is_empty(), "docs/sql.md lists what is not there: {listed:?}");
 }
 
+/// The reference of functions, as it follows from what they tell of themselves.
+fn reference() -> String {
+    let mut page = String::from(
+        "# Functions\n\nAll functions of a new engine, as `SHOW FUNCTIONS` tells them: written by the tests from what each \
+         function tells of\nitself. [kernels.md](kernels.md) says how to add one.\n",
+    );
+    let functions = Engine::default().functions();
+    for (kind, title) in
+        [("group", "Windows in GROUP BY"), ("scalar", "Of values"), ("aggregate", "Of groups"), ("window", "Of frames")]
+    {
+        page += &format!("\n## {title}\n\n| function | does | example |\n|---|---|---|\n");
+        let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+        for function in functions.iter().filter(|function| function.kind.split(", ").any(|known| known == kind)) {
+            let code = |text: &str| if text.is_empty() { String::new() } else { format!("`{}`", cell(text)) };
+            let does = match &function.alias_of {
+                Some(real) => format!("the same as `{real}`"),
+                None => cell(&function.description),
+            };
+            page += &format!("| {} | {does} | {} |\n", code(&function.signature), code(&function.example));
+        }
+    }
+    page
+}
+
+#[test]
+fn the_reference_of_functions_is_up_to_date() {
+    let path = root().join("docs/functions.md");
+    let wanted = reference();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &wanted).expect("the page can be written");
+    }
+    let page = fs::read_to_string(&path).unwrap_or_default();
+    assert!(page == wanted, "docs/functions.md is not what functions tell; UPDATE=1 cargo test --test docs writes it");
+    assert!(Engine::default().functions().iter().all(|function| !function.signature.is_empty()), "all have a form");
+}
+
 #[test]
 fn the_readme_embeds_as_the_example_does() {
     let page = fs::read_to_string(root().join("README.md")).expect("the page is there to be read");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use arrow::compute::take;
+use millstream_kernels::{aggregate, level};
 
 use super::Selection;
 use crate::error::Result;
@@ -25,8 +26,9 @@ impl Dictionary {
     /// A column of these codes. Panics when a code that is not null has no value.
     pub fn new(codes: UInt32Array, values: Arc<DictionaryValues>) -> Self {
         let count = values.0.len() as u32;
-        let greatest = codes.values().iter().fold(0, |greatest, &code| greatest.max(code));
-        let in_range = greatest < count || codes.iter().flatten().all(|code| code < count);
+        let range = aggregate::min_max(level::detect(), &codes.values()[..], None);
+        let in_range = range.is_none_or(|(_, greatest)| greatest < count);
+        let in_range = in_range || codes.iter().flatten().all(|code| code < count);
         assert!(in_range, "each code has a value");
         Dictionary { codes, values }
     }

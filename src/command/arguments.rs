@@ -26,6 +26,8 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Run scripts of arrivals and compare what comes out
     Test(TestArguments),
+    /// Lay out a project for kernels of your own
+    Kernel(KernelArguments),
     /// Make a file of test data
     Generate(GenerateArguments),
     /// Ask for the busiest auctions among ten million generated events
@@ -84,6 +86,12 @@ pub struct EngineArguments {
     /// Bytes that operators may hold, such as 512MiB [default: no bound]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<usize>,
+    /// Let SQL load native code: CREATE FUNCTION ... LANGUAGE NATIVE
+    #[arg(long)]
+    pub allow_native: bool,
+    /// Load the kernels of a shared library; may be repeated
+    #[arg(long, value_name = "LIBRARY")]
+    pub load: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -106,6 +114,24 @@ pub struct TestArguments {
     /// Write what really comes out into the scripts
     #[arg(long)]
     pub update: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct KernelArguments {
+    #[command(subcommand)]
+    pub what: Kernel,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Kernel {
+    /// Make a folder with a crate that builds to a shared library of kernels
+    New {
+        /// The folder, and the name of the crate
+        path: PathBuf,
+        /// Where Millstream's sources are, to build with instead of the registry's
+        #[arg(long, value_name = "PATH")]
+        sdk: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -225,6 +251,7 @@ impl EngineArguments {
             batch_rows: self.batch_rows.map_or(default.batch_rows, |rows| rows as usize),
             partitions: self.partitions.map_or(default.partitions, |partitions| partitions as usize),
             memory_bytes: self.memory.or(default.memory_bytes),
+            allow_native: self.allow_native,
             ..default
         }
     }

@@ -8,6 +8,7 @@ mod arguments; // words into settings
 mod run; //       run a text of SQL
 mod test; //      run scripts of arrivals
 mod explain; //   show a step of a query's way
+mod kernel; //    lay out a project for kernels
 mod generate; //  make test data
 mod demo; //      ten million events, one query
 mod shell; //     SQL by hand
@@ -79,6 +80,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Stop> {
         Some(Command::Run(run)) => run::run(&run),
         Some(Command::Test(test)) => test::run(&test),
         Some(Command::Explain(explain)) => explain::run(&explain),
+        Some(Command::Kernel(kernel)) => kernel::run(&kernel),
         Some(Command::Generate(generate)) => generate::run(&generate),
         Some(Command::Demo(demo)) => demo::run(&demo),
         None if arguments.run.names_no_text() && std::io::stdin().is_terminal() => shell::run(&arguments.run),

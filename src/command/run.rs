@@ -28,6 +28,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Stop> {
 pub fn engine(arguments: &RunArguments) -> Result<Engine> {
     let engine =
         Engine::new(millstream::config::Config { keep_open: arguments.keep_open, ..arguments.engine.config() });
+    arguments.engine.load.iter().try_for_each(|library| engine.load(library).map(|_| ()))?;
     bind(&engine, &arguments.source)?;
     Ok(engine)
 }

@@ -79,7 +79,8 @@ impl Evaluator {
             let args: SmallVec<[Argument<'_>; 4]> = step.args.iter().map(|arg| self.argument(batch, *arg)).collect();
             let evaluated = step.kernel.evaluate(&self.context, &args, self.rows, &mut out.column);
             evaluated.map_err(|e| {
-                e.context(format!("in {}", program.show(Operand::Register(step.register), &program.names)))
+                let shown = program.show(Operand::Register(step.register), &program.names);
+                e.context(format!("in {shown}")).at(step.place)
             })?;
             out.settle();
             drop(args);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 
+use crate::error::Place;
 use crate::function::ScalarKernel;
 
 /// Where a kernel's argument comes from.
@@ -31,6 +32,8 @@ pub struct Step {
     pub args: Vec<Operand>,
     /// The register written; equal to the number of the step.
     pub register: usize,
+    /// Where in the SQL text what it computes stands.
+    pub place: Option<Place>,
 }
 
 /// Expressions compiled together, sharing what they have in common.
@@ -123,8 +126,16 @@ impl Builder {
         if deterministic {
             self.known.insert((key, args.clone()), register);
         }
-        self.program.steps.push(Step { kernel, args, register });
+        self.program.steps.push(Step { kernel, args, register, place: None });
         Operand::Register(register)
+    }
+
+    /// Says where in the SQL text the step that wrote `operand` stands, unless that is known.
+    pub fn set_place(&mut self, operand: Operand, place: Option<Place>) {
+        if let Operand::Register(register) = operand {
+            let known = &mut self.program.steps[register].place;
+            *known = known.or(place);
+        }
     }
 
     /// Adds a constant: an array of length 1.

@@ -48,6 +48,12 @@ pub trait ScalarKernel: Send + Sync + Debug {
         true
     }
 
+    /// About how many nanoseconds a row takes: cheaper conditions are evaluated first. The engine's own stay in the
+    /// order they are written in.
+    fn cost(&self) -> f64 {
+        0.0
+    }
+
     /// Whether it is one of the engine's vectorized kernels rather than a function of another library.
     fn is_native(&self) -> bool {
         true

@@ -3,6 +3,7 @@
 //! Place       made by `sql/compile` or by hand in a test; printed by EXPLAIN PIPELINE; run by `runtime`.
 //! Invariants  no thread, no I/O, no state here. Nodes stand in order: inputs come before the node that reads them.
 
+mod custom; //   table functions and operators of the users' own
 mod explain; //  the pipeline as text
 mod as_of; //    joins by the nearest
 mod over; //     what OVER asks for
@@ -12,6 +13,7 @@ mod table; //    the traits of sources and sinks, as the pipeline names them
 mod window; //   the kinds of windows
 
 pub use as_of::{AsOfSpec, Nearest};
+pub use custom::*;
 pub use explain::{explain, explain_with, show_duration};
 pub use over::*;
 pub use spec::*;

@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
-use super::{AsOfSpec, Bounds, OverSpec, Predicate, RankSpec, SymmetricSpec, Table, WindowKind};
+use super::{AsOfSpec, Bounds, CustomSpec, OverSpec, Pipeline, Predicate, RankSpec, SymmetricSpec, Table, WindowKind};
 use crate::expression::Program;
 use crate::function::AggregateFunction;
 
@@ -30,6 +30,11 @@ pub enum Spec {
     Fold,
     ByKey(ByKeySpec),
     Join(JoinSpec),
+    Custom(CustomSpec),
+    /// `WITH RECURSIVE`; has no inputs of its own.
+    Recursion(RecursionSpec),
+    /// In the body of a recursion: the rows that its last run gave.
+    WorkTable,
     /// At most one row, or an error; a row of NULLs where there is none.
     SingleRow,
 }
@@ -197,6 +202,17 @@ pub struct SortSpec {
 pub struct LimitSpec {
     pub skip: usize,
     pub fetch: Option<usize>,
+}
+
+/// Gives the rows of one pipeline, then of another over what came last, until nothing new comes.
+#[derive(Debug, Clone)]
+pub struct RecursionSpec {
+    pub name: String,
+    pub initial: Arc<Pipeline>,
+    /// Reads [`Spec::WorkTable`].
+    pub body: Arc<Pipeline>,
+    /// `UNION`: a row that was there before is not new.
+    pub distinct: bool,
 }
 
 /// Joins two inputs: the node's first is the left one, its second the right one.

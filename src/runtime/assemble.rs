@@ -13,11 +13,12 @@ use super::Options;
 use super::event_time::{PartitionWatermarks, WatermarkTracker};
 use super::metrics::Registry;
 use super::parts::{End, Part, Parts};
+use super::recursion::RecursiveTable;
 use super::scan::{Computed, ScanTask};
 use super::worker::{Input, Stage, Worker};
 use crate::batch::Batch;
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expression::{Operand, Program};
 use crate::function::KernelContext;
 use crate::pipeline::*;
@@ -102,6 +103,27 @@ impl Assembly<'_> {
             Spec::Values(values) => Ok(self.values(id, values)),
             Spec::Union => self.union(id, node),
             Spec::Join(spec) => self.join(id, node, spec),
+            Spec::Recursion(spec) => {
+                let table = RecursiveTable {
+                    spec: spec.clone(),
+                    schema: node.schema.clone(),
+                    config: self.config.clone(),
+                    budget: self.metrics.budget.clone(),
+                    options: self.options.clone(),
+                    seed: self.seed,
+                };
+                let scan = ScanSpec {
+                    name: spec.name.clone(),
+                    table: Arc::new(table),
+                    projection: (0..node.schema.fields().len()).collect(),
+                    predicates: Vec::new(),
+                    compute: None,
+                    watermark: None,
+                    fetch: None,
+                };
+                self.scan(id, &scan, node)
+            }
+            Spec::WorkTable => Err(Error::bug("a work table stands outside its recursion")),
             Spec::Aggregate(spec) => self.aggregate(id, node, spec),
             Spec::Over(spec) => self.over(id, node, spec),
             Spec::Rank(spec) => self.rank(id, node, spec),
@@ -122,6 +144,7 @@ impl Assembly<'_> {
                 self.append_to_all(&mut parts, id)?;
                 Ok(parts)
             }
+            Spec::Custom(spec) => self.custom(id, node, spec),
             Spec::Window(WindowSpec { kind: WindowKind::Session { gap }, column, keys }) => {
                 self.session_rows(id, *gap, *column, keys)
             }
@@ -145,7 +168,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn scan(&mut self, id: NodeId, spec: &ScanSpec, node: &Node) -> Result<Parts> {
+    pub(super) fn scan(&mut self, id: NodeId, spec: &ScanSpec, node: &Node) -> Result<Parts> {
         // Which change came last is told by the order of the rows: one worker reads them all.
         let is_changing = spec.table.changelog() != Changelog::Append;
         let readers = if is_changing { 1 } else { self.partitions };
@@ -215,13 +238,33 @@ impl Assembly<'_> {
     pub(super) fn is_stateless_up_to(&self, id: NodeId) -> bool {
         let node = &self.pipeline.nodes[id];
         let holds_rows = matches!(&node.spec, Spec::Window(window) if window.kind.is_per_key());
-        let stays = holds_rows || matches!(node.spec, Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_));
+        let stays = holds_rows || matches!(node.spec, Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) | Spec::Custom(_));
         let passes = !stays
             && !matches!(
                 node.spec,
                 Spec::Aggregate(_) | Spec::Over(_) | Spec::Rank(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Join(_)
             );
         passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
+    }
+
+    /// A user's operator, its rows brought to where it wants them.
+    fn custom(&mut self, id: NodeId, node: &Node, spec: &CustomSpec) -> Result<Parts> {
+        let input = self.node(node.inputs[0])?;
+        let mut parts = match &spec.operator.placement {
+            Placement::Together => self.gather(input)?,
+            Placement::ByKey(keys) if input.iter().flatten().count() > 1 => {
+                let schema = &self.pipeline.nodes[node.inputs[0]].schema;
+                let keys: Vec<(usize, DataType)> =
+                    keys.iter().map(|&key| (key, schema.field(key).data_type().clone())).collect();
+                self.exchange(input, Route::Keys(Arc::new(Program::columns(&keys))))?
+            }
+            Placement::Anywhere | Placement::ByKey(_) => input,
+        };
+        for part in parts.iter_mut().flatten() {
+            let operator = custom(spec, self.context)?;
+            self.append(part, "operator", Some(id), operator);
+        }
+        Ok(parts)
     }
 
     /// Sessions as rows: those of a key come together in one worker, their keys in front.

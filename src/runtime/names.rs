@@ -36,8 +36,14 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
                 let both: Vec<String> = names.iter().cloned().chain(right).collect();
                 join.residual.iter_mut().for_each(|residual| Arc::make_mut(residual).names.clone_from(&both));
             }
-            Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) | Spec::SingleRow => {}
-            Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) => {}
+            Spec::Values(_)
+            | Spec::Window(_)
+            | Spec::Union
+            | Spec::Limit(_)
+            | Spec::SingleRow
+            | Spec::Recursion(_)
+            | Spec::WorkTable => {}
+            Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) | Spec::Custom(_) => {}
         }
     }
     named

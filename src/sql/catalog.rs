@@ -11,11 +11,12 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::Result as PlanResult;
-use datafusion_expr::{AggregateUDF, Expr, ScalarUDF, TableProviderFilterPushDown, TableSource};
+use datafusion_expr::{Expr, TableProviderFilterPushDown, TableSource};
 
 use super::error::closest;
 use super::parse::{ComputedColumn, Parsed, WatermarkClause};
 use super::plan::is_window_function;
+use super::users::UserFunctions;
 use crate::error::{Error, Result};
 use crate::pipeline::{Changelog, Connectors, Scan, ScanRequest, Table, TableDefinition, WindowFunction};
 
@@ -23,8 +24,7 @@ use crate::pipeline::{Changelog, Connectors, Scan, ScanRequest, Table, TableDefi
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     relations: Arc<BTreeMap<String, Relation>>,
-    scalars: Arc<BTreeMap<String, Arc<ScalarUDF>>>,
-    aggregates: Arc<BTreeMap<String, Arc<AggregateUDF>>>,
+    functions: Arc<UserFunctions>,
     windows: Arc<BTreeMap<String, Arc<dyn WindowFunction>>>,
 }
 
@@ -158,22 +158,14 @@ impl Catalog {
         Arc::make_mut(&mut self.relations).remove(name).is_some()
     }
 
-    /// Makes a user's scalar function known under its name and its aliases.
-    pub fn register_scalar(&mut self, function: Arc<ScalarUDF>) {
-        let scalars = Arc::make_mut(&mut self.scalars);
-        for alias in function.aliases() {
-            scalars.insert(alias.clone(), function.clone());
-        }
-        scalars.insert(function.name().to_string(), function);
+    /// The users' own functions.
+    pub fn functions(&self) -> &UserFunctions {
+        &self.functions
     }
 
-    /// Makes a user's aggregate function known under its name and its aliases.
-    pub fn register_aggregate(&mut self, function: Arc<AggregateUDF>) {
-        let aggregates = Arc::make_mut(&mut self.aggregates);
-        for alias in function.aliases() {
-            aggregates.insert(alias.clone(), function.clone());
-        }
-        aggregates.insert(function.name().to_string(), function);
+    /// The same, to be added to.
+    pub fn functions_mut(&mut self) -> &mut UserFunctions {
+        Arc::make_mut(&mut self.functions)
     }
 
     /// Makes a user's kind of window known under a name, in lower case.
@@ -190,14 +182,6 @@ impl Catalog {
 
     pub(super) fn window_functions(&self) -> &BTreeMap<String, Arc<dyn WindowFunction>> {
         &self.windows
-    }
-
-    pub(super) fn scalars(&self) -> &BTreeMap<String, Arc<ScalarUDF>> {
-        &self.scalars
-    }
-
-    pub(super) fn aggregates(&self) -> &BTreeMap<String, Arc<AggregateUDF>> {
-        &self.aggregates
     }
 
     /// Takes a definition in. What an earlier binding gave stays where the definition says nothing.

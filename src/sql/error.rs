@@ -238,6 +238,9 @@ fn plan_message(message: &str) -> String {
         let hint = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
         return format!("function not found: {}{hint}", quoted('\'', 0));
     }
+    if let Some((_, why)) = message.split_once("user-defined coercion failed with: ") {
+        return clean(why.split(" No function matches").next().unwrap_or(why));
+    }
     if message.contains("failed to match any signature") {
         let received = message.split_once("but received ").and_then(|(_, rest)| rest.split(" (").next());
         let received = received.map_or_else(String::new, |received| format!(" of type {received}"));

@@ -11,6 +11,8 @@
 
 pub mod parse; //    1  text to syntax trees
 pub mod catalog; //     names to schemas, functions, connectors
+mod users; //           the users' own functions
+mod registry; //        where packages of functions register themselves
 pub mod plan; //     2  syntax tree to logical plan
 mod optimize; //     3  logical plan to better logical plan
 pub mod compile; //  4  logical plan to pipeline
@@ -18,8 +20,12 @@ pub mod bridge; //      DataFusion's functions as our kernels
 mod error; //           DataFusion's errors in our words
 mod stack; //           room for recursion
 
+pub(crate) use bridge::function::type_name;
 pub use catalog::Catalog;
 pub use compile::compile;
+pub use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 pub use parse::{ExplainKind, Parsed, parse};
-pub use plan::{Explain, LogicalQuery, Planned, plan};
+pub use plan::{Explain, FunctionDefinition, FunctionInfo, LogicalQuery, Planned, known_functions, plan};
+pub use registry::Registry;
 pub use stack::with_deep_stack;
+pub use users::UserFunctions;

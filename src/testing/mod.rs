@@ -29,7 +29,43 @@ mod text; //   rows as text, both ways
 mod script; // script files: reading them
 mod play; //   script files: running, comparing, rewriting them
 
+mod columns; // columns with the values that break kernels
+mod kernel; // does a kernel do what its scalar form does?
+mod bench; //  how fast is it?
+
+pub use bench::bench_kernel;
 pub use driver::Driver;
+pub use kernel::check_kernel;
 pub use play::{Played, Setup, check, play, rewrite, setups};
 pub use script::{Cut, Script, Step};
 pub use stage::Source;
+
+/// A test of a kernel against its scalar form: `kernel!(name_of_the_test, kernel, |a: f64, b: f64| a * b)`.
+///
+/// The kernel is what [`Engine::register`](crate::engine::Engine::register) takes. See [`check_kernel`].
+#[macro_export]
+macro_rules! test_kernel {
+    ($test:ident, $kernel:expr, $truth:expr) => {
+        #[test]
+        fn $test() {
+            if let Err(difference) = $crate::testing::check_kernel($kernel, $truth) {
+                panic!("{difference}");
+            }
+        }
+    };
+}
+
+/// A program's `main` that measures kernels: `kernel_bench!(one, another)`. See [`bench_kernel`].
+#[macro_export]
+macro_rules! bench_kernels {
+    ($($kernel:expr),+ $(,)?) => {
+        fn main() {
+            $(match $crate::testing::bench_kernel($kernel) {
+                Ok(table) => println!("{table}"),
+                Err(error) => eprintln!("{error}"),
+            })+
+        }
+    };
+}
+
+pub use crate::{bench_kernels as kernel_bench, test_kernel as kernel};

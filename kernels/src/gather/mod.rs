@@ -45,7 +45,12 @@ pub fn scatter<T: Copy>(values: &[T], rows: &[u16], out: &mut [T]) {
     }
 }
 
+/// A bare loop: `Iterator::max` calls a function per item where it is not compiled for the level.
 #[inline(always)]
 fn greatest<I: Copy + Ord>(indexes: &[I]) -> Option<I> {
-    indexes.iter().copied().max()
+    let mut greatest = *indexes.first()?;
+    for &index in indexes {
+        greatest = if index > greatest { index } else { greatest };
+    }
+    Some(greatest)
 }

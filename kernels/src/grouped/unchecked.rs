@@ -12,13 +12,17 @@ const NEAR_BYTES: usize = 8 << 20;
 
 /// Returns whether each group number is less than `states`.
 pub fn all_below(groups: &[u32], states: usize) -> bool {
-    let greatest = dispatch!(crate::level::detect(), _s => greatest(groups));
-    greatest.is_none_or(|greatest| (greatest as usize) < states)
+    groups.is_empty() || (dispatch!(crate::level::detect(), _s => greatest(groups)) as usize) < states
 }
 
+/// A bare loop: `Iterator::max` calls a function per item where it is not compiled for the level.
 #[inline(always)]
-fn greatest(groups: &[u32]) -> Option<u32> {
-    groups.iter().copied().max()
+fn greatest(groups: &[u32]) -> u32 {
+    let mut greatest = 0;
+    for &group in groups {
+        greatest = if group > greatest { group } else { greatest };
+    }
+    greatest
 }
 
 /// Calls `step` for each valid row, see [`super::update`].
@@ -37,20 +41,21 @@ pub unsafe fn update<S>(
     for (block, rows) in groups.chunks(64).enumerate() {
         let first = block * 64;
         if let Some(next) = groups.get(first + ahead..) {
-            next.iter().take(64).for_each(|&group| prefetch(states, group as usize));
+            for &group in next.iter().take(64) {
+                prefetch(states, group as usize);
+            }
         }
-        let mut visit = |row: usize, group: u32| {
-            // SAFETY: the caller's promise.
-            let state = unsafe { states.get_unchecked_mut(group as usize) };
-            step(state, first + row);
-        };
         let mut word = validity.map_or(tail(rows.len()), |validity| validity[block] & tail(rows.len()));
         if word == u64::MAX {
-            rows.iter().enumerate().for_each(|(row, &group)| visit(row, group));
+            for (row, &group) in rows.iter().enumerate() {
+                // SAFETY: the caller's promise.
+                step(unsafe { states.get_unchecked_mut(group as usize) }, first + row);
+            }
         } else {
             while word != 0 {
                 let row = word.trailing_zeros() as usize;
-                visit(row, rows[row]);
+                // SAFETY: the caller's promise.
+                step(unsafe { states.get_unchecked_mut(rows[row] as usize) }, first + row);
                 word &= word - 1;
             }
         }

@@ -135,6 +135,12 @@ impl ViewBuilder {
         true
     }
 
+    /// Makes row `to` the value that row `from` has.
+    #[inline]
+    pub fn copy_view(&mut self, from: usize, to: usize) {
+        self.views[to] = self.views[from];
+    }
+
     /// Makes row `row` the empty value, as it should be under a null.
     #[inline]
     pub fn set_empty(&mut self, row: usize) {
@@ -157,7 +163,7 @@ impl ViewBuilder {
         };
         self.heap.clear();
         if self.is_text {
-            // SAFETY: each view is 0 (the empty string) or was made by `set_range` or `copy`: inline with zero padding,
+            // SAFETY: each view is 0 (the empty string), or was made by `set_range` or `copy`, or is one of these again: inline with zero padding,
             // or with the prefix of bytes that lie within buffer BLOCK or HEAP at that offset. Bytes of the block are
             // UTF-8 because a text builder gets it as `Text` only and ranges end between characters; the heap and
             // inline copies come from `&str`. The buffers above are those the views were made for: `begin` resets all

@@ -7,7 +7,7 @@
 //!             depends on the rows, not on how they were cut into batches; after warm-up an update allocates nothing
 //!             unless there are new groups.
 
-mod table; //   what all share: which rows count, growing, merging, saving
+pub(in crate::function) mod table; // what all share: which rows count, growing, merging, saving
 mod value; //   arguments as slices, results as columns
 mod store; //   one value of any type per group
 mod compensated; // sums of floats with their rounding errors

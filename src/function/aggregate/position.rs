@@ -34,7 +34,7 @@ pub(super) fn function(name: &str, arg: &DataType) -> Option<Arc<dyn AggregateFu
 fn native<S: Store>(name: &'static str, is_first: bool, arg: &DataType) -> Arc<dyn AggregateFunction> {
     let empty = Position { is_first, data_type: arg.clone(), held: Vec::new(), values: S::default() };
     let result_type = arg.clone();
-    Arc::new(Native { name, result_type, can_retract: false, is_order_sensitive: true, empty })
+    Arc::new(Native { name: name.into(), result_type, can_retract: false, is_order_sensitive: true, empty })
 }
 
 /// What a group holds.

@@ -4,6 +4,7 @@
 //!             function, so the settings inside of it agree.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::function::{AggregateFunction, AggregateStates, KernelContext, Update};
 
 /// The states of one aggregate, one per group. A clone of an empty table carries the settings to a new one.
-pub(super) trait Table: Clone + Debug + Send + Sync + 'static {
+pub(in crate::function) trait Table: Clone + Debug + Send + Sync + 'static {
     /// Whether a row whose argument is null counts like others.
     const TAKES_NULLS: bool = false;
     /// Whether `unmerge` gives back exactly what was before.
@@ -64,7 +65,7 @@ pub(super) trait Table: Clone + Debug + Send + Sync + 'static {
 }
 
 /// The rows of one update.
-pub(super) struct Rows<'a> {
+pub(in crate::function) struct Rows<'a> {
     /// The group of each row.
     pub groups: &'a [u32],
     /// Which rows count: neither filtered nor null; `None` for all.
@@ -98,8 +99,8 @@ impl Rows<'_> {
 
 /// A native aggregate function: its description around an empty table.
 #[derive(Debug)]
-pub(super) struct Native<T: Table> {
-    pub name: &'static str,
+pub(in crate::function) struct Native<T: Table> {
+    pub name: Cow<'static, str>,
     pub result_type: DataType,
     pub can_retract: bool,
     pub is_order_sensitive: bool,
@@ -110,19 +111,19 @@ impl<T: Table> Native<T> {
     /// A function whose rows may come in any order and may be taken back.
     pub fn retractable(name: &'static str, result_type: &DataType, empty: T) -> Arc<dyn AggregateFunction> {
         let result_type = result_type.clone();
-        Arc::new(Native { name, result_type, can_retract: true, is_order_sensitive: false, empty })
+        Arc::new(Native { name: name.into(), result_type, can_retract: true, is_order_sensitive: false, empty })
     }
 
     /// A function whose rows may come in any order and stay.
     pub fn append_only(name: &'static str, result_type: &DataType, empty: T) -> Arc<dyn AggregateFunction> {
         let result_type = result_type.clone();
-        Arc::new(Native { name, result_type, can_retract: false, is_order_sensitive: false, empty })
+        Arc::new(Native { name: name.into(), result_type, can_retract: false, is_order_sensitive: false, empty })
     }
 }
 
 impl<T: Table> AggregateFunction for Native<T> {
     fn name(&self) -> &str {
-        self.name
+        &self.name
     }
 
     fn result_type(&self) -> DataType {

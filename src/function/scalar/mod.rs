@@ -11,15 +11,17 @@ mod cast; //       numbers to wider numbers, dates and timestamps
 mod decimal; //    the same of decimals, as far as 38 digits go
 mod compare; //    = <> < <= > >= of fixed-width values and strings, IS [NOT] DISTINCT FROM
 mod logic; //      AND OR NOT, IS [NOT] NULL
+mod pattern; //    LIKE and IN with what the query gives
 mod pane; //       date_trunc, date_bin, window_start: fixed-size stretches of time
 pub(in crate::function) mod text; // comparing strings by their views
-mod write; //      what all share: typed arguments in, flat columns out
+pub(in crate::function) mod write; // what all share: typed arguments in, flat columns out
 
 pub use arithmetic::{abs, negate};
 pub use calendar::date_part;
 pub use cast::cast;
 pub use logic::{is_not_null, is_null, not};
 pub use pane::{date_bin, date_trunc, window_start};
+pub use pattern::{in_list, like};
 pub use shift::shift;
 
 use std::sync::Arc;

@@ -117,6 +117,27 @@ pub(super) fn combine_validity(level: Level, args: &[Argument<'_>], rows: usize,
     }
 }
 
+/// Makes `words` the rows where no argument is null, and says whether there are others; without any, `words` is of no use.
+pub(in crate::function) fn and_validity<'a>(
+    level: Level,
+    args: impl Iterator<Item = &'a Argument<'a>> + Clone,
+    rows: usize,
+    words: &mut Vec<u64>,
+) -> bool {
+    if args.clone().any(Argument::constant_is_null) {
+        bitmap::fill(words, rows, false);
+        return true;
+    }
+    let mut known = args.filter(|arg| !arg.is_constant()).filter_map(Argument::validity);
+    let Some(first) = known.next() else { return false };
+    let count = bitmap::words(rows);
+    words.clear();
+    words.extend_from_slice(&first[..count]);
+    known.for_each(|other| bitmap::and_with(level, words, &other[..count]));
+    bitmap::trim(words, rows);
+    true
+}
+
 /// Writes `value(row)` as bit `row` of `out`, for the first `rows` rows, and zero behind them.
 #[inline(always)]
 pub(super) fn bits_of(rows: usize, out: &mut [u64], value: impl Fn(usize) -> bool) {

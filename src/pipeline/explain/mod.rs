@@ -39,7 +39,7 @@ fn write_node(
     pipeline: &Pipeline,
     id: NodeId,
     depth: usize,
-    note: &impl Fn(NodeId) -> Option<String>,
+    note: &dyn Fn(NodeId) -> Option<String>,
     text: &mut String,
 ) {
     let node = &pipeline.nodes[id];
@@ -55,6 +55,11 @@ fn write_node(
     text.push('\n');
     if let Some(note) = note(id) {
         text.push_str(&format!("{}  {note}\n", "  ".repeat(depth)));
+    }
+    if let Spec::Recursion(spec) = &node.spec {
+        for term in [&spec.initial, &spec.body] {
+            write_node(term, term.nodes.len() - 1, depth + 1, &|_| None, text);
+        }
     }
     for &input in &node.inputs {
         write_node(pipeline, input, depth + 1, note, text);
@@ -100,7 +105,12 @@ fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
             ("ByKey", format!("one row per {}", key.join(", ")))
         }
         Spec::Join(spec) => ("Join", join::describe(spec, inputs)),
+        Spec::Custom(spec) => ("Operator", spec.name.clone()),
         Spec::SingleRow => ("Single row", String::new()),
+        Spec::Recursion(spec) => {
+            ("Recursion", format!("{}, {}", spec.name, if spec.distinct { "new rows only" } else { "all rows" }))
+        }
+        Spec::WorkTable => ("Work table", names_of(&node.schema).join(" ")),
     }
 }
 
@@ -276,6 +286,8 @@ fn state(node: &Node) -> Option<String> {
         Spec::Fold => Some("all rows that are there"),
         Spec::ByKey(_) => Some("all rows that are there"),
         Spec::Join(join) => Some(join::state(join)),
+        Spec::Recursion(RecursionSpec { distinct: true, .. }) => Some("all rows"),
+        Spec::Recursion(_) => Some("rows of one run"),
         _ => None,
     };
     fixed.map(str::to_string)
@@ -330,8 +342,14 @@ fn programs(node: &Node) -> Vec<&Program> {
             .chain(&join.residual)
             .map(|program| program.as_ref())
             .collect(),
-        Spec::Values(_) | Spec::Window(_) | Spec::Union | Spec::Limit(_) | Spec::SingleRow => Vec::new(),
-        Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) => Vec::new(),
+        Spec::Values(_)
+        | Spec::Window(_)
+        | Spec::Union
+        | Spec::Limit(_)
+        | Spec::SingleRow
+        | Spec::Recursion(_)
+        | Spec::WorkTable => Vec::new(),
+        Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) | Spec::Custom(_) => Vec::new(),
     }
 }
 

@@ -97,16 +97,39 @@ impl<'a> Call<'a> {
             true => self.order_by.iter().all(|key| key.asc),
             false => self.order_by.is_empty(),
         };
-        if !plain_order || self.ignore_nulls {
+        let is_plain = plain_order && !self.ignore_nulls;
+        if bridge::function::aggregate_overloads(self.function).is_some() {
+            return self.users(expressions, is_plain, retracts).map(Some);
+        }
+        if !is_plain {
             return Ok(None);
         }
         let types = self.args.iter().map(|arg| expressions.engine_type_of(arg)).collect::<Result<Vec<_>>>()?;
-        let found = match bridge::function::aggregate_function(self.function, &types) {
-            Some(users) => Some(users),
-            None => aggregate::resolve(self.function.name(), &types, self.result),
-        };
+        let found = aggregate::resolve(self.function.name(), &types, self.result);
         let Some(function) = found.filter(|function| function.result_type() == *self.result) else { return Ok(None) };
         Ok((!retracts || function.can_retract()).then_some(function))
+    }
+
+    /// A function that a user has registered.
+    fn users(
+        &self,
+        expressions: &Expressions<'_>,
+        is_plain: bool,
+        retracts: bool,
+    ) -> Result<Arc<dyn AggregateFunction>> {
+        let name = self.function.name();
+        let refuse = |why: &str| Err(Error::user(format!("{name} {why}")).at(place_of(self.expr)));
+        if !is_plain {
+            return refuse("takes neither ORDER BY nor IGNORE NULLS; order the rows of its input instead");
+        }
+        let types = self.args.iter().map(|arg| expressions.engine_type_of(arg)).collect::<Result<Vec<_>>>()?;
+        match bridge::function::aggregate_function(self.function, &types) {
+            Some(function) if retracts && !function.can_retract() => {
+                refuse("cannot take rows back, and those of its input may be; give it a retract")
+            }
+            Some(function) => Ok(function),
+            None => Err(Error::bug(format!("{name} was planned for other types: {types:?}"))),
+        }
     }
 
     fn foreign(

@@ -7,7 +7,13 @@ use super::columns::Columns;
 use super::expression::Expressions;
 use super::place::place_of;
 use super::{Compiler, Result};
+use crate::expression::Program;
 use crate::pipeline::{FilterSpec, NodeId, Spec};
+
+/// What a row costs in a program, in nanoseconds.
+fn cost(program: &Program) -> f64 {
+    program.steps.iter().map(|step| step.kernel.cost()).sum()
+}
 
 impl Compiler {
     pub(super) fn filter(&mut self, filter: &Filter) -> Result<NodeId> {
@@ -30,6 +36,7 @@ impl Compiler {
             expressions.output(conjunct)?;
             list.push(expressions.finish());
         }
+        first.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
         first.append(&mut then);
         let (schema, time) = (self.nodes[input].schema.clone(), self.nodes[input].time.clone());
         let node = self.add_above(input, Spec::Filter(FilterSpec { conjuncts: first }), schema, time);

@@ -8,6 +8,7 @@ mod aggregate; //  groups, windows of groups, DISTINCT
 mod call; //       one aggregate call: its function, arguments, order and filter
 mod closed; //     windows that have closed, grouped again
 mod columns; //    what the columns of a plan node are in the pipeline
+mod custom; //     users' operators
 mod expression; // expressions into programs
 mod filter;
 mod grouping; //   ROLLUP, CUBE, GROUPING SETS: every row once per set
@@ -21,6 +22,7 @@ mod per_key; //    sessions and windows of rows under an aggregate
 mod place; //      where in the SQL an expression stands
 mod project;
 mod rank; //       the first ranks of a window function
+mod recursion; //  WITH RECURSIVE
 mod scan;
 mod sort;
 mod truncated; //  date_trunc and date_bin as windows
@@ -39,7 +41,7 @@ use datafusion_expr::{Distinct, LogicalPlan};
 
 use crate::error::{Error, Result};
 use crate::pipeline::{ChangeMode, EmitMode, EventTime, Node, NodeId, Pipeline, Spec};
-use crate::sql::plan::{LogicalQuery, SetOperationNode, SingleRowNode};
+use crate::sql::plan::{LogicalQuery, SetOperationNode, SingleRowNode, WorkTable};
 use crate::sql::stack::with_deep_stack;
 use closed::Closed;
 use columns::Columns;
@@ -55,18 +57,7 @@ pub fn compile(query: &LogicalQuery) -> Result<Pipeline> {
 
 /// Compiles an optimized plan; `emit` is what the query's EMIT clause says, `None` without one.
 fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> {
-    let mut compiler = Compiler {
-        nodes: Vec::new(),
-        needs_input_order: false,
-        emit,
-        below_aggregate: false,
-        closed: HashMap::new(),
-        rank_limit: None,
-        rank_is_unread: false,
-        skip: 0,
-        truncated: HashMap::new(),
-        other_times: HashMap::new(),
-    };
+    let mut compiler = Compiler::new(emit);
     let output = compiler.plan(plan)?;
     compiler.answer(output);
     Ok(Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order })
@@ -94,9 +85,27 @@ struct Compiler {
 }
 
 impl Compiler {
+    fn new(emit: Option<EmitMode>) -> Compiler {
+        Compiler {
+            nodes: Vec::new(),
+            needs_input_order: false,
+            emit,
+            below_aggregate: false,
+            closed: HashMap::new(),
+            truncated: HashMap::new(),
+            other_times: HashMap::new(),
+            rank_limit: None,
+            rank_is_unread: false,
+            skip: 0,
+        }
+    }
+
     /// Compiles a plan node and everything below; the pipeline's node has the columns of `plan`.
     fn plan(&mut self, plan: &LogicalPlan) -> Result<NodeId> {
         match plan {
+            LogicalPlan::TableScan(scan) if scan.source.downcast_ref::<WorkTable>().is_some() => {
+                Ok(self.work_table(scan))
+            }
             LogicalPlan::TableScan(scan) => self.scan(scan),
             LogicalPlan::Filter(filter) => self.filter(filter),
             LogicalPlan::Projection(projection) => self.projection(projection),
@@ -107,10 +116,13 @@ impl Compiler {
             LogicalPlan::Limit(limit) => self.limit(limit),
             LogicalPlan::Window(window) => self.over(window),
             LogicalPlan::SubqueryAlias(alias) => self.plan(&alias.input),
+            // LATERAL without a look at what stands before it.
+            LogicalPlan::Subquery(subquery) if subquery.outer_ref_columns.is_empty() => self.plan(&subquery.subquery),
             LogicalPlan::Repartition(repartition) => self.plan(&repartition.input),
             LogicalPlan::Values(values) => self.values(values),
             LogicalPlan::EmptyRelation(empty) => self.empty(empty),
             LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::RecursiveQuery(query) => self.recursion(query),
             LogicalPlan::Extension(extension) => match extension.node.as_any() {
                 node if node.is::<SingleRowNode>() => self.single_row(extension.node.inputs()[0]),
                 node => match node.downcast_ref::<SetOperationNode>() {
@@ -155,9 +167,11 @@ impl Compiler {
 /// Says which construct it is that has no operator.
 fn refused(plan: &LogicalPlan) -> Error {
     let (what, place) = match plan {
-        LogicalPlan::Subquery(_) => ("subqueries in expressions are not supported yet; join the tables instead", None),
+        LogicalPlan::Subquery(_) => (
+            "a subquery that depends on its surroundings in this way cannot be joined to them; join the tables instead",
+            None,
+        ),
         LogicalPlan::Unnest(_) => ("UNNEST is not supported yet", None),
-        LogicalPlan::RecursiveQuery(_) => ("WITH RECURSIVE is not supported", None),
         LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => ("EXPLAIN cannot stand inside a query", None),
         _ => return Error::user(format!("this statement is not a query: {}", plan.display())),
     };

@@ -40,7 +40,12 @@ impl Compiler {
     }
 
     /// `node`, with a projection above where its types are not those of `schema`.
-    fn fitted(&mut self, node: NodeId, plan: &datafusion_expr::LogicalPlan, schema: &SchemaRef) -> Result<NodeId> {
+    pub(super) fn fitted(
+        &mut self,
+        node: NodeId,
+        plan: &datafusion_expr::LogicalPlan,
+        schema: &SchemaRef,
+    ) -> Result<NodeId> {
         let from = self.nodes[node].schema.clone();
         if from.fields().iter().zip(schema.fields()).all(|(from, to)| from.data_type() == to.data_type()) {
             return Ok(node);

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::pipeline::{
     ChangeMode, EventTime, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec, time_unit,
 };
-use crate::sql::plan::{AsOfNode, WindowKeys, WindowNode};
+use crate::sql::plan::{AsOfNode, OperatorNode, WindowKeys, WindowNode};
 
 /// Rows that an aggregate will put into windows: the window's columns are known, but in no batch yet.
 pub(super) struct Windowed {
@@ -35,6 +35,9 @@ pub(super) struct Windowed {
 
 impl Compiler {
     pub(super) fn extension(&mut self, extension: &Extension) -> Result<NodeId> {
+        if let Some(operator) = extension.node.as_any().downcast_ref::<OperatorNode>() {
+            return self.custom(operator);
+        }
         if let Some(as_of) = extension.node.as_any().downcast_ref::<AsOfNode>() {
             return self.as_of(as_of);
         }

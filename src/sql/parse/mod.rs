@@ -10,14 +10,17 @@ mod computed; //   columns that a table computes
 mod window; //     WINDOW TUMBLING(...), TUMBLE(TABLE ...)
 mod buffer; //     ROWS WINDOW BUFFER n ROWS
 mod emit; //       EMIT ...
+mod function; //   CREATE FUNCTION
 mod as_of; //      ASOF JOIN, FOR SYSTEM_TIME AS OF
 mod tokens; //     tokens and their places
+mod trying; //     TRY(f(x))
 mod depth; //      how deep a statement may be
 
 pub(crate) use as_of::SYSTEM_TIME;
 pub use computed::ComputedColumn;
 pub use define::WatermarkClause;
 pub use emit::Emit;
+pub use function::CreateFunction;
 pub use statement::{CreateTable, CreateTableAs, CreateView, Drop, ExplainKind, Insert, QueryStatement, Statement};
 pub(crate) use tokens::place;
 pub(super) use window::PARTITION_ARGUMENT;

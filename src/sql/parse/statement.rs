@@ -15,7 +15,9 @@ use super::computed::{self, ComputedColumn};
 use super::define::{self, WatermarkClause};
 use super::depth;
 use super::emit::{self, Emit};
+use super::function::{self, CreateFunction};
 use super::tokens::{DIALECT, is_word, place, place_of, starts_with};
+use super::trying;
 use super::window;
 use crate::error::{Error, Result};
 use crate::sql::error;
@@ -29,6 +31,8 @@ pub enum Statement {
     CreateView(CreateView),
     Insert(Insert),
     Drop(Drop),
+    CreateFunction(CreateFunction),
+    DropFunction { names: Vec<ObjectName>, if_exists: bool },
     Explain(ExplainKind, Box<Statement>),
     Analyze(Box<Statement>),
     ShowTables,
@@ -111,6 +115,7 @@ pub enum ExplainKind {
 pub(super) fn parse(tokens: &[TokenWithSpan]) -> Result<Statement> {
     match () {
         _ if starts_with(tokens, &["EXPLAIN"]) => parse_explain(tokens),
+        _ if function::is_create(tokens) => function::parse(tokens),
         _ if starts_with(tokens, &["SHOW"]) => parse_show(tokens),
         _ if starts_with(tokens, &["DESCRIBE"]) || starts_with(tokens, &["DESC"]) => parse_describe(tokens),
         _ => parse_other(tokens),
@@ -191,9 +196,10 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
     let mut parser =
         DFParserBuilder::new(tokens.clone()).with_dialect(&DIALECT).build().map_err(error::from_datafusion)?;
     let mut trees = parser.parse_statements().map_err(|e| error::from_statement(e, &tokens))?;
-    let tree = trees.pop_front().ok_or_else(|| Error::user("the statement is empty").at(place_of(&tokens)))?;
-    if let Tree::Statement(statement) = &tree {
+    let mut tree = trees.pop_front().ok_or_else(|| Error::user("the statement is empty").at(place_of(&tokens)))?;
+    if let Tree::Statement(statement) = &mut tree {
         depth::check(statement).map_err(|e| e.at(place_of(&tokens[..1])))?;
+        trying::rewrite(statement)?;
     }
     let mut statement = convert(tree, emit, watermark).map_err(|e| e.at(place_of(&tokens[..1])))?;
     match &mut statement {
@@ -229,6 +235,10 @@ fn convert_sql(statement: ast::Statement, emit: Option<Emit>, watermark: Option<
         S::CreateTable(table) => convert_table(table, emit, watermark),
         S::CreateView(view) => convert_view(view).map(Statement::CreateView),
         S::Insert(insert) => convert_insert(insert, emit).map(Statement::Insert),
+        S::DropFunction(drop) => {
+            let names = drop.func_desc.into_iter().map(|function| function.name).collect();
+            Ok(Statement::DropFunction { names, if_exists: drop.if_exists })
+        }
         S::Drop { object_type, if_exists, names, .. } => match object_type {
             ObjectType::Table => Ok(Statement::Drop(Drop { names, is_view: false, if_exists })),
             ObjectType::View => Ok(Statement::Drop(Drop { names, is_view: true, if_exists })),

@@ -298,6 +298,10 @@ fn reads_the_other_statements() {
         Statement::ShowFunctions => "show functions".to_string(),
         Statement::Describe(name) => format!("describe {name}"),
         Statement::DescribeQuery(_) => "describe query".to_string(),
+        Statement::CreateFunction(function) => {
+            format!("function {} {:?} {} {}", function.name, function.args, function.library, function.symbol)
+        }
+        Statement::DropFunction { names, if_exists } => format!("drop function {} {if_exists}", names[0]),
         Statement::Drop(drop) => format!("drop {:?} {} {}", drop.names[0].to_string(), drop.is_view, drop.if_exists),
         Statement::CreateView(view) => format!("view {} {:?}", view.name, view.columns.len()),
         Statement::CreateTableAs(table) => format!("table {} {:?}", table.name, table.options),

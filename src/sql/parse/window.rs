@@ -23,6 +23,8 @@ pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> 
             let close = closing(&tokens, at + 1);
             let args = rewrite_args(&tokens[at + 2..close]);
             tokens.splice(at + 2..close, args);
+        } else if is_call_over_table(&tokens[at..]) {
+            tokens.remove(at + 2);
         }
         at += 1;
     }
@@ -72,6 +74,16 @@ fn takes_table(args: &[TokenWithSpan]) -> bool {
         args => args,
     };
     matches!(args, [table, name, ..] if is_word(table, "TABLE") && !matches!(name.token, Token::LParen | Token::RParen | Token::Comma))
+}
+
+/// Whether a call begins here whose first argument is `TABLE t`: that of an operator.
+fn is_call_over_table(tokens: &[TokenWithSpan]) -> bool {
+    let [name, open, table, argument, after, ..] = tokens else { return false };
+    matches!(name.token, Token::Word(_))
+        && open.token == Token::LParen
+        && is_word(table, "TABLE")
+        && matches!(argument.token, Token::Word(_))
+        && matches!(after.token, Token::Comma | Token::RParen | Token::Period)
 }
 
 /// Moves the clause at `at` into the GROUP BY of its query.

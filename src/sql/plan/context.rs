@@ -6,20 +6,32 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::{Result as PlanResult, TableReference};
+use datafusion_common::{DFSchema, Result as PlanResult, TableReference};
 use datafusion_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
 use datafusion_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
 use datafusion_sql::planner::SqlToRel;
 
 use super::functions::FUNCTIONS;
-use super::{computed, relation, types, view, watermark};
+use super::{computed, constant, relation, types, view, watermark};
 use crate::error::{Error, Result};
-use crate::pipeline::{Connectors, TableDefinition};
+use crate::pipeline::{Connectors, TableDefinition, TableFunction};
 use crate::sql::catalog::{Catalog, CatalogTable, Relation, TableEntry, is_path, path_definition};
-use crate::sql::error::{to_datafusion, without_place};
+use crate::sql::error::{from_datafusion, to_datafusion, without_place};
 
 /// How deep views may stand in views; deeper is a circle.
 const VIEW_DEPTH_MAX: usize = 32;
+
+/// The rows that a recursive query has just made, as its recursive term reads them.
+#[derive(Debug)]
+pub struct WorkTable {
+    schema: SchemaRef,
+}
+
+impl TableSource for WorkTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}
 
 /// One statement's view of the catalog.
 pub(super) struct Context<'a> {
@@ -39,7 +51,10 @@ impl<'a> Context<'a> {
             catalog,
             connectors,
             options,
-            relation_planners: vec![Arc::new(relation::Relations { windows: catalog.window_functions().clone() })],
+            relation_planners: vec![Arc::new(relation::Relations {
+                windows: catalog.window_functions().clone(),
+                operators: catalog.functions().operators.clone(),
+            })],
             type_planner: Arc::new(types::Types),
             opened: RefCell::default(),
             view_depth: Cell::new(0),
@@ -79,6 +94,20 @@ impl<'a> Context<'a> {
         let opened = Arc::new(CatalogTable::new(definition, table, None, Vec::new()));
         self.opened.borrow_mut().insert(key, opened.clone());
         Ok(opened)
+    }
+
+    /// The table that a call of a user's table function stands for.
+    fn table_function(&self, name: &str, function: &dyn TableFunction, args: &[Expr]) -> Result<Arc<CatalogTable>> {
+        let mut values = Vec::new();
+        for arg in args {
+            let value = constant(arg, &DFSchema::empty())?;
+            let value = value.ok_or_else(|| Error::user(format!("{name} takes constants: {arg}")))?;
+            values.push(value.to_array().map_err(from_datafusion)?);
+        }
+        let table = function.table(&values).map_err(|e| e.context(format!("function {name}")))?;
+        let definition =
+            TableDefinition { name: name.to_string(), schema: None, options: BTreeMap::new(), primary_key: Vec::new() };
+        Ok(Arc::new(CatalogTable::new(definition, table, None, Vec::new())))
     }
 
     fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
@@ -125,7 +154,14 @@ impl ContextProvider for Context<'_> {
         self.source(&name).map_err(to_datafusion)
     }
 
+    fn create_cte_work_table(&self, _name: &str, schema: SchemaRef) -> PlanResult<Arc<dyn TableSource>> {
+        Ok(Arc::new(WorkTable { schema: crate::batch::engine_schema(&schema) }))
+    }
+
     fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> PlanResult<Arc<dyn TableSource>> {
+        if let Some(function) = self.catalog.functions().tables.get(name) {
+            return Ok(self.table_function(name, function.as_ref(), &args).map_err(to_datafusion)?);
+        }
         let definition = relation::reader_definition(name, &args).map_err(to_datafusion)?;
         Ok(self.open_definition(definition).map_err(to_datafusion)?)
     }
@@ -143,7 +179,7 @@ impl ContextProvider for Context<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.catalog.scalars().get(name).or_else(|| FUNCTIONS.scalars.get(name)).cloned()
+        self.catalog.functions().scalars.get(name).or_else(|| FUNCTIONS.scalars.get(name)).cloned()
     }
 
     fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {
@@ -151,11 +187,11 @@ impl ContextProvider for Context<'_> {
     }
 
     fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
-        self.catalog.aggregates().get(name).or_else(|| FUNCTIONS.aggregates.get(name)).cloned()
+        self.catalog.functions().aggregates.get(name).or_else(|| FUNCTIONS.aggregates.get(name)).cloned()
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
-        FUNCTIONS.windows.get(name).cloned()
+        self.catalog.functions().windows.get(name).or_else(|| FUNCTIONS.windows.get(name)).cloned()
     }
 
     fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
@@ -167,7 +203,7 @@ impl ContextProvider for Context<'_> {
     }
 
     fn udf_names(&self) -> Vec<String> {
-        self.catalog.scalars().keys().chain(FUNCTIONS.scalars.keys()).cloned().collect()
+        self.catalog.functions().scalars.keys().chain(FUNCTIONS.scalars.keys()).cloned().collect()
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {
@@ -175,11 +211,11 @@ impl ContextProvider for Context<'_> {
     }
 
     fn udaf_names(&self) -> Vec<String> {
-        self.catalog.aggregates().keys().chain(FUNCTIONS.aggregates.keys()).cloned().collect()
+        self.catalog.functions().aggregates.keys().chain(FUNCTIONS.aggregates.keys()).cloned().collect()
     }
 
     fn udwf_names(&self) -> Vec<String> {
-        FUNCTIONS.windows.keys().cloned().collect()
+        self.catalog.functions().windows.keys().chain(FUNCTIONS.windows.keys()).cloned().collect()
     }
 }
 

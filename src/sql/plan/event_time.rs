@@ -4,6 +4,7 @@ use datafusion_common::Column;
 use datafusion_expr::{Expr, LogicalPlan};
 
 use super::as_of::AsOfNode;
+use super::operator::OperatorNode;
 use super::window::WindowNode;
 use crate::error::{Error, Result};
 use crate::pipeline::time_unit;
@@ -60,7 +61,13 @@ pub(super) fn carried(plan: &LogicalPlan) -> Option<Column> {
         },
         LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<AsOfNode>() {
             Some(as_of) => carried(&as_of.left),
-            None => carried(&extension.node.as_any().downcast_ref::<WindowNode>()?.input),
+            None => match extension.node.as_any().downcast_ref::<OperatorNode>() {
+                Some(node) => {
+                    carried(&node.input)?;
+                    Some(Column::from(node.schema.qualified_field(node.operator.event_time?)))
+                }
+                None => carried(&extension.node.as_any().downcast_ref::<WindowNode>()?.input),
+            },
         },
         _ => None,
     }

@@ -7,15 +7,15 @@ use datafusion_expr::planner::ExprPlanner;
 use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 /// All functions by name and alias.
-pub(super) struct Functions {
-    pub(super) scalars: BTreeMap<String, Arc<ScalarUDF>>,
-    pub(super) aggregates: BTreeMap<String, Arc<AggregateUDF>>,
-    pub(super) windows: BTreeMap<String, Arc<WindowUDF>>,
-    pub(super) planners: Vec<Arc<dyn ExprPlanner>>,
+pub(in crate::sql) struct Functions {
+    pub(in crate::sql) scalars: BTreeMap<String, Arc<ScalarUDF>>,
+    pub(in crate::sql) aggregates: BTreeMap<String, Arc<AggregateUDF>>,
+    pub(in crate::sql) windows: BTreeMap<String, Arc<WindowUDF>>,
+    pub(in crate::sql) planners: Vec<Arc<dyn ExprPlanner>>,
 }
 
 /// The packages, made once per process.
-pub(super) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
+pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     let mut scalars = BTreeMap::new();
     let packages =
         [datafusion_functions::all_default_functions(), datafusion_functions_nested::all_default_nested_functions()];

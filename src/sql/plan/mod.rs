@@ -19,15 +19,22 @@ mod context; //    what DataFusion's planner asks
 mod functions; //  the functions there are
 mod types; //      names of types
 mod names; //      a second try for names in another case
+mod operator; //   the logical node of users' operators
 mod define; //     CREATE, DROP
+mod function; //   CREATE FUNCTION, DROP FUNCTION
 mod watermark; //  WATERMARK FOR
 mod computed; //   columns that a table computes
 mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
+mod reference; //  what is told of functions
 
 pub(super) use as_of::{AsOf, AsOfNode};
-pub(super) use functions::is_window_function;
+pub(super) use context::WorkTable;
+pub use function::FunctionDefinition;
+pub(super) use functions::{FUNCTIONS, is_window_function};
+pub(super) use operator::OperatorNode;
+pub use reference::{FunctionInfo, functions as known_functions};
 pub(super) use set_operation::{SetOperationNode, keep_counts};
 pub(super) use single_row::SingleRowNode;
 pub(super) use window::{WindowKeys, WindowNode};
@@ -73,6 +80,8 @@ pub enum Planned {
     Insert { sink: TableDefinition, query: LogicalQuery },
     /// Run it into a new sink, or without one into a new table in memory.
     CreateTableAs { name: String, sink: Option<TableDefinition>, query: LogicalQuery },
+    /// Load a function from a shared library.
+    CreateFunction(FunctionDefinition),
     /// Nothing more: the catalog has changed.
     Done(String),
     /// Print a step of the query's way.
@@ -170,6 +179,8 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
             Ok(Planned::Done(format!("view {name} created")))
         }
         Statement::Drop(statement) => define::drop_relations(catalog, statement).map(Planned::Done),
+        Statement::CreateFunction(statement) => function::create(&context, statement).map(Planned::CreateFunction),
+        Statement::DropFunction { names, if_exists } => function::drop(catalog, names, *if_exists).map(Planned::Done),
         Statement::ShowTables => show::tables(catalog).map(Planned::Rows),
         Statement::ShowFunctions => show::functions(catalog).map(Planned::Rows),
         Statement::Describe(name) => describe(&context, name).map(Planned::Rows),

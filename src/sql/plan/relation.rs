@@ -1,6 +1,7 @@
 //! Table functions: `TUMBLE(TABLE t, DESCRIPTOR(ts), size)` and its kin, `read_csv('...')` and its kin.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion_common::{Column, DFSchema, Result as PlanResult, TableReference};
@@ -11,11 +12,13 @@ use sqlparser::ast::{
     Value,
 };
 
+use super::define::normalize;
+use super::operator::OperatorNode;
 use super::shape::{Shape, WindowFunctions};
 use super::window::{WindowKeys, WindowNode};
-use super::{as_of, event_time, group};
+use super::{as_of, constant, event_time, group};
 use crate::error::{Error, Result};
-use crate::pipeline::{TableDefinition, time_unit};
+use crate::pipeline::{OperatorFunction, TableDefinition, time_unit};
 use crate::sql::catalog::path_definition;
 use crate::sql::error::{from_datafusion, to_datafusion};
 use crate::sql::parse::{PARTITION_ARGUMENT, place};
@@ -35,6 +38,8 @@ const READERS: &[(&str, Option<&str>)] = &[
 /// Plans our table functions and the windows that `group` has put into FROM.
 #[derive(Debug)]
 pub(super) struct Relations {
+    /// The users' operators, by name.
+    pub(super) operators: BTreeMap<String, Arc<dyn OperatorFunction>>,
     /// The users' kinds of windows.
     pub(super) windows: WindowFunctions,
 }
@@ -56,7 +61,7 @@ impl RelationPlanner for Relations {
                 (as_of::plan(*table, context), None)
             }
             TableFactor::Table { ref name, args: Some(ref args), ref alias, .. } => {
-                match plan_function(name, &args.args, &self.windows, context) {
+                match self.plan_function(name, &args.args, context) {
                     Some(plan) => (plan, alias.clone()),
                     None => return Ok(RelationPlanning::Original(Box::new(relation))),
                 }
@@ -66,7 +71,7 @@ impl RelationPlanner for Relations {
                     FunctionArguments::List(list) => &list.args,
                     _ => &[],
                 };
-                match plan_function(&function.name, args, &self.windows, context) {
+                match self.plan_function(&function.name, args, context) {
                     Some(plan) => (plan, alias.clone()),
                     None => return Ok(RelationPlanning::Original(Box::new(relation))),
                 }
@@ -77,6 +82,56 @@ impl RelationPlanner for Relations {
         let plan = plan.map_err(to_datafusion)?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }
+}
+
+impl Relations {
+    /// `None`: neither a user's operator nor one of ours.
+    fn plan_function(
+        &self,
+        name: &ObjectName,
+        args: &[FunctionArg],
+        context: &mut dyn RelationPlannerContext,
+    ) -> Option<Result<LogicalPlan>> {
+        if let [ObjectNamePart::Identifier(ident)] = name.0.as_slice()
+            && let Some(function) = self.operators.get(&ident.value.to_lowercase())
+        {
+            let plan = plan_operator(&ident.value.to_lowercase(), function.clone(), args, context);
+            return Some(plan.map_err(|e| e.at(place(ident.span))));
+        }
+        plan_function(name, args, &self.windows, context)
+    }
+}
+
+/// `f(TABLE t, constants...)`.
+fn plan_operator(
+    name: &str,
+    function: Arc<dyn OperatorFunction>,
+    args: &[FunctionArg],
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(table)), rest @ ..] = args else {
+        return Err(Error::user(format!("{name} takes a table first: {name}(TABLE t, ...)")));
+    };
+    let input = context.plan(as_table(table.clone())?).map_err(from_datafusion)?;
+    let mut values = Vec::new();
+    for arg in rest {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else {
+            return Err(Error::user(format!("{name} takes its arguments by place, not by name")));
+        };
+        let planned = context.sql_to_expr(descriptor(expr.clone())?, &DFSchema::empty());
+        let planned = match (planned, expr) {
+            (Ok(planned), _) => planned,
+            // A column is given by its name.
+            (Err(_), ast::Expr::Identifier(ident)) => lit(normalize(ident)),
+            (Err(_), ast::Expr::Function(_)) => lit(descriptor(expr.clone())?.to_string()),
+            (Err(error), _) => return Err(from_datafusion(error)),
+        };
+        match constant(&planned, &DFSchema::empty())? {
+            Some(value) => values.push(value),
+            None => return Err(Error::user(format!("{name} takes constants behind its table: {expr}"))),
+        }
+    }
+    Ok(OperatorNode::try_new(name, function, input, values)?.into_plan())
 }
 
 /// `None`: not one of ours.

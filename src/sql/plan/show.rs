@@ -1,12 +1,11 @@
 //! Statements that look: SHOW TABLES, SHOW FUNCTIONS, DESCRIBE.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema};
 
-use super::functions::{FUNCTIONS, WINDOW_FUNCTIONS};
+use super::reference;
 use crate::error::Result;
 use crate::sql::catalog::{Catalog, CatalogTable, Relation};
 
@@ -28,19 +27,16 @@ pub(super) fn tables(catalog: &Catalog) -> Result<RecordBatch> {
     text_rows(["table_name", "table_type", "source"], rows.collect())
 }
 
-/// A row per function: name and kind.
+/// A row per function: name, kind, how it is called, what it does.
 pub(super) fn functions(catalog: &Catalog) -> Result<RecordBatch> {
-    let mut kinds: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    let mut add = |name: &str, kind: &'static str| kinds.entry(name.to_string()).or_default().push(kind);
-    FUNCTIONS.scalars.keys().chain(catalog.scalars().keys()).for_each(|name| add(name, "scalar"));
-    FUNCTIONS.aggregates.keys().chain(catalog.aggregates().keys()).for_each(|name| add(name, "aggregate"));
-    FUNCTIONS.windows.keys().for_each(|name| add(name, "window"));
-    WINDOW_FUNCTIONS.iter().for_each(|name| add(name, "group"));
-    let rows = kinds.into_iter().map(|(name, mut kinds)| {
-        kinds.dedup();
-        [name, kinds.join(", ")]
+    let rows = reference::functions(catalog).into_iter().map(|info| {
+        let description = match &info.alias_of {
+            Some(real) if info.description.is_empty() => format!("The same as {real}."),
+            _ => info.description,
+        };
+        [info.name, info.kind, info.signature, description]
     });
-    text_rows(["function_name", "function_type"], rows.collect())
+    text_rows(["function_name", "function_type", "signature", "description"], rows.collect())
 }
 
 /// A row per column of a table: name, type, whether it may be null, what else is known.

@@ -15,6 +15,8 @@ const SPREAD_MAX: u64 = 4;
 pub(super) struct Dense {
     /// The value of slot 0, as ordered bits.
     base: u64,
+    /// The greatest value that was asked for: slots behind it are room.
+    greatest: u64,
     slots: Vec<u32>,
     /// The value of each group, as ordered bits; anything for the null group.
     keys: Vec<u64>,
@@ -23,7 +25,7 @@ pub(super) struct Dense {
 
 impl Dense {
     pub(super) fn new() -> Self {
-        Dense { base: 0, slots: Vec::new(), keys: Vec::new(), null_group: EMPTY }
+        Dense { base: 0, greatest: 0, slots: Vec::new(), keys: Vec::new(), null_group: EMPTY }
     }
 
     /// Whether keys of `kind` can be dense.
@@ -144,14 +146,17 @@ impl Dense {
     fn cover(&mut self, min: u64, max: u64, rows: usize) -> bool {
         let end = self.base.wrapping_add(self.slots.len() as u64);
         if !self.slots.is_empty() && min >= self.base && max < end {
+            self.greatest = self.greatest.max(max);
             return true;
         }
-        let (low, high) = if self.slots.is_empty() { (min, max) } else { (min.min(self.base), max.max(end - 1)) };
+        let is_empty = self.slots.is_empty();
+        let (low, high) = if is_empty { (min, max) } else { (min.min(self.base), max.max(self.greatest)) };
         let Some(range) = (high - low).checked_add(1) else { return false };
         let groups = (self.keys.len() + rows) as u64;
         if range > RANGE_SMALL.max(SPREAD_MAX * groups) {
             return false;
         }
+        self.greatest = high;
         // Room above for keys that grow with time, so that not every batch widens.
         let room = range.saturating_add(range / 2 + 64).min(u64::MAX - low) as usize;
         if low == self.base && !self.slots.is_empty() {

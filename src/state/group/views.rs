@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BinaryViewArray, BinaryViewBuilder};
 use arrow::datatypes::DataType;
-use millstream_kernels::{gather, hash, probe, view};
+use millstream_kernels::{aggregate, gather, hash, level, probe, view};
 
 use super::EMPTY;
 use crate::batch::{Argument, Dictionary, DictionaryValues, Strings};
@@ -142,7 +142,8 @@ impl Views {
             return Ok(());
         }
         gather::take_u32(&self.of_code, codes, groups);
-        if groups.iter().fold(0, |greatest, &group| group.max(greatest)) == EMPTY {
+        let greatest = aggregate::min_max(level::detect(), groups, None).map(|(_, greatest)| greatest);
+        if greatest == Some(EMPTY) {
             for (group, &code) in groups.iter_mut().zip(codes).filter(|(group, _)| **group == EMPTY) {
                 *group = self.group_of_code(code, &strings);
             }

@@ -5,6 +5,7 @@
 
 mod assign; //    which windows hold a tick
 mod aggregate; // groups and aggregates: at the end, on change, or per window
+mod custom; //    operators of the users' own
 mod consolidate; // rows that a batch gives and takes back
 mod by_key; //    rows per key, for sinks that write by key
 mod expand; //    rows once per grouping set
@@ -34,6 +35,7 @@ pub use aggregate::{
     Aggregate, RowCountAggregate, SessionAggregate, WindowedAggregate, counts_distinct_alone, may_be_local,
 };
 pub use by_key::ByKey;
+pub use custom::{Maker, OperatorClosure, OperatorPlan, TableClosure, custom};
 pub use expand::Expand;
 pub use filter::Filter;
 pub use fold::Fold;

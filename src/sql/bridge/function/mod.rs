@@ -3,7 +3,9 @@
 //! Place       the catalog registers what this makes; `sql/compile` takes the kernel out again and runs it itself.
 
 mod aggregate;
+mod coerce; // which of several signatures is meant
 mod scalar;
 
-pub use aggregate::{AggregateBinder, aggregate_function, aggregate_udf};
-pub use scalar::{ScalarBinder, scalar_kernel, scalar_udf};
+pub use aggregate::{AggregateBinder, AggregateOverload, aggregate_function, aggregate_overloads, aggregate_udf};
+pub(crate) use coerce::type_name;
+pub use scalar::{ScalarBinder, ScalarOverload, scalar_kernel, scalar_overloads, scalar_udf};

@@ -12,44 +12,69 @@ use datafusion_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 
-use crate::batch::{Batch, Column};
+use super::coerce::{choose, signature};
+use crate::batch::{Batch, Column, engine_type};
 use crate::expression::{Builder, Evaluator, Operand};
 use crate::function::{KernelContext, ScalarKernel};
 
 /// Finds the kernel of a function for the types of its arguments.
 pub type ScalarBinder = Arc<dyn Fn(&[DataType]) -> Option<Arc<dyn ScalarKernel>> + Send + Sync>;
 
+/// One way to call a function.
+#[derive(Clone)]
+pub enum ScalarOverload {
+    /// With these types, which the planner casts to.
+    Exact(Vec<DataType>, Arc<dyn ScalarKernel>),
+    /// With any types that the binder answers for.
+    Any(ScalarBinder),
+}
+
 /// A scalar function whose kernels are ours.
 struct KernelFunction {
     name: String,
     signature: Signature,
-    bind: ScalarBinder,
+    overloads: Vec<ScalarOverload>,
 }
 
-/// A function for the catalog: `bind` gives its kernel for the types it is called with.
-///
-/// `arg_types` lists the types it takes, which the planner casts to; `None`: any that `bind` answers for.
-pub fn scalar_udf(name: &str, arg_types: Option<Vec<DataType>>, bind: ScalarBinder) -> ScalarUDF {
-    let takes = arg_types.map_or(TypeSignature::UserDefined, TypeSignature::Exact);
-    let deterministic = match &takes {
-        TypeSignature::Exact(types) => bind(types).is_none_or(|kernel| kernel.is_deterministic()),
-        _ => true,
+/// A function for the catalog.
+pub fn scalar_udf(name: &str, overloads: Vec<ScalarOverload>) -> ScalarUDF {
+    let is_deterministic = |overload: &ScalarOverload| match overload {
+        ScalarOverload::Exact(_, kernel) => kernel.is_deterministic(),
+        ScalarOverload::Any(_) => true,
     };
-    let volatility = if deterministic { Volatility::Immutable } else { Volatility::Volatile };
-    ScalarUDF::from(KernelFunction { name: name.to_string(), signature: Signature::new(takes, volatility), bind })
+    let volatility = if overloads.iter().all(is_deterministic) { Volatility::Immutable } else { Volatility::Volatile };
+    let signature = Signature::new(TypeSignature::UserDefined, volatility);
+    ScalarUDF::from(KernelFunction { name: name.to_string(), signature, overloads })
 }
 
-/// The kernel behind a planned function, if it is one of ours.
+/// The kernel behind a planned function, if it is one of ours. `types` are the engine's.
 pub fn scalar_kernel(function: &ScalarUDF, types: &[DataType]) -> Option<Arc<dyn ScalarKernel>> {
-    let ours = (function.inner().as_ref() as &dyn std::any::Any).downcast_ref::<KernelFunction>()?;
-    (ours.bind)(types)
+    ours(function)?.bind(types)
+}
+
+/// The ways to call a function, if it is one of ours.
+pub fn scalar_overloads(function: &ScalarUDF) -> Option<&[ScalarOverload]> {
+    Some(&ours(function)?.overloads)
+}
+
+fn ours(function: &ScalarUDF) -> Option<&KernelFunction> {
+    (function.inner().as_ref() as &dyn std::any::Any).downcast_ref::<KernelFunction>()
 }
 
 impl KernelFunction {
+    /// The kernel for arguments of exactly these types.
+    fn bind(&self, types: &[DataType]) -> Option<Arc<dyn ScalarKernel>> {
+        let types: Vec<DataType> = types.iter().map(engine_type).collect();
+        self.overloads.iter().find_map(|overload| match overload {
+            ScalarOverload::Exact(args, kernel) => (*args == types).then(|| kernel.clone()),
+            ScalarOverload::Any(bind) => bind(&types),
+        })
+    }
+
     fn kernel(&self, types: &[DataType]) -> ForeignResult<Arc<dyn ScalarKernel>> {
-        match (self.bind)(types) {
+        match self.bind(types) {
             Some(kernel) => Ok(kernel),
-            None => plan_err!("{} does not take arguments of these types: {types:?}", self.name),
+            None => plan_err!("{} does not exist", signature(&self.name, types)),
         }
     }
 }
@@ -64,8 +89,15 @@ impl ScalarUDFImpl for KernelFunction {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> ForeignResult<Vec<DataType>> {
-        self.kernel(arg_types)?;
-        Ok(arg_types.to_vec())
+        if self.bind(arg_types).is_some() {
+            return Ok(arg_types.to_vec());
+        }
+        let known = self.overloads.iter().filter_map(|overload| match overload {
+            ScalarOverload::Exact(args, _) => Some(&args[..]),
+            ScalarOverload::Any(_) => None,
+        });
+        let known: Vec<&[DataType]> = known.collect();
+        Ok(known[choose(&self.name, &known, arg_types)?].to_vec())
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> ForeignResult<DataType> {
@@ -73,10 +105,11 @@ impl ScalarUDFImpl for KernelFunction {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> ForeignResult<ColumnarValue> {
-        let types: Vec<DataType> = args.args.iter().map(ColumnarValue::data_type).collect();
+        let types: Vec<DataType> = args.args.iter().map(|arg| engine_type(&arg.data_type())).collect();
         let kernel = self.kernel(&types)?;
         let mut batch = Batch { rows: args.number_rows, ..Batch::default() };
-        for arg in args.args {
+        for (arg, data_type) in args.args.into_iter().zip(&types) {
+            let arg = arg.cast_to(data_type, None)?;
             batch.columns.push(match arg {
                 ColumnarValue::Array(array) => Column::Array(array),
                 ColumnarValue::Scalar(value) => Column::Constant(value.to_array()?),
@@ -107,7 +140,14 @@ impl fmt::Debug for KernelFunction {
 
 impl PartialEq for KernelFunction {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && Arc::ptr_eq(&self.bind, &other.bind)
+        let same = |(a, b): (&ScalarOverload, &ScalarOverload)| match (a, b) {
+            (ScalarOverload::Exact(_, a), ScalarOverload::Exact(_, b)) => Arc::ptr_eq(a, b),
+            (ScalarOverload::Any(a), ScalarOverload::Any(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        };
+        self.name == other.name
+            && self.overloads.len() == other.overloads.len()
+            && self.overloads.iter().zip(&other.overloads).all(same)
     }
 }
 

@@ -99,9 +99,10 @@ impl Expressions<'_> {
         let jump = |node| Transformed::new(node, true, TreeNodeRecursion::Jump);
         match node {
             Expr::Literal(..) | Expr::LambdaVariable(_) => Ok(Transformed::no(node)),
-            Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) => {
-                Err(refuse(&node, "subqueries in expressions are not supported yet; join the tables instead"))
-            }
+            Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) => Err(refuse(
+                &node,
+                "a subquery that depends on its surroundings in this way cannot be joined to them; join the tables instead",
+            )),
             _ if reads_lambda(&node) => Ok(Transformed::no(node)),
             _ if self.is_cheap_and_safe(&node)? => Ok(jump(self.argument(&node, arguments)?)),
             Expr::BinaryExpr(ref binary) if self.is_lazy(&node)? && !binary.left.is_volatile() => {

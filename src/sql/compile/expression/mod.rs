@@ -17,6 +17,7 @@ use datafusion_common::DFSchema;
 use datafusion_expr::{Expr, ExprSchemable};
 
 use super::columns::{Columns, refuse};
+use super::place::place_of;
 use super::types::{engine_type, engine_value};
 use crate::error::Result;
 use crate::expression::{Builder, Operand, Program};
@@ -96,10 +97,12 @@ impl<'a> Expressions<'a> {
             Expr::Cast(cast) if self.is_renaming(&cast.expr, cast.field.data_type())? => self.compile(&cast.expr),
             _ => {
                 refuse_unsupported(expr)?;
-                match self.native_call(expr)? {
+                let value = match self.native_call(expr)? {
                     Some(call) => self.native(call),
                     None => self.foreign(expr),
-                }
+                }?;
+                self.builder.set_place(value.operand, place_of(expr));
+                Ok(value)
             }
         }
     }
@@ -136,9 +139,11 @@ impl<'a> Expressions<'a> {
 fn refuse_unsupported(expr: &Expr) -> Result<()> {
     let why = match expr {
         Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) => {
-            "subqueries in expressions are not supported yet; join the tables instead"
+            "a subquery that depends on its surroundings in this way cannot be joined to them; join the tables instead"
         }
-        Expr::OuterReferenceColumn(..) => "correlated subqueries are not supported yet; join the tables instead",
+        Expr::OuterReferenceColumn(..) => {
+            "a subquery that depends on its surroundings in this way cannot be joined to them; join the tables instead"
+        }
         Expr::WindowFunction(_) => "a function with OVER stands where none may",
         Expr::AggregateFunction(_) => "an aggregate function stands where none may",
         Expr::Placeholder(_) => "a placeholder has no value; write the value into the query",

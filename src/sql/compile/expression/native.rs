@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use arrow::array::Array;
+use arrow::compute::concat;
 use arrow::datatypes::DataType;
-use datafusion_expr::expr::ScalarFunction;
-use datafusion_expr::{Between, BinaryExpr, Expr, Operator, lit};
+use datafusion_expr::expr::{InList, ScalarFunction};
+use datafusion_expr::{Between, BinaryExpr, Expr, Like, Operator, lit};
 
 use super::{Expressions, Value, interval};
 use crate::error::Result;
@@ -13,6 +15,7 @@ use crate::function::ScalarKernel;
 use crate::function::scalar::{self, BinaryOp};
 use crate::pipeline::show_duration;
 use crate::sql::bridge::function;
+use crate::sql::compile::types::engine_value;
 
 /// A kernel found for an expression, and what it is applied to.
 pub struct NativeCall {
@@ -36,6 +39,8 @@ impl Expressions<'_> {
                 self.unary_call(&cast.expr, &format!("cast to {to}"), |from| scalar::cast(from, to))?
             }
             Expr::Between(between) => self.between_call(between)?,
+            Expr::Like(like) => self.like_call(like)?,
+            Expr::InList(list) => self.list_call(list)?,
             Expr::IsTrue(arg) => self.distinct_call(arg, BinaryOp::IsNotDistinctFrom, true)?,
             Expr::IsNotTrue(arg) => self.distinct_call(arg, BinaryOp::IsDistinctFrom, true)?,
             Expr::IsFalse(arg) => self.distinct_call(arg, BinaryOp::IsNotDistinctFrom, false)?,
@@ -117,6 +122,31 @@ impl Expressions<'_> {
         }
         let both = BinaryExpr { left: Box::new(low), op: Operator::And, right: Box::new(high) };
         self.binary_call(&both)
+    }
+
+    /// `x LIKE 'pattern'`, case and all.
+    fn like_call(&self, like: &Like) -> Result<Option<NativeCall>> {
+        let Some(pattern) = text(&like.pattern).filter(|_| !like.case_insensitive) else { return Ok(None) };
+        let escape = like.escape_char.unwrap_or('\\');
+        let key = format!("{}like {escape} {pattern}", if like.negated { "not " } else { "" });
+        self.unary_call(&like.expr, &key, |data_type| scalar::like(data_type, pattern, escape, like.negated))
+    }
+
+    /// `x IN (values)`, where the values are given and of its type.
+    fn list_call(&self, list: &InList) -> Result<Option<NativeCall>> {
+        let mut values = Vec::with_capacity(list.list.len());
+        for value in &list.list {
+            let Expr::Literal(value, _) = value else { return Ok(None) };
+            values.push(engine_value(value)?);
+        }
+        let arrays: Vec<&dyn Array> = values.iter().map(|value| value.as_ref()).collect();
+        let data_type = self.engine_type_of(&list.expr)?;
+        if arrays.is_empty() || arrays.iter().any(|array| *array.data_type() != data_type) {
+            return Ok(None);
+        }
+        let values = concat(&arrays)?;
+        let key = format!("{}in {:?}", if list.negated { "not " } else { "" }, list.list);
+        self.unary_call(&list.expr, &key, |data_type| scalar::in_list(data_type, &values, list.negated))
     }
 
     /// `x IS [NOT] TRUE` and `x IS [NOT] FALSE`.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::function::{AggregateFunction, KernelContext, ScalarKernel, aggregate};
 use crate::pipeline::explain;
 use crate::sql::Catalog;
-use crate::sql::bridge::function::{aggregate_udf, scalar_udf};
+use crate::sql::bridge::function::{AggregateOverload, ScalarOverload, aggregate_udf, scalar_udf};
 
 /// Three times an integer, and an error for 21.
 #[derive(Debug)]
@@ -43,11 +43,12 @@ impl ScalarKernel for Thrice {
 
 fn with_functions() -> Catalog {
     let mut catalog = catalog();
-    let scalar = scalar_udf("thrice", Some(vec![DataType::Int64]), Arc::new(|_| Some(Arc::new(Thrice))));
-    catalog.register_scalar(Arc::new(scalar));
+    let scalar = scalar_udf("thrice", vec![ScalarOverload::Exact(vec![DataType::Int64], Arc::new(Thrice))]);
+    catalog.functions_mut().add_udf(Arc::new(scalar));
     let bind =
         |types: &[DataType]| -> Option<Arc<dyn AggregateFunction>> { aggregate::resolve("max", types, &types[0]) };
-    catalog.register_aggregate(Arc::new(aggregate_udf("greatest_of", None, Arc::new(bind))));
+    let aggregate = aggregate_udf("greatest_of", vec![AggregateOverload::Any(Arc::new(bind))]);
+    catalog.functions_mut().add_udaf(Arc::new(aggregate));
     catalog
 }
 

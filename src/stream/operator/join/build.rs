@@ -194,9 +194,14 @@ impl Build {
         Rows::Chain(&self.chained[(start + from).min(end)..end])
     }
 
+    /// Whether each key has one row, of the same number as its group.
+    pub(super) fn is_unique(&self) -> bool {
+        self.unique && self.keeps_rows
+    }
+
     /// How keys are found, for EXPLAIN ANALYZE.
     pub(super) fn mode(&self) -> String {
-        format!("table {}{}", self.index.mode(), if self.unique && self.keeps_rows { ", unique" } else { "" })
+        format!("table {}{}", self.index.mode(), if self.is_unique() { ", unique" } else { "" })
     }
 
     /// Whether no row came.

@@ -160,6 +160,9 @@ impl HashJoin {
         if self.build.is_empty() && self.roles.nothing_without_build() {
             return Ok(());
         }
+        if self.build.rows.len() == 1 && self.key_count == 0 && self.roles.only_pairs() {
+            return self.probe_single_row(batch, next);
+        }
         self.probe_keys.run(batch)?;
         let rows = self.probe_keys.rows();
         let mut groups = std::mem::take(&mut self.groups);
@@ -170,7 +173,9 @@ impl HashJoin {
         if self.each_once {
             self.build.answer_once(&mut groups);
         }
-        bitmap::fill(&mut self.probe_matched, batch.rows, false);
+        if self.roles.probe != Alone::Nothing {
+            bitmap::fill(&mut self.probe_matched, batch.rows, false);
+        }
         if self.needs_pairs() {
             self.pair_up(batch, &groups, next)?;
         } else {
@@ -203,6 +208,10 @@ impl HashJoin {
 
     /// Puts each row beside each row of its group, and sends pairs off whenever a batch is full.
     fn pair_up(&mut self, batch: &mut Batch, groups: &[u32], next: &mut Next<'_>) -> Result<()> {
+        if self.build.is_unique() && groups.len() <= self.batch_rows {
+            self.pairs.pair(batch.selection.as_slice(), groups);
+            return self.send_pairs(batch, next);
+        }
         for (at, &group) in groups.iter().enumerate().filter(|(_, group)| **group != NO_GROUP) {
             let row = row_at(batch, at) as u16;
             let mut from = 0;
@@ -243,8 +252,13 @@ impl HashJoin {
             pairs.build.iter().for_each(|&row| bitmap::set(&mut self.build_matched, row as usize));
         }
         if self.roles.pairs && !pairs.probe.is_empty() {
-            for (source, out) in self.outputs.iter().zip(&mut self.out.columns) {
-                source.gather(batch, &self.build, &pairs, out)?;
+            // Where each row has met one other, in order, the columns need not be gathered.
+            let as_they_are = pairs.probe.len() == batch.rows && self.build.is_unique();
+            for at in 0..self.outputs.len() {
+                match self.outputs[at] {
+                    Source::Probe(column) if as_they_are => self.move_column(batch, at, column),
+                    source => source.gather(batch, &self.build, &pairs, &mut self.out.columns[at])?,
+                }
             }
             self.out.clear();
             self.out.rows = pairs.probe.len();
@@ -275,23 +289,46 @@ impl HashJoin {
         self.send_probe(batch, next)
     }
 
+    /// Moves a column of the batch out as it is, unless another output needs it too.
+    fn move_column(&mut self, batch: &mut Batch, at: usize, column: usize) {
+        let again = self.outputs[at + 1..].iter().any(|other| matches!(other, Source::Probe(c) if *c == column));
+        let out = &mut self.out.columns[at];
+        match &mut batch.columns[column] {
+            own @ Column::Flat(_) if !again => std::mem::swap(out, own),
+            shared => out.copy_from(shared),
+        }
+    }
+
+    /// Puts the one row of the build side beside all rows: its values stand for all of them.
+    fn probe_single_row(&mut self, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        if let Some(residual) = &mut self.residual {
+            residual.narrow_rows(batch, &self.build, self.context)?;
+        }
+        for at in 0..self.outputs.len() {
+            match self.outputs[at] {
+                Source::Probe(column) => self.move_column(batch, at, column),
+                Source::Build(column) => self.out.columns[at] = Column::Constant(self.build.rows.value(column, 0)?),
+                Source::Mark => unreachable!("pairs have no mark"),
+            }
+        }
+        self.send_moved(batch, next)
+    }
+
     /// Sends the selected rows of the batch, what is not theirs being NULL.
     fn send_probe(&mut self, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
-        for (at, source) in self.outputs.iter().enumerate() {
+        for at in 0..self.outputs.len() {
             let out = &mut self.out.columns[at];
-            match *source {
-                Source::Probe(column) => {
-                    let again =
-                        self.outputs[at + 1..].iter().any(|other| matches!(other, Source::Probe(c) if *c == column));
-                    match &mut batch.columns[column] {
-                        own @ Column::Flat(_) if !again => std::mem::swap(out, own),
-                        shared => out.copy_from(shared),
-                    }
-                }
+            match self.outputs[at] {
+                Source::Probe(column) => self.move_column(batch, at, column),
                 Source::Build(_) => out.clone_from(&self.nulls[at]),
                 Source::Mark => write_bits(&self.probe_matched, batch.rows, out),
             }
         }
+        self.send_moved(batch, next)
+    }
+
+    /// Sends the columns that were moved from the batch, as far as its rows are selected.
+    fn send_moved(&mut self, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
         self.out.clear();
         self.out.rows = batch.rows;
         std::mem::swap(&mut self.out.selection, &mut batch.selection);
@@ -348,7 +385,57 @@ impl HashJoin {
     }
 }
 
+impl Pairs {
+    /// Puts each row beside the one row of its group; with no group it is left out.
+    fn pair(&mut self, selected: Option<&[u16]>, groups: &[u32]) {
+        self.probe.resize(groups.len(), 0);
+        self.build.resize(groups.len(), 0);
+        let mut count = 0;
+        // Written whether it counts or not: without a branch, since which rows match cannot be guessed.
+        let mut write = |row: u16, group: u32| {
+            self.probe[count] = row;
+            self.build[count] = group;
+            count += (group != NO_GROUP) as usize;
+        };
+        match selected {
+            Some(selected) => selected.iter().zip(groups).for_each(|(&row, &group)| write(row, group)),
+            None => groups.iter().enumerate().for_each(|(row, &group)| write(row as u16, group)),
+        }
+        self.probe.truncate(count);
+        self.build.truncate(count);
+    }
+}
+
 impl Residual {
+    /// Keeps the selected rows for which the condition is true beside the one row of the build side.
+    fn narrow_rows(&mut self, batch: &mut Batch, build: &Build, context: KernelContext) -> Result<()> {
+        for &(column, source) in &self.sources {
+            match source {
+                Source::Probe(at) => std::mem::swap(&mut self.batch.columns[column], &mut batch.columns[at]),
+                Source::Build(at) => self.batch.columns[column] = Column::Constant(build.rows.value(at, 0)?),
+                Source::Mark => unreachable!("pairs have no mark"),
+            }
+        }
+        self.batch.rows = batch.rows;
+        std::mem::swap(&mut self.batch.selection, &mut batch.selection);
+        let run = self.evaluator.run(&self.batch);
+        let rows = self.evaluator.rows();
+        let passed =
+            run.and_then(|()| true_rows(context, &self.evaluator.output(&self.batch, 0), rows, &mut self.mask));
+        std::mem::swap(&mut self.batch.selection, &mut batch.selection);
+        for &(column, source) in &self.sources {
+            if let Source::Probe(at) = source {
+                std::mem::swap(&mut self.batch.columns[column], &mut batch.columns[at]);
+            }
+        }
+        if passed? < rows {
+            bitmap::to_selection(context.level, &self.mask, rows, &mut self.kept);
+            batch.selection.narrow(&self.kept);
+        }
+        self.batch.selection.clear();
+        Ok(())
+    }
+
     /// Keeps the pairs for which the condition is true.
     fn narrow(&mut self, batch: &Batch, build: &Build, pairs: &mut Pairs, context: KernelContext) -> Result<()> {
         for &(column, source) in &self.sources {

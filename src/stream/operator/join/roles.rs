@@ -45,6 +45,11 @@ impl Roles {
         }
     }
 
+    /// Whether nothing leaves but pairs.
+    pub(super) fn only_pairs(self) -> bool {
+        self.pairs && self.probe == Alone::Nothing && self.build == Alone::Nothing
+    }
+
     /// Whether an empty table means that nothing leaves.
     pub(super) fn nothing_without_build(self) -> bool {
         matches!(self.probe, Alone::Nothing | Alone::Semi)
