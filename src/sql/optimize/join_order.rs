@@ -218,7 +218,8 @@ impl JoinGroup {
                 let Some(relation) = self.relation_of(column) else { return Ok(None) };
                 set |= 1u64 << relation;
             }
-            if set.count_ones() != 1 || join.join_type != JoinType::LeftSemi {
+            // How many matches pass a further condition is not known well enough to do it first.
+            if set.count_ones() != 1 || join.join_type != JoinType::LeftSemi || join.filter.is_some() {
                 above.push(join);
                 continue;
             }

@@ -18,6 +18,8 @@ const EQUAL: f64 = 0.05;
 /// The same for an order comparison, and for a condition of an unknown kind.
 const RANGE: f64 = 0.33;
 const LIKE: f64 = 0.1;
+/// The share of groups that pass a condition on an aggregate: HAVING mostly looks for the few.
+const HAVING: f64 = 0.1;
 
 /// What is known or guessed of a plan's rows.
 #[derive(Debug, Clone)]
@@ -45,7 +47,10 @@ impl Statistics {
             LogicalPlan::TableScan(scan) => Self::of_scan(scan),
             LogicalPlan::Filter(filter) => {
                 let input = Self::of(&filter.input);
-                let share = share(&filter.predicate, &filter.input, &input);
+                let share = match filter.input.as_ref() {
+                    LogicalPlan::Aggregate(_) => HAVING,
+                    plan => share(&filter.predicate, plan, &input),
+                };
                 Statistics { rows: at_least_one(input.rows * share), ..input }
             }
             LogicalPlan::Projection(projection) => {
