@@ -21,7 +21,7 @@ fi
 
 export CARGO_PROFILE_DEV_OPT_LEVEL=3 CARGO_INCREMENTAL=0
 program=$("${CARGO:-cargo}" build --bench instructions --locked --message-format=json 2>/dev/null |
-    sed -n 's/.*"executable":"\([^"]*\/instructions-[^"]*\)".*/\1/p' | tail -1)
+    sed -n 's/.*"executable":"\([^"]*\/instructions-[^"]*\)".*/\1/p' | tail -1) || true
 [ -n "$program" ] || { "${CARGO:-cargo}" build --bench instructions --locked; exit 1; }
 
 count() { # case, batches

@@ -22,7 +22,14 @@ impl Compiler {
     pub(super) fn as_of(&mut self, as_of: &AsOfNode) -> Result<NodeId> {
         let is_outermost = !std::mem::replace(&mut self.below_aggregate, true);
         let left = self.plan(&as_of.left)?;
-        let right = self.plan(&as_of.right)?;
+        let mut right = self.plan(&as_of.right)?;
+        match &as_of.as_of {
+            // All versions count, not only the last of each key.
+            AsOf::Version { .. } => right = self.all_versions(right)?,
+            // What such a table holds is known when it has ended.
+            AsOf::Current if self.nodes[right].bounded => right = self.folded(right, "a lookup", "")?,
+            AsOf::Current | AsOf::Nearest { .. } => {}
+        }
         self.below_aggregate = !is_outermost;
         let columns = [self.columns(left, &as_of.left), self.columns(right, &as_of.right)];
         let place = as_of.on.first().and_then(|(left, _)| place_of(left));
@@ -69,6 +76,28 @@ impl Compiler {
         let bounded = self.nodes[left].bounded && self.nodes[right].bounded;
         let (spec, inputs, schema) = (Spec::Join(spec), vec![left, right], engine_schema(&as_of.schema));
         Ok(self.add(Node { spec, inputs, schema, changes: ChangeMode::Append, time, bounded, place }))
+    }
+
+    /// The rows of an upsert table as they come, where `node` is made of nothing else.
+    fn all_versions(&mut self, node: NodeId) -> Result<NodeId> {
+        let mut above = Vec::new();
+        let mut at = node;
+        while matches!(self.nodes[at].spec, Spec::Project(_)) {
+            above.push(at);
+            at = self.nodes[at].inputs[0];
+        }
+        if !matches!(self.nodes[at].spec, Spec::Upsert(_)) {
+            return Ok(node);
+        }
+        let scan = self.nodes[at].inputs[0];
+        // A row that is taken back ends its key's last version: the join knows, and takes none back.
+        self.nodes[scan].changes = ChangeMode::Append;
+        above.iter().for_each(|&node| self.nodes[node].changes = ChangeMode::Append);
+        match above.last() {
+            None => return Ok(scan),
+            Some(&last) => self.nodes[last].inputs[0] = scan,
+        }
+        Ok(node)
     }
 
     /// What the right side holds now: all of it, when it ends; else what has come.

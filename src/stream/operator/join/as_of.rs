@@ -113,16 +113,16 @@ impl AsOfJoin {
         let time = &arguments[self.right.time.expect("the order is kept")];
         let orders = orders(time, &self.order_types[1])?;
         let keys = &arguments[..self.right.key_count];
+        let changes = batch.selected_changes();
+        let marks = batch.selected_watermarks();
+        let is_deleted = |row: u16| changes.as_ref().is_some_and(|changes| changes[row as usize].is_retraction());
         let counts = |row: &u16| {
-            let row = *row as usize;
-            !time.is_null(row) && keys.iter().all(|key| !key.is_null(row))
+            let at = *row as usize;
+            (!time.is_null(at) || is_deleted(*row)) && keys.iter().all(|key| !key.is_null(at))
         };
         let wanted: Vec<u16> = (0..rows).map(|row| row as u16).filter(counts).collect();
         self.index.lookup(keys, rows, &mut self.groups)?;
         self.versions.resize_with(self.index.len().max(self.versions.len()), Versions::default);
-        let changes = batch.selected_changes();
-        let marks = batch.selected_watermarks();
-        let is_deleted = |row: u16| changes.as_ref().is_some_and(|changes| changes[row as usize].is_retraction());
         let given: Vec<u16> = wanted.iter().copied().filter(|&row| !is_deleted(row)).collect();
         let kept: SmallVec<[Argument<'_>; 8]> = self.right.kept.iter().map(|&output| arguments[output]).collect();
         let ties = match self.spec.versions {
@@ -140,11 +140,13 @@ impl AsOfJoin {
         let mut next_id = ids.iter().copied();
         let mut gone = Vec::new();
         for row in wanted {
-            let order = orders[row as usize];
             let id = if is_deleted(row) { DELETED } else { next_id.next().expect("a number per row given") };
             let late = marks.as_ref().map_or(i64::MIN, |marks| marks[row as usize]);
             let versions = &mut self.versions[self.groups[row as usize] as usize];
             let before = versions.more_bytes();
+            // A tombstone may have nothing but its key: then the key ends with its last version.
+            let order = if time.is_null(row as usize) { versions.last_order() } else { Some(orders[row as usize]) };
+            let Some(order) = order else { continue };
             versions.push(Version { order, tie: ties[row as usize], from: order.max(late), id });
             if self.spec.on_watermark {
                 versions.prune(self.watermark, &mut gone);

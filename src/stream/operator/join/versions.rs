@@ -32,6 +32,11 @@ impl Versions {
         self.list.push(version);
     }
 
+    /// The order of the last row.
+    pub(super) fn last_order(&self) -> Option<i64> {
+        self.list.iter().map(|version| version.order).max()
+    }
+
     fn sort(&mut self) {
         if std::mem::take(&mut self.is_unsorted) {
             self.list.sort_unstable();
