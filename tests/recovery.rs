@@ -75,16 +75,24 @@ const QUERIES: &[&str] = &[
     "SELECT k, n FROM t WHERE n > 5 UNION ALL SELECT k, -n FROM t WHERE n < 0 UNION ALL SELECT * FROM (VALUES ('v', 1)) AS v",
     "SELECT k, SUM(n) FROM (SELECT k, n FROM t UNION ALL SELECT * FROM (VALUES ('v', 1)) AS v) AS u GROUP BY k EMIT CHANGES",
     "SELECT APPROX_DISTINCT(n), BOOL_AND(n > 0), BIT_XOR(n) FROM t EMIT CHANGES",
+    "SELECT k, window_start, COUNT(*), SUM(n), COUNT(DISTINCT n) FROM t GROUP BY k WINDOW TUMBLING(at, 5s) EMIT FINAL",
+    "SELECT k, window_start, COUNT(*), SUM(n), COUNT(DISTINCT n) FROM t GROUP BY k WINDOW HOPPING(at, 9s, 3s) EMIT FINAL",
+    "SELECT k, window_end, MIN(n), AVG(n * 0.5) FROM t GROUP BY k WINDOW HOPPING(at, 24s, 4s) EMIT FINAL",
+    "SELECT k, window_end, SUM(n) FROM t GROUP BY k WINDOW HOPPING(at, 9s, 2s) EMIT CHANGES",
+    "SELECT k, window_end, SUM(n), MAX(n) FROM t GROUP BY k WINDOW CUMULATE(at, 12s, 3s) EMIT FINAL",
+    "SELECT k, window_start, window_end, COUNT(*), SUM(n), MIN(n) FROM t GROUP BY k WINDOW SESSION(at, 2s) EMIT FINAL",
+    "SELECT k, window_start, window_end, COUNT(*), STDDEV(n) FROM t GROUP BY k WINDOW SESSION(at, 2s) EMIT CHANGES",
+    "SELECT k, n, window_end FROM SESSION(TABLE t PARTITION BY k, DESCRIPTOR(at), 2s)",
 ];
 
 const DEFINITION: &str =
     "CREATE TABLE t (k TEXT, n BIGINT, at TIMESTAMP(3), WATERMARK FOR at AS at - INTERVAL '1' SECOND)";
 
 /// Waits until the query has taken all rows pushed.
-fn settle(handle: &PushHandle, rows: usize) {
+fn settle(handle: &PushHandle, rows: usize, what: &str) {
     let started = Instant::now();
     while handle.position() < rows as u64 {
-        assert!(started.elapsed() < Duration::from_secs(60), "the query takes what is pushed");
+        assert!(started.elapsed() < Duration::from_secs(60), "the query takes what is pushed: {what}");
         std::thread::sleep(Duration::from_micros(200));
     }
 }
@@ -134,7 +142,7 @@ fn pushed_rows_go_on_from_every_step() {
             let handle = pushed(&first);
             let mut query = first.sql(sql).unwrap();
             batches[..stop].iter().for_each(|batch| handle.push(batch.clone()).unwrap());
-            settle(&handle, stop * 40);
+            settle(&handle, stop * 40, &what);
             let snapshot = query.snapshot().unwrap_or_else(|e| panic!("{what}: {e}"));
             let mut answer = Answer::new();
             query.take_waiting().iter().for_each(|rows| fold(&mut answer, rows));
@@ -146,7 +154,7 @@ fn pushed_rows_go_on_from_every_step() {
             let handle = pushed(&second);
             let query = second.resume(sql, &snapshot).unwrap_or_else(|e| panic!("{what}: {e}"));
             batches[stop..].iter().for_each(|batch| handle.push(batch.clone()).unwrap());
-            settle(&handle, batches.len() * 40);
+            settle(&handle, batches.len() * 40, &what);
             drop(handle);
             finish(query, &mut answer);
             check(&answer, &whole, &what);
@@ -305,7 +313,7 @@ fn upserts_go_on_from_every_step() {
             let handle = pushed(&first, batches[0].0.schema());
             let mut query = first.sql(sql).unwrap();
             batches[..stop].iter().for_each(|(rows, changes)| handle.push_changes(rows.clone(), changes).unwrap());
-            settle(&handle, stop * 30);
+            settle(&handle, stop * 30, &what);
             let snapshot = query.snapshot().unwrap();
             let mut answer = Answer::new();
             query.take_waiting().iter().for_each(|rows| fold(&mut answer, rows));

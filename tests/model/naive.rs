@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cell::{Cell, Line, float, optional};
-use super::spec::{Aggregate, Function, Spec, Window};
+use super::spec::{Aggregate, Function, Kind, Spec, Window};
 use super::world::{Event, World};
 
 /// What a query must give.
@@ -23,13 +23,15 @@ pub struct Expected {
 
 /// A window's start and end.
 type Bounds = (i64, i64);
+/// Rows of each key with their times and the watermarks before them, until their sessions are known.
+type Unbound<'a> = BTreeMap<Line, Vec<(i64, i64, &'a Event)>>;
 /// Rows of each group: by key, and by window if there is one.
 type Groups<'a> = BTreeMap<(Option<Bounds>, Line), Vec<&'a Event>>;
 
 /// The answer of `spec` over all rows of `worlds`; `keep_open`: windows that no watermark has closed stay inside.
 pub fn answer(worlds: &[&World], spec: &Spec, keep_open: bool) -> Expected {
     let mut expected = Expected::default();
-    let mut groups = Groups::new();
+    let (mut groups, mut unbound) = (Groups::new(), Unbound::new());
     let mut reached = i64::MAX;
     let partitions = worlds.iter().flat_map(|world| world.partitions.iter().map(|events| (events, world.delay)));
     for (events, delay) in partitions {
@@ -38,7 +40,7 @@ pub fn answer(worlds: &[&World], spec: &Spec, keep_open: bool) -> Expected {
             if spec.condition.is_some_and(|condition| condition.of(event) != Some(true)) {
                 expected.filtered += 1;
             } else {
-                take(event, watermark, spec, &mut groups, &mut expected);
+                take(event, watermark, spec, (&mut groups, &mut unbound), &mut expected);
             }
             if let Some(ts) = event.ts {
                 watermark = watermark.max(ts - delay);
@@ -51,8 +53,14 @@ pub fn answer(worlds: &[&World], spec: &Spec, keep_open: bool) -> Expected {
     if spec.window.is_none() && spec.keys.is_empty() {
         groups.entry((None, Vec::new())).or_default();
     }
+    let gap = spec.window.map_or(0, |window| window.size);
+    for (key, rows) in unbound {
+        sessions(&key, rows, gap, &mut groups);
+    }
+    let is_session = spec.window.is_some_and(|window| window.kind == Kind::Session);
     for ((bounds, key), events) in groups {
-        let closed = bounds.is_none_or(|(_, end)| end <= reached);
+        // A row right at its end still belongs to a session.
+        let closed = bounds.is_none_or(|(_, end)| end < reached || end == reached && !is_session);
         let having = spec.having.is_none_or(|least| events.len() as i64 > least);
         if having && (closed || !keep_open || spec.changes) {
             expected.lines.push(line(key, bounds, &spec.aggregates, &events));
@@ -63,13 +71,28 @@ pub fn answer(worlds: &[&World], spec: &Spec, keep_open: bool) -> Expected {
 }
 
 /// Puts a row into its groups.
-fn take<'a>(event: &'a Event, watermark: i64, spec: &Spec, groups: &mut Groups<'a>, expected: &mut Expected) {
+fn take<'a>(
+    event: &'a Event,
+    watermark: i64,
+    spec: &Spec,
+    (groups, unbound): (&mut Groups<'a>, &mut Unbound<'a>),
+    expected: &mut Expected,
+) {
     let key: Line = spec.keys.iter().map(|key| key.of(event)).collect();
     let Some(window) = spec.window else {
         expected.on_time += 1;
         groups.entry((None, key)).or_default().push(event);
         return;
     };
+    if let (Kind::Session, Some(ts)) = (window.kind, event.ts) {
+        if ts + window.size < watermark {
+            expected.late += 1;
+        } else {
+            expected.on_time += 1;
+            unbound.entry(key).or_default().push((ts, watermark, event));
+        }
+        return;
+    }
     let windows = event.ts.map_or_else(Vec::new, |ts| windows_of(window, ts));
     if windows.is_empty() {
         expected.nowhere += 1;
@@ -85,10 +108,40 @@ fn take<'a>(event: &'a Event, watermark: i64, spec: &Spec, groups: &mut Groups<'
     }
 }
 
+/// Puts the rows of a key into sessions, by definition: two rows are in one when they are at most the gap apart and the
+/// later one's watermark had not passed the end of the earlier one's own session, and so are all that hang together.
+fn sessions<'a>(key: &Line, mut rows: Vec<(i64, i64, &'a Event)>, gap: i64, groups: &mut Groups<'a>) {
+    rows.sort_by_key(|(time, ..)| *time);
+    let mut session: Vec<usize> = (0..rows.len()).collect();
+    for later in 0..rows.len() {
+        for earlier in 0..later {
+            let (from, to, mark) = (rows[earlier].0, rows[later].0, rows[later].1);
+            if to - from <= gap && mark <= from.saturating_add(gap) || from == to {
+                let (old, new) = (session[later].max(session[earlier]), session[later].min(session[earlier]));
+                session.iter_mut().filter(|session| **session == old).for_each(|session| *session = new);
+            }
+        }
+    }
+    let mut found: BTreeMap<usize, Vec<(i64, &'a Event)>> = BTreeMap::new();
+    for (row, session) in session.iter().enumerate() {
+        found.entry(*session).or_default().push((rows[row].0, rows[row].2));
+    }
+    for rows in found.into_values() {
+        let (first, last) = (rows[0].0, rows[rows.len() - 1].0);
+        let events = rows.into_iter().map(|(_, event)| event).collect();
+        groups.insert((Some((first, last + gap)), key.clone()), events);
+    }
+}
+
 /// All windows that hold `time`, by definition: start <= time < start + size, starts `slide` apart, one at `offset`.
 pub fn windows_of(window: Window, time: i64) -> Vec<Bounds> {
     let (size, slide, offset) = (window.size as i128, window.slide as i128, window.offset as i128);
     let time = time as i128;
+    if window.kind == Kind::Cumulate {
+        let start = offset + (time - offset).div_euclid(size) * size;
+        let steps = (1..=size / slide).map(|step| (start as i64, (start + step * slide) as i64));
+        return steps.filter(|(_, end)| *end as i128 > time).collect();
+    }
     let mut start = offset + (time - offset).div_euclid(slide) * slide;
     let mut found = Vec::new();
     while start + size > time {

@@ -22,9 +22,23 @@ pub struct Spec {
 /// In milliseconds; a tumbling window has `slide == size`.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
+    pub kind: Kind,
+    /// Of a session, the gap.
     pub size: i64,
     pub slide: i64,
     pub offset: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Tumbling ones too.
+    Hop,
+    /// By `slide` up to `size`.
+    Cumulate,
+    /// Of the keys of the query.
+    Session,
+    /// Days of UTC, by way of the calendar.
+    Day,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,9 +92,12 @@ impl Spec {
             &[&[], &[Key::K], &[Key::S], &[Key::K, Key::S], &[Key::KModulo3, Key::S], &[Key::KModulo3]];
         let changes = random.random_bool(0.4);
         let count = random.random_range(1..=4);
+        let window = windowed.then(|| Window::random(random));
+        // Sessions that became one have an order of their own.
+        let ordered = ordered && window.is_none_or(|window| window.kind != Kind::Session);
         let aggregates = (0..count).map(|_| Aggregate::random(random, ordered)).collect();
         Spec {
-            window: windowed.then(|| Window::random(random)),
+            window,
             keys: keys.choose(random).unwrap().to_vec(),
             aggregates,
             condition: random.random_bool(0.3).then(|| Condition::random(random)),
@@ -115,11 +132,17 @@ impl Spec {
             .map(|(at, column)| format!("{column} AS c{at}"))
             .collect();
         let mut sql = format!("SELECT {} FROM ", columns.join(", "));
-        sql += &self.window.map_or(table.to_string(), |window| window.sql(table));
+        let session = self.window.filter(|window| window.kind == Kind::Session);
+        sql += &self.window.filter(|_| session.is_none()).map_or(table.to_string(), |window| window.sql(table));
         if let Some(condition) = self.condition {
             sql += &format!(" WHERE {}", condition.sql());
         }
-        if !groups.is_empty() {
+        if let Some(window) = session {
+            let keys = self.keys.iter().map(|key| key.sql().to_string());
+            let groups: Vec<String> =
+                keys.chain([format!("session(ts, INTERVAL '{} milliseconds')", window.size)]).collect();
+            sql += &format!(" GROUP BY {}", groups.join(", "));
+        } else if !groups.is_empty() {
             sql += &format!(" GROUP BY {}", groups.join(", "));
         }
         if let Some(least) = self.having {
@@ -135,12 +158,26 @@ impl Window {
         let slides = [size, size, size, size / 2, size / 3, size / 5, size * 2, size + 7, size * 2 / 3];
         let slide = (*slides.choose(random).unwrap()).max(1);
         let offset = *[0, 0, 3, -50, 12_345].choose(random).unwrap();
-        Window { size, slide, offset }
+        match random.random_range(0..10) {
+            0 | 1 => Window { kind: Kind::Session, size: size.min(5_000), slide: 1, offset: 0 },
+            2 => {
+                let step = *[size, (size / 2).max(1), (size / 5).max(1)].choose(random).unwrap();
+                Window { kind: Kind::Cumulate, size: size / step * step, slide: step, offset }
+            }
+            3 => Window { kind: Kind::Day, size: 86_400_000, slide: 86_400_000, offset: 0 },
+            _ => Window { kind: Kind::Hop, size, slide, offset },
+        }
     }
 
     fn sql(self, table: &str) -> String {
         let interval = |ms: i64| format!("INTERVAL '{ms} milliseconds'");
+        if self.kind == Kind::Day {
+            return format!("TUMBLE(TABLE {table}, DESCRIPTOR(ts), INTERVAL '1' DAY, '+00:00')");
+        }
         let shape = match self.slide == self.size {
+            _ if self.kind == Kind::Cumulate => {
+                format!("CUMULATE(TABLE {table}, DESCRIPTOR(ts), {}, {}", interval(self.slide), interval(self.size))
+            }
             true => format!("TUMBLE(TABLE {table}, DESCRIPTOR(ts), {}", interval(self.size)),
             false => format!("HOP(TABLE {table}, DESCRIPTOR(ts), {}, {}", interval(self.slide), interval(self.size)),
         };

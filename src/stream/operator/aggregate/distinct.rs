@@ -46,7 +46,7 @@ impl Distinct {
         inner: Box<dyn AggregateStates>,
         takes_back: bool,
     ) -> Self {
-        let one_group = shape.key_types.is_empty() && !call.arg_types.is_empty();
+        let one_group = shape.one_group && !call.arg_types.is_empty();
         let group = (!one_group).then_some(DataType::UInt32);
         let types = group.into_iter().chain(call.arg_types.iter().cloned()).collect();
         Distinct {

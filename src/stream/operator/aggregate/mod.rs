@@ -37,13 +37,16 @@ pub struct TableShape {
     pub context: KernelContext,
     /// Whether tables that were merged into others will be taken out again.
     pub unmerges: bool,
+    /// Whether group 0 is all that a table can have.
+    pub one_group: bool,
 }
 
 impl TableShape {
     /// The shape that `spec` asks for.
     pub fn new(spec: &AggregateSpec, seed: u64, context: KernelContext) -> Self {
         let key_types = spec.program.output_types[..spec.key_count].to_vec();
-        TableShape { key_types, calls: Arc::new(spec.aggregates.clone()), seed, context, unmerges: false }
+        let (calls, one_group) = (Arc::new(spec.aggregates.clone()), key_types.is_empty());
+        TableShape { key_types, calls, seed, context, unmerges: false, one_group }
     }
 
     /// The types of keys, then `between`, then results.

@@ -72,7 +72,8 @@ impl RowCountAggregate {
         context: KernelContext,
         batch_rows: usize,
     ) -> Self {
-        let shape = TableShape::new(spec, seed, context);
+        let mut shape = TableShape::new(spec, seed, context);
+        shape.one_group = false;
         let windows = Windows::new(size, slide, 0);
         let mut out = Batch::default();
         let columns = spec.key_count + window.outputs.len() + spec.aggregates.len();

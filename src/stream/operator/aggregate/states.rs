@@ -17,6 +17,8 @@ use crate::stream::operator::filter::true_rows;
 pub(super) struct States {
     shape: TableShape,
     takes_back: bool,
+    /// How many groups there are.
+    count: usize,
     states: Vec<Box<dyn AggregateStates>>,
 }
 
@@ -24,7 +26,7 @@ impl States {
     /// States of no group.
     pub(super) fn new(shape: &TableShape, takes_back: bool) -> Self {
         let states = shape.calls.iter().map(|call| empty(shape, call, takes_back)).collect();
-        States { shape: shape.clone(), takes_back, states }
+        States { shape: shape.clone(), takes_back, count: 0, states }
     }
 
     /// Says that no other states see the same pairs of group and DISTINCT arguments.
@@ -46,6 +48,7 @@ impl States {
         changes: Option<&[Change]>,
         mask: &mut Vec<u64>,
     ) -> Result<()> {
+        self.count = self.count.max(group_count);
         let mut output = self.shape.key_types.len();
         for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
             let args: SmallVec<[Argument<'_>; 4]> =
@@ -65,6 +68,7 @@ impl States {
 
     /// Brings every state to this number of groups, for groups that no row has updated.
     pub(super) fn grow(&mut self, group_count: usize) -> Result<()> {
+        self.count = self.count.max(group_count);
         for states in &mut self.states {
             let update = Update { groups: &[], group_count, args: &[], filter: None, changes: None };
             states.update(&self.shape.context, &update)?;
@@ -74,6 +78,7 @@ impl States {
 
     /// Merges group `i` of `other` into `groups[i]`.
     pub(super) fn merge(&mut self, groups: &[u32], group_count: usize, other: &mut States) -> Result<()> {
+        self.count = self.count.max(group_count);
         let pairs = self.states.iter_mut().zip(&mut other.states);
         pairs.into_iter().try_for_each(|(mine, theirs)| mine.merge(groups, group_count, theirs.as_mut()))
     }
@@ -92,7 +97,7 @@ impl States {
             let found = match states.pick(groups)? {
                 Some(found) => found,
                 None => {
-                    let saved = states.save(groups.iter().max().map_or(0, |&group| group as usize + 1))?;
+                    let saved = states.save(self.count)?;
                     let indices = UInt32Array::from(groups.to_vec());
                     let saved = saved.iter().map(|column| Ok(take(column, &indices, None)?));
                     let mut found = empty(&self.shape, call, self.takes_back);
@@ -102,7 +107,8 @@ impl States {
             };
             picked.push(found);
         }
-        Ok(States { shape: self.shape.clone(), takes_back: self.takes_back, states: picked })
+        let count = groups.len();
+        Ok(States { shape: self.shape.clone(), takes_back: self.takes_back, count, states: picked })
     }
 
     /// Writes the results of `groups`, a column per aggregate.
@@ -121,6 +127,7 @@ impl States {
 
     /// Merges saved states: row `i` of `columns` into `groups[i]`.
     pub(super) fn load(&mut self, groups: &[u32], group_count: usize, columns: &[ArrayRef]) -> Result<()> {
+        self.count = self.count.max(group_count);
         let mut from = 0;
         for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
             let count = if call.distinct { 1 } else { call.function.state_types().len() };
@@ -131,6 +138,7 @@ impl States {
     }
 
     pub(super) fn clear(&mut self) {
+        self.count = 0;
         self.states.iter_mut().for_each(|states| states.clear());
     }
 

@@ -1,8 +1,9 @@
 //! Sessions as they were and as they are, as retractions and updates.
 //!
 //! ```text
-//! (k, 0, 14, 2)  grows      -U (k, 0, 14, 2)  +U (k, 0, 17, 3)
-//! and (k, 18, 30, 1) with it  -D (k, 0, 14, 2)  -D (k, 18, 30, 1)  +I (k, 0, 30, 4)
+//! (k, 0, 14, 2)  a row inside  -U (k, 0, 14, 2)  +U (k, 0, 14, 3)
+//! and one behind              -D (k, 0, 14, 3)  +I (k, 0, 17, 4)
+//! joined with another one     -D (k, 0, 17, 4)  -D (k, 18, 30, 1)  +I (k, 0, 30, 6)
 //! ```
 
 use arrow::array::{ArrayRef, UInt32Array};
@@ -111,16 +112,20 @@ impl SessionAggregate {
         for (at, &session) in touched.iter().enumerate() {
             let from = before.partition_point(|(root, _)| *root < session);
             let to = before.partition_point(|(root, _)| *root <= session);
-            let taken_back = if to - from == 1 { Change::UPDATE_BEFORE } else { Change::DELETE };
             if to - from == 1 && old_rows.row(from) == new_rows.row(at) {
                 continue;
             }
+            // Where the bounds move it is another row to whoever knows rows by their window.
+            let stays =
+                |told: u32| told == session && self.changes.bounds[told as usize] == self.sessions.bounds(session);
+            let updates = to - from == 1 && stays(before[from].1);
+            let taken_back = if updates { Change::UPDATE_BEFORE } else { Change::DELETE };
             for old in from..to {
                 picks.push(old as u32);
                 changes.push(taken_back);
             }
             picks.push((before.len() + at) as u32);
-            changes.push(if to - from == 1 { Change::UPDATE_AFTER } else { Change::INSERT });
+            changes.push(if updates { Change::UPDATE_AFTER } else { Change::INSERT });
         }
         let picks = UInt32Array::from(picks);
         let pairs = self.changes.old.iter().zip(&new);

@@ -71,7 +71,8 @@ impl SessionAggregate {
         context: KernelContext,
         batch_rows: usize,
     ) -> Self {
-        let shape = TableShape::new(spec, seed, context);
+        let mut shape = TableShape::new(spec, seed, context);
+        shape.one_group = false;
         let between = vec![window.data_type.clone(); window.outputs.len()];
         let times = Program::columns(&[(window.column, window.data_type.clone())]);
         let mut out = Batch::default();

@@ -1,8 +1,10 @@
 //! Open panes as sections of a snapshot: a section per pane, its key behind the groups.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
 
 use super::split::PaneKey;
 use super::{Assigner, WindowedAggregate};
@@ -47,15 +49,24 @@ impl WindowedAggregate {
         if section.rows.num_rows() == 0 {
             return Ok(());
         }
-        let (first, second) = (saved::integers(section, at)?.value(0), saved::integers(section, at + 1)?.value(0));
-        let key = match self.by_window {
-            true => PaneKey::window(Bounds { start: first, end: second }),
-            false => PaneKey::pane(first, second),
-        };
+        let (firsts, seconds) = (saved::integers(section, at)?, saved::integers(section, at + 1)?);
         let groups: RecordBatch = section.rows.project(&(0..at).collect::<Vec<_>>())?;
-        let at = self.panes.find(key);
-        self.panes.open[at].table.load(&groups, &mut self.scratch)?;
-        self.panes.weigh(at);
+        // Sections of one name may have become one.
+        let mut rows: BTreeMap<PaneKey, Vec<u32>> = BTreeMap::new();
+        for row in 0..groups.num_rows() {
+            let (first, second) = (firsts.value(row), seconds.value(row));
+            let key = match self.by_window {
+                true => PaneKey::window(Bounds { start: first, end: second }),
+                false => PaneKey::pane(first, second),
+            };
+            rows.entry(key).or_default().push(row as u32);
+        }
+        for (key, rows) in rows {
+            let groups = take_record_batch(&groups, &UInt32Array::from(rows))?;
+            let at = self.panes.find(key);
+            self.panes.open[at].table.load(&groups, &mut self.scratch)?;
+            self.panes.weigh(at);
+        }
         Ok(())
     }
 }
