@@ -71,8 +71,14 @@ pub(super) fn call_states(call: &AggregateCall, seed: u64, context: KernelContex
     match call.distinct {
         true => {
             // Without a key there would be one group, and values would be told apart without it.
-            let shape =
-                TableShape { key_types: vec![DataType::UInt32], calls: Arc::default(), seed, context, unmerges: false };
+            let shape = TableShape {
+                key_types: vec![DataType::UInt32],
+                calls: Arc::default(),
+                seed,
+                context,
+                unmerges: false,
+                one_group: false,
+            };
             Box::new(distinct::Distinct::new(&shape, call, states, false))
         }
         false => states,
