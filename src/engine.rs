@@ -4,6 +4,7 @@
 //! Owns        the catalog, the connectors, the memory budget. Queries own themselves and outlive nothing here.
 //! Invariants  no global state: two engines in one process share nothing; no runtime is forced on the caller.
 
+mod view; // tables in memory, materialized views
 mod functions; // the users' own functions
 
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ use crate::stream::sink::form::Form;
 use crate::stream::sink::memory::{Collected, MemorySink};
 use crate::stream::source::memory::MemoryTable;
 use crate::stream::source::push::{self, PushHandle};
+pub use view::TableWriter;
+use view::{Lives, Sharing};
 
 /// An SQL engine for streams and tables. Cloning shares it.
 #[derive(Clone)]
@@ -48,6 +51,7 @@ struct Inner {
     config: Config,
     clock: Clock,
     budget: Arc<Budget>,
+    lives: Mutex<Lives>,
 }
 
 /// What a statement has come to.
@@ -104,7 +108,8 @@ impl Engine {
     /// An engine whose queries have their processing time from `clock`.
     pub fn with_clock(config: Config, connectors: Arc<dyn Connectors>, clock: Clock) -> Self {
         let budget = Arc::new(Budget::new(config.memory_bytes));
-        Engine { inner: Arc::new(Inner { catalog: Mutex::default(), connectors, config, clock, budget }) }
+        let (catalog, lives) = (Mutex::default(), Mutex::default());
+        Engine { inner: Arc::new(Inner { catalog, connectors, config, clock, budget, lives }) }
     }
 
     pub fn config(&self) -> &Config {
@@ -223,9 +228,24 @@ impl Engine {
     }
 
     fn prepare_or_panic(&self, parsed: &Parsed) -> Result<Statement> {
-        let planned = sql::plan(&mut self.catalog(), self.inner.connectors.as_ref(), parsed)?;
+        let planned = sql::plan(&mut self.catalog(), &Sharing(self), parsed)?;
         Ok(match planned {
             Planned::Done(message) => Statement::Done(message),
+            Planned::CreateMemory { kept, schema } => {
+                let message = format!("table {} created", kept.name);
+                self.create_memory(*kept, schema)?;
+                Statement::Done(message)
+            }
+            Planned::CreateMaterialized { kept, query } => {
+                let message = format!("materialized view {} created", kept.name);
+                self.create_view(*kept, &query)?;
+                Statement::Done(message)
+            }
+            Planned::DropKept { names, cascade, message } => {
+                let dropped = self.drop_kept(&names, cascade)?;
+                let over: Vec<String> = dropped.into_iter().filter(|name| !names.contains(name)).collect();
+                Statement::Done(if over.is_empty() { message } else { format!("{message}, with {}", over.join(", ")) })
+            }
             Planned::CreateFunction(definition) => Statement::Done(self.create_function(definition)?),
             Planned::Rows(rows) => Statement::Rows(rows),
             Planned::Explain(explained) => Statement::Text(match explained.kind {
@@ -284,6 +304,7 @@ impl Engine {
     /// Starts a query into a sink of the caller's.
     pub fn start_into(&self, prepared: &Prepared, sink: Box<dyn Sink>) -> Result<Running> {
         let options = self.options(prepared);
+        let _held = self.hold_tables(prepared)?;
         runtime::start(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options, None)
     }
 
@@ -321,6 +342,7 @@ impl Engine {
     /// Makes a query that works only when it is told to, on the caller's thread.
     pub fn step_into(&self, prepared: &Prepared, sink: Box<dyn Sink>) -> Result<Stepped> {
         let options = self.options(prepared);
+        let _held = self.hold_tables(prepared)?;
         runtime::stepped(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options, None)
     }
 
@@ -329,6 +351,12 @@ impl Engine {
         let options = self.options(prepared);
         let (config, budget) = (&self.inner.config, self.inner.budget.clone());
         runtime::stepped(&prepared.pipeline, sink, config, budget, &options, Some(snapshot))
+    }
+
+    /// What is kept in memory is looked at when its scan opens: all of it at one point.
+    fn hold_tables(&self, prepared: &Prepared) -> Result<Option<view::Held<'_>>> {
+        let tables: Vec<_> = prepared.pipeline.tables().into_iter().filter(|table| table.is_bounded()).collect();
+        self.hold(&tables)
     }
 
     fn options(&self, prepared: &Prepared) -> Options {
@@ -347,9 +375,10 @@ impl Engine {
         let schema = prepared.pipeline.schema().clone();
         match &prepared.target {
             Target::Caller => Ok(None),
-            Target::Sink(definition) => {
-                self.inner.connectors.sink(definition, schema, prepared.is_updating()).map(Some)
-            }
+            Target::Sink(definition) => match self.memory_sink(definition) {
+                Some(sink) => sink.map(Some),
+                None => self.inner.connectors.sink(definition, schema, prepared.is_updating()).map(Some),
+            },
             Target::Memory(name) => {
                 let mut sink: Box<dyn Sink> = Box::new(TableSink::new(self.clone(), name.clone(), schema.clone()));
                 if prepared.is_updating() {

@@ -74,6 +74,10 @@ const QUERIES: &[&str] = &[
     "SELECT k, STRING_AGG(k, ',' ORDER BY n), ARRAY_AGG(n ORDER BY n, at) FROM t WHERE n > 15 GROUP BY k EMIT CHANGES",
     "SELECT k, n FROM t WHERE n > 5 UNION ALL SELECT k, -n FROM t WHERE n < 0 UNION ALL SELECT * FROM (VALUES ('v', 1)) AS v",
     "SELECT k, SUM(n) FROM (SELECT k, n FROM t UNION ALL SELECT * FROM (VALUES ('v', 1)) AS v) AS u GROUP BY k EMIT CHANGES",
+    "SELECT window_start, k, COUNT(*), SUM(n), MAX(n) FROM TUMBLE(TABLE t, DESCRIPTOR(at), INTERVAL '5' SECOND) \
+     GROUP BY window_start, window_end, k",
+    "SELECT window_end, COUNT(*), COUNT(DISTINCT k) \
+     FROM HOP(TABLE t, DESCRIPTOR(at), INTERVAL '2' SECOND, INTERVAL '6' SECOND) GROUP BY window_start, window_end",
     "SELECT APPROX_DISTINCT(n), BOOL_AND(n > 0), BIT_XOR(n) FROM t EMIT CHANGES",
     "SELECT k, window_start, COUNT(*), SUM(n), COUNT(DISTINCT n) FROM t GROUP BY k WINDOW TUMBLING(at, 5s) EMIT FINAL",
     "SELECT k, window_start, COUNT(*), SUM(n), COUNT(DISTINCT n) FROM t GROUP BY k WINDOW HOPPING(at, 9s, 3s) EMIT FINAL",

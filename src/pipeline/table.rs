@@ -41,6 +41,16 @@ pub trait Table: Debug + Send + Sync {
         None
     }
 
+    /// Whether it is read by one query at a time, for what was read is gone.
+    fn is_read_once(&self) -> bool {
+        false
+    }
+
+    /// The name of what the engine keeps in memory, for tables that are read at one point with others.
+    fn relation(&self) -> Option<&str> {
+        None
+    }
+
     /// Starts reading. Failure: a missing file, a header that does not fit the schema.
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>>;
 }
@@ -139,6 +149,11 @@ pub trait Scan: Send + Sync {
     fn seek(&self, position: &[u64]) -> Result<()> {
         let _ = position;
         Err(Error::user("this source cannot go on from a snapshot"))
+    }
+
+    /// How far the rows reach that are at hand now, as the sum of [`Scan::position`]; `None` for sources that do not know.
+    fn offered(&self) -> Option<u64> {
+        None
     }
 
     /// Whether positions are right in the middle of a morsel, between two batches; else a morsel is read to its end first.
@@ -254,6 +269,12 @@ pub struct TableDefinition {
 pub trait Connectors: Send + Sync {
     /// Opens a table to read from.
     fn table(&self, definition: &TableDefinition) -> Result<Arc<dyn Table>>;
+
+    /// The table for views to read where several may read one: a table that is read once is read by one scan for all.
+    fn shared(&self, name: &str, table: Arc<dyn Table>) -> Result<Arc<dyn Table>> {
+        let _ = name;
+        Ok(table)
+    }
 
     /// Opens a sink to write rows of `schema` to. `updating`: whether rows may be taken back.
     fn sink(&self, definition: &TableDefinition, schema: SchemaRef, updating: bool) -> Result<Box<dyn Sink>>;

@@ -60,7 +60,9 @@ pub(super) fn assemble(
     let root = assembly.node(pipeline.nodes.len() - 1)?;
     let mut parts = assembly.gather(root)?;
     let part = parts[0].as_mut().expect("gathered to the first worker");
-    let output = Output::new(sink, pipeline.schema().clone());
+    // Rows of an upsert table are no changes yet: a tombstone does not cancel the row before it out.
+    let is_raw = matches!(pipeline.output().spec, Spec::Scan(_));
+    let output = Output::new(sink, pipeline.schema().clone(), !is_raw);
     assembly.append(part, "output", None, Box::new(output));
     for (worker, part) in parts.into_iter().enumerate() {
         if let Some(part) = part {

@@ -164,6 +164,26 @@ impl Running {
         std::thread::sleep(PATIENCE / 10);
     }
 
+    /// Waits until the rows that are at hand in its sources have been taken.
+    pub(crate) fn await_offered(&self) {
+        let offered: Vec<Option<u64>> = self.metrics.scans.iter().map(|(_, _, scan, _)| scan.offered()).collect();
+        let lags = |((_, _, scan, _), offered): (&metrics::RegisteredScan, &Option<u64>)| {
+            let Some(offered) = offered else { return false };
+            scan.position().is_ok_and(|position| position.iter().sum::<u64>() < *offered)
+        };
+        while self.metrics.scans.iter().zip(&offered).any(lags) && !self.control.is_stopping() && !self.is_finished() {
+            self.wake();
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    }
+
+    /// Whether the cut that was begun has been reached; waits for it, `patience` at most.
+    ///
+    /// Failure: a query that has come to its end, or that failed.
+    pub(crate) fn is_at_rest(&self, patience: Duration) -> Result<bool> {
+        Ok(self.control.cut().wait(patience, || self.control.is_aborted())?.is_some())
+    }
+
     /// Has sources stop and what is on its way arrive.
     pub(crate) fn begin_cut(&self, wants_state: bool) {
         self.control.cut().ask(wants_state, || self.wake());

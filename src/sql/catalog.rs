@@ -55,11 +55,37 @@ pub struct TableEntry {
     pub is_declared: bool,
     /// Whether it is to be read as if it did not end.
     pub is_unbounded: bool,
+    /// What it is to the engine.
+    pub kind: TableKind,
     pub(super) watermark: Option<WatermarkClause>,
     /// Columns that its source does not have.
     pub(super) computed: Vec<ComputedColumn>,
     pub(super) table: Option<Arc<dyn Table>>,
+    /// The table with all that will happen to it, for those who follow it.
+    pub(super) followed: Option<Arc<dyn Table>>,
     pub(super) opened: OnceLock<Arc<dyn Table>>,
+}
+
+/// What a table is to the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TableKind {
+    /// Read from outside, or written to it.
+    #[default]
+    Outside,
+    /// Kept in memory; INSERT puts rows into it.
+    Memory,
+    /// Kept in memory by the query that defines it.
+    MaterializedView,
+}
+
+/// A table or view that the engine is to keep in memory.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    pub name: String,
+    pub kind: TableKind,
+    pub primary_key: Vec<String>,
+    pub(super) watermark: Option<WatermarkClause>,
+    pub(super) computed: Vec<ComputedColumn>,
 }
 
 /// A table that a query reads: what DataFusion's plan holds as its source.
@@ -150,6 +176,28 @@ impl Catalog {
     pub fn create(&mut self, name: &str, table: Arc<dyn Table>) {
         let entry =
             TableEntry { name: name.to_string(), table: Some(table), is_declared: true, ..TableEntry::default() };
+        self.insert(Relation::Table(Arc::new(entry)));
+    }
+
+    /// Makes a table known that the engine keeps in memory: as it is, and as it goes on.
+    pub fn keep(&mut self, kept: Kept, now: Arc<dyn Table>, followed: Arc<dyn Table>) {
+        let Kept { name, kind, primary_key, watermark, computed } = kept;
+        let options = match kind {
+            TableKind::Memory => BTreeMap::from([("connector".to_string(), "memory".to_string())]),
+            _ => BTreeMap::new(),
+        };
+        let entry = TableEntry {
+            name,
+            options,
+            primary_key,
+            is_declared: true,
+            kind,
+            watermark,
+            computed,
+            table: Some(now),
+            followed: Some(followed),
+            ..TableEntry::default()
+        };
         self.insert(Relation::Table(Arc::new(entry)));
     }
 
@@ -272,9 +320,11 @@ impl TableEntry {
             primary_key: self.primary_key.clone(),
             is_declared: self.is_declared,
             is_unbounded: self.is_unbounded,
+            kind: self.kind,
             watermark: self.watermark.clone(),
             computed: self.computed.clone(),
             table: self.table.clone(),
+            followed: self.followed.clone(),
             opened: OnceLock::new(),
         }
     }

@@ -21,7 +21,7 @@ mod error; //           DataFusion's errors in our words
 mod stack; //           room for recursion
 
 pub(crate) use bridge::function::type_name;
-pub use catalog::Catalog;
+pub use catalog::{Catalog, Kept};
 pub use compile::compile;
 pub use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 pub use parse::{ExplainKind, Parsed, parse};

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::{Connectors, Sink, Table, TableDefinition};
 
 /// Names of built-in connectors.
-const BUILT_IN: [&str; 8] = ["blackhole", "datagen", "file", "nexmark", "print", "stdin", "stdout", "tpch"];
+const BUILT_IN: [&str; 9] = ["blackhole", "datagen", "file", "memory", "nexmark", "print", "stdin", "stdout", "tpch"];
 
 /// The connectors there are: the built-in ones, and those that were registered.
 #[derive(Default, Clone)]
@@ -67,6 +67,7 @@ impl Connectors for DefaultConnectors {
             "nexmark" => source::nexmark::table(definition),
             "datagen" => source::datagen::table(definition),
             "tpch" => source::tpch::table(definition),
+            "memory" => Err(Error::user("a table in memory is made by CREATE TABLE with its columns")),
             "blackhole" | "print" | "stdout" => {
                 Err(Error::user(format!("connector can only be written to: '{connector}'")))
             }
@@ -87,6 +88,7 @@ impl Connectors for DefaultConnectors {
                 let (_, options) = sink::form::Form::of(definition, updating)?;
                 blackhole(&TableDefinition { options, ..definition.clone() })
             }
+            "memory" => Err(Error::user("a table in memory takes rows once CREATE TABLE has made it")),
             "datagen" | "nexmark" | "stdin" | "tpch" => {
                 Err(Error::user(format!("connector can only be read: '{connector}'")))
             }

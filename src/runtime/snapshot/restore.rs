@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::take_record_batch;
 
 use super::{OperatorPart, Snapshot};
 use crate::error::{Error, Result};
@@ -69,7 +69,7 @@ fn restore_slots(parts: &[&OperatorPart], slots: Vec<&mut Slot>, context: Kernel
     for (slot, share) in slots.into_iter().zip(shares) {
         slot.inputs.restore(&watermarks(parts, slot.inputs.watermarks().len()));
         slot.has_put_out = has_ended;
-        slot.operator.restore(merged(share)?)?;
+        slot.operator.restore(share)?;
     }
     Ok(())
 }
@@ -95,35 +95,12 @@ fn share_out(section: &Section, shares: &mut [Vec<Section>], context: KernelCont
             let keys: Vec<ArrayRef> = section.rows.columns()[..key_count].to_vec();
             let route = Route::Hash(keys.iter().map(|key| key.data_type().clone()).collect());
             for (share, rows) in shares.iter_mut().zip(route.owners(context, &keys, count)?) {
-                let rows = take_record_batch(&section.rows, &UInt32Array::from(rows))?;
-                share.push(Section { rows, ..section.clone() });
+                if !rows.is_empty() {
+                    let rows = take_record_batch(&section.rows, &UInt32Array::from(rows))?;
+                    share.push(Section { rows, ..section.clone() });
+                }
             }
         }
     }
     Ok(())
-}
-
-/// Sections of one name and shape as one.
-fn merged(sections: Vec<Section>) -> Result<Vec<Section>> {
-    let mut merged: Vec<Section> = Vec::new();
-    let mut rows: Vec<Vec<RecordBatch>> = Vec::new();
-    for section in sections {
-        let is_same = |known: &Section| {
-            known.name == section.name
-                && matches!(known.route, SectionRoute::Key { .. })
-                && known.route == section.route
-                && known.rows.schema() == section.rows.schema()
-        };
-        match merged.iter().position(is_same) {
-            Some(at) => rows[at].push(section.rows),
-            None => {
-                rows.push(vec![section.rows.clone()]);
-                merged.push(section);
-            }
-        }
-    }
-    for (section, rows) in merged.iter_mut().zip(rows) {
-        section.rows = concat_batches(&section.rows.schema(), &rows)?;
-    }
-    Ok(merged)
 }

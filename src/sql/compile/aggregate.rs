@@ -96,7 +96,8 @@ impl Compiler {
         }
         let node = self.plan(input)?;
         let columns = self.columns(node, input);
-        let at_once = is_outermost && self.emit == Some(EmitMode::Changes);
+        let continuous = self.is_continuous && self.emit != Some(EmitMode::Final);
+        let at_once = continuous || (is_outermost && self.emit == Some(EmitMode::Changes));
         if !self.nodes[node].bounded && !at_once {
             if let Some(windowed) = self.in_closed_windows(node, &columns, keys)? {
                 return Ok(Grouped { node: windowed.node, columns, window: Some(windowed), standing: Vec::new() });
@@ -199,7 +200,7 @@ impl Compiler {
         match self.emit {
             Some(EmitMode::Final) => EmitMode::Final,
             Some(EmitMode::Changes) if is_outermost => EmitMode::Changes,
-            _ if unbounded_groups => EmitMode::Changes,
+            _ if unbounded_groups || self.is_continuous => EmitMode::Changes,
             _ => EmitMode::Final,
         }
     }

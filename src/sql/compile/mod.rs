@@ -52,12 +52,13 @@ use truncated::Truncated;
 ///
 /// Failure: what the engine cannot answer rightly, with the construct and its place.
 pub fn compile(query: &LogicalQuery) -> Result<Pipeline> {
-    with_deep_stack(|| compile_plan(&query.plan, query.emit))
+    with_deep_stack(|| compile_plan(&query.plan, query.emit, query.is_continuous))
 }
 
 /// Compiles an optimized plan; `emit` is what the query's EMIT clause says, `None` without one.
-fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>) -> Result<Pipeline> {
+fn compile_plan(plan: &LogicalPlan, emit: Option<EmitMode>, is_continuous: bool) -> Result<Pipeline> {
     let mut compiler = Compiler::new(emit);
+    compiler.is_continuous = is_continuous;
     let output = compiler.plan(plan)?;
     compiler.answer(output);
     Ok(Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order })
@@ -68,6 +69,8 @@ struct Compiler {
     nodes: Vec<Node>,
     needs_input_order: bool,
     emit: Option<EmitMode>,
+    /// Whether the answer is kept up to date: every step gives changes, unless EMIT says otherwise.
+    is_continuous: bool,
     /// Whether an aggregate stands above what is being compiled: EMIT speaks of the outermost one.
     below_aggregate: bool,
     /// What the columns of some nodes tell of windows that have closed.
@@ -90,6 +93,7 @@ impl Compiler {
             nodes: Vec::new(),
             needs_input_order: false,
             emit,
+            is_continuous: false,
             below_aggregate: false,
             closed: HashMap::new(),
             truncated: HashMap::new(),
@@ -139,7 +143,7 @@ impl Compiler {
         let Node { changes, bounded, .. } = self.nodes[output];
         let is_final = match self.emit {
             Some(emit) => emit == EmitMode::Final,
-            None => bounded,
+            None => bounded && !self.is_continuous,
         };
         if changes == ChangeMode::Updating && is_final {
             self.add_fold(output);

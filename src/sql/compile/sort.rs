@@ -17,6 +17,10 @@ impl Compiler {
     pub(super) fn sort(&mut self, sort: &Sort) -> Result<NodeId> {
         let skip = std::mem::take(&mut self.skip);
         let input = self.plan(&sort.input)?;
+        if self.is_continuous && sort.fetch.is_none() {
+            // What is kept has no order; whoever reads it gives one.
+            return Ok(input);
+        }
         let place = sort.expr.iter().find_map(|key| place_of(&key.expr));
         if let (false, Some(fetch)) = (self.nodes[input].bounded, sort.fetch) {
             return self.first_rows(sort, input, skip, fetch);

@@ -14,7 +14,7 @@ use super::types::engine_schema;
 use super::{Compiler, Result};
 use crate::error::Error;
 use crate::pipeline::{
-    ChangeMode, EventTime, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec, time_unit,
+    ChangeMode, EmitMode, EventTime, NodeId, ProjectSpec, Spec, WindowColumn, WindowKind, WindowSpec, time_unit,
 };
 use crate::sql::plan::{AsOfNode, OperatorNode, WindowKeys, WindowNode};
 
@@ -162,7 +162,8 @@ impl Compiler {
         let input = &self.nodes[node];
         let column = self.window_column(window, node)?;
         let is_event_time = column.is_none() || input.time.as_ref().map(|time| time.column) == column;
-        if !input.bounded && !is_event_time {
+        let stays_open = self.is_continuous && self.emit != Some(EmitMode::Final);
+        if !input.bounded && !is_event_time && !stays_open {
             let why = "a window over input that does not end needs a column with a watermark; \
                        declare WATERMARK FOR it in CREATE TABLE";
             return Err(window.time.as_ref().map_or_else(|| Error::user(why), |time| refuse(time, why)));

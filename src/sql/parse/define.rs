@@ -25,11 +25,8 @@ pub(super) fn check_create(tokens: &mut [TokenWithSpan]) -> Result<()> {
     let place = place_of(&tokens[at..=at]);
     if is_word(&tokens[at], "STREAM") {
         tokens[at] = make_word("TABLE", None, tokens[at].span);
-    } else if starts_with(&tokens[at..], &["MATERIALIZED"]) {
-        return Err(Error::user(
-            "CREATE MATERIALIZED VIEW is not supported yet; use CREATE VIEW, or CREATE TABLE ... AS",
-        )
-        .at(place));
+    } else if starts_with(&tokens[at..], &["MATERIALIZED", "VIEW"]) {
+        return Ok(());
     } else if is_word(&tokens[at], "SOURCE") || is_word(&tokens[at], "SINK") {
         let message =
             format!("CREATE {} is not known; use CREATE TABLE ... WITH (...), which serves as both", tokens[at].token);

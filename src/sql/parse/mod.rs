@@ -21,7 +21,9 @@ pub use computed::ComputedColumn;
 pub use define::WatermarkClause;
 pub use emit::Emit;
 pub use function::CreateFunction;
-pub use statement::{CreateTable, CreateTableAs, CreateView, Drop, ExplainKind, Insert, QueryStatement, Statement};
+pub use statement::{
+    CreateTable, CreateTableAs, CreateView, Drop, Dropped, ExplainKind, Insert, QueryStatement, Statement,
+};
 pub(crate) use tokens::place;
 pub(super) use window::PARTITION_ARGUMENT;
 

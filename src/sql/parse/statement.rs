@@ -32,13 +32,18 @@ pub enum Statement {
     Insert(Insert),
     Drop(Drop),
     CreateFunction(CreateFunction),
-    DropFunction { names: Vec<ObjectName>, if_exists: bool },
+    DropFunction {
+        names: Vec<ObjectName>,
+        if_exists: bool,
+    },
     Explain(ExplainKind, Box<Statement>),
     Analyze(Box<Statement>),
     ShowTables,
     ShowFunctions,
     Describe(ObjectName),
     DescribeQuery(QueryStatement),
+    /// `SUBSCRIBE name`: what is there, and every change from then on.
+    Subscribe(ObjectName),
 }
 
 /// A query, and when its results leave.
@@ -82,6 +87,10 @@ pub struct CreateView {
     pub name: ObjectName,
     pub columns: Vec<Ident>,
     pub query: Box<Query>,
+    /// `MATERIALIZED`: its rows are kept, and kept up to date.
+    pub is_materialized: bool,
+    /// Of a materialized view only.
+    pub emit: Option<Emit>,
     pub or_replace: bool,
     pub if_not_exists: bool,
 }
@@ -94,12 +103,22 @@ pub struct Insert {
     pub query: QueryStatement,
 }
 
-/// `DROP TABLE`, `DROP VIEW`.
+/// `DROP TABLE`, `DROP VIEW`, `DROP MATERIALIZED VIEW`.
 #[derive(Debug, Clone)]
 pub struct Drop {
     pub names: Vec<ObjectName>,
-    pub is_view: bool,
+    pub what: Dropped,
     pub if_exists: bool,
+    /// `CASCADE`: with the views over them.
+    pub cascade: bool,
+}
+
+/// What a DROP takes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dropped {
+    Table,
+    View,
+    MaterializedView,
 }
 
 /// How far EXPLAIN follows the query's way.
@@ -117,6 +136,7 @@ pub(super) fn parse(tokens: &[TokenWithSpan]) -> Result<Statement> {
         _ if starts_with(tokens, &["EXPLAIN"]) => parse_explain(tokens),
         _ if function::is_create(tokens) => function::parse(tokens),
         _ if starts_with(tokens, &["SHOW"]) => parse_show(tokens),
+        _ if starts_with(tokens, &["SUBSCRIBE"]) => parse_subscribe(tokens),
         _ if starts_with(tokens, &["DESCRIBE"]) || starts_with(tokens, &["DESC"]) => parse_describe(tokens),
         _ => parse_other(tokens),
     }
@@ -171,6 +191,16 @@ fn parse_describe(tokens: &[TokenWithSpan]) -> Result<Statement> {
         };
     }
     let rest = if starts_with(rest, &["TABLE"]) { &rest[1..] } else { rest };
+    parse_name(rest).map(Statement::Describe)
+}
+
+fn parse_subscribe(tokens: &[TokenWithSpan]) -> Result<Statement> {
+    let rest = if starts_with(&tokens[1..], &["TO"]) { &tokens[2..] } else { &tokens[1..] };
+    parse_name(rest).map(Statement::Subscribe)
+}
+
+/// A name and nothing behind it.
+fn parse_name(rest: &[TokenWithSpan]) -> Result<ObjectName> {
     let mut parser =
         DFParserBuilder::new(rest.to_vec()).with_dialect(&DIALECT).build().map_err(error::from_datafusion)?;
     let name = parser.parser.parse_object_name(false).map_err(|e| error::from_parser(&e, rest))?;
@@ -178,7 +208,7 @@ fn parse_describe(tokens: &[TokenWithSpan]) -> Result<Statement> {
     if end.token != sqlparser::tokenizer::Token::EOF {
         return Err(Error::user(format!("expected the end of the statement, found: {}", end.token)).at(place(end.span)));
     }
-    Ok(Statement::Describe(name))
+    Ok(name)
 }
 
 fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
@@ -209,7 +239,9 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
         }
         _ => {}
     }
-    if let (Some(emit), Statement::CreateTable(_) | Statement::CreateView(_) | Statement::Drop(_)) = (emit, &statement)
+    let is_plain_view = matches!(&statement, Statement::CreateView(view) if !view.is_materialized);
+    if let (Some(emit), true) =
+        (emit, is_plain_view || matches!(statement, Statement::CreateTable(_) | Statement::Drop(_)))
     {
         return Err(Error::user("EMIT does not go with a definition; say it in the query that reads it").at(emit.place));
     }
@@ -233,17 +265,23 @@ fn convert_sql(statement: ast::Statement, emit: Option<Emit>, watermark: Option<
     match statement {
         S::Query(query) => Ok(Statement::Query(QueryStatement { query, emit })),
         S::CreateTable(table) => convert_table(table, emit, watermark),
-        S::CreateView(view) => convert_view(view).map(Statement::CreateView),
+        S::CreateView(view) => convert_view(view, emit).map(Statement::CreateView),
         S::Insert(insert) => convert_insert(insert, emit).map(Statement::Insert),
         S::DropFunction(drop) => {
             let names = drop.func_desc.into_iter().map(|function| function.name).collect();
             Ok(Statement::DropFunction { names, if_exists: drop.if_exists })
         }
-        S::Drop { object_type, if_exists, names, .. } => match object_type {
-            ObjectType::Table => Ok(Statement::Drop(Drop { names, is_view: false, if_exists })),
-            ObjectType::View => Ok(Statement::Drop(Drop { names, is_view: true, if_exists })),
-            other => Err(Error::user(format!("DROP {other} is not supported; use DROP TABLE or DROP VIEW"))),
-        },
+        S::Drop { object_type, if_exists, names, cascade, .. } => {
+            let what = match object_type {
+                ObjectType::Table => Dropped::Table,
+                ObjectType::View => Dropped::View,
+                ObjectType::MaterializedView => Dropped::MaterializedView,
+                other => {
+                    return Err(Error::user(format!("DROP {other} is not supported; use DROP TABLE or DROP VIEW")));
+                }
+            };
+            Ok(Statement::Drop(Drop { names, what, if_exists, cascade }))
+        }
         other => {
             let text = other.to_string();
             let words: Vec<&str> = text.split_whitespace().take(2).collect();
@@ -329,10 +367,10 @@ fn convert_external(table: CreateExternalTable, watermark: Option<WatermarkClaus
     })
 }
 
-fn convert_view(view: ast::CreateView) -> Result<CreateView> {
-    let ast::CreateView { name, columns, query, or_replace, if_not_exists, .. } = view;
+fn convert_view(view: ast::CreateView, emit: Option<Emit>) -> Result<CreateView> {
+    let ast::CreateView { name, columns, query, materialized, or_replace, if_not_exists, .. } = view;
     let columns = columns.into_iter().map(|column| column.name).collect();
-    Ok(CreateView { name, columns, query, or_replace, if_not_exists })
+    Ok(CreateView { name, columns, query, is_materialized: materialized, emit, or_replace, if_not_exists })
 }
 
 fn convert_insert(insert: ast::Insert, emit: Option<Emit>) -> Result<Insert> {

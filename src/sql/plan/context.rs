@@ -43,6 +43,8 @@ pub(super) struct Context<'a> {
     /// Tables of this statement that the catalog does not hold: paths, and `read_csv` and its kin.
     opened: RefCell<BTreeMap<String, Arc<CatalogTable>>>,
     view_depth: Cell<usize>,
+    /// Whether the statement follows what it reads, as a materialized view does.
+    follows: Cell<bool>,
 }
 
 impl<'a> Context<'a> {
@@ -58,7 +60,13 @@ impl<'a> Context<'a> {
             type_planner: Arc::new(types::Types),
             opened: RefCell::default(),
             view_depth: Cell::new(0),
+            follows: Cell::new(false),
         }
+    }
+
+    /// From now on tables are followed: they stand in the plan with all that will happen to them.
+    pub(super) fn follow(&self) {
+        self.follows.set(true);
     }
 
     pub(super) fn planner(&self) -> SqlToRel<'_, Self> {
@@ -71,7 +79,11 @@ impl<'a> Context<'a> {
 
     /// The table of an entry, ready to be planned over.
     pub(super) fn open_entry(&self, entry: &TableEntry) -> Result<Arc<CatalogTable>> {
-        let table = entry.open(self.connectors)?;
+        let table = match &entry.followed {
+            Some(followed) if self.follows.get() => followed.clone(),
+            _ if self.follows.get() => self.connectors.shared(&entry.name, entry.open(self.connectors)?)?,
+            _ => entry.open(self.connectors)?,
+        };
         let mut opened = CatalogTable::new(entry.definition(), table, None, entry.primary_key.clone());
         let of_table = |e: Error| e.context(format!("table {}", entry.name));
         if !entry.computed.is_empty() {

@@ -7,11 +7,11 @@ use arrow::datatypes::SchemaRef;
 use sqlparser::ast::{ColumnDef, ColumnOption, Ident, ObjectName, ObjectNamePart, Spanned};
 
 use super::context::Context;
-use super::{computed, view, watermark};
+use super::{Planned, computed, view, watermark};
 use crate::error::{Error, Result};
-use crate::sql::catalog::{Catalog, Relation, TableEntry, View};
+use crate::sql::catalog::{Catalog, Kept, Relation, TableEntry, TableKind, View};
 use crate::sql::error::from_datafusion;
-use crate::sql::parse::{CreateTable, CreateView, Drop, Parsed, place};
+use crate::sql::parse::{CreateTable, CreateView, Drop, Dropped, Parsed, place};
 
 /// A name as the catalog holds it.
 pub(super) fn relation_name(name: &ObjectName) -> Result<String> {
@@ -49,6 +49,9 @@ pub(super) fn check_unused(
     let (what, hint) = match catalog.get(name) {
         None => return Ok(None),
         Some(_) if or_replace => return Ok(None),
+        Some(Relation::Table(entry)) if entry.kind == TableKind::MaterializedView => {
+            ("materialized view", "use CREATE OR REPLACE MATERIALIZED VIEW, or DROP MATERIALIZED VIEW first")
+        }
         Some(Relation::Table(_)) => ("table", "use CREATE OR REPLACE TABLE, or DROP TABLE first"),
         Some(Relation::View(_)) => ("view", "use CREATE OR REPLACE VIEW, or DROP VIEW first"),
     };
@@ -97,6 +100,16 @@ pub(super) fn create_table(context: &Context<'_>, statement: &CreateTable) -> Re
     })
 }
 
+/// A table that is kept in memory, and its columns.
+pub(super) fn memory(entry: TableEntry) -> Result<(Kept, SchemaRef)> {
+    let TableEntry { name, schema, options, primary_key, watermark, computed, .. } = entry;
+    if let Some(option) = options.keys().find(|option| *option != "connector") {
+        return Err(Error::user(format!("option '{option}' does not go with a table in memory: {name}")));
+    }
+    let schema = schema.ok_or_else(|| Error::user(format!("a table in memory needs its columns: {name}")))?;
+    Ok((Kept { name, kind: TableKind::Memory, primary_key, watermark, computed }, schema))
+}
+
 fn schema(context: &Context<'_>, columns: &[ColumnDef]) -> Result<SchemaRef> {
     let mut seen = HashSet::new();
     for column in columns {
@@ -124,31 +137,52 @@ pub(super) fn create_view(context: &Context<'_>, statement: &CreateView, parsed:
     Ok(View { name, parsed: parsed.clone() })
 }
 
-/// Forgets tables or views.
-pub(super) fn drop_relations(catalog: &mut Catalog, statement: &Drop) -> Result<String> {
-    let what = if statement.is_view { "view" } else { "table" };
-    let mut dropped = Vec::new();
+/// Forgets tables or views; those that the engine keeps in memory are its to drop.
+pub(super) fn drop_relations(catalog: &mut Catalog, statement: &Drop) -> Result<Planned> {
+    let what = match statement.what {
+        Dropped::Table => "table",
+        Dropped::View => "view",
+        Dropped::MaterializedView => "materialized view",
+    };
+    let (mut dropped, mut kept) = (Vec::new(), Vec::new());
     for object in &statement.names {
         let name = relation_name(object)?;
         let at = place(object.span());
-        match catalog.get(&name) {
-            Some(Relation::Table(_)) if statement.is_view => {
-                return Err(Error::user(format!("not a view but a table: {name}; use DROP TABLE")).at(at));
-            }
-            Some(Relation::View(_)) if !statement.is_view => {
-                return Err(Error::user(format!("not a table but a view: {name}; use DROP VIEW")).at(at));
-            }
-            Some(_) => dropped.push(name),
-            None if statement.if_exists => {}
+        let is = match catalog.get(&name) {
+            None if statement.if_exists => continue,
             None => return Err(Error::user(format!("{what} not found: {name}")).at(at)),
+            Some(Relation::View(_)) => Dropped::View,
+            Some(Relation::Table(entry)) if entry.kind == TableKind::MaterializedView => Dropped::MaterializedView,
+            Some(Relation::Table(entry)) => {
+                if entry.kind == TableKind::Memory && statement.what == Dropped::Table {
+                    kept.push(name.clone());
+                }
+                Dropped::Table
+            }
+        };
+        if is != statement.what {
+            let (found, instead) = match is {
+                Dropped::Table => ("a table", "DROP TABLE"),
+                Dropped::View => ("a view", "DROP VIEW"),
+                Dropped::MaterializedView => ("a materialized view", "DROP MATERIALIZED VIEW"),
+            };
+            return Err(Error::user(format!("not a {what} but {found}: {name}; use {instead}")).at(at));
         }
+        if is == Dropped::MaterializedView {
+            kept.push(name.clone());
+        }
+        dropped.push(name);
     }
-    for name in &dropped {
+    for name in dropped.iter().filter(|name| !kept.contains(name)) {
         catalog.remove(name);
     }
-    Ok(if dropped.is_empty() {
-        "nothing to drop".to_string()
+    let message = match dropped.is_empty() {
+        true => "nothing to drop".to_string(),
+        false => format!("{what} {} dropped", dropped.join(", ")),
+    };
+    Ok(if kept.is_empty() {
+        Planned::Done(message)
     } else {
-        format!("{what} {} dropped", dropped.join(", "))
+        Planned::DropKept { names: kept, cascade: statement.cascade, message }
     })
 }

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::define::{normalize, relation_name};
 use crate::error::{Error, Result};
 use crate::pipeline::TableDefinition;
-use crate::sql::catalog::{Relation, is_path, path_definition};
+use crate::sql::catalog::{Relation, TableKind, is_path, path_definition};
 use crate::sql::error::{closest, from_datafusion};
 use crate::sql::parse::place;
 
@@ -21,6 +21,9 @@ pub(super) fn sink(context: &Context<'_>, name: &ObjectName) -> Result<TableDefi
         Err(error) => return Err(error),
     };
     match context.catalog.get(&plain) {
+        Some(Relation::Table(entry)) if entry.kind == TableKind::MaterializedView => {
+            Err(Error::user(format!("rows cannot be put into a view: {plain}")).at(at))
+        }
         Some(Relation::Table(entry)) => {
             let mut definition = entry.definition();
             definition.schema = entry.sink_schema();

@@ -42,6 +42,7 @@ pub(super) use window::{WindowKeys, WindowNode};
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DFSchema, Result as PlanResult, ScalarValue};
 use datafusion_expr::simplify::SimplifyContext;
@@ -49,7 +50,7 @@ use datafusion_expr::{Expr, LogicalPlan};
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 
 use self::context::Context;
-use super::catalog::{Catalog, Relation};
+use super::catalog::{Catalog, Kept, Relation, TableKind};
 use super::error::from_datafusion;
 use super::optimize::{exactly, optimize};
 use super::parse::{ExplainKind, Parsed, QueryStatement, Statement};
@@ -65,6 +66,8 @@ pub struct LogicalQuery {
     pub emit: Option<EmitMode>,
     /// Where it says so.
     pub emit_place: Option<Place>,
+    /// Whether its answer is kept up to date: every step gives changes, unless EMIT says otherwise.
+    pub is_continuous: bool,
     /// The statement's text.
     pub text: String,
     /// Where the statement starts.
@@ -80,6 +83,12 @@ pub enum Planned {
     Insert { sink: TableDefinition, query: LogicalQuery },
     /// Run it into a new sink, or without one into a new table in memory.
     CreateTableAs { name: String, sink: Option<TableDefinition>, query: LogicalQuery },
+    /// Make a table in memory of these columns.
+    CreateMemory { kept: Box<Kept>, schema: SchemaRef },
+    /// Make a view that is kept up to date by a query.
+    CreateMaterialized { kept: Box<Kept>, query: LogicalQuery },
+    /// Drop what is kept in memory, with `cascade` also what depends on it; then say this.
+    DropKept { names: Vec<String>, cascade: bool, message: String },
     /// Load a function from a shared library.
     CreateFunction(FunctionDefinition),
     /// Nothing more: the catalog has changed.
@@ -166,6 +175,10 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
                 return Ok(Planned::Done(done));
             }
             let entry = define::create_table(&context, statement)?;
+            if entry.options.get("connector").is_some_and(|name| name.eq_ignore_ascii_case("memory")) {
+                let (kept, schema) = define::memory(entry)?;
+                return Ok(Planned::CreateMemory { kept: Box::new(kept), schema });
+            }
             catalog.define(entry);
             Ok(Planned::Done(format!("table {name} created")))
         }
@@ -174,11 +187,27 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
             if let Some(done) = define::check_free(catalog, &name, statement.or_replace, statement.if_not_exists)? {
                 return Ok(Planned::Done(done));
             }
+            if statement.is_materialized {
+                context.follow();
+                let plan = view::plan_statement(&context, statement)?;
+                let query = QueryStatement { query: statement.query.clone(), emit: statement.emit };
+                let mut query = finish(plan, &query, parsed)?.query;
+                query.is_continuous = true;
+                let (primary_key, computed) = (Vec::new(), Vec::new());
+                let kept = Kept { name, kind: TableKind::MaterializedView, primary_key, watermark: None, computed };
+                return Ok(Planned::CreateMaterialized { kept: Box::new(kept), query });
+            }
             let view = define::create_view(&context, statement, parsed)?;
             catalog.insert(Relation::View(Arc::new(view)));
             Ok(Planned::Done(format!("view {name} created")))
         }
-        Statement::Drop(statement) => define::drop_relations(catalog, statement).map(Planned::Done),
+        Statement::Drop(statement) => define::drop_relations(catalog, statement),
+        Statement::Subscribe(name) => {
+            context.follow();
+            let mut query = plan_query(&context, &everything_of(name)?, parsed)?.query;
+            query.is_continuous = true;
+            Ok(Planned::Query(query))
+        }
         Statement::CreateFunction(statement) => function::create(&context, statement).map(Planned::CreateFunction),
         Statement::DropFunction { names, if_exists } => function::drop(catalog, names, *if_exists).map(Planned::Done),
         Statement::ShowTables => show::tables(catalog).map(Planned::Rows),
@@ -259,6 +288,15 @@ fn plan_runnable(context: &Context<'_>, statement: &Statement, parsed: &Parsed) 
     }
 }
 
+/// `SELECT * FROM name`.
+fn everything_of(name: &sqlparser::ast::ObjectName) -> Result<QueryStatement> {
+    let text = format!("SELECT * FROM {name}");
+    match super::parse::parse(&text)?.pop().map(|parsed| parsed.statement) {
+        Some(Statement::Query(query)) => Ok(query),
+        _ => Err(Error::bug(format!("a query was written: {text}"))),
+    }
+}
+
 fn plan_query(context: &Context<'_>, statement: &QueryStatement, parsed: &Parsed) -> Result<Steps> {
     let plan = query::plan(context, &statement.query)?;
     finish(plan, statement, parsed)
@@ -275,7 +313,8 @@ fn finish(plan: LogicalPlan, statement: &QueryStatement, parsed: &Parsed) -> Res
     };
     let syntax = format!("{:#}{words}", statement.query);
     let emit_place = statement.emit.and_then(|emit| emit.place);
-    let query = LogicalQuery { plan, emit, emit_place, text: parsed.text.clone(), place: parsed.place };
+    let query =
+        LogicalQuery { plan, emit, emit_place, is_continuous: false, text: parsed.text.clone(), place: parsed.place };
     Ok(Steps { query, syntax, logical })
 }
 

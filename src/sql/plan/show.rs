@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use super::reference;
 use crate::error::Result;
-use crate::sql::catalog::{Catalog, CatalogTable, Relation};
+use crate::sql::catalog::{Catalog, CatalogTable, Relation, TableKind};
 
 /// A row per relation: name, kind, where from.
 pub(super) fn tables(catalog: &Catalog) -> Result<RecordBatch> {
@@ -21,7 +21,8 @@ pub(super) fn tables(catalog: &Catalog) -> Result<RecordBatch> {
                 .collect::<Vec<_>>()
                 .join(" ");
             let source = if entry.is_unbound() { "no source yet".to_string() } else { source };
-            [name.to_string(), "table".to_string(), source]
+            let kind = if entry.kind == TableKind::MaterializedView { "materialized view" } else { "table" };
+            [name.to_string(), kind.to_string(), source]
         }
     });
     text_rows(["table_name", "table_type", "source"], rows.collect())

@@ -239,14 +239,15 @@ fn windows_stand_over_joins_and_in_subqueries() {
           Aggregate: groupBy=[[a.category, window_start, window_end]], aggr=[[]]
             Projection: a.category, window_start, window_end
               Window: tumble(b.ts, size 1h)
-                Inner Join: b.auction = a.id
-                  SubqueryAlias: b
-                    Projection: bids.auction, bids.ts
-                      Filter: bids.price > Int64(5) AND bids.auction IS NOT NULL
-                        TableScan: bids projection=[auction, price, ts], partial_filters=[bids.price > Int64(5), bids.auction IS NOT NULL]
-                  SubqueryAlias: a
-                    Filter: auctions.id IS NOT NULL
-                      TableScan: auctions projection=[id, category], partial_filters=[auctions.id IS NOT NULL]
+                Projection: b.ts, a.category
+                  Inner Join: a.id = b.auction
+                    SubqueryAlias: a
+                      Filter: auctions.id IS NOT NULL
+                        TableScan: auctions projection=[id, category], partial_filters=[auctions.id IS NOT NULL]
+                    SubqueryAlias: b
+                      Projection: bids.auction, bids.ts
+                        Filter: bids.price > Int64(5) AND bids.auction IS NOT NULL
+                          TableScan: bids projection=[auction, price, ts], partial_filters=[bids.price > Int64(5), bids.auction IS NOT NULL]
         ",
     );
     check(

@@ -15,11 +15,13 @@ use crate::pipeline::Sink;
 pub struct Output {
     sink: Box<dyn Sink>,
     schema: SchemaRef,
+    consolidates: bool,
 }
 
 impl Output {
-    pub fn new(sink: Box<dyn Sink>, schema: SchemaRef) -> Self {
-        Output { sink, schema }
+    /// `consolidates`: whether rows that a batch gives and takes back are left out.
+    pub fn new(sink: Box<dyn Sink>, schema: SchemaRef, consolidates: bool) -> Self {
+        Output { sink, schema, consolidates }
     }
 
     fn write(&mut self, rows: &RecordBatch, changes: Option<&[Change]>, next: &Next<'_>) -> Result<()> {
@@ -34,6 +36,7 @@ impl Operator for Output {
         let rows = batch.to_record(&self.schema)?;
         match changes {
             None => self.write(&rows, None, next),
+            Some(changes) if !self.consolidates => self.write(&rows, Some(&changes), next),
             Some(changes) => {
                 let (rows, changes) = consolidated(rows, changes)?;
                 self.write(&rows, Some(&changes), next)

@@ -1,11 +1,16 @@
 //! The row of a scalar subquery: fails on a second one, and makes one of NULLs where there is none.
 
-use arrow::array::new_null_array;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, new_null_array};
 use arrow::datatypes::SchemaRef;
 
 use super::{Ending, Next, Operator};
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
+use crate::state::{Section, SectionRoute};
+
+const SECTION: &str = "single row 1";
 
 /// A running scalar subquery.
 pub struct SingleRow {
@@ -27,6 +32,20 @@ impl Operator for SingleRow {
         }
         self.seen |= rows > 0;
         next.push(batch)
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<Section>> {
+        let seen = Arc::new(BooleanArray::from(vec![self.seen])) as ArrayRef;
+        let rows = RecordBatch::try_from_iter([("seen", seen)])?;
+        Ok(vec![Section { name: SECTION.to_string(), rows, route: SectionRoute::First }])
+    }
+
+    fn restore(&mut self, sections: Vec<Section>) -> Result<()> {
+        for section in sections {
+            section.expect(SECTION)?;
+            self.seen |= section.rows.column(0).as_boolean().value(0);
+        }
+        Ok(())
     }
 
     fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {

@@ -14,6 +14,7 @@ mod prune; //            row groups that statistics rule out
 pub mod ipc; //          Arrow files and streams
 pub mod avro;
 pub mod changelog; //    rows that come and go
+pub mod live; //         tables kept in memory while they change
 pub mod memory; //       record batches in memory
 pub mod push; //         record batches pushed by the program around us
 mod pieces; //           scans whose pieces are known when they start

@@ -278,6 +278,10 @@ impl Table for PushTable {
         self.shared.changelog
     }
 
+    fn is_read_once(&self) -> bool {
+        true
+    }
+
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
         let mut state = self.shared.lock();
         if state.reader == Readership::Running {
@@ -333,6 +337,10 @@ impl Scan for PushScan {
 
     fn position(&self) -> Result<Vec<u64>> {
         Ok(self.shared.lock().queues.iter().map(|queue| queue.position).collect())
+    }
+
+    fn offered(&self) -> Option<u64> {
+        Some(self.shared.lock().queues.iter().map(|queue| queue.position + queue.rows as u64).sum())
     }
 
     /// What was pushed before the snapshot is not there any more: whoever pushes goes on behind it.

@@ -166,7 +166,13 @@ impl Operator for Aggregate {
     }
 
     fn settle(&mut self, next: &mut Next<'_>) -> Result<()> {
-        if self.local.is_some() && !self.has_own_pairs { self.send_groups(next) } else { Ok(()) }
+        match &self.local {
+            Some(_) if self.has_own_pairs => Ok(()),
+            Some(_) => self.send_groups(next),
+            // What is there before the first row belongs to the answer at any point.
+            None if !self.started => self.start(next),
+            None => Ok(()),
+        }
     }
 
     /// Nothing before the first row: then the standing groups have not been shown either.
@@ -175,7 +181,7 @@ impl Operator for Aggregate {
             let message = "this query parts its rows by the values it counts, which no snapshot holds";
             return Err(Error::user(format!("{message}; set Config::snapshots before it starts")));
         }
-        if !self.started || self.local.is_some() {
+        if !self.started || self.local.is_some() || self.table.len() == 0 {
             return Ok(Vec::new());
         }
         let route = match self.key_count {

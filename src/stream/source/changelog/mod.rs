@@ -242,6 +242,10 @@ impl<F: Form> Scan for ChangingScan<F> {
         self.inner.seek(position)
     }
 
+    fn offered(&self) -> Option<u64> {
+        self.inner.offered()
+    }
+
     fn stops_within(&self) -> bool {
         self.inner.stops_within()
     }

@@ -1,0 +1,558 @@
+//! Tables kept in memory while they change: whoever writes commits changes, whoever reads sees what is there, or follows.
+//!
+//! Place       the sink of a materialized view's query and of INSERT; the table that queries over it read.
+//! Owns        the rows that are there, and for each follower the commits it has not taken yet.
+//! Invariants  a commit is seen whole or not at all; a follower gets what was there when it came, then every commit after.
+//!             While a table is frozen, followers get nothing that came later.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{interleave, take};
+use arrow::datatypes::{DataType, SchemaRef};
+
+use super::fit::Fit;
+use super::memory::MemoryTable;
+use crate::batch::{Batch, Change, Column, engine_schema};
+use crate::error::{Error, Result};
+use crate::pipeline::{Changelog, Morsel, Progress, Reader, Scan, ScanRequest, Sink, Table, Take, same_partitions};
+use crate::state::{KeyedRows, Multiset};
+
+/// Rows that may wait for a follower before whoever writes waits for it.
+const ROWS_WAITING_MAX: usize = 1 << 20;
+/// Rows of a batch at most when all that is there is handed out.
+const ROWS_PER_BATCH: usize = 8192;
+
+/// Rows and what each does.
+type Changes = (RecordBatch, Option<Vec<Change>>);
+
+/// A table in memory that changes.
+pub struct Live {
+    name: String,
+    schema: SchemaRef,
+    /// Whether rows are ever taken back.
+    changelog: Changelog,
+    state: Mutex<State>,
+    /// Signalled when a follower has taken what waited, and when the table ends.
+    moved: Condvar,
+}
+
+struct State {
+    content: Content,
+    /// Commits so far.
+    commits: u64,
+    /// While it is frozen, followers get no later commit.
+    frozen_at: Option<u64>,
+    followers: Vec<Weak<Mutex<Queue>>>,
+    end: Option<Result<(), Error>>,
+}
+
+/// The rows that are there.
+enum Content {
+    /// None: rows pass by.
+    Passing,
+    Bag(Multiset),
+    Keyed {
+        rows: KeyedRows,
+        key: Vec<usize>,
+    },
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Commits with their numbers; what was there at the beginning has number 0.
+    commits: VecDeque<(u64, Changes)>,
+    rows: usize,
+    /// Entries that were taken.
+    taken: u64,
+    is_gone: bool,
+}
+
+impl Live {
+    /// A table of rows that are there as often as they were given. `updating`: whether rows are ever taken back.
+    ///
+    /// Failure: a column whose values cannot be compared.
+    pub fn bag(name: &str, schema: &SchemaRef, updating: bool) -> Result<Arc<Self>> {
+        let changelog = if updating { Changelog::Retract } else { Changelog::Append };
+        Ok(Self::new(name, schema, changelog, Content::Bag(Multiset::new(&types(schema))?)))
+    }
+
+    /// A table in which a row takes the place of the one of the same key.
+    ///
+    /// Failure: a column whose values cannot be compared; a key that is no column.
+    pub fn keyed(name: &str, schema: &SchemaRef, key: &[String]) -> Result<Arc<Self>> {
+        let schema = engine_schema(schema);
+        let key = key.iter().map(|column| Ok(schema.index_of(column)?)).collect::<Result<Vec<usize>>>()?;
+        let order = key_first(&key, schema.fields().len());
+        let ordered: Vec<DataType> = order.iter().map(|&column| schema.field(column).data_type().clone()).collect();
+        let rows = KeyedRows::new(&ordered, key.len())?;
+        Ok(Self::new(name, &schema, Changelog::Retract, Content::Keyed { rows, key }))
+    }
+
+    /// A table that keeps nothing: followers get what passes by from when they came.
+    pub fn passing(name: &str, schema: &SchemaRef, changelog: Changelog) -> Arc<Self> {
+        Self::new(name, schema, changelog, Content::Passing)
+    }
+
+    fn new(name: &str, schema: &SchemaRef, changelog: Changelog, content: Content) -> Arc<Self> {
+        let state = State { content, commits: 0, frozen_at: None, followers: Vec::new(), end: None };
+        let (name, schema) = (name.to_string(), engine_schema(schema));
+        Arc::new(Live { name, schema, changelog, state: Mutex::new(state), moved: Condvar::new() })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes changes in, and hands them to all followers; waits for those that are far behind.
+    ///
+    /// Failure: a row taken back that was not there; columns that are not the table's.
+    pub fn commit(&self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()> {
+        if rows.num_columns() != self.schema.fields().len() {
+            return Err(Error::user(format!("the rows have other columns than {}", self.name)));
+        }
+        let mut state = self.lock();
+        let committed = match &mut state.content {
+            Content::Passing => (rows.clone(), changes.map(<[Change]>::to_vec)),
+            Content::Bag(bag) => {
+                let weight = |row: usize| changes.map_or(1, |changes| changes[row].weight());
+                bag.add(rows.columns(), rows.num_rows(), weight)?;
+                (rows.clone(), changes.map(<[Change]>::to_vec))
+            }
+            Content::Keyed { rows: held, key } => replaced(held, key, rows, changes)?,
+        };
+        if committed.0.num_rows() == 0 {
+            return Ok(());
+        }
+        state.commits += 1;
+        let number = state.commits;
+        let mut followers: Vec<_> = state.followers.iter().filter_map(Weak::upgrade).collect();
+        for follower in &followers {
+            let mut queue = follower.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.rows += committed.0.num_rows();
+            queue.commits.push_back((number, committed.clone()));
+        }
+        let far_behind = |follower: &Arc<Mutex<Queue>>| {
+            let queue = follower.lock().unwrap_or_else(PoisonError::into_inner);
+            !queue.is_gone && queue.rows > ROWS_WAITING_MAX
+        };
+        followers.retain(far_behind);
+        while followers.iter().any(far_behind) {
+            let waited = self.moved.wait_timeout(state, std::time::Duration::from_millis(20));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
+    }
+
+    /// Takes rows of the program around the engine in: columns by their names, strings of any kind.
+    pub fn write(&self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()> {
+        if changes.is_some_and(|changes| changes.len() != rows.num_rows()) {
+            return Err(Error::user("a change is wanted for each row"));
+        }
+        let fit = Fit::by_position(&self.schema, rows.schema_ref())?;
+        let picked = fit.pick(&(0..self.schema.fields().len()).collect::<Vec<_>>());
+        let columns = fit.apply(&picked, &rows.project(&picked.file_columns)?)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+        self.commit(&RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?, changes)
+    }
+
+    /// Says that nothing more comes.
+    pub fn complete(&self) {
+        self.lock().end.get_or_insert(Ok(()));
+        self.moved.notify_all();
+    }
+
+    /// Says why nothing more comes, before it was complete.
+    pub fn fail(&self, error: Error) {
+        self.lock().end = Some(Err(error));
+        self.moved.notify_all();
+    }
+
+    /// Whether its rows are complete. Failure: what ended it before that.
+    pub fn is_complete(&self) -> Result<bool> {
+        match &self.lock().end {
+            None => Ok(false),
+            Some(Ok(())) => Ok(true),
+            Some(Err(error)) => Err(error.again()),
+        }
+    }
+
+    /// The rows that are there.
+    pub fn rows(&self) -> Result<Vec<RecordBatch>> {
+        self.lock().content.rows(&self.schema)
+    }
+
+    /// How many rows are there.
+    pub fn len(&self) -> usize {
+        match &self.lock().content {
+            Content::Passing => 0,
+            Content::Bag(bag) => bag.len(),
+            Content::Keyed { rows, .. } => rows.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Lets followers see no later commit than those there are, until it is thawed.
+    pub fn freeze(&self) {
+        let mut state = self.lock();
+        state.frozen_at = Some(state.commits);
+    }
+
+    pub fn thaw(&self) {
+        self.lock().frozen_at = None;
+    }
+
+    /// The table as it is when a query over it starts.
+    pub fn as_it_is(self: &Arc<Self>) -> Arc<dyn Table> {
+        Arc::new(AsItIs(self.clone()))
+    }
+
+    /// The table and all that happens to it from when a query over it starts.
+    pub fn as_it_goes(self: &Arc<Self>) -> Arc<dyn Table> {
+        Arc::new(AsItGoes(self.clone()))
+    }
+
+    fn follow(&self) -> Result<Arc<Mutex<Queue>>> {
+        let mut state = self.lock();
+        let mut queue = Queue::default();
+        for rows in state.content.rows(&self.schema)? {
+            queue.rows += rows.num_rows();
+            queue.commits.push_back((state.commits, (rows, None)));
+        }
+        let queue = Arc::new(Mutex::new(queue));
+        state.followers.retain(|follower| follower.strong_count() > 0);
+        state.followers.push(Arc::downgrade(&queue));
+        Ok(queue)
+    }
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn types(schema: &SchemaRef) -> Vec<DataType> {
+    engine_schema(schema).fields().iter().map(|field| field.data_type().clone()).collect()
+}
+
+/// The columns with those of the key first.
+fn key_first(key: &[usize], columns: usize) -> Vec<usize> {
+    key.iter().copied().chain((0..columns).filter(|column| !key.contains(column))).collect()
+}
+
+impl Content {
+    fn rows(&self, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+        let (columns, picks) = match self {
+            Content::Passing => return Ok(Vec::new()),
+            Content::Bag(bag) => {
+                let (columns, counts) = bag.rows()?;
+                let counts = counts.iter().enumerate();
+                let picks: Vec<u32> =
+                    counts.flat_map(|(row, &count)| std::iter::repeat_n(row as u32, count as usize)).collect();
+                (columns, picks)
+            }
+            Content::Keyed { rows, key } => {
+                let ordered = rows.all()?;
+                let order = key_first(key, schema.fields().len());
+                let place =
+                    |column: usize| order.iter().position(|&at| at == column).expect("every column has a place");
+                let columns: Vec<ArrayRef> =
+                    (0..schema.fields().len()).map(|column| ordered[place(column)].clone()).collect();
+                (columns, (0..rows.len() as u32).collect())
+            }
+        };
+        let mut batches = Vec::new();
+        for picks in picks.chunks(ROWS_PER_BATCH) {
+            let picks = UInt32Array::from(picks.to_vec());
+            let columns = columns.iter().map(|column| Ok(take(column, &picks, None)?)).collect::<Result<_>>()?;
+            let options = RecordBatchOptions::new().with_row_count(Some(picks.values().len()));
+            batches.push(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?);
+        }
+        Ok(batches)
+    }
+}
+
+/// Puts rows in the places of those of the same keys; what that changed, rows that are equal left out.
+fn replaced(held: &mut KeyedRows, key: &[usize], rows: &RecordBatch, changes: Option<&[Change]>) -> Result<Changes> {
+    let order = key_first(key, rows.num_columns());
+    let columns: Vec<ArrayRef> = order.iter().map(|&column| rows.column(column).clone()).collect();
+    let (keys, values) = held.convert(&columns, key.len())?;
+    let mut old: Vec<Box<[u8]>> = Vec::new();
+    let (mut picks, mut out) = (Vec::new(), Vec::new());
+    for row in 0..rows.num_rows() {
+        let (key, value) = (keys.row(row).data(), values.row(row).data());
+        let change = changes.map_or(Change::INSERT, |changes| changes[row]);
+        if change.is_retraction() {
+            // A row that another one has replaced is gone already.
+            if held.get(key).is_some_and(|now| now == value) {
+                old.extend(held.remove(key));
+                picks.push((0, old.len() - 1));
+                out.push(Change::DELETE);
+            }
+            continue;
+        }
+        match held.insert(key, value) {
+            Some(before) if &before[..] == value => continue,
+            Some(before) => {
+                old.push(before);
+                picks.push((0, old.len() - 1));
+                out.push(Change::UPDATE_BEFORE);
+                out.push(Change::UPDATE_AFTER);
+            }
+            None => out.push(Change::INSERT),
+        }
+        picks.push((1, row));
+    }
+    let old = held.columns(old.iter().map(|row| &row[..]))?;
+    let place = |column: usize| order.iter().position(|&at| at == column).expect("every column has a place");
+    let column = |column: usize| -> Result<ArrayRef> {
+        Ok(interleave(&[old[place(column)].as_ref(), rows.column(column).as_ref()], &picks)?)
+    };
+    let columns = (0..rows.num_columns()).map(column).collect::<Result<_>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(picks.len()));
+    Ok((RecordBatch::try_new_with_options(rows.schema(), columns, &options)?, Some(out)))
+}
+
+/// Writes what a query makes into a table in memory.
+pub struct LiveSink {
+    live: Arc<Live>,
+    /// Whether the table is complete when the query is.
+    ends: bool,
+    has_finished: bool,
+}
+
+impl LiveSink {
+    pub fn new(live: Arc<Live>, ends: bool) -> Self {
+        LiveSink { live, ends, has_finished: false }
+    }
+}
+
+impl Sink for LiveSink {
+    fn write(&mut self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()> {
+        self.live.commit(rows, changes)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.has_finished = true;
+        if self.ends {
+            self.live.complete();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for LiveSink {
+    fn drop(&mut self) {
+        if self.ends && !self.has_finished {
+            self.live.fail(Error::cancelled());
+        }
+    }
+}
+
+/// What was there when a query started.
+#[derive(Debug)]
+struct AsItIs(Arc<Live>);
+
+impl Table for AsItIs {
+    fn schema(&self) -> SchemaRef {
+        self.0.schema()
+    }
+
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
+    fn describe(&self) -> String {
+        "memory".to_string()
+    }
+
+    fn relation(&self) -> Option<&str> {
+        Some(&self.0.name)
+    }
+
+    fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
+        MemoryTable::new(self.0.schema(), self.0.rows()?)?.open(request)
+    }
+}
+
+/// What was there when a query started, and all that happened since.
+#[derive(Debug)]
+struct AsItGoes(Arc<Live>);
+
+impl Table for AsItGoes {
+    fn schema(&self) -> SchemaRef {
+        self.0.schema()
+    }
+
+    fn is_bounded(&self) -> bool {
+        false
+    }
+
+    fn describe(&self) -> String {
+        "memory, followed".to_string()
+    }
+
+    fn changelog(&self) -> Changelog {
+        self.0.changelog
+    }
+
+    fn relation(&self) -> Option<&str> {
+        Some(&self.0.name)
+    }
+
+    fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
+        let queue = self.0.follow()?;
+        Ok(Arc::new(Following {
+            live: self.0.clone(),
+            queue,
+            projection: request.projection.clone().into(),
+            batch_rows: request.batch_rows,
+            progress: Arc::default(),
+            state: Mutex::default(),
+        }))
+    }
+}
+
+/// A follower's scan: one source partition, a commit per morsel, one at a time.
+struct Following {
+    live: Arc<Live>,
+    queue: Arc<Mutex<Queue>>,
+    projection: Arc<[usize]>,
+    batch_rows: usize,
+    progress: Arc<Progress>,
+    state: Mutex<Turn>,
+}
+
+#[derive(Default)]
+struct Turn {
+    sequence: u64,
+    has_ended: bool,
+}
+
+impl Scan for Following {
+    fn take(&self) -> Result<Take> {
+        let mut turn = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if turn.has_ended || self.progress.stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            return Ok(Take::End);
+        }
+        let live = self.live.lock();
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = |number: u64| live.frozen_at.is_none_or(|frozen| number <= frozen);
+        let (rows, is_last) = match queue.commits.front() {
+            Some((number, _)) if may(*number) => {
+                let (_, rows) = queue.commits.pop_front().expect("looked at above");
+                queue.rows -= rows.0.num_rows();
+                queue.taken += 1;
+                (Some(rows), false)
+            }
+            Some(_) => return Ok(Take::Pending),
+            None => match &live.end {
+                None => return Ok(Take::Pending),
+                Some(Err(error)) => {
+                    return Err(error.again().context(format!("{} has failed", self.live.name)));
+                }
+                Some(Ok(())) => (None, true),
+            },
+        };
+        drop(queue);
+        drop(live);
+        self.live.moved.notify_all();
+        turn.has_ended = is_last;
+        turn.sequence += 1;
+        let reader = CommitReader {
+            rows,
+            done: 0,
+            projection: self.projection.clone(),
+            batch_rows: self.batch_rows,
+            progress: self.progress.clone(),
+        };
+        Ok(Take::Morsel(Morsel { partition: 0, sequence: turn.sequence - 1, is_last, reader: Box::new(reader) }))
+    }
+
+    fn source_partitions(&self) -> usize {
+        1
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    fn position(&self) -> Result<Vec<u64>> {
+        Ok(vec![self.queue.lock().unwrap_or_else(PoisonError::into_inner).taken])
+    }
+
+    fn seek(&self, position: &[u64]) -> Result<()> {
+        same_partitions(position, 1)?;
+        Err(Error::user(format!(
+            "{} is kept in memory and follows nothing from before; its queries begin anew",
+            self.live.name
+        )))
+    }
+
+    /// The entries there are, as far as it may see them.
+    fn offered(&self) -> Option<u64> {
+        let live = self.live.lock();
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = queue.commits.iter().filter(|(number, _)| live.frozen_at.is_none_or(|frozen| *number <= frozen));
+        Some(queue.taken + seen.count() as u64)
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_gone = true;
+        self.live.moved.notify_all();
+    }
+}
+
+struct CommitReader {
+    rows: Option<Changes>,
+    done: usize,
+    projection: Arc<[usize]>,
+    batch_rows: usize,
+    progress: Arc<Progress>,
+}
+
+impl Reader for CommitReader {
+    fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+        let Some((rows, changes)) = &self.rows else { return Ok(false) };
+        let mut count = self.batch_rows.max(2).min(rows.num_rows() - self.done);
+        if count == 0 {
+            return Ok(false);
+        }
+        // Halves of an update stay side by side.
+        let end = self.done + count;
+        if let Some(changes) = changes
+            && end < rows.num_rows()
+            && changes[end - 1] == Change::UPDATE_BEFORE
+        {
+            count -= 1;
+        }
+        batch.columns.resize_with(self.projection.len(), Column::default);
+        for (slot, &column) in batch.columns.iter_mut().zip(self.projection.iter()) {
+            *slot = Column::Array(rows.column(column).slice(self.done, count));
+        }
+        batch.rows = count;
+        batch.changes = changes.as_ref().map(|changes| changes[self.done..self.done + count].to_vec());
+        self.done += count;
+        self.progress.add_rows(count);
+        Ok(true)
+    }
+}
