@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::bench::BenchArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use millstream::config::Config;
 use millstream::error::{Error, Result};
@@ -32,6 +33,8 @@ pub enum Command {
     Generate(GenerateArguments),
     /// Ask for the busiest auctions among ten million generated events
     Demo(DemoArguments),
+    /// Run the queries of a known benchmark, check their answers, and compare with other engines
+    Bench(BenchArguments),
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod explain; //   show a step of a query's way
 mod kernel; //    lay out a project for kernels
 mod generate; //  make test data
 mod demo; //      ten million events, one query
+mod bench; //     the queries of known benchmarks, timed and checked
 mod shell; //     SQL by hand
 mod complete; //  what could follow in the shell
 mod session; //   an engine, and how it talks to its user
@@ -83,6 +84,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Stop> {
         Some(Command::Kernel(kernel)) => kernel::run(&kernel),
         Some(Command::Generate(generate)) => generate::run(&generate),
         Some(Command::Demo(demo)) => demo::run(&demo),
+        Some(Command::Bench(bench)) => bench::run(&bench),
         None if arguments.run.names_no_text() && std::io::stdin().is_terminal() => shell::run(&arguments.run),
         None => run::run(&arguments.run),
     }

@@ -8,6 +8,7 @@ mod kernel; // the traits
 
 pub mod custom; //    the users' own: closures and traits as kernels
 pub mod native; //    kernels of shared libraries
+pub mod dialect; //   functions that other engines have, written as closures
 pub mod aggregate; // count, sum, min, max and their kin, a family per file
 pub mod scalar; //    arithmetic, comparison, boolean logic, casts, windows, a family per file
 

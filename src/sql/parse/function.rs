@@ -1,4 +1,4 @@
-//! `CREATE FUNCTION name(types) RETURNS type LANGUAGE NATIVE AS 'library', 'symbol'`.
+//! `CREATE FUNCTION name(types) RETURNS type LANGUAGE NATIVE AS 'library', 'symbol'`, and `CREATE FUNCTION name AS 'class'`.
 //!
 //! Read here and not by sqlparser, which knows other languages' forms of it.
 
@@ -21,6 +21,14 @@ pub struct CreateFunction {
     /// The shared library, as a path.
     pub library: String,
     pub symbol: String,
+    pub place: Option<Place>,
+}
+
+/// `CREATE FUNCTION name AS 'class'`: a function that another engine would load by the name of its class.
+#[derive(Debug, Clone)]
+pub struct NamedFunction {
+    pub name: ObjectName,
+    pub class: String,
     pub place: Option<Place>,
 }
 
@@ -48,6 +56,11 @@ pub(super) fn parse(tokens: &[TokenWithSpan]) -> Result<Statement> {
     let mut parser =
         DFParserBuilder::new(rest.to_vec()).with_dialect(&DIALECT).build().map_err(error::from_datafusion)?;
     let name = parser.parser.parse_object_name(false).map_err(|e| error::from_parser(&e, rest))?;
+    if is_word(&parser.parser.peek_token(), "AS") {
+        words(&mut parser, &["AS"])?;
+        let class = text(&mut parser)?;
+        return Ok(Statement::NamedFunction(NamedFunction { name, class, place: place_of(&rest[..1]) }));
+    }
     expect(&mut parser, &Token::LParen)?;
     let mut args = Vec::new();
     while parser.parser.peek_token().token != Token::RParen {

@@ -20,7 +20,7 @@ pub(crate) use as_of::SYSTEM_TIME;
 pub use computed::ComputedColumn;
 pub use define::WatermarkClause;
 pub use emit::Emit;
-pub use function::CreateFunction;
+pub use function::{CreateFunction, NamedFunction};
 pub use statement::{
     CreateTable, CreateTableAs, CreateView, Drop, Dropped, ExplainKind, Insert, QueryStatement, Statement,
 };

@@ -15,7 +15,7 @@ use super::computed::{self, ComputedColumn};
 use super::define::{self, WatermarkClause};
 use super::depth;
 use super::emit::{self, Emit};
-use super::function::{self, CreateFunction};
+use super::function::{self, CreateFunction, NamedFunction};
 use super::tokens::{DIALECT, is_word, place, place_of, starts_with};
 use super::trying;
 use super::window;
@@ -32,6 +32,7 @@ pub enum Statement {
     Insert(Insert),
     Drop(Drop),
     CreateFunction(CreateFunction),
+    NamedFunction(NamedFunction),
     DropFunction {
         names: Vec<ObjectName>,
         if_exists: bool,

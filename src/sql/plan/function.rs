@@ -7,11 +7,12 @@ use sqlparser::ast::{ColumnDef, Ident, ObjectName};
 
 use super::context::Context;
 use super::define::relation_name;
+use super::functions::FUNCTIONS;
 use crate::batch::engine_type;
 use crate::error::{Error, Place, Result};
 use crate::sql::catalog::Catalog;
 use crate::sql::error::from_datafusion;
-use crate::sql::parse::CreateFunction;
+use crate::sql::parse::{CreateFunction, NamedFunction};
 
 /// A function in a shared library, as SQL declares it: the engine loads it.
 #[derive(Debug, Clone)]
@@ -51,6 +52,22 @@ pub(super) fn create(context: &Context<'_>, statement: &CreateFunction) -> Resul
         symbol: statement.symbol.clone(),
         place: statement.place,
     })
+}
+
+/// Answers for a function that another engine would load by the name of its class: the engine's own of that name serves.
+///
+/// Failure: there is none.
+pub(super) fn named(statement: &NamedFunction) -> Result<String> {
+    let name = relation_name(&statement.name)?;
+    if FUNCTIONS.scalars.contains_key(&name) || FUNCTIONS.aggregates.contains_key(&name) {
+        return Ok(format!("function {name} is built in; '{}' is not loaded", statement.class));
+    }
+    let message = format!(
+        "no function of this name is built in, and classes of other engines cannot be loaded: {name} AS '{}'; register \
+         it from Rust, or write CREATE FUNCTION ... LANGUAGE NATIVE",
+        statement.class
+    );
+    Err(Error::user(message).at(statement.place))
 }
 
 /// Forgets functions of the users'.

@@ -6,12 +6,17 @@ use std::sync::{Arc, LazyLock};
 use datafusion_expr::planner::ExprPlanner;
 use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
+use crate::function::dialect;
+use crate::sql::users::{Doc, UserFunctions};
+
 /// All functions by name and alias.
 pub(in crate::sql) struct Functions {
     pub(in crate::sql) scalars: BTreeMap<String, Arc<ScalarUDF>>,
     pub(in crate::sql) aggregates: BTreeMap<String, Arc<AggregateUDF>>,
     pub(in crate::sql) windows: BTreeMap<String, Arc<WindowUDF>>,
     pub(in crate::sql) planners: Vec<Arc<dyn ExprPlanner>>,
+    /// What the engine's own functions tell of themselves.
+    pub(in crate::sql) docs: BTreeMap<String, Doc>,
 }
 
 /// The packages, made once per process.
@@ -25,6 +30,11 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
         }
         scalars.insert(function.name().to_string(), function);
     }
+    let mut own = UserFunctions::default();
+    for function in dialect::functions() {
+        own.add(function).expect("the engine's own functions have names that SQL can call");
+    }
+    scalars.extend(own.scalars);
     let mut aggregates = BTreeMap::new();
     for function in datafusion_functions_aggregate::all_default_aggregate_functions() {
         for alias in function.aliases() {
@@ -48,7 +58,7 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
         Arc::new(datafusion_functions_aggregate::planner::AggregateFunctionPlanner),
         Arc::new(datafusion_functions_window::planner::WindowFunctionPlanner),
     ];
-    Functions { scalars, aggregates, windows, planners }
+    Functions { scalars, aggregates, windows, planners, docs: own.docs }
 });
 
 /// Functions that DataFusion has and that nobody can call: their lambdas are not read.

@@ -12,6 +12,7 @@ use crate::sql::bridge::function::{
     AggregateOverload, ScalarOverload, aggregate_overloads, scalar_overloads, type_name,
 };
 use crate::sql::catalog::Catalog;
+use crate::sql::users::Doc;
 
 /// A function as users see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub fn functions(catalog: &Catalog) -> Vec<FunctionInfo> {
         None => drop(all.insert(info.name.clone(), info)),
     };
     let users = catalog.functions();
-    FUNCTIONS.scalars.iter().for_each(|(name, function)| add(scalar(name, function)));
+    FUNCTIONS.scalars.iter().for_each(|(name, function)| add(with_doc(scalar(name, function), &FUNCTIONS.docs)));
     FUNCTIONS.aggregates.iter().for_each(|(name, function)| add(aggregate(name, function)));
     FUNCTIONS.windows.iter().for_each(|(name, function)| add(window(name, function)));
     for name in WINDOW_FUNCTIONS {
@@ -46,20 +47,22 @@ pub fn functions(catalog: &Catalog) -> Vec<FunctionInfo> {
         let signature = signature.replacen("f_start", name, 1).replacen("f_end", name, 1);
         add(info(name, "group", signature, description.to_string(), String::new(), None));
     }
-    let told = |mut info: FunctionInfo| {
-        if let Some(doc) = users.docs.get(&info.name) {
-            info.description = doc.text.clone();
-            info.example = doc.example.clone();
-        }
-        info
-    };
     let theirs = users.scalars.iter().map(|(name, function)| scalar(name, function));
     let theirs = theirs.chain(users.aggregates.iter().map(|(name, function)| aggregate(name, function)));
     let theirs = theirs.chain(users.windows.iter().map(|(name, function)| window(name, function)));
     for info in theirs {
-        all.insert(info.name.clone(), told(info));
+        all.insert(info.name.clone(), with_doc(info, &users.docs));
     }
     all.into_values().collect()
+}
+
+/// With what its maker tells of it, if anything.
+fn with_doc(mut info: FunctionInfo, docs: &BTreeMap<String, Doc>) -> FunctionInfo {
+    if let Some(doc) = docs.get(&info.name) {
+        info.description = doc.text.clone();
+        info.example = doc.example.clone();
+    }
+    info
 }
 
 /// How one of the engine's own group functions is called, and what it does.

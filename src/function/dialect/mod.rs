@@ -1,0 +1,24 @@
+//! Functions that other engines' SQL has by these names: plain Rust functions, registered like users' own.
+//!
+//! Place       beside the function library of the planner, before it where both have a name.
+
+mod date_format; // times as text, by patterns of letters
+mod parts; //       year(t), hour(t) and their kin
+mod text; //        pieces of texts
+
+use super::custom::{Function, Scalar};
+
+/// All of them, each signature apart.
+pub fn functions() -> Vec<Function> {
+    date_format::functions()
+        .into_iter()
+        .chain(parts::functions())
+        .chain(text::functions())
+        .map(Function::from)
+        .collect()
+}
+
+/// A function with what is told of it.
+fn scalar<M: 'static>(name: &str, function: impl super::custom::ScalarFn<M>, doc: &str, example: &str) -> Scalar {
+    Scalar::new(name, function).doc(doc).example(example)
+}

@@ -1,0 +1,69 @@
+//! Pieces of texts: between separators, by pattern, and how often a character is there.
+
+use std::cell::RefCell;
+
+use regex::Regex;
+
+use super::scalar;
+use crate::function::custom::{Scalar, StringWriter};
+
+pub(super) fn functions() -> Vec<Scalar> {
+    let extract = "The first match of a pattern, or of one of its groups; NULL where there is none.";
+    let url = "regexp_extract('a=1&b=22', '(&|^)b=([^&]*)', 2)";
+    vec![
+        scalar(
+            "split_index",
+            split_index,
+            "The piece of a text between separators, counted from 0; NULL where there is none.",
+            "split_index('a/b/c', '/', 1)",
+        ),
+        scalar("count_char", count_char, "How often a character is in a text.", "count_char('banana', 'a')"),
+        scalar("regexp_extract", regexp_extract, extract, url).cost(150.0),
+        scalar(
+            "regexp_extract",
+            |text: &str, pattern: &str, out: &mut StringWriter| regexp_extract(text, pattern, 0, out),
+            extract,
+            "regexp_extract('a=1&b=22', '[0-9]{2}')",
+        )
+        .cost(150.0),
+    ]
+}
+
+fn split_index(text: &str, separator: &str, index: i64, out: &mut StringWriter) -> Option<()> {
+    let index = usize::try_from(index).ok()?;
+    // A separator that is nothing separates nothing.
+    let piece = match separator.as_bytes() {
+        [] => Some(text).filter(|_| index == 0),
+        _ => text.split(separator).nth(index),
+    };
+    out.push_str(piece.filter(|_| !text.is_empty())?);
+    Some(())
+}
+
+fn count_char(text: &str, wanted: &str) -> Result<i64, String> {
+    match wanted.as_bytes() {
+        [byte] => Ok(text.bytes().filter(|other| other == byte).count() as i64),
+        _ if wanted.chars().count() == 1 => Ok(text.matches(wanted).count() as i64),
+        _ => Err(format!("expected one character: '{wanted}'")),
+    }
+}
+
+thread_local! {
+    /// The pattern of the row before: mostly that of the whole query.
+    static PATTERN: RefCell<Option<Regex>> = const { RefCell::new(None) };
+}
+
+fn regexp_extract(text: &str, pattern: &str, group: i64, out: &mut StringWriter) -> Result<Option<()>, String> {
+    PATTERN.with_borrow_mut(|known| {
+        let regex = match known {
+            Some(regex) if regex.as_str() == pattern => regex,
+            _ => known.insert(Regex::new(pattern).map_err(|e| format!("not a pattern: {pattern}: {e}"))?),
+        };
+        let Ok(group) = usize::try_from(group) else { return Err(format!("a group is counted from 0: {group}")) };
+        if group >= regex.captures_len() {
+            return Err(format!("the pattern has no group {group}: {pattern}"));
+        }
+        let found = if group == 0 { regex.find(text) } else { regex.captures(text).and_then(|found| found.get(group)) };
+        Ok(found.map(|found| out.push_str(found.as_str())))
+    })
+}
