@@ -355,7 +355,7 @@ class Query:
     def make(self):
         """The query as (ours, theirs, is_ordered)."""
         self.columns = dict(KINDS)
-        form = self.rng.choice(["plain", "plain", "group", "group", "group", "window", "window", "union", "nested", "distinct"])
+        form = self.rng.choice(["plain", "plain", "group", "group", "group", "window", "window", "union", "nested", "distinct", "over", "over", "rank"])
         return getattr(self, f"make_{form}")()
 
     def where(self):
@@ -445,6 +445,116 @@ class Query:
         body = (f"SELECT {ours} FROM {source}{where[0]} GROUP BY {', '.join(group)}",
                 f"SELECT {theirs} FROM {spread} AS q2 GROUP BY {', '.join(['ws_'] + [key[1] for key in keys])}")
         return self.finish(body, 2 + len(keys) + len(aggregates))
+
+    def order(self, total):
+        """ORDER BY keys; all columns behind them where ties would show."""
+        keys = [self.expr(kind, self.rng.choice([0, 0, 1])) for kind in self.kinds(1, 2)]
+        keys = [key for key in keys if not key[0].lstrip("-").replace("'", "").isdigit()] or [self.column("int")]
+        how = lambda: self.rng.choice([" ASC NULLS LAST", " ASC NULLS FIRST", " DESC NULLS FIRST", " DESC NULLS LAST"])
+        if total:
+            keys += [self.same(name) for name in self.columns]
+        return self.join(", ".join("{}" + how() for _ in keys), *keys)
+
+    def frame(self):
+        """A frame, and whether ties show in it; the ORDER BY that a measured one needs."""
+        rng = self.rng
+        units = rng.choice(["ROWS", "ROWS", "RANGE", "GROUPS", "default", "whole"])
+        if units == "default":
+            return "", False, None
+        if units == "whole":
+            return f" {rng.choice(['ROWS', 'RANGE'])} BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING", False, None
+        key = None
+        count = lambda: str(rng.choice([0, 1, 2, 3, 10, 50, 200]))
+        if units == "RANGE":
+            key, steps = rng.choice([("i", ["0", "1", "5", "300"]), ("j", ["0", "1", "2"]), ("f", ["0.5", "10.0"]), ("dec", ["0.25", "100.00"]),
+                                     ("ts", ["INTERVAL '1 second'", "INTERVAL '90 second'", "INTERVAL '1 day'", "INTERVAL '1 month'"]),
+                                     ("d", ["INTERVAL '1 day'", "INTERVAL '30 day'"]), (None, None)])
+            if key is None:
+                bounds = [("UNBOUNDED PRECEDING", 0), ("CURRENT ROW", 2), ("UNBOUNDED FOLLOWING", 4)]
+                start, end = sorted(rng.sample(bounds, 2), key=lambda b: b[1])
+                return f" RANGE BETWEEN {start[0]} AND {end[0]}", False, None
+            count = lambda: rng.choice(steps)
+        sides = [("UNBOUNDED PRECEDING", 0), (f"{count()} PRECEDING", 1), ("CURRENT ROW", 2), (f"{count()} FOLLOWING", 3), ("UNBOUNDED FOLLOWING", 4)]
+        start, end = sorted([rng.choice(sides[:4]), rng.choice(sides[1:])], key=lambda b: b[1])
+        return f" {units} BETWEEN {start[0]} AND {end[0]}", units == "ROWS", key
+
+    def windowed(self):
+        """A function with OVER."""
+        rng = self.rng
+        e = lambda kind, depth=1: self.expr(kind, depth)
+        any_kind = lambda: rng.choice(["int", "big", "float", "str", "date", "time", "dec", "bool"])
+        partition = self.same("")
+        if rng.random() < 0.7:
+            keys = [self.expr(kind, 0) for kind in self.kinds(1, 2)]
+            partition = self.join("PARTITION BY " + ", ".join("{}" for _ in keys) + " ", *keys)
+        form = rng.randint(0, 3)
+        if form == 0:
+            # Ranks: ties share one, or all columns break them.
+            name = rng.choice(["ROW_NUMBER()", "RANK()", "DENSE_RANK()", "PERCENT_RANK()", "CUME_DIST()", f"NTILE({rng.randint(1, 9)})"])
+            order = self.order("ROW" in name or "NTILE" in name)
+            return self.join(name.replace("{", "{{") + " OVER ({}ORDER BY {})", partition, order)
+        if form == 1:
+            arg, nulls = self.column(any_kind()), rng.random() < 0.3
+            offset = rng.choice(["", f", {rng.randint(0, 5)}"])
+            name = rng.choice(["LAG", "LEAD"])
+            ours = f"{name}({arg[0]}{offset}){' IGNORE NULLS' if nulls else ''}"
+            theirs = f"{name}({arg[1]}{offset}{' IGNORE NULLS' if nulls else ''})"
+            return self.join("{} OVER ({}ORDER BY {})", (ours, theirs), partition, self.order(True))
+        frame, ties, key = self.frame()
+        if form == 2:
+            arg, nulls = self.column(any_kind()), rng.random() < 0.3
+            name, more = rng.choice([("FIRST_VALUE", ""), ("LAST_VALUE", ""), ("NTH_VALUE", f", {rng.randint(1, 4)}")])
+            function = (f"{name}({arg[0]}{more}){' IGNORE NULLS' if nulls else ''}", f"{name}({arg[1]}{more}{' IGNORE NULLS' if nulls else ''})")
+            ties = True
+        else:
+            function = self.pick(
+                lambda: self.same("COUNT(*)"),
+                lambda: self.join("COUNT({})", e(any_kind())),
+                lambda: self.join("SUM({})", e("int")),
+                lambda: self.join("SUM({})", e("float")),
+                lambda: self.join("SUM({})", self.column("dec")),
+                lambda: self.join("AVG({})", e("int")),
+                lambda: self.join("AVG({})", e("float")),
+                lambda: self.join("MIN({})", e(rng.choice(["int", "big", "float", "str", "date", "time", "dec"]))),
+                lambda: self.join("MAX({})", e(rng.choice(["int", "big", "float", "str", "date", "time", "dec"]))),
+                lambda: self.join("COUNT(DISTINCT {})", e(any_kind(), 0)),
+                lambda: self.join("VAR_POP({})", self.column("int")),
+                lambda: self.join("BOOL_OR({})", e("bool")),
+                lambda: self.join("BIT_XOR({})", self.column("int")),
+                lambda: self.join("MEDIAN(CAST({} AS DOUBLE))", self.column("int")),
+            )
+            if rng.random() < 0.2:
+                function = self.join("{} FILTER (WHERE {})", function, e("bool"))
+        if key is not None:
+            order = self.same(key + rng.choice(["", " ASC NULLS FIRST", " DESC NULLS LAST", " DESC NULLS FIRST"]))
+            if order[0] == key:
+                order = (key, key + " NULLS LAST")
+        else:
+            order = self.order(ties)
+        if frame and "UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING" in frame and not ties and rng.random() < 0.5:
+            return self.join("{} OVER ({})", function, partition)
+        return self.join("{} OVER ({}ORDER BY {}" + frame + ")", function, partition, order)
+
+    def make_over(self):
+        exprs = [self.column(kind) for kind in self.kinds(1, 2)] + [self.windowed() for _ in range(self.rng.randint(1, 3))]
+        body = self.join("SELECT {} FROM t{}", self.named(exprs), self.where())
+        if self.rng.random() < 0.2:
+            body = self.join("{} QUALIFY {} IS NOT NULL", body, self.windowed())
+        return body + (False,)
+
+    def make_rank(self):
+        """The first rows of each key: Top-N and the one row of a key."""
+        rng = self.rng
+        keys = [self.expr(kind, 0) for kind in self.kinds(0, 2)]
+        partition = self.join("PARTITION BY " + ", ".join("{}" for _ in keys) + " ", *keys) if keys else self.same("")
+        name = rng.choice(["ROW_NUMBER()", "RANK()", "DENSE_RANK()"])
+        call = self.join(name + " OVER ({}ORDER BY {})", partition, self.order("ROW" in name))
+        columns = [self.column(kind) for kind in self.kinds(1, 4)]
+        limit = rng.choice(["= 1", "<= 3", "< 4", "<= 10", "BETWEEN 2 AND 5", "> 2", "= 2", "<= 3 AND j > 0"])
+        inner = self.join("SELECT *, {} AS r_ FROM t{}", call, self.where())
+        shown = columns + ([self.same("CAST(r_ AS BIGINT)")] if rng.random() < 0.5 else [])
+        body = self.join("SELECT {} FROM ({}) AS q WHERE r_ " + limit, self.named(shown), inner)
+        return self.finish(body, len(shown))
 
     def make_nested(self):
         kinds = self.kinds(2, 5)
@@ -581,7 +691,7 @@ def one(seed, folder, arguments):
     data = Data(rng, folder, rng.choice(["parquet", "csv", "ndjson"]))
     query = Query(rng)
     ours_sql, theirs_sql, ordered = query.make()
-    changes = not ordered and rng.random() < 0.15 and "GROUP BY" in ours_sql
+    changes = not ordered and rng.random() < 0.15 and "GROUP BY" in ours_sql and "OVER" not in ours_sql
     text = data.definition(True) + "\n" + ours_sql + (" EMIT CHANGES" if changes else "")
     options = ["--batch-rows", str(rng.choice([1, 7, 100, 8192])), "--partitions", str(rng.choice([1, 2, 3]))]
     if changes:

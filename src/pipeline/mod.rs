@@ -7,6 +7,7 @@ mod custom; //   table functions and operators of the users' own
 mod explain; //  the pipeline as text
 mod growth; //   state without a bound
 mod as_of; //    joins by the nearest
+mod over; //     what OVER asks for
 mod spec; //     what each node does, a spec per operator
 mod symmetric; // joins that keep both sides
 mod table; //    the traits of sources and sinks, as the pipeline names them
@@ -16,6 +17,7 @@ pub use as_of::{AsOfSpec, Nearest};
 pub use custom::*;
 pub use explain::{explain, explain_with, show_duration};
 pub use growth::Growth;
+pub use over::*;
 pub use spec::*;
 pub use symmetric::{SymmetricSpec, TimeBound, TimeColumn};
 pub use table::*;

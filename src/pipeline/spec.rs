@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
-use super::{AsOfSpec, Bounds, CustomSpec, Pipeline, Predicate, SymmetricSpec, Table, WindowKind};
+use super::{AsOfSpec, Bounds, CustomSpec, OverSpec, Pipeline, Predicate, RankSpec, SymmetricSpec, Table, WindowKind};
 use crate::expression::Program;
 use crate::function::AggregateFunction;
 
@@ -23,6 +23,8 @@ pub enum Spec {
     Delay(DelaySpec),
     Divert(DivertSpec),
     Firing(FiringSpec),
+    Over(OverSpec),
+    Rank(RankSpec),
     Union,
     Sort(SortSpec),
     Limit(LimitSpec),

@@ -127,7 +127,10 @@ impl Assembly<'_> {
             }
             Spec::WorkTable => Err(Error::bug("a work table stands outside its recursion")),
             Spec::Aggregate(spec) => self.aggregate(id, node, spec),
-            Spec::Sort(_) | Spec::Limit(_) | Spec::SingleRow | Spec::Fold | Spec::ByKey(_) => {
+            Spec::Over(spec) => self.over(id, node, spec),
+            Spec::Rank(spec) => self.rank(id, node, spec),
+            Spec::Sort(spec) => self.sort(id, node, spec),
+            Spec::Limit(_) | Spec::SingleRow | Spec::Fold | Spec::ByKey(_) => {
                 let input = self.node(node.inputs[0])?;
                 let mut parts = self.gather(input)?;
                 self.append_to_all(&mut parts, id)?;
@@ -236,7 +239,6 @@ impl Assembly<'_> {
         for part in parts.iter_mut().flatten() {
             let node = &self.pipeline.nodes[id];
             let input = &self.pipeline.nodes[node.inputs[0]];
-            let rows = self.config.batch_rows;
             let (name, operator): (&str, Box<dyn Operator>) = match &node.spec {
                 Spec::Filter(spec) => ("filter", Box::new(Filter::new(spec, self.context))),
                 Spec::Project(spec) => ("project", Box::new(Project::new(&spec.program, self.context))),
@@ -249,13 +251,12 @@ impl Assembly<'_> {
                 }
                 Spec::Firing(spec) => {
                     let updating = input.changes == ChangeMode::Updating;
-                    ("firing", Box::new(Firing::new(spec, node.schema.clone(), updating, rows)?))
+                    ("firing", Box::new(Firing::new(spec, node.schema.clone(), updating, self.config.batch_rows)?))
                 }
-                Spec::Sort(spec) => ("sort", Box::new(Sort::new(spec, node.schema.clone(), self.context, rows))),
                 Spec::SingleRow => ("single row", Box::new(SingleRow::new(node.schema.clone()))),
                 Spec::Limit(spec) => ("limit", Box::new(Limit::new(spec))),
                 Spec::Upsert(spec) => ("upsert", Box::new(Upsert::new(spec, node.schema.clone())?)),
-                Spec::Fold => ("fold", Box::new(Fold::new(node.schema.clone(), rows)?)),
+                Spec::Fold => ("fold", Box::new(Fold::new(node.schema.clone(), self.config.batch_rows)?)),
                 Spec::ByKey(spec) => ("by key", Box::new(ByKey::new(spec, node.schema.clone())?)),
                 _ => unreachable!("these have their own way in"),
             };
@@ -270,8 +271,11 @@ impl Assembly<'_> {
         let holds_rows = matches!(&node.spec, Spec::Window(window) if window.kind.is_per_key());
         let stays = holds_rows
             || matches!(node.spec, Spec::Upsert(_) | Spec::Fold | Spec::ByKey(_) | Spec::Custom(_) | Spec::Firing(_));
-        let passes =
-            !stays && !matches!(node.spec, Spec::Aggregate(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Join(_));
+        let passes = !stays
+            && !matches!(
+                node.spec,
+                Spec::Aggregate(_) | Spec::Over(_) | Spec::Rank(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Join(_)
+            );
         passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
     }
 

@@ -14,6 +14,7 @@ mod guard; //      event times too far ahead
 mod names; //      what the inputs of expressions are called, for errors
 mod join; //       joins: which rows must meet, and where
 mod metrics; //    counters, added up when asked
+mod over; //       OVER, ranks, ORDER BY: rows brought to where they are put in order
 mod parts; //      stages in the making, put together
 mod recursion; //  WITH RECURSIVE: a table that runs queries
 mod scan; //       a worker reading a table

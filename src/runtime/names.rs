@@ -25,6 +25,8 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
             Spec::Project(project) => name(&mut project.program),
             Spec::Expand(expand) => expand.programs.iter_mut().for_each(name),
             Spec::Aggregate(aggregate) => name(&mut aggregate.program),
+            Spec::Over(over) => name(&mut over.program),
+            Spec::Rank(rank) => name(&mut rank.program),
             Spec::Sort(sort) => name(&mut sort.program),
             Spec::Join(join) => {
                 let right = pipeline.nodes[node.inputs[1]].schema.fields().iter().map(|field| field.name().clone());

@@ -92,6 +92,8 @@ fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
         Spec::Delay(delay) => ("Delay", describe_delay(delay, node)),
         Spec::Divert(divert) => ("Divert", describe_divert(divert, node)),
         Spec::Firing(firing) => ("Firing", describe_firing(firing)),
+        Spec::Over(over) => ("Over", describe_over(over, &names)),
+        Spec::Rank(rank) => ("Rank", describe_rank(rank, &names)),
         Spec::Union => ("Union", String::new()),
         Spec::Sort(sort) => ("Sort", describe_sort(sort, &names)),
         Spec::Limit(limit) => {
@@ -209,8 +211,58 @@ fn describe_firing(firing: &FiringSpec) -> String {
     parts.join(", ")
 }
 
+fn describe_over(over: &OverSpec, names: &[String]) -> String {
+    let shown = show_all(&over.program, names);
+    let mut parts = Vec::new();
+    if over.key_count > 0 {
+        parts.push(format!("by {}", shown[..over.key_count].join(", ")));
+    }
+    if !over.order.is_empty() {
+        parts.push(format!("ordered by {}", show_order(&shown[over.key_count..], &over.order)));
+    }
+    if parts.is_empty() {
+        parts.push("over all rows".to_string());
+    }
+    let calls = over.calls.iter().map(|call| format!(", {}", call.text)).collect::<String>();
+    format!("{}{calls}, {}", parts.join(" "), show_completion(over.completion))
+}
+
+fn show_completion(completion: Completion) -> &'static str {
+    match completion {
+        Completion::End => "when the input ends",
+        Completion::Window { .. } => "when the window closes",
+        Completion::Time { .. } => "when the watermark has passed the frame",
+        Completion::Arrival => "row by row",
+        Completion::Changes => "after each batch",
+    }
+}
+
+fn describe_rank(rank: &RankSpec, names: &[String]) -> String {
+    let shown = show_all(&rank.program, names);
+    let by = if rank.key_count > 0 { format!(" by {}", shown[..rank.key_count].join(", ")) } else { String::new() };
+    let function = match rank.function {
+        RankFunction::RowNumber => "row_number",
+        RankFunction::Rank => "rank",
+        RankFunction::DenseRank => "dense_rank",
+    };
+    let ranks = match (rank.first, rank.last) {
+        (first, last) if first == last => format!("= {last}"),
+        (1, last) => format!("<= {last}"),
+        (first, last) => format!("from {first} to {last}"),
+    };
+    let column = if rank.shows_rank { "" } else { ", rank not read" };
+    let order = show_order(&shown[rank.key_count..], &rank.order);
+    format!("{function} {ranks}{by} ordered by {order}{column}, {}", show_completion(rank.completion))
+}
+
 fn describe_sort(sort: &SortSpec, names: &[String]) -> String {
-    let keys = show_all(&sort.program, names).into_iter().zip(&sort.options).map(|(key, options)| {
+    let keys = show_order(&show_all(&sort.program, names), &sort.options);
+    sort.fetch.map_or(keys.clone(), |fetch| format!("{keys}, first {fetch}"))
+}
+
+/// Keys with their directions.
+fn show_order(keys: &[String], options: &[arrow::compute::SortOptions]) -> String {
+    let keys = keys.iter().zip(options).map(|(key, options)| {
         let order = if options.descending { " DESC" } else { "" };
         // The default of the dialect puts nulls where the greatest values are.
         let nulls = match (options.nulls_first, options.descending) {
@@ -220,8 +272,7 @@ fn describe_sort(sort: &SortSpec, names: &[String]) -> String {
         };
         format!("{key}{order}{nulls}")
     });
-    let keys = keys.collect::<Vec<_>>().join(", ");
-    sort.fetch.map_or(keys.clone(), |fetch| format!("{keys}, first {fetch}"))
+    keys.collect::<Vec<_>>().join(", ")
 }
 
 /// Changelog mode, event time, whether the input ends.
@@ -256,6 +307,18 @@ fn state(node: &Node) -> Option<String> {
         Spec::Aggregate(_) => Some("grows with distinct keys"),
         Spec::Firing(FiringSpec { key_count: Some(_), .. }) => Some("groups that changed since they were shown"),
         Spec::Firing(_) => Some("rows since the last time"),
+        Spec::Over(over) => Some(match over.completion {
+            Completion::End | Completion::Changes => "all rows",
+            Completion::Window { .. } => "rows of open windows, bounded by the watermark",
+            Completion::Time { .. } => "rows of open frames, bounded by the watermark, and distinct keys",
+            Completion::Arrival => "rows of open frames, and distinct keys",
+        }),
+        Spec::Rank(rank) => Some(match (rank.completion, rank.takes_back) {
+            (_, true) => "all rows",
+            (Completion::Window { .. }, _) => "first rows per key of open windows, bounded by the watermark",
+            _ if rank.key_count == 0 => "first rows, bounded",
+            _ => "first rows per key: grows with distinct keys",
+        }),
         Spec::Sort(SortSpec { fetch: Some(_), .. }) => Some("first rows, bounded"),
         Spec::Sort(_) => Some("all rows, sorted"),
         Spec::Upsert(_) => Some("a row per key, grows with distinct keys"),
@@ -289,6 +352,14 @@ fn foreign(node: &Node) -> Option<String> {
         let calls = aggregate.aggregates.iter().filter(|call| !call.function.is_native());
         calls.for_each(|call| add(call.function.name()));
     }
+    if let Spec::Over(over) = &node.spec {
+        for call in &over.calls {
+            match &call.function {
+                OverFunction::Aggregate(call) if !call.function.is_native() => add(call.function.name()),
+                _ => {}
+            }
+        }
+    }
     (!names.is_empty()).then(|| names.join(", "))
 }
 
@@ -302,6 +373,8 @@ fn programs(node: &Node) -> Vec<&Program> {
         Spec::Project(project) => vec![&project.program],
         Spec::Expand(expand) => expand.programs.iter().map(|program| program.as_ref()).collect(),
         Spec::Aggregate(aggregate) => vec![&aggregate.program],
+        Spec::Over(over) => vec![&over.program],
+        Spec::Rank(rank) => vec![&rank.program],
         Spec::Sort(sort) => vec![&sort.program],
         Spec::Join(join) => [&join.left_keys, &join.right_keys]
             .into_iter()

@@ -215,7 +215,7 @@ impl Compiler {
     }
 
     /// `node` with its columns in this order, under the plan's names.
-    fn reordered(&mut self, node: NodeId, order: &[usize], schema: SchemaRef) -> NodeId {
+    pub(super) fn reordered(&mut self, node: NodeId, order: &[usize], schema: SchemaRef) -> NodeId {
         let as_is =
             order.len() == self.nodes[node].schema.fields().len() && order.iter().enumerate().all(|(i, &c)| i == c);
         if !as_is {
@@ -259,7 +259,7 @@ fn physical_schema(
 }
 
 /// The column of closed windows that is their event time: the last tick inside, else the end.
-fn event_time(closed: &Closed) -> Option<EventTime> {
+pub(super) fn event_time(closed: &Closed) -> Option<EventTime> {
     let position = |wanted| closed.columns.iter().position(|column| *column == Some(wanted));
     let column = position(WindowColumn::Time).or(position(WindowColumn::End))?;
     Some(EventTime { column, unit: time_unit(&closed.data_type)? })

@@ -178,7 +178,7 @@ impl<'a> Call<'a> {
 }
 
 /// The call as EXPLAIN shows it: columns by their bare names.
-fn shown(expr: &Expr) -> String {
+pub(super) fn shown(expr: &Expr) -> String {
     let bare = expr.clone().transform(|node| {
         Ok(match node {
             Expr::Column(column) => Transformed::yes(Expr::Column(Column::new_unqualified(column.name))),

@@ -23,7 +23,7 @@ use crate::pipeline::{EventTime, NodeId, ProjectSpec, Spec, WindowColumn, Window
 
 /// How far from a window's column its last tick lies, or another one that closes with it, and the windows that these
 /// ticks are put into; `None` where the column does not tell when the window closes.
-fn closing(kind: &WindowKind, column: WindowColumn) -> Option<(i64, WindowKind)> {
+pub(super) fn closing(kind: &WindowKind, column: WindowColumn) -> Option<(i64, WindowKind)> {
     let apart = |size: i64, offset: i64| WindowKind::Tumble { size, offset: offset.rem_euclid(size) };
     let to_last_tick = |size: Option<i64>| match column {
         WindowColumn::Start => size.map(|size| size - 1),

@@ -17,6 +17,9 @@ fn cost(program: &Program) -> f64 {
 
 impl Compiler {
     pub(super) fn filter(&mut self, filter: &Filter) -> Result<NodeId> {
+        if let Some(ranked) = self.ranked_filter(filter)? {
+            return Ok(ranked);
+        }
         let input = self.plan(&filter.input)?;
         let columns = self.columns(input, &filter.input);
         self.add_filter(input, &columns, &filter.predicate)

@@ -1,10 +1,10 @@
 //! `LIMIT` and `OFFSET`: the first rows, in the order they come.
 
-use datafusion_expr::{FetchType, Limit, SkipType};
+use datafusion_expr::{FetchType, Limit, LogicalPlan, SkipType};
 
 use super::{Compiler, Result};
 use crate::error::Error;
-use crate::pipeline::{LimitSpec, NodeId, Spec};
+use crate::pipeline::{ChangeMode, LimitSpec, NodeId, Spec};
 use crate::sql::bridge::foreign;
 
 impl Compiler {
@@ -14,7 +14,13 @@ impl Compiler {
         else {
             return Err(Error::user("LIMIT and OFFSET need a number; write it into the query"));
         };
+        let over_sort = matches!(limit.input.as_ref(), LogicalPlan::Sort(sort) if sort.fetch.is_some());
+        self.skip = if over_sort { skip } else { 0 };
         let input = self.plan(&limit.input)?;
+        self.skip = 0;
+        if over_sort && !self.nodes[input].bounded && self.nodes[input].changes == ChangeMode::Updating {
+            return Ok(input);
+        }
         if skip == 0 && fetch.is_none() {
             return Ok(input);
         }

@@ -18,9 +18,11 @@ mod join_time; // how far apart in time the rows of a pair are
 mod join_way; // one side into a table, or both kept
 mod as_of; //     joins by the nearest
 mod limit;
+mod over; //       functions of the rows around each row
 mod per_key; //    sessions and windows of rows under an aggregate
 mod place; //      where in the SQL an expression stands
 mod project;
+mod rank; //       the first ranks of a window function
 mod recursion; //  WITH RECURSIVE
 mod scan;
 mod sort;
@@ -45,6 +47,7 @@ use crate::sql::plan::{Firing, LogicalQuery, SetOperationNode, SingleRowNode, Wo
 use crate::sql::stack::with_deep_stack;
 use closed::Closed;
 use columns::Columns;
+use rank::RankLimit;
 use truncated::Truncated;
 
 /// Compiles an optimized query.
@@ -89,6 +92,12 @@ struct Compiler {
     below_aggregate: bool,
     /// What the columns of some nodes tell of windows that have closed.
     closed: HashMap<NodeId, Closed>,
+    /// The ranks that a filter keeps of the window node being compiled.
+    rank_limit: Option<RankLimit>,
+    /// Whether the projection above the filter being compiled leaves its rank away.
+    rank_is_unread: bool,
+    /// Rows that OFFSET skips of the sorted rows being compiled.
+    skip: usize,
     /// Which columns of some nodes were cut out of the event time.
     truncated: HashMap<NodeId, Truncated>,
     /// Columns of some nodes that would do as their event time too.
@@ -112,6 +121,9 @@ impl Compiler {
             closed: HashMap::new(),
             truncated: HashMap::new(),
             other_times: HashMap::new(),
+            rank_limit: None,
+            rank_is_unread: false,
+            skip: 0,
         }
     }
 
@@ -129,6 +141,7 @@ impl Compiler {
             LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::Sort(sort) => self.sort(sort),
             LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::Window(window) => self.over(window),
             LogicalPlan::SubqueryAlias(alias) => self.plan(&alias.input),
             // LATERAL without a look at what stands before it.
             LogicalPlan::Subquery(subquery) if subquery.outer_ref_columns.is_empty() => self.plan(&subquery.subquery),
@@ -218,10 +231,6 @@ impl Compiler {
 /// Says which construct it is that has no operator.
 fn refused(plan: &LogicalPlan) -> Error {
     let (what, place) = match plan {
-        LogicalPlan::Window(window) => {
-            let place = window.window_expr.first().and_then(place::place_of);
-            ("functions with OVER are not supported yet", place)
-        }
         LogicalPlan::Subquery(_) => (
             "a subquery that depends on its surroundings in this way cannot be joined to them; join the tables instead",
             None,

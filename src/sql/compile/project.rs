@@ -15,6 +15,7 @@ use crate::pipeline::{EventTime, NodeId, ProjectSpec, Spec};
 
 impl Compiler {
     pub(super) fn projection(&mut self, projection: &Projection) -> Result<NodeId> {
+        self.note_unread_rank(projection);
         let input = self.plan(&projection.input)?;
         let mut columns = self.columns(input, &projection.input);
         let schema = engine_schema(&projection.schema);

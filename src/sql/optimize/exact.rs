@@ -45,7 +45,12 @@ impl OptimizerRule for SimplifyExactly {
             }
             _ => merge_schema(&plan.inputs()),
         };
-        let guarded = plan.map_expressions(|expr| guard(expr, &schema))?;
+        // An expression may be called after all of its text, as functions with OVER are.
+        let names = NamePreserver::new(&plan);
+        let guarded = plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            Ok(guard(expr, &schema)?.update_data(|expr| name.restore(expr)))
+        })?;
         let simplified = self.inner.rewrite(guarded.data, config)?;
         if !guarded.transformed {
             return Ok(simplified);

@@ -8,6 +8,7 @@ mod statement; //  the statements there are
 mod define; //     WATERMARK FOR, CREATE STREAM, option keys
 mod computed; //   columns that a table computes
 mod window; //     WINDOW TUMBLING(...), TUMBLE(TABLE ...)
+mod buffer; //     ROWS WINDOW BUFFER n ROWS
 mod emit; //       EMIT ...
 mod hints; //      /*+ STATE_TTL(...) */
 mod function; //   CREATE FUNCTION

@@ -10,6 +10,7 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::TokenWithSpan;
 
 use super::as_of;
+use super::buffer;
 use super::computed::{self, ComputedColumn};
 use super::define::{self, WatermarkClause};
 use super::depth;
@@ -212,7 +213,7 @@ fn parse_name(rest: &[TokenWithSpan]) -> Result<ObjectName> {
 }
 
 fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
-    let (mut tokens, emit) = emit::cut(tokens)?;
+    let (mut tokens, emit) = emit::cut(&buffer::rewrite(tokens.to_vec())?)?;
     let (mut watermark, mut computed) = (None, Vec::new());
     if starts_with(&tokens, &["CREATE"]) {
         define::check_create(&mut tokens)?;

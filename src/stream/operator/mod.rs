@@ -15,10 +15,14 @@ mod filter; //    keeps rows
 mod firing; //    when changes leave
 mod fold; //      changes folded up to rows
 mod graph; //     operators wired together, and how a push travels
+mod held; //      rows kept as columns
 mod join; //      rows of two inputs side by side
 mod limit; //     skips rows, then lets some pass
+mod order; //     rows in order
 mod output; //    hands rows to a sink
+mod over; //      functions of the rows around each row
 mod project; //   computes columns
+mod rank; //      the rows of each partition that rank within bounds
 mod saved; //     columns as sections of a snapshot
 mod session; //   rows of sessions, once these are closed
 mod single_row; // exactly one row
@@ -26,6 +30,9 @@ mod sort; //      all rows in order, or the first of them
 mod union; //     several inputs as one
 mod upsert; //    the last row per key
 mod window; //    a row per window that holds it
+
+#[cfg(test)]
+mod testing; //   an operator by itself
 
 pub use aggregate::{
     Aggregate, RowCountAggregate, SessionAggregate, WindowedAggregate, counts_distinct_alone, may_be_local,
@@ -42,10 +49,12 @@ pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
 pub use join::{AsOfJoin, HashJoin, SymmetricJoin};
 pub use limit::Limit;
 pub use output::Output;
+pub use over::{Over, OverShape, StreamOver, UpdatingOver, wide};
 pub use project::Project;
+pub use rank::{Rank, RankShape};
 pub use session::SessionRows;
 pub use single_row::SingleRow;
-pub use sort::Sort;
+pub use sort::{Sort, SortShape};
 pub use union::Union;
 pub use upsert::Upsert;
 pub use window::Window;

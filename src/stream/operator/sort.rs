@@ -1,149 +1,176 @@
 //! All rows in order, or the first of them.
 //!
+//! ```text
+//! worker:  rows, wide ─▶ Sort ─▶ its rows in order, the first of them ─┐
+//! first worker:                     a run per worker ◀─ exchange ◀────┴─▶ Sort ─▶ all in order
+//! ```
+//! Place       one per worker, and where there are several workers one more behind them. Its input is wide: keys, then the
+//!             rows' own columns.
 //! Owns        the rows it has seen; with `fetch` never many more than asked for.
-//! Invariants  with `fetch`, ties are broken by all columns, so that which rows stay does not depend on arrival.
+//! Invariants  with `fetch`, ties are broken by all columns, so that which rows stay does not depend on arrival. What other
+//!             workers have found only ever rules out rows that cannot be among the first.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{SortColumn, SortOptions, concat_batches, lexsort_to_indices, take};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
+use arrow::compute::{SortOptions, filter, take};
+use arrow::datatypes::{DataType, Field, Schema};
 
+use super::held::{Held, columns, push_in_batches};
+use super::order::{Key, canonical, first_key, order_all};
 use super::{Ending, Next, Operator};
 use crate::batch::Batch;
 use crate::error::Result;
-use crate::expression::Evaluator;
-use crate::function::KernelContext;
-use crate::pipeline::SortSpec;
 use crate::state::{Section, SectionRoute};
 
-const SECTION: &str = "sort 1";
+/// With `fetch`, this many rows beyond twice as many are gathered before the worst are dropped.
+const SLACK_ROWS: usize = 8192;
+/// What a snapshot calls the rows.
+const SECTION: &str = "sort 2";
 
-/// With `fetch`, this many rows beyond it are gathered before the worst are dropped.
-const SLACK_ROWS: usize = 1 << 16;
+/// What the operators of one ORDER BY are made from.
+#[derive(Debug, Clone)]
+pub struct SortShape {
+    /// How the first columns order the rows.
+    pub options: Vec<SortOptions>,
+    pub fetch: Option<usize>,
+    /// The types of the wide columns.
+    pub types: Vec<DataType>,
+    /// Whether the keys stay before the rows' own columns.
+    pub keeps_keys: bool,
+    /// The first key of the worst row that is among the first of some worker: no row behind it is wanted.
+    pub bound: Arc<AtomicU64>,
+    pub batch_rows: usize,
+}
 
 /// A running ORDER BY.
 pub struct Sort {
-    spec: SortSpec,
-    evaluator: Evaluator,
-    /// Sort keys, then the rows' own columns.
-    schema: SchemaRef,
-    output: SchemaRef,
-    held: Vec<RecordBatch>,
-    rows: usize,
-    bytes: usize,
-    batch_rows: usize,
+    shape: SortShape,
+    /// The rows of each input, in the order they came in.
+    held: Vec<Held>,
 }
 
 impl Sort {
-    pub fn new(spec: &SortSpec, output: SchemaRef, context: KernelContext, batch_rows: usize) -> Self {
-        let keys = spec.program.output_types.iter().enumerate();
-        let keys = keys.map(|(key, data_type)| Arc::new(Field::new(format!("key{key}"), data_type.clone(), true)));
-        let schema = Arc::new(Schema::new(keys.chain(output.fields().iter().cloned()).collect::<Vec<_>>()));
-        Sort {
-            spec: spec.clone(),
-            evaluator: Evaluator::new(spec.program.clone(), context),
-            schema,
-            output,
-            held: Vec::new(),
-            rows: 0,
-            bytes: 0,
-            batch_rows,
-        }
+    pub fn new(shape: SortShape) -> Self {
+        Sort { shape, held: Vec::new() }
     }
 
-    /// The held rows, sorted, at most `fetch` of them.
-    fn sorted(&mut self) -> Result<RecordBatch> {
-        let all = concat_batches(&self.schema, &std::mem::take(&mut self.held))?;
-        let key_count = self.spec.options.len();
-        let mut columns: Vec<SortColumn> = (0..key_count)
-            .map(|key| SortColumn { values: all.column(key).clone(), options: Some(self.spec.options[key]) })
-            .collect();
-        if self.spec.fetch.is_some() {
-            let others = all.columns()[key_count..].iter().filter(|column| is_sortable(column.data_type()));
-            columns.extend(others.map(|values| SortColumn {
-                values: values.clone(),
-                options: Some(SortOptions { descending: false, nulls_first: false }),
-            }));
-        }
-        if columns.is_empty() {
-            return Ok(all);
-        }
-        let order = lexsort_to_indices(&columns, self.spec.fetch)?;
-        pick(&all, &order)
+    fn rows(&self) -> usize {
+        self.held.iter().map(Held::rows).sum()
     }
 
-    fn hold(&mut self, rows: RecordBatch) {
-        self.rows += rows.num_rows();
-        self.bytes += rows.get_array_memory_size();
-        self.held.push(rows);
+    /// The held rows in order, at most `fetch` of them; how many there are.
+    fn sorted(&mut self) -> Result<(Vec<ArrayRef>, usize)> {
+        let rows = self.rows();
+        let mut all = Held::new(self.shape.types.clone());
+        self.held.drain(..).for_each(|held| all.append(held));
+        let wide = all.take()?;
+        let ties = if self.shape.fetch.is_some() { &wide[self.shape.options.len()..] } else { &[] };
+        let mut picked = order_all(rows, &self.keys(&wide), ties)?;
+        picked.truncate(self.shape.fetch.unwrap_or(rows));
+        let picked = UInt32Array::from(picked);
+        let columns = wide.iter().map(|column| Ok(take(column, &picked, None)?)).collect::<Result<Vec<_>>>()?;
+        Ok((columns, picked.len()))
     }
-}
 
-/// Whether Arrow's comparator takes the type.
-fn is_sortable(data_type: &DataType) -> bool {
-    !data_type.is_nested() && !matches!(data_type, DataType::Interval(_))
-}
+    fn keys(&self, wide: &[ArrayRef]) -> Vec<Key> {
+        wide.iter().cloned().zip(self.shape.options.iter().copied()).collect()
+    }
 
-fn pick(rows: &RecordBatch, order: &UInt32Array) -> Result<RecordBatch> {
-    let columns =
-        rows.columns().iter().map(|column| Ok(take(column, order, None)?)).collect::<Result<Vec<ArrayRef>>>()?;
-    Ok(RecordBatch::try_new(rows.schema(), columns)?)
+    /// The first key of each row as a number, where its type has one.
+    fn first_keys(&self, wide: &[ArrayRef]) -> Option<Vec<u64>> {
+        let options = self.shape.options.first()?;
+        first_key(&(canonical(&wide[0]), *options))
+    }
+
+    /// Leaves rows away that come after the first ones already known.
+    fn within_bound(&self, wide: Vec<ArrayRef>, rows: usize) -> Result<(Vec<ArrayRef>, usize)> {
+        let bound = self.shape.bound.load(Ordering::Relaxed);
+        if bound == u64::MAX {
+            return Ok((wide, rows));
+        }
+        let Some(keys) = self.first_keys(&wide) else { return Ok((wide, rows)) };
+        let wanted = keys.iter().filter(|key| **key <= bound).count();
+        if wanted == rows {
+            return Ok((wide, rows));
+        }
+        let mask = BooleanArray::from(keys.iter().map(|key| *key <= bound).collect::<Vec<_>>());
+        let columns = match wanted {
+            0 => Vec::new(),
+            _ => wide.iter().map(|column| Ok(filter(column, &mask)?)).collect::<Result<Vec<_>>>()?,
+        };
+        Ok((columns, wanted))
+    }
+
+    /// Drops rows that cannot be among the first, and says how far the first ones go.
+    fn prune(&mut self, fetch: usize) -> Result<()> {
+        let (best, rows) = self.sorted()?;
+        if rows == fetch && rows > 0 {
+            let worst: Vec<ArrayRef> = best.iter().map(|column| column.slice(rows - 1, 1)).collect();
+            if let Some(keys) = self.first_keys(&worst) {
+                self.shape.bound.fetch_min(keys[0], Ordering::Relaxed);
+            }
+        }
+        self.hold(0, best, rows);
+        Ok(())
+    }
+
+    fn hold(&mut self, port: usize, wide: Vec<ArrayRef>, rows: usize) {
+        if self.held.len() <= port {
+            let types = self.shape.types.clone();
+            self.held.resize_with(port + 1, || Held::new(types.clone()));
+        }
+        self.held[port].push(wide, rows);
+    }
 }
 
 impl Operator for Sort {
-    fn push(&mut self, _port: usize, batch: &mut Batch, _next: &mut Next<'_>) -> Result<()> {
-        self.evaluator.run(batch)?;
-        let keys = self.spec.program.output_types.iter().enumerate();
-        let keys: Vec<ArrayRef> = keys
-            .map(|(key, data_type)| self.evaluator.output(batch, key).to_array(data_type))
-            .collect::<Result<_>>()?;
-        let rows = batch.to_record(&self.output)?;
-        let columns = keys.into_iter().chain(rows.columns().iter().cloned()).collect();
-        self.hold(RecordBatch::try_new(self.schema.clone(), columns)?);
-        if let Some(fetch) = self.spec.fetch
-            && self.rows > fetch.saturating_mul(2).saturating_add(SLACK_ROWS)
-        {
-            let best = self.sorted()?;
-            (self.rows, self.bytes) = (0, 0);
-            self.hold(best);
+    fn push(&mut self, port: usize, batch: &mut Batch, _next: &mut Next<'_>) -> Result<()> {
+        let rows = batch.selected_rows();
+        let wide = columns(batch, &self.shape.types)?;
+        let Some(fetch) = self.shape.fetch else {
+            self.hold(port, wide, rows);
+            return Ok(());
+        };
+        let (wide, rows) = self.within_bound(wide, rows)?;
+        self.hold(port, wide, rows);
+        if self.rows() > fetch.saturating_mul(2).saturating_add(SLACK_ROWS) {
+            self.prune(fetch)?;
         }
         Ok(())
     }
 
     fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {
-        if ending == Ending::Hold || self.held.is_empty() {
+        if ending == Ending::Hold || self.rows() == 0 {
             return Ok(());
         }
-        let sorted = self.sorted()?;
-        (self.rows, self.bytes) = (0, 0);
-        let columns = sorted.columns()[self.spec.options.len()..].to_vec();
-        let mut from = 0;
-        while from < sorted.num_rows() {
-            let rows = self.batch_rows.min(sorted.num_rows() - from);
-            let slices = columns.iter().map(|column| column.slice(from, rows)).collect();
-            next.push(&mut Batch::from_arrays(slices, rows))?;
-            from += rows;
-        }
-        Ok(())
+        let (columns, rows) = self.sorted()?;
+        let own = if self.shape.keeps_keys { 0 } else { self.shape.options.len() };
+        push_in_batches(&columns[own..], rows, self.shape.batch_rows, next)
     }
 
     fn snapshot(&mut self) -> Result<Vec<Section>> {
-        let rows = concat_batches(&self.schema, &self.held)?;
-        Ok(vec![Section { name: SECTION.to_string(), rows, route: SectionRoute::First }])
+        let fields = self.shape.types.iter().enumerate();
+        let fields = fields.map(|(at, data_type)| Field::new(format!("c{at}"), data_type.clone(), true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let mut sections = Vec::new();
+        for (columns, _) in self.held.iter().flat_map(Held::batches) {
+            let rows = arrow::array::RecordBatch::try_new(schema.clone(), columns.to_vec())?;
+            sections.push(Section { name: SECTION.to_string(), rows, route: SectionRoute::First });
+        }
+        Ok(sections)
     }
 
     fn restore(&mut self, sections: Vec<Section>) -> Result<()> {
         for section in sections {
             section.expect(SECTION)?;
-            if section.rows.num_rows() > 0 {
-                self.hold(section.rows);
-            }
+            self.hold(0, section.rows.columns().to_vec(), section.rows.num_rows());
         }
         Ok(())
     }
 
     fn size_bytes(&self) -> usize {
-        self.bytes
+        self.held.iter().map(Held::size_bytes).sum()
     }
 }

@@ -144,7 +144,7 @@ fn refuse_unsupported(expr: &Expr) -> Result<()> {
         Expr::OuterReferenceColumn(..) => {
             "a subquery that depends on its surroundings in this way cannot be joined to them; join the tables instead"
         }
-        Expr::WindowFunction(_) => "functions with OVER are not supported yet",
+        Expr::WindowFunction(_) => "a function with OVER stands where none may",
         Expr::AggregateFunction(_) => "an aggregate function stands where none may",
         Expr::Placeholder(_) => "a placeholder has no value; write the value into the query",
         Expr::Unnest(_) => "UNNEST is not supported yet",

@@ -183,7 +183,7 @@ fn refuses_with_the_reason() {
     let cases = [
         ("SELECT k FROM s ORDER BY k", "ORDER BY needs all rows, and this input does not end"),
         ("SELECT k, count(*) FROM s GROUP BY k LIMIT 3", "LIMIT cannot stand above rows that may be taken back"),
-        ("SELECT row_number() OVER (ORDER BY j) FROM t", "functions with OVER are not supported yet"),
+        ("SELECT max(k) OVER (ORDER BY k) FROM s", "OVER on input that does not end must be ordered by the column"),
     ];
     for (sql, reason) in cases {
         let message = refused(sql).to_string();

@@ -91,11 +91,11 @@ fn run(pipeline: &Pipeline, id: NodeId) -> Result<RecordBatch> {
             let rest = inputs[0].num_rows() - from;
             inputs[0].slice(from, limit.fetch.map_or(rest, |fetch| fetch.min(rest)))
         }
-        Spec::Window(_) | Spec::Upsert(_) => panic!("windows by rows and upserts are for the real runner"),
         Spec::Fold | Spec::ByKey(_) | Spec::Delay(_) | Spec::Divert(_) | Spec::Firing(_) => inputs[0].clone(),
         Spec::Custom(_) => panic!("users' operators are for the real runner"),
-        Spec::Join(_) | Spec::SingleRow | Spec::Recursion(_) | Spec::WorkTable => {
-            panic!("joins are for the real runner")
+        Spec::Recursion(_) | Spec::WorkTable => panic!("recursions are for the real runner"),
+        Spec::Join(_) | Spec::SingleRow | Spec::Window(_) | Spec::Upsert(_) | Spec::Over(_) | Spec::Rank(_) => {
+            panic!("these are for the real runner")
         }
         Spec::Aggregate(aggregate) => {
             let columns = grouped(aggregate, &inputs[0])?;

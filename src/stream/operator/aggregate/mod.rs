@@ -26,8 +26,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 
-use crate::function::KernelContext;
-use crate::pipeline::AggregateSpec;
+use crate::function::{AggregateStates, KernelContext};
+use crate::pipeline::{AggregateCall, AggregateSpec};
 
 /// What every table of one aggregate operator is made from.
 #[derive(Debug, Clone)]
@@ -63,5 +63,25 @@ impl TableShape {
 
     fn level(&self) -> Level {
         self.context.level
+    }
+}
+
+/// Empty states of a call, each value once where it says DISTINCT.
+pub(super) fn call_states(call: &AggregateCall, seed: u64, context: KernelContext) -> Box<dyn AggregateStates> {
+    let states = call.function.states();
+    match call.distinct {
+        true => {
+            // Without a key there would be one group, and values would be told apart without it.
+            let shape = TableShape {
+                key_types: vec![DataType::UInt32],
+                calls: Arc::default(),
+                seed,
+                context,
+                unmerges: false,
+                one_group: false,
+            };
+            Box::new(distinct::Distinct::new(&shape, call, states, false))
+        }
+        false => states,
     }
 }

@@ -1,0 +1,243 @@
+//! The rows of each partition that rank within bounds: Top-N, the first or the last row of a key.
+//!
+//! Place       behind an exchange by the keys of PARTITION BY; its input is wide: keys, ORDER BY keys, the rows' columns.
+//! Owns        the best rows of each key, or all of them where rows may be taken back; per open window where the keys tell
+//!             one.
+//! Invariants  what is shown, folded up, is what ROW_NUMBER (or RANK) of all rows so far would keep; every row taken back
+//!             equals one given before.
+
+mod changes; // old and new rows of the keys that a batch touched
+mod table; //   keys and their rows
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt64Array, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+
+use self::changes::Changed;
+pub(super) use self::changes::push_changes;
+use self::table::{RankTable, Ranked};
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::function::KernelContext;
+use crate::pipeline::{Completion, RankSpec};
+use crate::state::{Section, SectionRoute};
+use crate::stream::operator::held::{columns, push_in_batches};
+use crate::stream::operator::over::WindowEnds;
+use crate::stream::operator::{Ending, Next, Operator};
+
+/// What the operator is made from.
+#[derive(Debug, Clone)]
+pub struct RankShape {
+    pub spec: RankSpec,
+    /// The types of the wide columns.
+    pub types: Vec<DataType>,
+    /// The type of the rank.
+    pub rank_type: DataType,
+    pub seed: u64,
+    pub context: KernelContext,
+    pub batch_rows: usize,
+}
+
+impl RankShape {
+    /// The first wide column that is the rows' own.
+    fn own(&self) -> usize {
+        self.spec.program.outputs.len()
+    }
+}
+
+/// A running Top-N.
+pub struct Rank {
+    shape: Arc<RankShape>,
+    /// Everything in one table, or a table per open window, by its end.
+    tables: BTreeMap<i64, RankTable>,
+    ends: WindowEnds,
+    changed: Changed,
+}
+
+/// The key of the one table where there are no windows.
+const ALL: i64 = i64::MAX;
+
+impl Rank {
+    /// Failure: rows with columns that cannot be ordered.
+    pub fn new(shape: RankShape) -> Result<Self> {
+        table::check(&shape.types)?;
+        let ends = WindowEnds::new(shape.spec.completion);
+        let changed = Changed::new(shape.spec.shows_rank);
+        Ok(Rank { shape: Arc::new(shape), tables: BTreeMap::new(), ends, changed })
+    }
+
+    fn table<'a>(
+        tables: &'a mut BTreeMap<i64, RankTable>,
+        shape: &Arc<RankShape>,
+        end: i64,
+    ) -> Result<&'a mut RankTable> {
+        match tables.entry(end) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(RankTable::new(shape)?)),
+        }
+    }
+
+    /// The rows' columns, then the rank.
+    fn output(&self, table: &RankTable, ranked: &[Ranked]) -> Result<Vec<ArrayRef>> {
+        let mut columns = table.columns(ranked.iter().map(|row| &row.entry))?;
+        columns.push(match self.shape.spec.shows_rank {
+            true => {
+                let ranks: ArrayRef = Arc::new(UInt64Array::from_iter_values(ranked.iter().map(|row| row.rank)));
+                if *ranks.data_type() == self.shape.rank_type { ranks } else { cast(&ranks, &self.shape.rank_type)? }
+            }
+            false => new_null_array(&self.shape.rank_type, ranked.len()),
+        });
+        Ok(columns)
+    }
+
+    /// Pushes everything on that a table shows.
+    fn emit(&self, table: &RankTable, next: &mut Next<'_>) -> Result<()> {
+        let mut ranked = Vec::new();
+        for group in 0..table.key_count() as u32 {
+            ranked.append(&mut table.ranked(group));
+            if ranked.len() >= self.shape.batch_rows {
+                push_in_batches(&self.output(table, &ranked)?, ranked.len(), self.shape.batch_rows, next)?;
+                ranked.clear();
+            }
+        }
+        push_in_batches(&self.output(table, &ranked)?, ranked.len(), self.shape.batch_rows, next)
+    }
+
+    fn push_changes(&mut self, wide: &[ArrayRef], batch: &Batch, rows: usize, next: &mut Next<'_>) -> Result<()> {
+        let changes = batch.selected_changes();
+        let table = Self::table(&mut self.tables, &self.shape, ALL)?;
+        let groups = table.find_groups(wide, rows)?;
+        self.changed.begin(table.key_count());
+        table.take(wide, &groups, changes.as_deref(), |group, ranked| self.changed.touch(group, ranked))?;
+        self.changed.compare(|group| table.ranked(group));
+        if self.changed.rows.is_empty() {
+            return Ok(());
+        }
+        let table = &self.tables[&ALL];
+        let columns = self.output(table, &self.changed.rows)?;
+        self.changed.push(&columns, self.shape.batch_rows, next)
+    }
+}
+
+impl Operator for Rank {
+    fn push(&mut self, _port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        let wide = columns(batch, &self.shape.types)?;
+        let rows = batch.selected_rows();
+        match self.shape.spec.completion {
+            Completion::Changes => self.push_changes(&wide, batch, rows, next),
+            Completion::Window { .. } => {
+                for (end, part) in self.ends.parts(&wide, batch, rows)? {
+                    let table = Self::table(&mut self.tables, &self.shape, end)?;
+                    let groups = table.find_groups(&part.columns, part.rows)?;
+                    table.take(&part.columns, &groups, None, |_, _| {})?;
+                }
+                Ok(())
+            }
+            _ => {
+                let table = Self::table(&mut self.tables, &self.shape, ALL)?;
+                let groups = table.find_groups(&wide, rows)?;
+                table.take(&wide, &groups, None, |_, _| {})
+            }
+        }
+    }
+
+    fn watermark(&mut self, watermark: i64, next: &mut Next<'_>) -> Result<()> {
+        if self.ends.advance(watermark) {
+            while let Some(entry) = self.tables.first_entry().filter(|entry| *entry.key() <= watermark) {
+                let table = entry.remove();
+                self.emit(&table, next)?;
+            }
+        }
+        next.watermark(watermark)
+    }
+
+    fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {
+        if ending == Ending::Hold || self.shape.spec.completion == Completion::Changes {
+            return Ok(());
+        }
+        while let Some((_, table)) = self.tables.pop_first() {
+            self.emit(&table, next)?;
+        }
+        Ok(())
+    }
+
+    /// A section per window: keys, ORDER BY keys, the rows' columns, how often each is there, the window's end.
+    fn snapshot(&mut self) -> Result<Vec<Section>> {
+        let mut sections = Vec::new();
+        for (end, table) in &self.tables {
+            let (mut groups, mut entries, mut counts): (Vec<u32>, Vec<table::Entry>, Vec<i64>) = Default::default();
+            for group in 0..table.key_count() as u32 {
+                for (entry, count) in table.all(group) {
+                    groups.push(group);
+                    entries.push(entry);
+                    counts.push(count);
+                }
+            }
+            if entries.is_empty() {
+                continue;
+            }
+            let mut columns = if self.shape.spec.key_count > 0 { table.keys(&groups)? } else { Vec::new() };
+            if !self.shape.spec.order.is_empty() {
+                columns.extend(table.order_columns(entries.iter())?);
+            }
+            columns.extend(table.columns(entries.iter())?);
+            columns.push(Arc::new(Int64Array::from(counts)));
+            columns.push(Arc::new(Int64Array::from_value(*end, entries.len())));
+            let fields = columns
+                .iter()
+                .enumerate()
+                .map(|(at, column)| Field::new(format!("c{at}"), column.data_type().clone(), true));
+            let rows = RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns)?;
+            let key_count = self.shape.spec.key_count;
+            let route = if key_count > 0 { SectionRoute::Key { key_count } } else { SectionRoute::First };
+            sections.push(Section { name: "ranked rows".to_string(), rows, route });
+        }
+        Ok(sections)
+    }
+
+    fn restore(&mut self, sections: Vec<Section>) -> Result<()> {
+        for section in sections {
+            let width = self.shape.types.len();
+            let columns = section.rows.columns();
+            if section.name != "ranked rows" || columns.len() != width + 2 {
+                return Err(Error::bug(format!("these are no ranked rows: {}", section.name)));
+            }
+            let counts = columns[width].as_primitive::<Int64Type>();
+            let ends = columns[width + 1].as_primitive::<Int64Type>();
+            for row in 0..section.rows.num_rows() {
+                let table = Self::table(&mut self.tables, &self.shape, ends.value(row))?;
+                let one: Vec<ArrayRef> = columns[..width].iter().map(|column| column.slice(row, 1)).collect();
+                let groups = table.find_groups(&one, 1)?;
+                let change =
+                    if counts.value(row) < 0 { crate::batch::Change::DELETE } else { crate::batch::Change::INSERT };
+                for _ in 0..counts.value(row).unsigned_abs() {
+                    table.take(&one, &groups, Some(&[change]), |_, _| {})?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.tables.values().map(RankTable::size_bytes).sum()
+    }
+
+    fn late_rows(&self) -> u64 {
+        self.ends.late_rows()
+    }
+
+    fn unplaced_rows(&self) -> u64 {
+        self.ends.unplaced_rows()
+    }
+
+    fn remarks(&self) -> String {
+        format!("keys {}", self.tables.values().map(RankTable::key_count).sum::<usize>())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Ranks over every sequence of changes are those of the rows that are there; snapshots lose nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array};
+use arrow::compute::SortOptions;
+use arrow::datatypes::DataType;
+
+use super::{Rank, RankShape};
+use crate::batch::Change;
+use crate::expression::Program;
+use crate::function::KernelContext;
+use crate::pipeline::{Completion, RankFunction, RankSpec};
+use crate::stream::operator::Operator;
+use crate::stream::operator::testing::{Told, check_snapshots, outputs};
+
+/// Rows of key, order, number; the first `last` of each key.
+fn shape(function: RankFunction, first: u64, last: u64, takes_back: bool, completion: Completion) -> RankShape {
+    let columns: Vec<(usize, DataType)> = vec![(0, DataType::Int64), (1, DataType::Int64)];
+    let order = vec![SortOptions { descending: true, nulls_first: false }];
+    let program = Arc::new(Program::columns(&columns));
+    let shows_rank = true;
+    let spec = RankSpec { program, key_count: 1, order, function, first, last, shows_rank, takes_back, completion };
+    let (seed, context) = (3, KernelContext::default());
+    RankShape { spec, types: vec![DataType::Int64; 5], rank_type: DataType::UInt64, seed, context, batch_rows: 4 }
+}
+
+fn rows(rows: &[[i64; 3]]) -> Vec<ArrayRef> {
+    let column = |at: usize| -> ArrayRef { Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row[at]))) };
+    vec![column(0), column(1), column(0), column(1), column(2)]
+}
+
+/// What is shown of these rows, by definition.
+fn naive(rows: &[[i64; 3]], function: RankFunction, first: u64, last: u64) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut keys: BTreeMap<i64, Vec<[i64; 3]>> = BTreeMap::new();
+    rows.iter().for_each(|row| keys.entry(row[0]).or_default().push(*row));
+    for mut of_key in keys.into_values() {
+        of_key.sort_by_key(|row| (-row[1], row[2]));
+        for (at, row) in of_key.iter().enumerate() {
+            let better: Vec<i64> = of_key.iter().filter(|other| other[1] > row[1]).map(|other| other[1]).collect();
+            let rank = match function {
+                RankFunction::RowNumber => at as u64 + 1,
+                RankFunction::Rank => better.len() as u64 + 1,
+                RankFunction::DenseRank => better.iter().collect::<std::collections::BTreeSet<_>>().len() as u64 + 1,
+            };
+            if (first..=last).contains(&rank) {
+                lines.push(format!("{} {} {} {rank}", row[0], row[1], row[2]));
+            }
+        }
+    }
+    lines.sort();
+    lines
+}
+
+/// What is left of changes.
+fn folded(lines: &[String]) -> Vec<String> {
+    let mut left: BTreeMap<String, i64> = BTreeMap::new();
+    for line in lines {
+        let (word, row) = line.split_once(' ').expect("a word and a row");
+        let count = left.entry(row.to_string()).or_insert(0);
+        *count += if word.starts_with('+') { 1 } else { -1 };
+        assert!(*count >= 0, "taken back before it was given: {line}");
+    }
+    left.into_iter().flat_map(|(row, count)| std::iter::repeat_n(row, count as usize)).collect()
+}
+
+/// Inserts, and some of them taken back later.
+fn changes(takes_back: bool) -> (Vec<Told>, Vec<[i64; 3]>) {
+    let (mut there, mut told): (Vec<[i64; 3]>, Vec<Told>) = (Vec::new(), Vec::new());
+    let mut state = 5u64;
+    let mut next = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for step in 0..30 {
+        let (mut batch, mut what) = (Vec::new(), Vec::new());
+        for row in 0..6 {
+            match takes_back && !there.is_empty() && next(3) == 0 {
+                true => {
+                    batch.push(there.swap_remove(next(there.len() as u64) as usize));
+                    what.push(Change::DELETE);
+                }
+                false => {
+                    let new = [next(4) as i64, next(5) as i64, step * 10 + row];
+                    there.push(new);
+                    batch.push(new);
+                    what.push(Change::INSERT);
+                }
+            }
+        }
+        told.push(Told::Rows(rows(&batch), what));
+    }
+    told.push(Told::End);
+    (told, there)
+}
+
+#[test]
+fn changes_fold_up_to_the_ranks_of_what_is_there() {
+    for function in [RankFunction::RowNumber, RankFunction::Rank, RankFunction::DenseRank] {
+        for (first, last) in [(1, 1), (1, 3), (2, 4)] {
+            for takes_back in [false, true] {
+                let (told, there) = changes(takes_back);
+                let expected = naive(&there, function, first, last);
+                for completion in [Completion::Changes, Completion::End] {
+                    if completion == Completion::End && takes_back {
+                        continue;
+                    }
+                    let make = || -> Box<dyn Operator> {
+                        let shape = shape(function, first, last, takes_back, completion);
+                        Box::new(Rank::new(shape).expect("columns that can be written"))
+                    };
+                    let lines = outputs(make, &told);
+                    assert_eq!(folded(&lines), expected, "{function:?} {first}..={last} {completion:?}");
+                    assert!(!lines.is_empty(), "nothing: {function:?} {first}..={last} {completion:?} {takes_back}");
+                    check_snapshots(make, &told);
+                }
+            }
+        }
+    }
+}
