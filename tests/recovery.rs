@@ -92,11 +92,12 @@ const QUERIES: &[&str] = &[
 const DEFINITION: &str =
     "CREATE TABLE t (k TEXT, n BIGINT, at TIMESTAMP(3), WATERMARK FOR at AS at - INTERVAL '1' SECOND)";
 
-/// Waits until the query has taken all rows pushed.
-fn settle(handle: &PushHandle, rows: usize, what: &str) {
+/// Waits until the query has taken all rows pushed. Its rows are pulled meanwhile: a full channel would hold it back.
+fn settle(handle: &PushHandle, rows: usize, query: &mut Query, answer: &mut Answer, what: &str) {
     let started = Instant::now();
     while handle.position() < rows as u64 {
         assert!(started.elapsed() < Duration::from_secs(60), "the query takes what is pushed: {what}");
+        query.take_waiting().iter().for_each(|rows| fold(answer, rows));
         std::thread::sleep(Duration::from_micros(200));
     }
 }
@@ -146,9 +147,9 @@ fn pushed_rows_go_on_from_every_step() {
             let handle = pushed(&first);
             let mut query = first.sql(sql).unwrap();
             batches[..stop].iter().for_each(|batch| handle.push(batch.clone()).unwrap());
-            settle(&handle, stop * 40, &what);
-            let snapshot = query.snapshot().unwrap_or_else(|e| panic!("{what}: {e}"));
             let mut answer = Answer::new();
+            settle(&handle, stop * 40, &mut query, &mut answer, &what);
+            let snapshot = query.snapshot().unwrap_or_else(|e| panic!("{what}: {e}"));
             query.take_waiting().iter().for_each(|rows| fold(&mut answer, rows));
             drop(query);
             let snapshot = Snapshot::from_bytes(&snapshot.to_bytes().unwrap()).unwrap();
@@ -156,9 +157,9 @@ fn pushed_rows_go_on_from_every_step() {
 
             let second = engine(after, 7);
             let handle = pushed(&second);
-            let query = second.resume(sql, &snapshot).unwrap_or_else(|e| panic!("{what}: {e}"));
+            let mut query = second.resume(sql, &snapshot).unwrap_or_else(|e| panic!("{what}: {e}"));
             batches[stop..].iter().for_each(|batch| handle.push(batch.clone()).unwrap());
-            settle(&handle, batches.len() * 40, &what);
+            settle(&handle, batches.len() * 40, &mut query, &mut answer, &what);
             drop(handle);
             finish(query, &mut answer);
             check(&answer, &whole, &what);
@@ -317,9 +318,9 @@ fn upserts_go_on_from_every_step() {
             let handle = pushed(&first, batches[0].0.schema());
             let mut query = first.sql(sql).unwrap();
             batches[..stop].iter().for_each(|(rows, changes)| handle.push_changes(rows.clone(), changes).unwrap());
-            settle(&handle, stop * 30, &what);
-            let snapshot = query.snapshot().unwrap();
             let mut answer = Answer::new();
+            settle(&handle, stop * 30, &mut query, &mut answer, &what);
+            let snapshot = query.snapshot().unwrap();
             query.take_waiting().iter().for_each(|rows| fold(&mut answer, rows));
             drop(query);
             let second = engine(after, 16);

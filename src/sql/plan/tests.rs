@@ -459,7 +459,7 @@ fn defines_and_drops() {
         ["row_number", "window"],
         ["array_length", "scalar"],
     ] {
-        assert!(functions.contains(&known.map(str::to_string).to_vec()), "{known:?}");
+        assert!(functions.iter().any(|row| row[..2] == known), "{known:?}");
     }
 }
 

@@ -19,6 +19,9 @@ pub(super) fn choose(name: &str, known: &[&[DataType]], given: &[DataType]) -> F
     };
     let costs = known.iter().enumerate().filter_map(|(index, args)| Some((cost(args)?, index)));
     costs.min().map(|(_, index)| index).ok_or_else(|| {
+        if known.is_empty() {
+            return plan_datafusion_err!("{name} does not take arguments of these types: {}", signature(name, given));
+        }
         let signatures: Vec<String> = known.iter().map(|args| signature(name, args)).collect();
         plan_datafusion_err!("{} does not exist; there is: {}", signature(name, given), signatures.join(", "))
     })

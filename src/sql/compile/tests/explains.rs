@@ -46,7 +46,7 @@ Project: window_start, window_end, k, count(*) AS n, sum(j) AS total [append, ti
     check(
         "SELECT k, corr(j, f) FROM s GROUP BY k",
         "
-Aggregate: by k, corr(j, f), after each batch [updating, unbounded] state: grows with distinct keys foreign: corr
+Aggregate: by k, corr(j, f), after each batch [updating, unbounded] state: grows with distinct keys: add a window or STATE_TTL foreign: corr
   Project: k, j, f [append, unbounded]
     Scan: s (memory), columns k j f ts, watermark (ts - INTERVAL '5s') [append, time ts, unbounded]
 ",
