@@ -119,6 +119,12 @@ impl Query {
         self.waiting.drain(..).collect()
     }
 
+    /// The next rows, if some wait; never blocks.
+    pub fn try_next_rows(&mut self) -> Option<Rows> {
+        let waiting = self.waiting.pop_front();
+        waiting.or_else(|| self.rows.try_next().map(|(batch, changes)| Rows { batch, changes }))
+    }
+
     /// The next rows, `None` at the end. Blocks until there are some.
     pub fn next_rows(&mut self) -> Result<Option<Rows>> {
         if let Some(rows) = self.waiting.pop_front() {

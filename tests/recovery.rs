@@ -97,7 +97,9 @@ fn settle(handle: &PushHandle, rows: usize, query: &mut Query, answer: &mut Answ
     let started = Instant::now();
     while handle.position() < rows as u64 {
         assert!(started.elapsed() < Duration::from_secs(60), "the query takes what is pushed: {what}");
-        query.take_waiting().iter().for_each(|rows| fold(answer, rows));
+        while let Some(rows) = query.try_next_rows() {
+            fold(answer, &rows);
+        }
         std::thread::sleep(Duration::from_micros(200));
     }
 }
