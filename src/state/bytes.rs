@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-/// Makes [`Hash`]ers of one seed.
+/// Makes hashers of one seed.
 #[derive(Debug, Clone, Copy)]
 pub struct BytesHash(u64);
 
