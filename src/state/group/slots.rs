@@ -6,8 +6,10 @@
 //! old  |· · · moved · · ·|_· · · · still here · · · ·|           clusters move in order, some with every batch;
 //! new  |· · · · · · ·|                                           where a key is found, its hash tells
 //! ```
-//! Invariants  a cluster lies in one of the two tables, for moving ends at empty slots; so a key has one place. New
-//!             memory is touched in order, as clusters move: never all of it at once.
+//! Invariants  a cluster lies in one of the two tables, for moving ends at empty slots; so a key has one place. The slot
+//!             that moving began behind stays empty: a cluster that reaches it goes on in the new table, for what lies
+//!             behind it has moved already and is not looked at again. New memory is touched in order, as clusters
+//!             move: never all of it at once.
 
 use millstream_kernels::level::{self, Level};
 use millstream_kernels::probe;
@@ -17,8 +19,8 @@ use super::layout::Word;
 const SLOTS_MIN: usize = 1 << 10;
 /// While there are at most this many slots, one in eight is used: probes are short and everything is in L1.
 const SLOTS_SPARSE_MAX: usize = 1 << 13;
-/// From this many slots on, a table grows by and by.
-const SLOTS_GRADUAL_MIN: usize = 1 << 20;
+/// From this many slots on, a table grows by and by; in tests much sooner, so that they see it happen often.
+const SLOTS_GRADUAL_MIN: usize = if cfg!(test) { 1 << 14 } else { 1 << 20 };
 /// Slots that move for each row of a batch: at least four, so that moving ends before the table is full again.
 const SLOTS_MOVED_PER_ROW: usize = 8;
 /// Keys hashed at once where a table grows.
@@ -118,15 +120,31 @@ impl<W: Word> Slots<W> {
     /// The group of a key; a key that is not there gets the number `next`, and then `Err` tells so.
     #[inline(always)]
     pub(super) fn find_or_insert(&mut self, word: W, hash: u64, next: u32) -> Result<u32, ()> {
-        let part = if self.old.slots.is_empty() || self.has_moved(hash) { &mut self.now } else { &mut self.old };
-        part.find(word, hash).map_err(|at| part.slots[at] = [word, W::from_bits(next as u128 + 1)])
+        let slot = [word, W::from_bits(next as u128 + 1)];
+        if !self.old.slots.is_empty() && !self.has_moved(hash) {
+            match self.old.find(word, hash) {
+                Ok(group) => return Ok(group),
+                Err(at) if at + 1 != self.first => {
+                    self.old.slots[at] = slot;
+                    return Err(());
+                }
+                Err(_) => {}
+            }
+        }
+        self.now.find(word, hash).map_err(|at| self.now.slots[at] = slot)
     }
 
     /// The group of a key that is there.
     #[inline(always)]
     pub(super) fn find(&self, word: W, hash: u64) -> Option<u32> {
-        let part = if self.old.slots.is_empty() || self.has_moved(hash) { &self.now } else { &self.old };
-        part.find(word, hash).ok()
+        if !self.old.slots.is_empty() && !self.has_moved(hash) {
+            match self.old.find(word, hash) {
+                Ok(group) => return Some(group),
+                Err(at) if at + 1 != self.first => return None,
+                Err(_) => {}
+            }
+        }
+        self.now.find(word, hash).ok()
     }
 
     /// Whether the slots where a key of this hash belongs have moved.
@@ -238,5 +256,38 @@ impl<W: Word> Slots<W> {
         (self.now.slots.capacity() + self.old.slots.capacity()) * size_of::<[W; 2]>()
             + self.hashes.capacity() * 8
             + (self.keys.capacity() + self.numbers.capacity()) * size_of::<W>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every key keeps its group while tables grow by and by, whatever the seed: also keys whose cluster reaches the slot
+    /// that moving began behind.
+    #[test]
+    fn no_key_is_lost_while_a_table_grows() {
+        const KEYS: u64 = 70_000;
+        const ROWS: usize = 100;
+        for seed in 0..60 {
+            let mut slots = Slots::<u64>::new(seed);
+            let (mut keys, mut hashes) = (Vec::new(), Vec::new());
+            let all: Vec<u64> = (0..KEYS).map(|key| key.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+            for batch in all.chunks(ROWS) {
+                slots.keep_moving(batch.len());
+                u64::hash(level::detect(), seed, batch, &mut hashes);
+                for (&key, &hash) in batch.iter().zip(&hashes) {
+                    assert_eq!(slots.find_or_insert(key, hash, keys.len() as u32), Err(()), "a key that is new");
+                    keys.push(key);
+                    slots.make_room(keys.len(), &keys, u32::MAX);
+                }
+            }
+            for (number, batch) in all.chunks(ROWS).enumerate() {
+                u64::hash(level::detect(), seed, batch, &mut hashes);
+                for (row, (&key, &hash)) in batch.iter().zip(&hashes).enumerate() {
+                    assert_eq!(slots.find(key, hash), Some((number * ROWS + row) as u32), "seed {seed}");
+                }
+            }
+        }
     }
 }
