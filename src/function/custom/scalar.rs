@@ -22,7 +22,7 @@ pub struct Attributes {
     /// No argument makes it fail or panic: it may be evaluated before conditions that stand before it, and on whatever
     /// stands under nulls.
     pub infallible: bool,
-    /// Greater first arguments never give smaller results.
+    /// Greater first arguments never give smaller results. Kept, and read by nothing so far.
     pub monotonic: bool,
     /// Whether a null argument makes a null, though the function would take it.
     pub strict: bool,

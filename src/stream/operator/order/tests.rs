@@ -1,3 +1,5 @@
+//! Rows in order against Arrow's comparison, over every kind of key.
+
 use std::sync::Arc;
 
 use arrow::array::*;
