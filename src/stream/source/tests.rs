@@ -10,6 +10,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, IntervalMonthDayNano, Schema, TimeUnit};
 use arrow::util::display::array_value_to_string;
 
+use super::block::Input;
 use super::file;
 use super::testing::{morsels, read_all, request, try_read_all, whole};
 use crate::error::Result;
@@ -254,6 +255,22 @@ fn named_pipes_are_read_once_and_whole() {
     writer.join().unwrap();
     assert_eq!(numbers(&read, 0), [1, 2]);
     assert!(table.open(&whole(&*table)).and_then(|scan| scan.take()).is_err(), "a pipe cannot be read again");
+}
+
+#[test]
+fn columns_of_a_slow_stream_are_found_out_of_its_first_row() {
+    struct Slow(Vec<&'static [u8]>);
+    impl std::io::Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            let Some(piece) = self.0.pop() else { return Ok(0) };
+            buffer[..piece.len()].copy_from_slice(piece);
+            Ok(piece.len())
+        }
+    }
+    let input = Input::stream("slow", || Ok(Box::new(Slow(vec![b"3,c\n", b"2,b\n", b"1,", b"n,w\n"]))));
+    let sample = input.sample(1 << 20, 2).unwrap();
+    assert!(sample.starts_with(b"n,w\n1,") && sample.ends_with(b"\n"), "{sample:?}");
 }
 
 /// Numbers from `from`, and a word made of each.

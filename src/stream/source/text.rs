@@ -53,6 +53,14 @@ impl TextFormat {
             TextFormat::Json(_) => "json",
         }
     }
+
+    /// Lines it takes to find out columns: one row, below a header where there may be one.
+    pub fn sample_lines(&self) -> usize {
+        match self {
+            TextFormat::Csv(options) if options.header != Header::No => 2,
+            TextFormat::Csv(_) | TextFormat::Json(_) => 1,
+        }
+    }
 }
 
 /// A table over text files or streams.
@@ -88,7 +96,7 @@ impl TextTable {
     pub fn infer(inputs: Vec<Input>, format: TextFormat, on_error: OnError) -> Result<Self> {
         let mut sample = Vec::new();
         for input in &inputs {
-            sample = input.sample(SAMPLE_BYTES)?;
+            sample = input.sample(SAMPLE_BYTES, format.sample_lines())?;
             if !sample.is_empty() {
                 break;
             }
@@ -115,7 +123,7 @@ impl TextTable {
             (TextFormat::Csv(options), Some(first))
                 if first.is_file() && (options.delimiter.is_none() || options.header == Header::Auto) =>
             {
-                TextFormat::Csv(csv::sniff(&first.sample(SAMPLE_BYTES)?, &options, schema.fields().len()))
+                TextFormat::Csv(csv::sniff(&first.sample(SAMPLE_BYTES, 1)?, &options, schema.fields().len()))
             }
             (format, _) => format,
         };

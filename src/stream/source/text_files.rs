@@ -45,15 +45,16 @@ impl TextFiles {
             true => Input::stdin(),
             false => input(list(path, Some(format))?.swap_remove(0)),
         };
+        let lines = text.sample_lines();
         let schema = match (declared, &mut text) {
             (Some(declared), TextFormat::Csv(options)) if !needs_sample(options) => declared,
             (Some(declared), TextFormat::Json(_)) => declared,
             (declared, TextFormat::Csv(options)) => {
-                let inferred = named(&first, |sample| csv::infer(sample, options))?;
+                let inferred = named(&first, lines, |sample| csv::infer(sample, options))?;
                 *options = inferred.options;
                 declared.unwrap_or_else(|| Arc::new(inferred.schema))
             }
-            (None, TextFormat::Json(_)) => Arc::new(named(&first, json::infer)?),
+            (None, TextFormat::Json(_)) => Arc::new(named(&first, lines, json::infer)?),
         };
         let stream = matches!(first, Input::Stream(_)).then_some(first);
         let schema = engine_schema(&schema);
@@ -101,8 +102,8 @@ fn needs_sample(options: &csv::CsvOptions) -> bool {
     options.header == csv::Header::Auto
 }
 
-fn named<T>(input: &Input, infer: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
-    infer(&input.sample(SAMPLE_BYTES)?).map_err(|e| e.context(format!("file '{}'", input.name())))
+fn named<T>(input: &Input, lines: usize, infer: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+    infer(&input.sample(SAMPLE_BYTES, lines)?).map_err(|e| e.context(format!("file '{}'", input.name())))
 }
 
 /// A file; a named pipe is a stream, so that what a sample reads of it is not lost.

@@ -78,8 +78,9 @@ impl Feed {
         Ok(Some(count))
     }
 
-    /// Up to `length` first bytes, waiting for them; they will be read once more.
-    pub fn sample(&mut self, length: usize) -> Result<Vec<u8>> {
+    /// Up to `length` first bytes, waiting for them; they will be read once more. A stream that pauses after whole lines,
+    /// at least `lines` of them, gives what it has: waiting for more could take forever.
+    pub fn sample(&mut self, length: usize, lines: usize) -> Result<Vec<u8>> {
         let mut sample = Vec::new();
         while sample.len() < length {
             let before = sample.len();
@@ -95,9 +96,8 @@ impl Feed {
                 sample.extend_from_slice(&self.ahead);
                 self.ahead_at = self.ahead.len();
             }
-            // A stream that pauses after whole lines gives what it has; waiting for more could take forever.
             let pauses = matches!(&self.from, From::Thread(chunks) if chunks.is_empty()) && sample.ends_with(b"\n");
-            if sample.len() == before || pauses {
+            if sample.len() == before || (pauses && memchr::memchr_iter(b'\n', &sample).count() >= lines) {
                 break;
             }
         }

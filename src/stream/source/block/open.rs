@@ -108,17 +108,18 @@ impl Input {
         }
     }
 
-    /// Up to `length` of its first bytes, which a stream will give once more.
-    pub fn sample(&self, length: usize) -> Result<Vec<u8>> {
+    /// Up to `length` of its first bytes, which a stream will give once more: less when it pauses after whole `lines`, or
+    /// more lines than that.
+    pub fn sample(&self, length: usize, lines: usize) -> Result<Vec<u8>> {
         match self {
             Input::Stream(stream) => {
                 let mut feed = stream.feed.lock().unwrap_or_else(PoisonError::into_inner);
                 let feed = feed.as_mut().ok_or_else(|| {
                     Error::user(format!("a stream can be read only once: {}; declare its columns", stream.name))
                 })?;
-                feed.sample(length)
+                feed.sample(length, lines)
             }
-            Input::File(_) => self.open(&Arc::default())?.sample(length),
+            Input::File(_) => self.open(&Arc::default())?.sample(length, lines),
         }
     }
 
@@ -143,10 +144,10 @@ impl<R: Read> Read for Counted<R> {
 
 /// The plain bytes of a stream that may be compressed: gzip of any number of members, zstd of any number of frames.
 pub fn decompressed(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
-    let mut first = [0; 4];
+    let mut first = vec![0; 1 << 16];
     let mut count = 0;
-    // Not a byte more than it takes: a stream may pause.
-    while count < first.len() && (count == 0 || may_be_compressed(&first[..count])) {
+    // Not one call more than it takes: a stream may pause.
+    while count < 4 && (count == 0 || may_be_compressed(&first[..count])) {
         match reader.read(&mut first[count..]) {
             Ok(0) => break,
             Ok(read) => count += read,
@@ -154,11 +155,11 @@ pub fn decompressed(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read
             Err(error) => return Err(error),
         }
     }
-    let whole = Cursor::new(first[..count].to_vec()).chain(reader);
-    Ok(match first {
-        [0x1f, 0x8b, 8, _] if count > 2 => {
-            Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, whole)))
-        }
+    first.truncate(count);
+    let magic: Vec<u8> = first.iter().copied().take(4).collect();
+    let whole = Cursor::new(first).chain(reader);
+    Ok(match magic[..] {
+        [0x1f, 0x8b, 8, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, whole))),
         [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
             Box::new(zstd::stream::read::Decoder::new(whole)?)
         }

@@ -136,7 +136,7 @@ fn a_stream_is_not_waited_for() {
     }
     let input = Input::stream("test", move || Ok(Box::new(Channel(receiver, Vec::new()))));
     sender.send(b"{one}\n{t".to_vec()).unwrap();
-    assert_eq!(input.sample(4).unwrap(), b"{one");
+    assert_eq!(input.sample(4, 1).unwrap(), b"{one");
     let pool = Pool::new(2);
     let mut source = BlockSource::new(input.open(&Arc::default()).unwrap(), Records::Lines, 1000);
     assert!(input.open(&Arc::default()).is_err(), "it can be read once only");
