@@ -93,6 +93,7 @@ fn read(table: &TextTable, summed: usize) -> (usize, f64) {
         ordered: false,
         fetch: None,
         dictionaries: false,
+        pushed: Default::default(),
     };
     let scan = table.open(&request).expect("the file is there");
     let (mut batch, mut rows, mut sum) = (Batch::default(), 0, 0.0);

@@ -30,6 +30,7 @@ pub mod pane; //       timestamps → panes
 pub mod partition; //  hashes → a selection per partition
 pub mod probe; //      asking memory ahead of time
 pub mod scan; //       bytes of interest in text
+pub mod unpack; //    numbers of a few bits → words
 pub mod view; //       16-byte string views
 
 pub use level::Level;

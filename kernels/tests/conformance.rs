@@ -4,7 +4,7 @@ mod support;
 
 use millstream_kernels::{
     Integer, Native, Number, aggregate, arithmetic, bitmap, cast, compare, filter, gather, grouped, hash, level, logic,
-    pane, partition, probe, scan,
+    pane, partition, probe, scan, unpack,
 };
 use support::{Case, Rng, Sample, every_case, every_length};
 
@@ -31,6 +31,22 @@ fn levels_are_named_and_ordered() {
     let levels = level::available();
     assert!(!levels.is_empty());
     assert_eq!(level::name(*levels.last().unwrap()), level::name(level::detect()));
+}
+
+#[test]
+fn packed_numbers_are_unpacked() {
+    every_length(|case, rng| {
+        for bits in 0..=32u32 {
+            for first in [0, 5, 8, 31] {
+                let bytes: Vec<u8> =
+                    (0..((first + case.rows) * bits as usize).div_ceil(8)).map(|_| rng.next() as u8).collect();
+                let (mut out, mut truth) = (vec![7; case.rows], vec![9; case.rows]);
+                unpack::unpack(case.level, &bytes, bits, first, &mut out);
+                unpack::scalar::unpack(&bytes, bits, first, &mut truth);
+                assert_rows!(out, truth, "{case}, {bits} bits from {first}");
+            }
+        }
+    });
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub(crate) use gather::{gather_array, gather_flat, load_bits};
 pub use kernel::KernelColumn;
 pub use room::{held_bytes, make_room};
 pub use selection::Selection;
+pub(crate) use slice::true_rows;
 pub use slice::{Argument, Fixed, Kind, Strings};
 pub use types::{engine_schema, engine_type};
 
@@ -61,6 +62,9 @@ pub struct Batch {
     /// `None` means no row of this batch can be late.
     pub watermarks: Option<Vec<i64>>,
     pub form: Form,
+    /// Whether its selected rows meet the conditions of the filter behind the scan that they come from: it handed them to the
+    /// scan, and takes this away.
+    pub meets_conditions: bool,
     /// The clock when it set out, in microseconds since 1970: the same for all of its rows.
     pub now: i64,
 }
@@ -93,6 +97,7 @@ impl Batch {
         self.changes = None;
         self.watermarks = None;
         self.form = Form::Rows;
+        self.meets_conditions = false;
     }
 
     /// The selected rows as Arrow columns of `schema`'s types.

@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::buffer::Buffer;
 use arrow::datatypes::*;
-use millstream_kernels::bitmap;
+use millstream_kernels::{Level, bitmap};
 
 use super::{Column, Dictionary, Values};
 use crate::error::{Error, Result};
@@ -285,4 +285,19 @@ impl<'a> Argument<'a> {
             }
         }
     }
+}
+
+/// Writes into `mask` which rows are true (not false, not null) and returns how many.
+pub(crate) fn true_rows(level: Level, condition: &Argument<'_>, rows: usize, mask: &mut Vec<u64>) -> Result<usize> {
+    if condition.is_constant() {
+        let passes = condition.constant_bool() == Some(true);
+        bitmap::fill(mask, rows, passes);
+        return Ok(if passes { rows } else { 0 });
+    }
+    mask.clear();
+    mask.extend_from_slice(condition.bits()?);
+    if let Some(validity) = condition.validity() {
+        bitmap::and_with(level, mask, validity);
+    }
+    Ok(bitmap::count_ones(mask, rows))
 }

@@ -12,6 +12,8 @@ use arrow::datatypes::SchemaRef;
 
 use crate::batch::{Batch, Change};
 use crate::error::{Error, Result};
+use crate::expression::Program;
+use crate::function::KernelContext;
 
 /// Something rows can be read from, again and again.
 pub trait Table: Debug + Send + Sync {
@@ -101,6 +103,16 @@ pub struct ScanRequest {
     pub fetch: Option<usize>,
     /// Whether strings may come as dictionaries: all that stands behind the scan, up to a GROUP BY, knows them.
     pub dictionaries: bool,
+    pub pushed: Pushed,
+}
+
+/// What a scan may do of the work behind it. It need not: where it does, it says so of each batch.
+#[derive(Debug, Clone, Default)]
+pub struct Pushed {
+    /// The conditions of the filter that takes the scan's rows and nobody else does, over the projected columns.
+    pub conditions: Vec<Arc<Program>>,
+    /// What kernels are told.
+    pub context: KernelContext,
 }
 
 /// `column op value`, a conjunct a source may use to skip data.

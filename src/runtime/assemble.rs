@@ -183,6 +183,21 @@ impl Assembly<'_> {
         }
     }
 
+    /// What a scan may do of the filter behind it: the conditions of one that nobody else stands beside.
+    fn pushed(&self, id: NodeId, spec: &ScanSpec) -> Pushed {
+        // Rows that are left out would not move the watermark, and positions count rows.
+        let counts_rows = spec.watermark.is_some() || spec.fetch.is_some() || self.config.snapshots;
+        let mut pushed = Pushed { context: self.context, ..Pushed::default() };
+        if counts_rows || spec.compute.is_some() || spec.table.changelog() != Changelog::Append {
+            return pushed;
+        }
+        let mut consumers = self.pipeline.nodes.iter().filter(|node| node.inputs.contains(&id));
+        if let (Some(Node { spec: Spec::Filter(filter), .. }), None) = (consumers.next(), consumers.next()) {
+            pushed.conditions = filter.conjuncts.clone();
+        }
+        pushed
+    }
+
     pub(super) fn scan(&mut self, id: NodeId, spec: &ScanSpec, node: &Node) -> Result<Parts> {
         // Which change came last is told by the order of the rows: one worker reads them all.
         let is_changing = spec.table.changelog() != Changelog::Append;
@@ -196,6 +211,7 @@ impl Assembly<'_> {
             ordered: spec.watermark.is_some() || self.pipeline.needs_input_order || is_changing,
             fetch: spec.fetch,
             dictionaries: self.feeds_aggregate(id),
+            pushed: self.pushed(id, spec),
         };
         let scan = spec.table.open(&request).map_err(|e| e.at(node.place))?;
         let mut watermarks = PartitionWatermarks::new(scan.source_partitions(), self.config.keep_open);

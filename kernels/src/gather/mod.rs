@@ -25,9 +25,14 @@ pub fn append<T: Copy>(values: &[T], rows: &[u16], out: &mut Vec<T>) {
 
 /// Makes `out` the values at the listed indexes. Panics when an index lies past the values.
 pub fn take_u32<T: Copy>(values: &[T], indexes: &[u32], out: &mut Vec<T>) {
+    out.clear();
+    append_u32(values, indexes, out);
+}
+
+/// Adds the values at the listed indexes behind what `out` holds. Panics when an index lies past the values.
+pub fn append_u32<T: Copy>(values: &[T], indexes: &[u32], out: &mut Vec<T>) {
     let greatest = dispatch!(crate::level::detect(), _s => greatest(indexes));
     assert!(greatest.is_none_or(|index| (index as usize) < values.len()), "each index has a value");
-    out.clear();
     // SAFETY: the line above.
     out.extend(indexes.iter().map(|&index| unsafe { *values.get_unchecked(index as usize) }));
 }

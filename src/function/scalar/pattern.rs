@@ -88,7 +88,7 @@ impl Matcher {
         if self.exact {
             return bytes == self.prefix;
         }
-        if bytes.len() < self.length_min || !bytes.starts_with(&self.prefix) || !bytes.ends_with(&self.suffix) {
+        if bytes.len() < self.length_min || !self.fits_ends(bytes) {
             return false;
         }
         let mut rest = &bytes[self.prefix.len()..bytes.len() - self.suffix.len()];
@@ -99,6 +99,14 @@ impl Matcher {
             }
         }
         true
+    }
+
+    /// Whether bytes begin and end as they must. Nothing is compared with nothing: `memcmp` looks at the address all the same,
+    /// and an empty vector's is no memory's, which costs a hundred nanoseconds with AVX-512.
+    #[inline(always)]
+    fn fits_ends(&self, bytes: &[u8]) -> bool {
+        (self.prefix.is_empty() || bytes.starts_with(&self.prefix))
+            && (self.suffix.is_empty() || bytes.ends_with(&self.suffix))
     }
 
     /// What the first bytes of a view must be, if that rules most strings out: a mask and the bytes under it.

@@ -2,12 +2,13 @@
 //!
 //! Invariants  a conjunct is evaluated on the rows that the ones before it left, so it cannot fail on the others; where
 //!             none can fail, the one that takes most rows away for its cost goes first, and the answer is the same;
+//!             a batch of which its scan says that it meets them passes as it is;
 //!             half an update whose other half was taken away becomes a delete or an insert.
 
 use millstream_kernels::bitmap;
 
 use super::{Next, Operator};
-use crate::batch::{Argument, Batch, Change};
+use crate::batch::{Batch, Change, true_rows};
 use crate::error::Result;
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
@@ -77,6 +78,9 @@ impl Conjunct {
 
 impl Operator for Filter {
     fn push(&mut self, _port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        if std::mem::take(&mut batch.meets_conditions) {
+            return next.push(batch);
+        }
         self.batches += 1;
         if self.may_reorder && self.batches >= BATCHES_PER_ORDER {
             self.reorder();
@@ -84,7 +88,7 @@ impl Operator for Filter {
         for conjunct in &mut self.conjuncts {
             conjunct.evaluator.run(batch)?;
             let rows = conjunct.evaluator.rows();
-            let passed = true_rows(self.context, &conjunct.evaluator.output(batch, 0), rows, &mut self.mask)?;
+            let passed = true_rows(self.context.level, &conjunct.evaluator.output(batch, 0), rows, &mut self.mask)?;
             conjunct.rows += rows as u64;
             conjunct.passed += passed as u64;
             if passed == 0 {
@@ -114,24 +118,4 @@ fn part_updates(selected: &[u16], changes: &mut [Change]) {
             change => change,
         };
     }
-}
-
-/// Writes into `mask` which rows are true (not false, not null) and returns how many.
-pub(super) fn true_rows(
-    context: KernelContext,
-    condition: &Argument<'_>,
-    rows: usize,
-    mask: &mut Vec<u64>,
-) -> Result<usize> {
-    if condition.is_constant() {
-        let passes = condition.constant_bool() == Some(true);
-        bitmap::fill(mask, rows, passes);
-        return Ok(if passes { rows } else { 0 });
-    }
-    mask.clear();
-    mask.extend_from_slice(condition.bits()?);
-    if let Some(validity) = condition.validity() {
-        bitmap::and_with(context.level, mask, validity);
-    }
-    Ok(bitmap::count_ones(mask, rows))
 }

@@ -175,7 +175,7 @@ impl Reader for Counting {
     }
 }
 
-/// Takes the first `rows` rows of a batch away, whose columns are Arrow arrays.
+/// Takes the first `rows` rows of a batch away, all of whose rows count.
 fn cut_front(batch: &mut Batch, rows: usize) -> Result<()> {
     for column in &mut batch.columns {
         match column {
@@ -185,7 +185,12 @@ fn cut_front(batch: &mut Batch, rows: usize) -> Result<()> {
                 *dictionary = dictionary.gather(&left)?;
             }
             Column::Constant(_) => {}
-            Column::Flat(_) => return Err(Error::bug("pieces are read as Arrow arrays")),
+            Column::Flat(_) => {
+                let left: Vec<u16> = (rows..batch.rows).map(|row| row as u16).collect();
+                let mut rest = Column::default();
+                column.gather_into(&left, &mut rest)?;
+                *column = rest;
+            }
         }
     }
     batch.rows -= rows;

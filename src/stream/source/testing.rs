@@ -19,6 +19,7 @@ pub fn request(projection: Vec<usize>, batch_rows: usize) -> ScanRequest {
         ordered: false,
         fetch: None,
         dictionaries: false,
+        pushed: Default::default(),
     }
 }
 

@@ -6,12 +6,11 @@ use smallvec::SmallVec;
 
 use super::TableShape;
 use super::distinct::Distinct;
-use crate::batch::{Argument, Batch, Change, Column};
+use crate::batch::{Argument, Batch, Change, Column, true_rows};
 use crate::error::Result;
 use crate::expression::Evaluator;
 use crate::function::{AggregateStates, Update};
 use crate::pipeline::AggregateCall;
-use crate::stream::operator::filter::true_rows;
 
 /// One column of states per aggregate.
 pub(super) struct States {
@@ -57,7 +56,7 @@ impl States {
             if call.filtered {
                 let condition = evaluator.output(batch, output);
                 output += 1;
-                true_rows(self.shape.context, &condition, evaluator.rows(), mask)?;
+                true_rows(self.shape.context.level, &condition, evaluator.rows(), mask)?;
             }
             let filter = call.filtered.then_some(&mask[..]);
             let update = Update { groups, group_count, args: &args, filter, changes };

@@ -13,13 +13,12 @@ use millstream_kernels::bitmap;
 
 use super::build::{Build, Rows, arguments, with_null_key};
 use super::roles::{Alone, Roles};
-use crate::batch::{Batch, Column, Flat, Values};
+use crate::batch::{Batch, Column, Flat, Values, true_rows};
 use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::{JoinSide, JoinSpec};
 use crate::state::{NO_GROUP, Section};
-use crate::stream::operator::filter::true_rows;
 use crate::stream::operator::{Ending, Next, Operator};
 
 /// A running hash join.
@@ -421,7 +420,7 @@ impl Residual {
         let run = self.evaluator.run(&self.batch);
         let rows = self.evaluator.rows();
         let passed =
-            run.and_then(|()| true_rows(context, &self.evaluator.output(&self.batch, 0), rows, &mut self.mask));
+            run.and_then(|()| true_rows(context.level, &self.evaluator.output(&self.batch, 0), rows, &mut self.mask));
         std::mem::swap(&mut self.batch.selection, &mut batch.selection);
         for &(column, source) in &self.sources {
             if let Source::Probe(at) = source {
@@ -444,7 +443,7 @@ impl Residual {
         self.batch.rows = pairs.probe.len();
         self.evaluator.run(&self.batch)?;
         let rows = self.evaluator.rows();
-        let passed = true_rows(context, &self.evaluator.output(&self.batch, 0), rows, &mut self.mask)?;
+        let passed = true_rows(context.level, &self.evaluator.output(&self.batch, 0), rows, &mut self.mask)?;
         if passed < rows {
             bitmap::to_selection(context.level, &self.mask, rows, &mut self.kept);
             for (to, &from) in self.kept.iter().enumerate() {

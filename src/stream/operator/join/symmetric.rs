@@ -22,13 +22,12 @@ use smallvec::SmallVec;
 use super::roles::{Alone, Roles};
 use super::side::{Given, Ranges, Side, arguments};
 use super::writer::{Source, Writer, to_physical};
-use crate::batch::{Argument, Batch, Change, Column, KernelColumn, Selection};
+use crate::batch::{Argument, Batch, Change, Column, KernelColumn, Selection, true_rows};
 use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::{JoinSide, JoinSpec, SymmetricSpec};
 use crate::state::{Asked, Pairs, Section, SectionRoute, Walk};
-use crate::stream::operator::filter::true_rows;
 use crate::stream::operator::{Ending, Next, Operator};
 
 /// Rows per section of a snapshot.
@@ -477,7 +476,7 @@ impl Residual {
         self.batch.rows = pairs.held.len();
         self.evaluator.run(&self.batch)?;
         let rows = self.evaluator.rows();
-        let passed = true_rows(context, &self.evaluator.output(&self.batch, 0), rows, &mut self.mask)?;
+        let passed = true_rows(context.level, &self.evaluator.output(&self.batch, 0), rows, &mut self.mask)?;
         if passed < rows {
             bitmap::to_selection(context.level, &self.mask, rows, &mut self.kept);
             for (to, &from) in self.kept.iter().take(passed).enumerate() {

@@ -193,6 +193,7 @@ impl<F: Form> Table for ChangingTable<F> {
             batch_rows: self.form.inner_rows(request.batch_rows),
             fetch: None,
             dictionaries: false,
+            pushed: Default::default(),
             ..request.clone()
         };
         let inner = self.inner.open(&inner)?;

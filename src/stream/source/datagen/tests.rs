@@ -36,6 +36,7 @@ fn read(table: &dyn Table, rows: usize, batch_rows: usize) -> RecordBatch {
         ordered: true,
         fetch: Some(rows),
         dictionaries: false,
+        pushed: Default::default(),
     };
     let scan = table.open(&request).unwrap();
     let (mut records, mut batch) = (vec![RecordBatch::new_empty(schema.clone())], Batch::default());

@@ -71,6 +71,7 @@ fn request(table: &dyn Table, batch_rows: usize) -> ScanRequest {
         ordered: false,
         fetch: None,
         dictionaries: false,
+        pushed: Default::default(),
     }
 }
 

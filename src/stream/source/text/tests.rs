@@ -31,6 +31,7 @@ fn request(table: &TextTable, batch_rows: usize) -> ScanRequest {
         ordered: true,
         fetch: None,
         dictionaries: false,
+        pushed: Default::default(),
     }
 }
 

@@ -1,9 +1,17 @@
 //! Parquet files: row groups are the pieces, those whose statistics rule them out are not read.
 //!
-//! Place       under `columnar.rs`. Decoding is the parquet crate's; strings come as views into its pages.
+//! Place       under `columnar.rs`. Flat columns are read here, page by page (`direct.rs`); files with others are decoded by
+//!             the parquet crate, a row group as a whole. Strings come as views into pages.
 //! Invariants  a footer is read once per state of a file; with `ordered` a file is one piece, or row groups that are
 //!             small enough to be read ahead.
 
+mod codes; //  runs, and numbers of a few bits
+mod direct; // rows of a row group from its pages
+mod fixed; //  columns of numbers and times
+mod pages; //  the pages of a column
+mod text; //   columns of strings and bytes
+
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,14 +28,16 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
-use super::columnar::ColumnarFile;
-use super::late::{LateFilter, SAMPLE_ROWS};
-use super::listing::reason;
-use super::pieces::Piece;
-use super::prune::surviving_row_groups;
-use super::records::{ReadPlan, RecordReader, Records};
+use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
-use crate::pipeline::ScanRequest;
+use crate::pipeline::{Pushed, Reader, ScanRequest};
+use crate::stream::source::columnar::ColumnarFile;
+use crate::stream::source::late::{LateFilter, SAMPLE_ROWS};
+use crate::stream::source::listing::reason;
+use crate::stream::source::pieces::Piece;
+use crate::stream::source::prune::surviving_row_groups;
+use crate::stream::source::records::{ReadPlan, RecordReader, Records};
+use direct::{Direct, Failure, Wanted, is_readable};
 
 /// Bytes of a row group that may be read ahead of its turn.
 const AHEAD_BYTES_MAX: usize = 64 << 20;
@@ -93,18 +103,21 @@ impl ColumnarFile for ParquetFile {
             groups.into_iter().map(|group| vec![group]).collect()
         };
         let dictionaries = request.dictionaries;
+        let wanted = self.wanted(request, plan).map(Arc::new);
+        let pushed = request.pushed.clone();
         let late = LateFilter::new(&self.metadata, &plan.fit, &request.predicates, &plan.picked.file_columns);
         let piece = |groups: Vec<usize>| {
             let rows = groups.iter().map(|&group| self.row_group(group).num_rows().max(0) as usize).sum();
             let (file, mask, plan, late) = (self.clone(), mask.clone(), plan.clone(), late.clone());
+            let (wanted, pushed) = (wanted.clone(), pushed.clone());
             Piece {
                 rows: Some(rows),
                 open: Box::new(move || {
                     let (file, mask, groups) = (file.clone(), mask.clone(), groups.clone().into_iter());
                     let (plan, late) = (plan.clone(), late.clone());
-                    let records =
-                        RowGroups { file, mask, plan: plan.clone(), dictionaries, late, groups, current: None };
-                    Ok(Box::new(RecordReader::new(records, plan)))
+                    let (wanted, pushed) = (wanted.clone(), pushed.clone());
+                    let shape = Shape { file, mask, plan, dictionaries, late, wanted, pushed };
+                    Ok(Box::new(GroupReader { shape, groups, current: None, before: 0, last: 0 }))
                 }),
             }
         };
@@ -113,6 +126,24 @@ impl ColumnarFile for ParquetFile {
 }
 
 impl ParquetFile {
+    /// The columns of a scan as they can be read from pages; `None` when some cannot.
+    fn wanted(&self, request: &ScanRequest, plan: &ReadPlan) -> Option<Vec<Wanted>> {
+        // Conditions that only the file's own reader knows are left to it.
+        let is_covered = request.predicates.is_empty() || !request.pushed.conditions.is_empty();
+        let once = plan.picked.file_columns.len() == request.projection.len();
+        if request.projection.is_empty() || !once || !is_covered {
+            return None;
+        }
+        let leaves = self.metadata.parquet_schema();
+        let wanted = |&column: &usize| {
+            let root = plan.fit.file_column(column);
+            let mut own = (0..leaves.num_columns()).filter(|&leaf| leaves.get_column_root_idx(leaf) == root);
+            let leaf = own.next().filter(|_| own.next().is_none() && plan.fit.keeps(column))?;
+            Some(Wanted { leaf, data_type: self.metadata.schema().field(root).data_type().clone() })
+        };
+        request.projection.iter().map(wanted).collect()
+    }
+
     fn row_group(&self, group: usize) -> &RowGroupMetaData {
         self.metadata.metadata().row_group(group)
     }
@@ -132,55 +163,167 @@ impl ParquetFile {
     }
 }
 
-/// Reads row groups, one after the other.
-struct RowGroups {
+/// A column that is read from its pages.
+trait PageColumn: Send {
+    /// Makes `out` the next `rows` rows; of them the `wanted` ones, ascending, if not all.
+    fn read(&mut self, rows: usize, wanted: Option<&[u16]>, out: &mut Column) -> parquet::errors::Result<()>;
+
+    /// Passes over the next `rows` rows.
+    fn skip(&mut self, rows: usize) -> parquet::errors::Result<()>;
+}
+
+/// The rows of a list that lie in `from..from + rows`, counted from there.
+fn segment(list: &[u16], from: usize, rows: usize) -> Cow<'_, [u16]> {
+    let start = list.partition_point(|&row| (row as usize) < from);
+    let end = list.partition_point(|&row| (row as usize) < from + rows);
+    match from {
+        0 => Cow::Borrowed(&list[start..end]),
+        _ => Cow::Owned(list[start..end].iter().map(|&row| row - from as u16).collect()),
+    }
+}
+
+/// How row groups are read.
+#[derive(Clone)]
+struct Shape {
     file: Arc<ParquetFile>,
     mask: ProjectionMask,
     plan: ReadPlan,
     /// Whether strings may come as dictionaries.
     dictionaries: bool,
     late: Option<LateFilter>,
+    /// The columns, where they can be read from pages.
+    wanted: Option<Arc<Vec<Wanted>>>,
+    pushed: Pushed,
+}
+
+/// Reads row groups, one after the other, each in the way that its columns allow.
+struct GroupReader {
+    shape: Shape,
+    groups: std::vec::IntoIter<usize>,
+    current: Option<(usize, Way)>,
+    /// Rows handed out before the last batch, and in it.
+    before: usize,
+    last: usize,
+}
+
+enum Way {
+    Pages(Box<Direct>),
+    Records(Box<RecordReader<RowGroups>>),
+}
+
+impl GroupReader {
+    fn count(&mut self, batch: &Batch) {
+        self.before += std::mem::replace(&mut self.last, batch.rows);
+    }
+
+    fn begin(&self, group: usize) -> Result<Way> {
+        let shape = &self.shape;
+        let about = shape.file.row_group(group);
+        let readable = |wanted: &Arc<Vec<Wanted>>| {
+            wanted.iter().all(|wanted| is_readable(about.column(wanted.leaf), &wanted.data_type))
+        };
+        if let Some(wanted) = shape.wanted.as_ref().filter(|wanted| readable(wanted)) {
+            let file = open(&shape.file.path)?;
+            let direct = Direct::new(file, about, wanted, shape.dictionaries, &shape.pushed);
+            return Ok(Way::Pages(Box::new(direct.map_err(|e| failed(&shape.file.path, Some(group), e))?)));
+        }
+        let groups = vec![group].into_iter();
+        let records = RowGroups { shape: shape.clone(), groups, current: None };
+        Ok(Way::Records(Box::new(RecordReader::new(records, shape.plan.clone()))))
+    }
+}
+
+impl Reader for GroupReader {
+    fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+        loop {
+            let (group, way) = match &mut self.current {
+                Some((group, way)) => (*group, way),
+                None => {
+                    let Some(group) = self.groups.next() else { return Ok(false) };
+                    let way = self.begin(group)?;
+                    self.current = Some((group, way));
+                    continue;
+                }
+            };
+            let plan = &self.shape.plan;
+            if plan.progress.stopped.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            let direct = match way {
+                Way::Records(records) => {
+                    if records.read(batch)? {
+                        self.count(batch);
+                        return Ok(true);
+                    }
+                    self.current = None;
+                    continue;
+                }
+                Way::Pages(direct) => direct,
+            };
+            let any = direct.read(plan.batch_rows, batch).map_err(|failure| match failure {
+                Failure::File(error) => failed(&self.shape.file.path, Some(group), error),
+                Failure::Query(error) => error,
+            })?;
+            if any {
+                plan.progress.add_rows(batch.selected_rows());
+                self.count(batch);
+                return Ok(true);
+            }
+            plan.progress.add_bytes(self.shape.file.read_bytes(group, &self.shape.mask));
+            self.current = None;
+        }
+    }
+
+    /// Counts the morsel's rows, so it is right where a file is one morsel and no row was left out.
+    fn place(&self, row: usize) -> Option<String> {
+        Some(format!("row {} of {}", self.before + row + 1, self.shape.plan.source))
+    }
+}
+
+/// Reads row groups through the parquet crate, one after the other.
+struct RowGroups {
+    shape: Shape,
     groups: std::vec::IntoIter<usize>,
     current: Option<(usize, ParquetRecordBatchReader)>,
 }
 
 impl RowGroups {
     fn open(&self, group: usize) -> Result<ParquetRecordBatchReader> {
-        let failed = |e| failed(&self.file.path, Some(group), e);
-        let builder = self.builder(group, self.metadata(group))?.with_projection(self.mask.clone());
-        let builder = match &self.late {
+        let failed = |e| failed(&self.shape.file.path, Some(group), e);
+        let builder = self.builder(group, self.metadata(group))?.with_projection(self.shape.mask.clone());
+        let builder = match &self.shape.late {
             Some(late) if late.pays(self.sample(group, late)?).map_err(failed)? => {
                 builder.with_row_filter(late.row_filter())
             }
             _ => builder,
         };
-        builder.with_batch_size(self.plan.batch_rows).build().map_err(failed)
+        builder.with_batch_size(self.shape.plan.batch_rows).build().map_err(failed)
     }
 
     /// The first rows of a row group, of the columns that a filter reads.
     fn sample(&self, group: usize, late: &LateFilter) -> Result<ParquetRecordBatchReader> {
-        let builder = self.builder(group, self.file.metadata.clone())?.with_projection(late.mask());
+        let builder = self.builder(group, self.shape.file.metadata.clone())?.with_projection(late.mask());
         let builder = builder.with_batch_size(SAMPLE_ROWS).with_limit(SAMPLE_ROWS);
-        builder.build().map_err(|e| failed(&self.file.path, Some(group), e))
+        builder.build().map_err(|e| failed(&self.shape.file.path, Some(group), e))
     }
 
     fn builder(&self, group: usize, metadata: ArrowReaderMetadata) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-        let file = open(&self.file.path)?;
+        let file = open(&self.shape.file.path)?;
         Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata).with_row_groups(vec![group]))
     }
 
     /// The file's metadata, with those string columns as dictionaries that are nothing else in this row group.
     fn metadata(&self, group: usize) -> ArrowReaderMetadata {
-        let plain = &self.file.metadata;
-        let columns = self.file.row_group(group).columns();
+        let plain = &self.shape.file.metadata;
+        let columns = self.shape.file.row_group(group).columns();
         let schema = plain.parquet_schema();
         let mut found = false;
         let mut fields: Vec<FieldRef> = plain.schema().fields().iter().cloned().collect();
         for (leaf, column) in columns.iter().enumerate() {
             let root = schema.get_column_root_idx(leaf);
             let is_text = fields[root].data_type() == &DataType::Utf8View;
-            let read = self.mask.leaf_included(leaf) && self.plan.fit.keeps_file_column(root);
-            if self.dictionaries && is_text && read && is_dictionary_alone(column) {
+            let read = self.shape.mask.leaf_included(leaf) && self.shape.plan.fit.keeps_file_column(root);
+            if self.shape.dictionaries && is_text && read && is_dictionary_alone(column) {
                 let data_type = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
                 fields[root] = Arc::new(Field::clone(&fields[root]).with_data_type(data_type));
                 found = true;
@@ -223,13 +366,13 @@ impl Records for RowGroups {
             let group = *group;
             match reader.next() {
                 Some(record) => {
-                    let path = &self.file.path;
+                    let path = &self.shape.file.path;
                     return record
                         .map(Some)
                         .map_err(|e| failed(path, Some(group), ParquetError::External(Box::new(e))));
                 }
                 None => {
-                    self.plan.progress.add_bytes(self.file.read_bytes(group, &self.mask));
+                    self.shape.plan.progress.add_bytes(self.shape.file.read_bytes(group, &self.shape.mask));
                     self.current = None;
                 }
             }
@@ -268,3 +411,6 @@ fn view_type(data_type: &DataType) -> DataType {
         other => other.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

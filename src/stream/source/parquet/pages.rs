@@ -1,0 +1,231 @@
+//! The pages of a column of a row group, one after the other; those of which no row is wanted are not unpacked.
+//!
+//! Invariants  columns are flat: a row is a value or a null. A page's values are there only while it is loaded.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::buffer::Buffer;
+use millstream_kernels::{Level, bitmap};
+use parquet::basic::Encoding;
+use parquet::column::page::{Page, PageReader};
+use parquet::errors::Result;
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
+
+use super::codes::{Codes, damaged};
+
+/// Reads the pages of a column.
+pub(super) struct Pages {
+    reader: SerializedPageReader<File>,
+    /// Whether rows may be null: pages then begin with levels.
+    is_nullable: bool,
+    level: Level,
+    /// Rows of the pages behind the one at hand.
+    behind: usize,
+    /// Rows of the page at hand that have not been passed.
+    left: usize,
+    /// Rows of the page at hand that were passed before it was loaded.
+    passed: usize,
+    page: Option<Loaded>,
+    /// Whether the page at hand has been told of, and not taken.
+    is_ahead: bool,
+    codes: Vec<u32>,
+}
+
+/// A page whose values can be read.
+pub(super) struct Loaded {
+    pub(super) values: PageValues,
+    /// Which rows are not null; `None`: none is.
+    present: Option<Vec<u64>>,
+    /// Rows of the page that were read.
+    row: usize,
+}
+
+/// The values of a page that are not null.
+pub(super) enum PageValues {
+    /// As they are, from byte `at` on.
+    Plain { bytes: Buffer, at: usize },
+    /// Codes into the column's dictionary.
+    Codes(Codes),
+}
+
+/// What a column makes of its dictionary page.
+pub(super) trait TakesDictionary {
+    fn take_dictionary(&mut self, bytes: Buffer, count: usize) -> Result<()>;
+}
+
+impl Pages {
+    /// The pages of column `leaf` of a row group.
+    pub(super) fn new(file: Arc<File>, group: &RowGroupMetaData, leaf: usize, level: Level) -> Result<Self> {
+        let column = group.column(leaf);
+        let rows = group.num_rows().max(0) as usize;
+        let is_nullable = column.column_descr().max_def_level() > 0;
+        let reader = SerializedPageReader::new(file, column, rows, None)?;
+        Ok(Pages {
+            reader,
+            is_nullable,
+            level,
+            behind: rows,
+            left: 0,
+            passed: 0,
+            page: None,
+            is_ahead: false,
+            codes: Vec::new(),
+        })
+    }
+
+    pub(super) fn level(&self) -> Level {
+        self.level
+    }
+
+    /// How many rows of the page at hand are left; where there are none, the next page is at hand.
+    pub(super) fn left(&mut self, column: &mut impl TakesDictionary) -> Result<usize> {
+        while self.left == 0 {
+            let Some(about) = self.reader.peek_next_page()? else {
+                return Err(damaged("its pages end before its rows do"));
+            };
+            if about.is_dict {
+                if let Some(Page::DictionaryPage { buf, num_values, .. }) = self.reader.get_next_page()? {
+                    column.take_dictionary(Buffer::from(buf), num_values as usize)?;
+                }
+                continue;
+            }
+            let rows = about.num_rows.or(about.num_levels).unwrap_or_default();
+            self.behind =
+                self.behind.checked_sub(rows).ok_or_else(|| damaged("its pages hold more rows than it does"))?;
+            self.left = rows;
+            (self.passed, self.page, self.is_ahead) = (0, None, true);
+            if self.left == 0 {
+                self.reader.skip_next_page()?;
+                self.is_ahead = false;
+            }
+        }
+        Ok(self.left)
+    }
+
+    /// Passes over rows of the page at hand. What is left over of a plain page's values is the column's to pass.
+    ///
+    /// Returns how many values that were not null have been passed on a loaded page.
+    pub(super) fn pass(&mut self, rows: usize) -> Result<usize> {
+        self.left -= rows;
+        let mut values = 0;
+        match &mut self.page {
+            Some(page) => {
+                values = page.pass(rows);
+                if let PageValues::Codes(codes) = &mut page.values {
+                    codes.skip(values)?;
+                }
+            }
+            None => self.passed += rows,
+        }
+        if self.left == 0 && self.is_ahead {
+            self.reader.skip_next_page()?;
+            self.is_ahead = false;
+        }
+        Ok(values)
+    }
+
+    /// Whether the page at hand has been unpacked.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.page.is_some()
+    }
+
+    /// Counts rows of the loaded page as read.
+    pub(super) fn read(&mut self, rows: usize) {
+        self.left -= rows;
+    }
+
+    /// Unpacks the page at hand; the number of values that were passed before where it has just been.
+    pub(super) fn load(&mut self) -> Result<(&mut Loaded, usize)> {
+        let mut passed = 0;
+        if self.page.is_none() {
+            let Some(page) = self.reader.get_next_page()? else {
+                return Err(damaged("its pages end before its rows do"));
+            };
+            self.is_ahead = false;
+            let mut page = self.loaded(page)?;
+            passed = page.pass(self.passed);
+            if let PageValues::Codes(codes) = &mut page.values {
+                codes.skip(passed)?;
+            }
+            self.page = Some(page);
+        }
+        Ok((self.page.as_mut().expect("loaded above"), passed))
+    }
+
+    fn loaded(&mut self, page: Page) -> Result<Loaded> {
+        let (levels, bytes, at, rows, encoding) = match page {
+            Page::DataPage { buf, num_values, encoding, def_level_encoding, .. } => {
+                let bytes = Buffer::from(buf);
+                if !self.is_nullable {
+                    (None, bytes, 0, num_values, encoding)
+                } else {
+                    let length = bytes.first_chunk::<4>().map(|length| u32::from_le_bytes(*length) as usize);
+                    let length = length.filter(|length| *length + 4 <= bytes.len());
+                    let (Some(length), Encoding::RLE) = (length, def_level_encoding) else {
+                        return Err(damaged("the levels of a page cannot be read"));
+                    };
+                    (Some(bytes.slice_with_length(4, length)), bytes, 4 + length, num_values, encoding)
+                }
+            }
+            Page::DataPageV2 { buf, num_values, encoding, def_levels_byte_len, rep_levels_byte_len, .. } => {
+                let bytes = Buffer::from(buf);
+                let (before, length) = (rep_levels_byte_len as usize, def_levels_byte_len as usize);
+                if before + length > bytes.len() {
+                    return Err(damaged("the levels of a page cannot be read"));
+                }
+                let levels = self.is_nullable.then(|| bytes.slice_with_length(before, length));
+                (levels, bytes, before + length, num_values, encoding)
+            }
+            Page::DictionaryPage { .. } => return Err(damaged("a dictionary stands behind the values")),
+        };
+        let present = match levels {
+            Some(levels) => self.present(levels, rows as usize)?,
+            None => None,
+        };
+        let values = match encoding {
+            Encoding::PLAIN => PageValues::Plain { bytes, at },
+            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => match bytes.get(at) {
+                Some(&bits) => PageValues::Codes(Codes::new(bytes, at + 1, bits as u32)?),
+                // A page of nulls alone has no codes at all.
+                None => PageValues::Codes(Codes::new(bytes, at, 0)?),
+            },
+            other => return Err(damaged(&format!("its pages are encoded otherwise than it says: {other}"))),
+        };
+        Ok(Loaded { values, present, row: 0 })
+    }
+
+    /// Which rows of a page are there; `None` when all are.
+    fn present(&mut self, levels: Buffer, rows: usize) -> Result<Option<Vec<u64>>> {
+        let mut levels = Codes::new(levels, 0, 1)?;
+        if levels.is_one_run(1, rows)? {
+            return Ok(None);
+        }
+        self.codes.clear();
+        levels.read(self.level, rows, &mut self.codes)?;
+        let word = |levels: &[u32]| levels.iter().rev().fold(0, |word, level| word << 1 | u64::from(*level & 1));
+        let words: Vec<u64> = self.codes.chunks(64).map(word).collect();
+        Ok((!bitmap::all_set(&words, rows)).then_some(words))
+    }
+}
+
+impl Loaded {
+    /// Passes over rows; how many of them are values.
+    fn pass(&mut self, rows: usize) -> usize {
+        let values = match &self.present {
+            None => rows,
+            Some(present) => (self.row..self.row + rows).filter(|&row| bitmap::get(present, row)).count(),
+        };
+        self.row += rows;
+        values
+    }
+
+    /// Goes on by `rows`, which are about to be read: how many of them are values, and which are where some are not.
+    pub(super) fn advance(&mut self, rows: usize) -> (usize, Option<Vec<bool>>) {
+        let from = self.row;
+        let values = self.pass(rows);
+        let present = self.present.as_ref().filter(|_| values < rows);
+        (values, present.map(|present| (from..from + rows).map(|row| bitmap::get(present, row)).collect()))
+    }
+}

@@ -1,0 +1,216 @@
+//! Pages of every kind that are read here, against the parquet crate's own reader; conditions against rows in memory.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::*;
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+
+use crate::batch::engine_schema;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::stream::source::memory::MemoryTable;
+
+const ROWS: usize = 5_000;
+
+/// A number that looks random, the same each time.
+fn mixed(row: usize, salt: usize) -> usize {
+    let mut mixed = (row * 31 + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^= mixed >> 29;
+    mixed = mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ mixed >> 32
+}
+
+/// Columns with few and many values, in runs and without, with and without nulls.
+fn rows() -> RecordBatch {
+    let every = |salt: usize, of: usize, row: usize| !mixed(row, salt).is_multiple_of(of);
+    let long = "ein längerer Text, der in keinen View mehr paßt, ".repeat(4);
+    let words = |row: usize| match mixed(row, 3) % 7 {
+        0 => String::new(),
+        1 => "short".to_string(),
+        2 => format!("日本 {}", mixed(row, 4) % 1000),
+        3 => format!("{long}{row}"),
+        _ => format!("word number {}", mixed(row, 5) % 50),
+    };
+    let key: Int64Array = (0..ROWS as i64).map(Some).collect();
+    let few: Int32Array = (0..ROWS).map(|row| Some((mixed(row, 1) % 13) as i32)).collect();
+    let runs: Int32Array = (0..ROWS).map(|row| every(2, 9, row / 400).then_some((row / 300) as i32)).collect();
+    let holes: Int64Array = (0..ROWS).map(|row| every(6, 3, row).then_some(mixed(row, 7) as i64 >> 20)).collect();
+    let price =
+        Decimal128Array::from_iter((0..ROWS).map(|row| every(8, 50, row).then_some(mixed(row, 9) as i128 % 100_000)));
+    let rate = Decimal128Array::from_iter((0..ROWS).map(|row| Some(mixed(row, 10) as i128 % 11)));
+    let half: Float64Array = (0..ROWS).map(|row| every(11, 7, row).then_some(mixed(row, 12) as f64 / 2.0)).collect();
+    let day = Date32Array::from_iter((0..ROWS).map(|row| Some((mixed(row, 13) % 2500) as i32)));
+    let byte: UInt8Array = (0..ROWS).map(|row| Some(mixed(row, 14) as u8)).collect();
+    let word: StringArray = (0..ROWS).map(|row| Some(words(row))).collect();
+    let flag: StringArray =
+        (0..ROWS).map(|row| every(15, 4, row).then(|| ["A", "N", "R"][mixed(row, 16) % 3])).collect();
+    let raw: BinaryArray =
+        (0..ROWS).map(|row| every(17, 5, row).then(|| [0xff, row as u8, (row >> 8) as u8])).collect();
+    let none = new_null_array(&DataType::Int32, ROWS);
+    let columns: [(&str, ArrayRef, bool); 13] = [
+        ("key", Arc::new(key), false),
+        ("few", Arc::new(few), false),
+        ("runs", Arc::new(runs), true),
+        ("holes", Arc::new(holes), true),
+        ("price", Arc::new(price.with_precision_and_scale(15, 2).unwrap()), true),
+        ("rate", Arc::new(rate.with_precision_and_scale(9, 2).unwrap()), false),
+        ("half", Arc::new(half), true),
+        ("day", Arc::new(day), true),
+        ("byte", Arc::new(byte), false),
+        ("word", Arc::new(word), true),
+        ("flag", Arc::new(flag), true),
+        ("raw", Arc::new(raw), true),
+        ("none", none, true),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+}
+
+/// The ways to write a file, as names and properties.
+fn ways() -> Vec<(&'static str, WriterProperties)> {
+    let small = || {
+        let small = WriterProperties::builder().set_data_page_row_count_limit(700).set_write_batch_size(100);
+        small.set_max_row_group_row_count(Some(2_100)).set_statistics_enabled(EnabledStatistics::Chunk)
+    };
+    let snappy = parquet::basic::Compression::SNAPPY;
+    vec![
+        ("as it comes", WriterProperties::builder().build()),
+        ("small pages", small().set_compression(snappy).build()),
+        ("no dictionary", small().set_dictionary_enabled(false).build()),
+        ("a dictionary that overflows", small().set_dictionary_page_size_limit(300).build()),
+        ("version 2", small().set_writer_version(WriterVersion::PARQUET_2_0).set_compression(snappy).build()),
+    ]
+}
+
+fn write(path: &Path, rows: &RecordBatch, properties: WriterProperties) {
+    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), rows.schema(), Some(properties)).unwrap();
+    writer.write(rows).unwrap();
+    writer.close().unwrap();
+}
+
+fn engine(batch_rows: usize) -> Engine {
+    Engine::new(Config { partitions: 1, batch_rows, ..Config::default() })
+}
+
+fn asked(engine: &Engine, sql: &str) -> RecordBatch {
+    let query = engine.sql(sql).unwrap();
+    let schema = query.schema().clone();
+    concat_batches(&schema, &query.collect().unwrap()).unwrap()
+}
+
+#[test]
+fn pages_hold_what_the_crates_own_reader_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = rows();
+    for (name, properties) in ways() {
+        let path = folder.path().join("t.parquet");
+        write(&path, &rows, properties);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap().build().unwrap();
+        let records: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+        let whole = concat_batches(&records[0].schema(), &records).unwrap();
+        for batch_rows in [7, 1_000, 8_192] {
+            let engine = engine(batch_rows);
+            engine.register_file("t", &path).unwrap();
+            let read = asked(&engine, "SELECT * FROM t");
+            for (at, field) in whole.schema().fields().iter().enumerate() {
+                let wanted = cast(whole.column(at), read.column(at).data_type()).unwrap();
+                assert_eq!(read.column(at), &wanted, "{name}, {} in batches of {batch_rows}", field.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn conditions_leave_the_rows_that_they_leave_of_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = rows();
+    let schema = engine_schema(&rows.schema());
+    let columns =
+        rows.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()).unwrap());
+    let in_memory = RecordBatch::try_new(schema.clone(), columns.collect()).unwrap();
+    let conditions = [
+        "few = 3",
+        "few < 2 AND day >= DATE '1972-01-01'",
+        "runs IS NULL",
+        "holes > 0 AND price < 300",
+        "price BETWEEN 100 AND 110 AND rate IN (0.05, 0.06) AND few <> 7",
+        "word LIKE '%number 1%' OR flag = 'R'",
+        "flag = 'A' AND word > 'w'",
+        "flag IS NULL AND half < 1000000000",
+        "key < 40",
+        "key >= 4990",
+        "key > 2090 AND key < 2110",
+        "byte % 5 = 1 AND 10 / (byte % 5) > 3",
+        "none = 1",
+        "day < DATE '1970-06-01' AND raw IS NOT NULL",
+    ];
+    for (name, properties) in ways() {
+        let path = folder.path().join("t.parquet");
+        write(&path, &rows, properties);
+        for batch_rows in [7, 1_000, 8_192] {
+            let engine = engine(batch_rows);
+            engine.register_file("t", &path).unwrap();
+            engine
+                .register_table("m", Arc::new(MemoryTable::new(schema.clone(), vec![in_memory.clone()]).unwrap()))
+                .unwrap();
+            for condition in conditions {
+                for columns in ["*", "key", "word, key, price", "raw, flag, none"] {
+                    let [of_file, of_memory] = ["t", "m"]
+                        .map(|table| asked(&engine, &format!("SELECT {columns} FROM {table} WHERE {condition}")));
+                    for (at, field) in of_memory.schema().fields().iter().enumerate() {
+                        let (of_file, of_memory) = (of_file.column(at), of_memory.column(at));
+                        let name = format!("{name}, {} of {columns} where {condition}", field.name());
+                        assert_eq!(of_file, of_memory, "{name} in batches of {batch_rows}");
+                    }
+                }
+            }
+            let groups = "SELECT flag, count(*), sum(price) FROM {} WHERE few < 6 GROUP BY flag ORDER BY flag";
+            let [of_file, of_memory] = ["t", "m"].map(|table| asked(&engine, &groups.replace("{}", table)));
+            assert_eq!(of_file, of_memory, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_condition_fails_for_the_rows_that_those_before_it_left_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    write(&path, &rows(), WriterProperties::default());
+    let engine = engine(1_000);
+    engine.register_file("t", &path).unwrap();
+    let quotient = asked(&engine, "SELECT count(*) FROM t WHERE few <> 0 AND 12 / few = 4");
+    let plain = asked(&engine, "SELECT count(*) FROM t WHERE few = 3");
+    assert_eq!(quotient.column(0).as_primitive::<Int64Type>(), plain.column(0).as_primitive::<Int64Type>());
+    let error = engine.sql("SELECT key FROM t WHERE 12 / few = 4").unwrap().collect().unwrap_err();
+    assert!(error.to_string().contains("division by zero"), "{error}");
+    let none = asked(&engine, "SELECT few FROM t WHERE key < 0");
+    assert_eq!(none.column(0).as_primitive::<Int32Type>().len(), 0);
+}
+
+#[test]
+fn pages_that_are_cut_off_or_changed_are_errors_and_no_panics() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    for dictionary in [true, false] {
+        write(&path, &rows(), WriterProperties::builder().set_dictionary_enabled(dictionary).build());
+        let whole = std::fs::read(&path).unwrap();
+        for at in (4..whole.len() - 4_000).step_by(whole.len() / 150) {
+            let mut changed = whole.clone();
+            changed[at] ^= 0x55;
+            changed[at + 1] ^= 0x0f;
+            std::fs::write(&path, &changed).unwrap();
+            let engine = engine(1_000);
+            if engine.register_file("t", &path).is_err() {
+                continue;
+            }
+            if let Err(error) = engine.sql("SELECT * FROM t").and_then(|query| query.collect()) {
+                assert!(!error.to_string().contains("panicked"), "{error}");
+            }
+        }
+    }
+}
