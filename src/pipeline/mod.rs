@@ -6,6 +6,7 @@
 mod custom; //   table functions and operators of the users' own
 mod explain; //  the pipeline as text
 mod growth; //   state without a bound
+mod keys; //     which keys a join's table has, for the scans of the other side
 mod as_of; //    joins by the nearest
 mod over; //     what OVER asks for
 mod spec; //     what each node does, a spec per operator
@@ -17,6 +18,7 @@ pub use as_of::{AsOfSpec, Nearest};
 pub use custom::*;
 pub use explain::{explain, explain_with, show_duration};
 pub use growth::Growth;
+pub use keys::{KeyFilter, KeyRoute, Keys, has_keys, key_routes};
 pub use over::*;
 pub use spec::*;
 pub use symmetric::{SymmetricSpec, TimeBound, TimeColumn};

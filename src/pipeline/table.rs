@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 use crate::expression::Program;
 use crate::function::KernelContext;
 
+use super::{KeyFilter, Keys};
+
 /// Something rows can be read from, again and again.
 pub trait Table: Debug + Send + Sync {
     /// All columns, whatever a scan reads of them.
@@ -51,6 +53,11 @@ pub trait Table: Debug + Send + Sync {
     /// The name of what the engine keeps in memory, for tables that are read at one point with others.
     fn relation(&self) -> Option<&str> {
         None
+    }
+
+    /// Whether its scans leave rows out by their keys ([`Pushed::keys`]).
+    fn takes_keys(&self) -> bool {
+        false
     }
 
     /// Starts reading. Failure: a missing file, a header that does not fit the schema.
@@ -111,8 +118,29 @@ pub struct ScanRequest {
 pub struct Pushed {
     /// The conditions of the filter that takes the scan's rows and nobody else does, over the projected columns.
     pub conditions: Vec<Arc<Program>>,
+    /// Sets of keys, each with the projected column whose value must be among them. They are complete before a morsel is
+    /// taken.
+    pub keys: Vec<KeyCheck>,
     /// What kernels are told.
     pub context: KernelContext,
+}
+
+/// A column whose value must be among the keys of a join's table.
+#[derive(Debug, Clone)]
+pub struct KeyCheck {
+    /// Among the projected columns.
+    pub column: usize,
+    pub filter: Arc<KeyFilter>,
+    /// The least and the greatest value of the column in the table, where they are known.
+    pub range: Option<(i64, i64)>,
+}
+
+impl KeyCheck {
+    /// The keys, where few enough of the column's values are among them that asking pays. Which rows are left out follows
+    /// from the tables alone, so that a query fails for the same rows however it is run.
+    pub fn worthwhile(&self) -> Option<&Keys> {
+        self.filter.keys().filter(|keys| !self.range.is_some_and(|range| keys.cover(range)))
+    }
 }
 
 /// `column op value`, a conjunct a source may use to skip data.
@@ -241,6 +269,8 @@ pub struct Progress {
     pub bytes_total: AtomicU64,
     /// Rows that could not be read and were skipped under `'on_error' = 'skip'`.
     pub bad_rows: AtomicU64,
+    /// Rows that were left out by their keys.
+    pub strange_rows: AtomicU64,
     /// Set by the runtime: readers should come to an end.
     pub stopped: AtomicBool,
 }

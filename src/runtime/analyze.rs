@@ -27,7 +27,10 @@ pub fn analyzed(pipeline: &Pipeline, metrics: &Metrics, elapsed: Duration) -> St
 fn note(pipeline: &Pipeline, metrics: &Metrics, node: NodeId) -> Option<String> {
     let mine: Vec<&OperatorMetrics> = metrics.operators.iter().filter(|operator| operator.node == Some(node)).collect();
     // An aggregate behind an exchange has a projection of its own before it.
-    let main = mine.last()?;
+    let Some(main) = mine.last() else {
+        let scan = metrics.sources.iter().find(|source| source.node == node && source.strange_rows > 0)?;
+        return Some(format!("rows out {}, left out by their keys {}", scan.rows, scan.strange_rows));
+    };
     let inside: u64 = mine.iter().map(|operator| operator.nanoseconds).sum();
     let own = inside.saturating_sub(below(pipeline, metrics, node));
     let per_row = own as f64 / main.rows_in.max(1) as f64;

@@ -4,6 +4,7 @@
 //! of their key) and before what needs all rows in one place (sorting, limits, the sink). With one partition there is
 //! none: the whole pipeline is one stage, and rows go from the source to the sink by plain calls.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
@@ -56,6 +57,8 @@ pub(super) fn assemble(
         done: (0..partitions).map(|_| Vec::new()).collect(),
         wakers,
         in_flight,
+        key_routes: key_routes(pipeline),
+        key_filters: HashMap::new(),
     };
     let root = assembly.node(pipeline.nodes.len() - 1)?;
     let mut parts = assembly.gather(root)?;
@@ -95,6 +98,9 @@ pub(super) struct Assembly<'a> {
     pub(super) done: Vec<Vec<Stage>>,
     pub(super) wakers: Vec<Arc<Waker>>,
     pub(super) in_flight: Arc<AtomicI64>,
+    /// Which scans ask for the keys of which joins' tables, and the filters that have been made for it, by join and key.
+    pub(super) key_routes: Vec<KeyRoute>,
+    pub(super) key_filters: HashMap<(NodeId, usize), Arc<KeyFilter>>,
 }
 
 impl Assembly<'_> {
@@ -183,13 +189,19 @@ impl Assembly<'_> {
         }
     }
 
-    /// What a scan may do of the filter behind it: the conditions of one that nobody else stands beside.
-    fn pushed(&self, id: NodeId, spec: &ScanSpec) -> Pushed {
+    /// What a scan may do of the work behind it: the conditions of a filter that nobody else stands beside, and the keys
+    /// of joins' tables.
+    fn pushed(&mut self, id: NodeId, spec: &ScanSpec) -> Pushed {
         // Rows that are left out would not move the watermark, and positions count rows.
         let counts_rows = spec.watermark.is_some() || spec.fetch.is_some() || self.config.snapshots;
         let mut pushed = Pushed { context: self.context, ..Pushed::default() };
         if counts_rows || spec.compute.is_some() || spec.table.changelog() != Changelog::Append {
             return pushed;
+        }
+        for route in self.key_routes.iter().filter(|route| route.scan == id) {
+            let filter = self.key_filters.entry((route.join, route.key)).or_default().clone();
+            let range = spec.table.column_range(spec.projection[route.column]);
+            pushed.keys.push(KeyCheck { column: route.column, filter, range });
         }
         let mut consumers = self.pipeline.nodes.iter().filter(|node| node.inputs.contains(&id));
         if let (Some(Node { spec: Spec::Filter(filter), .. }), None) = (consumers.next(), consumers.next()) {
@@ -213,6 +225,7 @@ impl Assembly<'_> {
             dictionaries: self.feeds_aggregate(id),
             pushed: self.pushed(id, spec),
         };
+        let awaited: Vec<_> = request.pushed.keys.iter().map(|check| check.filter.clone()).collect();
         let scan = spec.table.open(&request).map_err(|e| e.at(node.place))?;
         let mut watermarks = PartitionWatermarks::new(scan.source_partitions(), self.config.keep_open);
         if let Some(watermark) = &spec.watermark {
@@ -231,7 +244,8 @@ impl Assembly<'_> {
             });
             let target = Target { slot: 0, port: 0 };
             let compute = spec.compute.as_ref().map(|program| Computed::new(program, self.context));
-            let task = ScanTask::new(scan.clone(), target, compute, tracker, shared, self.config.keep_open);
+            let task =
+                ScanTask::new(scan.clone(), target, compute, tracker, awaited.clone(), shared, self.config.keep_open);
             Some(Part {
                 stage: Stage { inputs: vec![Input::Scan(Box::new(task))], ..Stage::default() },
                 end: End::Input(0),

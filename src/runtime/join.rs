@@ -4,10 +4,12 @@
 //! then each worker gets the whole build side and keeps its share of the rows that pass by it, unless rows of the build
 //! side leave alone, which only one place can decide; then all rows go there.
 
+use std::sync::Arc;
+
 use super::assemble::Assembly;
 use super::parts::Parts;
 use crate::error::Result;
-use crate::pipeline::{JoinKind, JoinSide, JoinSpec, JoinStrategy, Node, NodeId};
+use crate::pipeline::{JoinKind, JoinSide, JoinSpec, JoinStrategy, KeyFilter, Node, NodeId};
 use crate::stream::exchange::Route;
 use crate::stream::operator::{AsOfJoin, HashJoin, Operator, SymmetricJoin};
 
@@ -26,7 +28,10 @@ impl Assembly<'_> {
     pub(super) fn join(&mut self, id: NodeId, node: &Node, spec: &JoinSpec) -> Result<Parts> {
         let left = self.node(node.inputs[0])?;
         let right = self.node(node.inputs[1])?;
-        let [left, right] = self.met(spec, left, right)?;
+        let ([left, right], is_whole) = self.met(spec, left, right)?;
+        let workers =
+            if is_whole { 1 } else { left.iter().zip(&right).filter(|(l, r)| l.is_some() && r.is_some()).count() };
+        let mut tells = self.told_keys(id, workers);
         let schemas = [0, 1].map(|side| self.pipeline.nodes[node.inputs[side]].schema.clone());
         let mut parts = Parts::with_capacity(self.partitions);
         for sides in left.into_iter().zip(right) {
@@ -37,7 +42,10 @@ impl Assembly<'_> {
             let operator: Box<dyn Operator> = match &spec.strategy {
                 JoinStrategy::Hash { build, .. } => {
                     let schemas = (&schemas[0], &schemas[1]);
-                    Box::new(HashJoin::new(spec, *build, schemas, self.seed, self.context, self.config.batch_rows))
+                    let told = if is_whole { std::mem::take(&mut tells) } else { tells.clone() };
+                    let rows = self.config.batch_rows;
+                    let join = HashJoin::new(spec, *build, schemas, self.seed, self.context, rows);
+                    Box::new(join.telling_keys(told))
                 }
                 JoinStrategy::Symmetric(symmetric) => {
                     let schemas = [&schemas[0], &schemas[1]];
@@ -55,13 +63,26 @@ impl Assembly<'_> {
         Ok(parts)
     }
 
-    /// Both sides in the workers where they meet: afterwards a worker has both or none.
-    fn met(&mut self, spec: &JoinSpec, left: Parts, right: Parts) -> Result<[Parts; 2]> {
+    /// The filters that wait for the keys of this join's table, told by so many workers.
+    fn told_keys(&self, id: NodeId, workers: usize) -> Vec<(usize, Arc<KeyFilter>)> {
+        let own = self.key_filters.iter().filter(|((join, _), _)| *join == id);
+        let told: Vec<_> = own.map(|((_, key), filter)| (*key, filter.clone())).collect();
+        for (_, filter) in &told {
+            let wakers = self.wakers.clone();
+            filter.expect(workers, Arc::new(move || wakers.iter().for_each(|waker| waker.nudge())));
+        }
+        told
+    }
+
+    /// Both sides in the workers where they meet: afterwards a worker has both or none. And whether each of them has the
+    /// whole table.
+    fn met(&mut self, spec: &JoinSpec, left: Parts, right: Parts) -> Result<([Parts; 2], bool)> {
         let alone = |parts: &Parts| parts.iter().skip(1).all(Option::is_none);
         if alone(&left) && alone(&right) {
-            return Ok([left, right]);
+            return Ok(([left, right], true));
         }
-        Ok(match meeting(spec, &left, &right) {
+        let meeting = meeting(spec, &left, &right);
+        let sides = match meeting {
             Meeting::Owner => [
                 self.exchange(left, Route::Keys(spec.left_keys.clone()))?,
                 self.exchange(right, Route::Keys(spec.right_keys.clone()))?,
@@ -69,7 +90,8 @@ impl Assembly<'_> {
             Meeting::Everywhere(JoinSide::Left) => [self.exchange(left, Route::All)?, right],
             Meeting::Everywhere(JoinSide::Right) => [left, self.exchange(right, Route::All)?],
             Meeting::First => [self.gather(left)?, self.gather(right)?],
-        })
+        };
+        Ok((sides, meeting != Meeting::Owner))
     }
 }
 

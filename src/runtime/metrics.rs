@@ -77,12 +77,16 @@ pub struct SourceMetrics {
     pub bytes: u64,
     pub bytes_total: u64,
     pub bad_rows: u64,
+    /// The pipeline node that scans it.
+    pub node: usize,
+    /// Rows that were left out, for a join's table has not their keys.
+    pub strange_rows: u64,
 }
 
 impl Registry {
     pub(super) fn read(&self) -> Metrics {
         let mut metrics = Metrics { peak_bytes: self.budget.peak_bytes(), ..Metrics::default() };
-        for (_, name, scan, watermarks) in &self.scans {
+        for (node, name, scan, watermarks) in &self.scans {
             let progress = scan.progress();
             let source = SourceMetrics {
                 name: name.clone(),
@@ -90,6 +94,8 @@ impl Registry {
                 bytes: progress.bytes.load(Relaxed),
                 bytes_total: progress.bytes_total.load(Relaxed),
                 bad_rows: progress.bad_rows.load(Relaxed),
+                node: *node,
+                strange_rows: progress.strange_rows.load(Relaxed),
             };
             metrics.rows_in += source.rows;
             metrics.bytes_in += source.bytes;

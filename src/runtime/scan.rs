@@ -8,7 +8,7 @@ use crate::batch::{Batch, Column};
 use crate::error::Result;
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
-use crate::pipeline::{Morsel, Reader, Scan, Take};
+use crate::pipeline::{KeyFilter, Morsel, Reader, Scan, Take};
 use crate::stream::operator::{Ending, Graph, Target};
 use crate::time::{END, START};
 
@@ -29,6 +29,8 @@ pub(super) struct ScanTask {
     pub(super) target: Target,
     compute: Option<Computed>,
     tracker: Option<WatermarkTracker>,
+    /// Keys of joins' tables that are not complete yet: nothing is read before.
+    awaited: Vec<Arc<KeyFilter>>,
     /// Whether other workers read the same source partitions.
     shared: bool,
     keep_open: bool,
@@ -90,6 +92,7 @@ impl ScanTask {
         target: Target,
         compute: Option<Computed>,
         tracker: Option<WatermarkTracker>,
+        awaited: Vec<Arc<KeyFilter>>,
         shared: bool,
         keep_open: bool,
     ) -> Self {
@@ -99,6 +102,7 @@ impl ScanTask {
             target,
             compute,
             tracker,
+            awaited,
             shared,
             keep_open,
             current: None,
@@ -124,6 +128,10 @@ impl ScanTask {
         if control.is_stopping() || graph.is_satisfied(self.target) {
             self.scan.progress().stopped.store(true, std::sync::atomic::Ordering::Relaxed);
             return self.end(graph, if control.is_stopping() { Ending::Hold } else { self.ending() });
+        }
+        self.awaited.retain(|filter| filter.keys().is_none());
+        if !self.awaited.is_empty() {
+            return Ok(Step::Waiting);
         }
         if control.cut().asked().is_some() && self.rests() {
             return Ok(Step::Waiting);

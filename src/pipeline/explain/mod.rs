@@ -44,7 +44,8 @@ fn write_node(
 ) {
     let node = &pipeline.nodes[id];
     let inputs: Vec<&Schema> = node.inputs.iter().map(|&input| pipeline.nodes[input].schema.as_ref()).collect();
-    let (name, does) = describe(node, &inputs);
+    let (name, mut does) = describe(node, &inputs);
+    does.extend(key_routes(pipeline).iter().filter(|route| route.scan == id).map(|route| asked_keys(pipeline, route)));
     let space = if does.is_empty() { "" } else { ": " };
     text.push_str(&format!("{}{name}{space}{does} [{}]", "  ".repeat(depth), properties(node)));
     for (title, note) in [("state", state(node)), ("foreign", foreign(node))] {
@@ -64,6 +65,19 @@ fn write_node(
     for &input in &node.inputs {
         write_node(pipeline, input, depth + 1, note, text);
     }
+}
+
+/// `, may skip unless l_orderkey is a key o_orderkey of a join`: which rows of a scan are left out for a join's table.
+fn asked_keys(pipeline: &Pipeline, route: &KeyRoute) -> String {
+    let column = pipeline.nodes[route.scan].schema.field(route.column).name();
+    let join = &pipeline.nodes[route.join];
+    let Spec::Join(JoinSpec { strategy: JoinStrategy::Hash { build, .. }, left_keys, right_keys, .. }) = &join.spec
+    else {
+        return String::new();
+    };
+    let (input, keys) = if *build == JoinSide::Left { (0, left_keys) } else { (1, right_keys) };
+    let names = names_of(&pipeline.nodes[join.inputs[input]].schema);
+    format!(", may skip unless {column} is a key {} of a join", keys.show(keys.outputs[route.key], &names))
 }
 
 /// The operator's name and what it does.

@@ -78,6 +78,11 @@ impl GroupIndex {
         GroupIndex { key_types, level, seed, mode }
     }
 
+    /// The types of the keys.
+    pub fn key_types(&self) -> &[DataType] {
+        &self.key_types
+    }
+
     /// How many groups there are.
     pub fn len(&self) -> usize {
         match &self.mode {

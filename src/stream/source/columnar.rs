@@ -30,6 +30,11 @@ pub trait ColumnarFile: Debug + Send + Sync + Sized + 'static {
     /// The columns as the file's reader delivers them.
     fn schema(&self) -> &SchemaRef;
 
+    /// Whether its scans leave rows out by their keys.
+    fn takes_keys() -> bool {
+        false
+    }
+
     /// Rows it holds, where the header says so.
     fn row_count(&self) -> Option<u64>;
 
@@ -140,6 +145,10 @@ impl<F: ColumnarFile> Table for FileTable<F> {
             let (all, range) = (all?, range?);
             Some((all.0.min(range.0), all.1.max(range.1)))
         })?
+    }
+
+    fn takes_keys(&self) -> bool {
+        F::takes_keys()
     }
 
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {

@@ -9,12 +9,16 @@ use arrow::datatypes::DataType;
 use millstream_kernels::bitmap;
 use smallvec::SmallVec;
 
-use crate::batch::{Argument, Batch};
+use super::perfect::{Perfect, append_integers};
+use crate::batch::{Argument, Batch, Column, KernelColumn, Kind};
 use crate::error::Result;
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
-use crate::pipeline::{JoinSide, JoinSpec};
+use crate::pipeline::{JoinSide, JoinSpec, has_keys};
 use crate::state::{GroupIndex, NO_GROUP, StoredRows};
+
+/// Groups whose keys are looked at together.
+const CHUNK: usize = 8_192;
 
 /// The rows of the build side and a table of their keys.
 pub(super) struct Build {
@@ -43,6 +47,8 @@ pub(super) struct Build {
     /// Rows that came, kept or not.
     pub(super) seen: u64,
     groups: Vec<u32>,
+    /// How keys are found once the side has ended, where they lie close enough together.
+    perfect: Option<Perfect>,
 }
 
 /// Rows of one group.
@@ -80,6 +86,7 @@ impl Build {
             has_null_key: false,
             seen: 0,
             groups: Vec::new(),
+            perfect: None,
         }
     }
 
@@ -128,8 +135,34 @@ impl Build {
         Ok(!without.is_empty())
     }
 
+    /// The values of a key, each at least once, where they are whole numbers.
+    pub(super) fn key_values(&self, key: usize) -> Result<Vec<i64>> {
+        let count = self.index.len() as u32;
+        let mut values = Vec::with_capacity(count as usize);
+        let (mut groups, mut column) = (Vec::new(), Column::default());
+        for from in (0..count).step_by(CHUNK) {
+            groups.clear();
+            groups.extend(from..count.min(from + CHUNK as u32));
+            self.index.keys(key, &groups, &mut column)?;
+            let column = KernelColumn::new(std::mem::take(&mut column));
+            append_integers(&column.argument(groups.len()), &mut values)?;
+        }
+        Ok(values)
+    }
+
+    /// Makes a perfect table of a single key whose values lie close enough together.
+    fn make_perfect(&mut self) -> Result<()> {
+        let key_type = self.index.key_types().first().map(Kind::of);
+        let fits = self.key_count == 1 && !self.nulls_match && key_type.is_some_and(has_keys);
+        if fits && self.index.mode() != "dense" && !self.index.is_empty() {
+            self.perfect = Perfect::new(&self.key_values(0)?);
+        }
+        Ok(())
+    }
+
     /// Ends the adding.
     pub(super) fn seal(&mut self) -> Result<()> {
+        self.make_perfect()?;
         self.rows.seal()?;
         let row_groups = std::mem::take(&mut self.row_groups);
         if self.unique || !self.keeps_rows {
@@ -156,6 +189,11 @@ impl Build {
     pub(super) fn find(&mut self, keys: &[Argument<'_>], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
         if self.nulls_match {
             return self.index.find(keys, rows, groups);
+        }
+        if let Some(perfect) = &self.perfect
+            && perfect.find(&keys[0], rows, groups)?
+        {
+            return Ok(());
         }
         if keys.iter().any(Argument::constant_is_null) {
             groups.clear();
@@ -201,7 +239,8 @@ impl Build {
 
     /// How keys are found, for EXPLAIN ANALYZE.
     pub(super) fn mode(&self) -> String {
-        format!("table {}{}", self.index.mode(), if self.is_unique() { ", unique" } else { "" })
+        let mode = if self.perfect.is_some() { "perfect" } else { self.index.mode() };
+        format!("table {mode}{}", if self.is_unique() { ", unique" } else { "" })
     }
 
     /// Whether no row came.
@@ -211,7 +250,10 @@ impl Build {
 
     pub(super) fn size_bytes(&self) -> usize {
         let numbers = [&self.row_groups, &self.starts, &self.chained, &self.groups, &self.left_over];
-        self.index.size_bytes() + self.rows.size_bytes() + numbers.map(|list| list.capacity() * 4).iter().sum::<usize>()
+        self.index.size_bytes()
+            + self.perfect.as_ref().map_or(0, Perfect::size_bytes)
+            + self.rows.size_bytes()
+            + numbers.map(|list| list.capacity() * 4).iter().sum::<usize>()
     }
 }
 

@@ -7,6 +7,8 @@
 //! Invariants  the probe side is not wanted before the build side has ended; no batch that leaves has more rows than
 //!             the configuration allows, however many matches a row has.
 
+use std::sync::Arc;
+
 use arrow::array::new_null_array;
 use arrow::datatypes::{DataType, SchemaRef};
 use millstream_kernels::bitmap;
@@ -17,7 +19,7 @@ use crate::batch::{Batch, Column, Flat, Values, true_rows};
 use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
-use crate::pipeline::{JoinSide, JoinSpec};
+use crate::pipeline::{JoinSide, JoinSpec, KeyFilter};
 use crate::state::{NO_GROUP, Section};
 use crate::stream::operator::{Ending, Next, Operator};
 
@@ -44,6 +46,8 @@ pub struct HashJoin {
     groups: Vec<u32>,
     pairs: Pairs,
     out: Batch,
+    /// Who waits for which of the table's keys.
+    told: Vec<(usize, Arc<KeyFilter>)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +156,14 @@ impl HashJoin {
             groups: Vec::new(),
             pairs: Pairs::default(),
             out,
+            told: Vec::new(),
         }
+    }
+
+    /// Tells these filters the table's keys as soon as it is complete.
+    pub fn telling_keys(mut self, told: Vec<(usize, Arc<KeyFilter>)>) -> Self {
+        self.told = told;
+        self
     }
 
     fn probe(&mut self, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
@@ -505,6 +516,9 @@ impl Operator for HashJoin {
     fn end_input(&mut self, port: usize, ending: Ending, _next: &mut Next<'_>) -> Result<()> {
         if !self.is_build(port) {
             return Ok(());
+        }
+        for (key, filter) in self.told.drain(..) {
+            filter.add(self.build.key_values(key)?);
         }
         self.build.seal()?;
         self.state = if ending == Ending::Hold { State::Held } else { State::Probing };

@@ -3,6 +3,7 @@
 //! Place       behind an exchange by the hash of the keys, so that equal keys of both sides meet in one instance.
 
 mod build; // the side that is read first: its rows and a table of its keys
+mod perfect; // one key, of numbers that lie close together
 mod hash; //  one side into a table, the other past it
 mod roles; // what becomes of the rows of each side
 mod symmetric; // both sides kept, each row past those that came before

@@ -1,7 +1,7 @@
 //! Rows of a row group straight from its pages: the columns of conditions first, the others for the rows that pass.
 //!
 //! ```text
-//! batch_rows of each page ─▶ columns of the first condition ─▶ rows that pass ─▶ columns of the next, of these rows ─▶ ...
+//! batch_rows of each page ─▶ columns with keys ─▶ rows whose keys a join's table has ─▶ columns of the first condition ─▶ rows that pass ─▶ columns of the next, of these rows ─▶ ...
 //! ```
 //! Place       under `mod.rs`, for row groups whose columns are flat and of the types and encodings that it knows.
 //! Invariants  a row is left out only when a condition is not true for it. A condition that may fail sees the rows that
@@ -20,10 +20,10 @@ use super::fixed::*;
 use super::pages::Pages;
 use super::text::TextColumn;
 use super::{PageColumn, is_dictionary_alone};
-use crate::batch::{Batch, Column, Kind, true_rows};
+use crate::batch::{Argument, Batch, Column, Kind, true_rows};
 use crate::error::Result;
 use crate::expression::Evaluator;
-use crate::pipeline::Pushed;
+use crate::pipeline::{KeyCheck, Pushed};
 
 /// A column to be read: where it stands in the file, and the engine's type for it.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub(super) struct Direct {
     /// Whether each may stay codes into its dictionary.
     coded: Vec<bool>,
     left: usize,
+    /// Columns whose values must be keys of a join's table.
+    keys: Vec<KeyCheck>,
     conditions: Vec<Condition>,
     may_reorder: bool,
     batches: u32,
@@ -48,6 +50,7 @@ pub(super) struct Direct {
     kept: Vec<u16>,
     spare: Column,
     level: Level,
+    strangers: u64,
 }
 
 /// A condition of the filter behind, and what it has done so far.
@@ -128,6 +131,7 @@ impl Direct {
             decoded: vec![false; columns.len()],
             columns,
             left: group.num_rows().max(0) as usize,
+            keys: pushed.keys.iter().filter(|check| check.worthwhile().is_some()).cloned().collect(),
             conditions: pushed.conditions.iter().map(|program| Condition::new(program, pushed)).collect(),
             may_reorder: !pushed.conditions.iter().any(|program| program.steps.iter().any(stays)),
             batches: 0,
@@ -136,6 +140,7 @@ impl Direct {
             kept: Vec::new(),
             spare: Column::default(),
             level,
+            strangers: 0,
         })
     }
 
@@ -159,15 +164,21 @@ impl Direct {
         self.decoded.fill(false);
         self.places = None;
         self.order();
+        for at in 0..self.keys.len() {
+            self.decode(self.keys[at].column, rows, batch)?;
+            if !self.narrow_to_keys(at, batch)? {
+                return self.pass_over(rows);
+            }
+            if batch.selected_rows() * 2 < batch.rows {
+                self.compact(batch)?;
+            }
+        }
         for at in 0..self.conditions.len() {
             for input in 0..self.conditions[at].inputs.len() {
                 self.decode(self.conditions[at].inputs[input], rows, batch)?;
             }
             if !self.conditions[at].narrow(batch, self.level, &mut self.mask, &mut self.kept)? {
-                for column in (0..self.columns.len()).filter(|&column| !self.decoded[column]) {
-                    self.columns[column].skip(rows)?;
-                }
-                return Ok(false);
+                return self.pass_over(rows);
             }
             if batch.selected_rows() * 2 < batch.rows {
                 self.compact(batch)?;
@@ -181,6 +192,42 @@ impl Direct {
         }
         batch.meets_conditions = !self.conditions.is_empty();
         Ok(true)
+    }
+
+    /// Passes over the rows at hand in the columns that were not read.
+    fn pass_over(&mut self, rows: usize) -> Result<bool, Failure> {
+        for column in (0..self.columns.len()).filter(|&column| !self.decoded[column]) {
+            self.columns[column].skip(rows)?;
+        }
+        Ok(false)
+    }
+
+    /// Leaves the selected rows whose key is in a join's table; whether there are any.
+    fn narrow_to_keys(&mut self, at: usize, batch: &mut Batch) -> Result<bool> {
+        let check = &self.keys[at];
+        let Some(keys) = check.filter.keys() else { return Ok(true) };
+        let column = &batch.columns[check.column];
+        let validity = if let Column::Flat(flat) = column { flat.validity() } else { None };
+        let before = batch.selected_rows();
+        let mut passed = keys.find(&Argument::new(column, validity, batch.rows), batch.rows, &mut self.mask)?;
+        if let Some(selected) = batch.selection.as_slice() {
+            let kept = selected.iter().enumerate().filter(|(_, row)| bitmap::get(&self.mask, **row as usize));
+            self.kept.clear();
+            self.kept.extend(kept.map(|(place, _)| place as u16));
+            passed = self.kept.len();
+        } else if passed < batch.rows {
+            bitmap::to_selection(self.level, &self.mask, batch.rows, &mut self.kept);
+        }
+        if passed < before {
+            batch.selection.narrow(&self.kept);
+        }
+        self.strangers += (before - passed) as u64;
+        Ok(passed > 0)
+    }
+
+    /// How many rows have been left out by their keys since it was asked last.
+    pub(super) fn take_strangers(&mut self) -> u64 {
+        std::mem::take(&mut self.strangers)
     }
 
     /// Reads a column of the rows at hand, unless it has been.

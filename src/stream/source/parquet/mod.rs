@@ -28,9 +28,9 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
-use crate::batch::{Batch, Column};
+use crate::batch::{Batch, Column, Kind};
 use crate::error::{Error, Result};
-use crate::pipeline::{Pushed, Reader, ScanRequest};
+use crate::pipeline::{KeyCheck, Pushed, Reader, ScanRequest};
 use crate::stream::source::columnar::ColumnarFile;
 use crate::stream::source::late::{LateFilter, SAMPLE_ROWS};
 use crate::stream::source::listing::reason;
@@ -62,6 +62,10 @@ impl ColumnarFile for ParquetFile {
 
     fn schema(&self) -> &SchemaRef {
         self.metadata.schema()
+    }
+
+    fn takes_keys() -> bool {
+        true
     }
 
     fn row_count(&self) -> Option<u64> {
@@ -207,6 +211,8 @@ struct GroupReader {
 }
 
 enum Way {
+    /// No row of it can be of use.
+    Nothing,
     Pages(Box<Direct>),
     Records(Box<RecordReader<RowGroups>>),
 }
@@ -223,6 +229,10 @@ impl GroupReader {
             wanted.iter().all(|wanted| is_readable(about.column(wanted.leaf), &wanted.data_type))
         };
         if let Some(wanted) = shape.wanted.as_ref().filter(|wanted| readable(wanted)) {
+            if shape.pushed.keys.iter().any(|check| misses(about, &wanted[check.column], check)) {
+                shape.plan.progress.strange_rows.fetch_add(about.num_rows().max(0) as u64, Ordering::Relaxed);
+                return Ok(Way::Nothing);
+            }
             let file = open(&shape.file.path)?;
             let direct = Direct::new(file, about, wanted, shape.dictionaries, &shape.pushed);
             return Ok(Way::Pages(Box::new(direct.map_err(|e| failed(&shape.file.path, Some(group), e))?)));
@@ -250,6 +260,11 @@ impl Reader for GroupReader {
                 return Ok(false);
             }
             let direct = match way {
+                Way::Nothing => {
+                    plan.progress.add_bytes(self.shape.file.read_bytes(group, &self.shape.mask));
+                    self.current = None;
+                    continue;
+                }
                 Way::Records(records) => {
                     if records.read(batch)? {
                         self.count(batch);
@@ -264,6 +279,7 @@ impl Reader for GroupReader {
                 Failure::File(error) => failed(&self.shape.file.path, Some(group), error),
                 Failure::Query(error) => error,
             })?;
+            plan.progress.strange_rows.fetch_add(direct.take_strangers(), Ordering::Relaxed);
             if any {
                 plan.progress.add_rows(batch.selected_rows());
                 self.count(batch);
@@ -336,6 +352,17 @@ impl RowGroups {
         let options = ArrowReaderOptions::new().with_schema(schema);
         ArrowReaderMetadata::try_new(plain.metadata().clone(), options).unwrap_or_else(|_| plain.clone())
     }
+}
+
+/// Whether none of the keys lies in the range that a row group tells of their column.
+fn misses(group: &RowGroupMetaData, wanted: &Wanted, check: &KeyCheck) -> bool {
+    let is_signed = matches!(Kind::of(&wanted.data_type), Kind::I8 | Kind::I16 | Kind::I32 | Kind::I64);
+    let range = match group.column(wanted.leaf).statistics() {
+        Some(Statistics::Int32(values)) => values.min_opt().zip(values.max_opt()).map(|(a, b)| (*a as i64, *b as i64)),
+        Some(Statistics::Int64(values)) => values.min_opt().zip(values.max_opt()).map(|(a, b)| (*a, *b)),
+        _ => None,
+    };
+    is_signed && range.zip(check.filter.keys()).is_some_and(|(range, keys)| keys.miss(range))
 }
 
 /// Whether all data pages of a column chunk are codes into its dictionary.

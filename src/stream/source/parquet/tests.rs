@@ -51,7 +51,7 @@ fn rows() -> RecordBatch {
     let flag: StringArray =
         (0..ROWS).map(|row| every(15, 4, row).then(|| ["A", "N", "R"][mixed(row, 16) % 3])).collect();
     let raw: BinaryArray =
-        (0..ROWS).map(|row| every(17, 5, row).then(|| [0xff, row as u8, (row >> 8) as u8])).collect();
+        (0..ROWS).map(|row| every(17, 5, row).then_some([0xff, row as u8, (row >> 8) as u8])).collect();
     let none = new_null_array(&DataType::Int32, ROWS);
     let columns: [(&str, ArrayRef, bool); 13] = [
         ("key", Arc::new(key), false),
@@ -172,6 +172,97 @@ fn conditions_leave_the_rows_that_they_leave_of_memory() {
             let groups = "SELECT flag, count(*), sum(price) FROM {} WHERE few < 6 GROUP BY flag ORDER BY flag";
             let [of_file, of_memory] = ["t", "m"].map(|table| asked(&engine, &groups.replace("{}", table)));
             assert_eq!(of_file, of_memory, "{name}");
+        }
+    }
+}
+
+/// Tables of a star: facts, things they are about, and places; keys with gaps and nulls, some without a partner.
+fn star() -> Vec<(&'static str, RecordBatch)> {
+    let fact = |row: usize| (!mixed(row, 21).is_multiple_of(11)).then_some((mixed(row, 22) % 900) as i64 * 3 - 500);
+    let thing: Int64Array = (0..ROWS).map(fact).collect();
+    let place = Int32Array::from_iter_values((0..ROWS).map(|row| (mixed(row, 23) % 70) as i32));
+    let number = Int64Array::from_iter_values(0..ROWS as i64);
+    let amount = Decimal128Array::from_iter_values((0..ROWS).map(|row| mixed(row, 24) as i128 % 10_000));
+    let facts: [(&str, ArrayRef, bool); 4] = [
+        ("number", Arc::new(number), true),
+        ("thing", Arc::new(thing), true),
+        ("place", Arc::new(place), true),
+        ("amount", Arc::new(amount.with_precision_and_scale(15, 2).unwrap()), true),
+    ];
+    let ids = || (0..700).filter(|id| id % 7 != 3);
+    let id = Int64Array::from_iter_values(ids().map(|id| id * 3 - 200));
+    let kind = StringArray::from_iter_values(ids().map(|id| ["red", "green", "blue", "grey"][id as usize % 4]));
+    let far = Int64Array::from_iter_values(ids().map(|id| id * 1_000_003_000_007));
+    let things: [(&str, ArrayRef, bool); 3] =
+        [("id", Arc::new(id), true), ("kind", Arc::new(kind), true), ("far", Arc::new(far), true)];
+    let at = Int32Array::from_iter_values((0..50).rev());
+    let name = StringArray::from_iter_values((0..50).rev().map(|at| format!("place {}", at % 9)));
+    let places: [(&str, ArrayRef, bool); 2] = [("at", Arc::new(at), true), ("name", Arc::new(name), true)];
+    let of = |columns: Vec<(&'static str, ArrayRef, bool)>| RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    vec![("facts", of(facts.to_vec())), ("things", of(things.to_vec())), ("places", of(places.to_vec()))]
+}
+
+const JOINS: [&str; 16] = [
+    "SELECT number, kind FROM facts JOIN things ON thing = id WHERE kind = 'red'",
+    "SELECT number, kind, name FROM facts JOIN things ON thing = id JOIN places ON place = at WHERE kind = 'blue' AND name = 'place 3'",
+    "SELECT number, kind FROM facts LEFT JOIN things ON thing = id AND kind = 'red'",
+    "SELECT number, id FROM facts RIGHT JOIN things ON thing = id WHERE kind = 'green'",
+    "SELECT number, id FROM facts FULL JOIN things ON thing = id",
+    "SELECT number FROM facts WHERE thing IN (SELECT id FROM things WHERE kind = 'grey')",
+    "SELECT number FROM facts WHERE thing NOT IN (SELECT id FROM things WHERE kind = 'grey')",
+    "SELECT number FROM facts WHERE NOT EXISTS (SELECT 1 FROM things WHERE id = thing AND kind = 'grey')",
+    "SELECT id FROM things WHERE EXISTS (SELECT 1 FROM facts WHERE id = thing AND amount > 90) AND kind = 'red'",
+    "SELECT id FROM things WHERE NOT EXISTS (SELECT 1 FROM facts WHERE id = thing AND amount > 20) AND kind = 'red'",
+    "SELECT kind, count(*), sum(amount) FROM facts JOIN things ON thing = id WHERE id < 100 GROUP BY kind",
+    "SELECT number, amount FROM facts JOIN things ON id = thing WHERE kind = 'red' AND amount < (SELECT 0.5 * avg(amount) FROM facts AS other WHERE other.thing = id)",
+    "SELECT a.number, b.number FROM facts AS a JOIN facts AS b ON a.thing = b.thing AND a.place = b.place WHERE a.number < 40",
+    "SELECT a.id, b.id FROM things AS a JOIN things AS b ON a.far = b.far WHERE a.kind = 'red' AND a.id < 500",
+    "SELECT number, thing FROM (SELECT number, thing FROM facts UNION ALL SELECT number + 10000, thing FROM facts) AS both JOIN things ON thing = id WHERE kind = 'blue'",
+    "SELECT id, n FROM things LEFT JOIN (SELECT thing, count(*) AS n FROM facts GROUP BY thing) AS counted ON thing = id WHERE kind = 'red'",
+];
+
+#[test]
+fn joins_whose_scans_ask_for_keys_give_what_those_of_memory_give() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = |engine: &Engine, sql: &str| {
+        let read = asked(engine, sql);
+        let text = arrow::util::pretty::pretty_format_batches(&[read]).unwrap().to_string();
+        let mut lines: Vec<String> = text.lines().map(str::to_string).collect();
+        lines.sort();
+        lines
+    };
+    for (name, rows) in star() {
+        let small = WriterProperties::builder().set_data_page_row_count_limit(300).set_write_batch_size(50);
+        write(&folder.path().join(name), &rows, small.set_max_row_group_row_count(Some(900)).build());
+    }
+    for partitions in [1, 2, 3] {
+        for batch_rows in [64, 8_192] {
+            let engine = |of_files: bool| {
+                let engine = Engine::new(Config { partitions, batch_rows, ..Config::default() });
+                for (name, rows) in star() {
+                    if of_files {
+                        let path = folder.path().join(name);
+                        let sql =
+                            format!("CREATE EXTERNAL TABLE {name} STORED AS PARQUET LOCATION '{}'", path.display());
+                        engine.execute(&sql).unwrap();
+                        continue;
+                    }
+                    let schema = engine_schema(&rows.schema());
+                    let columns = rows.columns().iter().zip(schema.fields());
+                    let columns = columns.map(|(column, field)| cast(column, field.data_type()).unwrap()).collect();
+                    let rows = RecordBatch::try_new(schema.clone(), columns).unwrap();
+                    engine.register_table(name, Arc::new(MemoryTable::new(schema, vec![rows]).unwrap())).unwrap();
+                }
+                engine
+            };
+            let (files, memory) = (engine(true), engine(false));
+            for sql in JOINS {
+                assert_eq!(
+                    lines(&files, sql),
+                    lines(&memory, sql),
+                    "{sql}, {partitions} partitions, {batch_rows} rows"
+                );
+            }
         }
     }
 }
