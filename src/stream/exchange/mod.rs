@@ -13,7 +13,7 @@ mod send; //  the operator at the sending end
 pub use send::{Exchange, Route};
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 
@@ -44,6 +44,8 @@ impl Waker {
     /// Announces that the worker is about to sleep; it must look for input once more before it does.
     pub fn fall_asleep(&self) {
         self.asleep.store(true, Ordering::SeqCst);
+        // With the fence in `wake`: either this worker sees the message, or its sender sees it asleep.
+        fence(Ordering::SeqCst);
     }
 
     pub fn rise(&self) {
@@ -57,8 +59,9 @@ impl Waker {
         }
     }
 
-    /// Wakes the worker if it sleeps.
+    /// Wakes the worker if it sleeps. Comes after the message has been put into its ring.
     pub fn wake(&self) {
+        fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::SeqCst)
             && let Some(thread) = self.thread.get()
         {
