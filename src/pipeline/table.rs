@@ -45,6 +45,12 @@ pub trait Table: Debug + Send + Sync {
         None
     }
 
+    /// About how many values a column has, where that can be guessed without reading it.
+    fn distinct_count(&self, column: usize) -> Option<u64> {
+        let _ = column;
+        None
+    }
+
     /// Whether it is read by one query at a time, for what was read is gone.
     fn is_read_once(&self) -> bool {
         false

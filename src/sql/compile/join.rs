@@ -21,9 +21,9 @@ use crate::sql::optimize::Statistics;
 use crate::sql::plan::SetOperationNode;
 
 /// A side of more rows is never read by every worker.
-pub(super) const EVERYWHERE_ROWS_MAX: f64 = 1_000_000.0;
-/// How many times as many rows the other side must have.
-const EVERYWHERE_SHARE: f64 = 8.0;
+pub(super) const EVERYWHERE_ROWS_MAX: f64 = 2_000_000.0;
+/// How many times as many rows the other side must have: exchanging a row costs about as much as putting it into a table.
+const EVERYWHERE_SHARE: f64 = 2.5;
 
 impl Compiler {
     pub(super) fn join(&mut self, join: &Join) -> Result<NodeId> {

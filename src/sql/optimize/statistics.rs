@@ -18,6 +18,8 @@ const EQUAL: f64 = 0.05;
 /// The same for an order comparison, and for a condition of an unknown kind.
 const RANGE: f64 = 0.33;
 const LIKE: f64 = 0.1;
+/// The least share that a range is thought to leave.
+const SHARE_MIN: f64 = 0.001;
 /// The share of groups that pass a condition on an aggregate: HAVING mostly looks for the few.
 const HAVING: f64 = 0.1;
 
@@ -127,7 +129,8 @@ impl Statistics {
             let whole =
                 schema.field(column).data_type().is_integer() || schema.field(column).data_type() == &DataType::Date32;
             let spread = range.filter(|_| whole).map_or(f64::MAX, |(least, greatest)| greatest - least + 1.0);
-            ColumnStatistics { domain: at_least_one(rows.min(spread)), table_rows: rows, range }
+            let distinct = table.table.distinct_count(column).map_or(f64::MAX, |count| count as f64);
+            ColumnStatistics { domain: at_least_one(rows.min(spread).min(distinct)), table_rows: rows, range }
         };
         let columns = scan.projection.as_ref().unwrap_or(&all).iter().map(column).collect();
         let fetch = scan.fetch.map_or(f64::MAX, |fetch| fetch as f64);
@@ -208,7 +211,35 @@ fn domain(keys: &[(Option<ColumnStatistics>, Option<ColumnStatistics>)], left: &
 
 /// The share of rows for which a condition over the plan's columns is true.
 pub fn share(predicate: &Expr, plan: &LogicalPlan, statistics: &Statistics) -> f64 {
-    split_conjunction(predicate).into_iter().map(|conjunct| share_of(conjunct, plan, statistics)).product()
+    let mut product = 1.0;
+    // Bounds of one column from both sides are a range: each for itself would say far too much.
+    let mut bounds: Vec<(&Expr, f64, f64)> = Vec::new();
+    for conjunct in split_conjunction(predicate) {
+        match bound(conjunct, plan, statistics) {
+            None => product *= share_of(conjunct, plan, statistics),
+            Some((column, from, to)) => match bounds.iter_mut().find(|(known, ..)| *known == column) {
+                None => bounds.push((column, from, to)),
+                Some((_, known_from, known_to)) => (*known_from, *known_to) = (known_from.max(from), known_to.min(to)),
+            },
+        }
+    }
+    bounds.iter().fold(product, |product, (_, from, to)| product * (to - from).max(SHARE_MIN))
+}
+
+/// What a comparison of a column with a constant leaves of the column's range, as shares of it.
+fn bound<'a>(expr: &'a Expr, plan: &LogicalPlan, statistics: &Statistics) -> Option<(&'a Expr, f64, f64)> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return None };
+    let (column, op, constant) = match (is_constant(left), is_constant(right)) {
+        (false, true) => (left, *op, right),
+        (true, false) => (right, op.swap()?, left),
+        _ => return None,
+    };
+    let share = below(column, constant, plan, statistics)?;
+    match op {
+        Operator::Lt | Operator::LtEq => Some((column, 0.0, share)),
+        Operator::Gt | Operator::GtEq => Some((column, share, 1.0)),
+        _ => None,
+    }
 }
 
 fn share_of(expr: &Expr, plan: &LogicalPlan, statistics: &Statistics) -> f64 {
@@ -234,7 +265,8 @@ fn share_of(expr: &Expr, plan: &LogicalPlan, statistics: &Statistics) -> f64 {
             _ => RANGE,
         },
         Expr::Not(inner) => 1.0 - share_of(inner, plan, statistics),
-        Expr::IsNotNull(_) | Expr::IsNotFalse(_) => 0.95,
+        // Joins ask for it of every key, and keys are seldom null.
+        Expr::IsNotNull(_) | Expr::IsNotFalse(_) => 0.99,
         Expr::IsNull(_) => EQUAL,
         Expr::Like(Like { negated, .. }) | Expr::SimilarTo(Like { negated, .. }) => negate(LIKE, *negated),
         Expr::InList(InList { expr, list, negated }) => negate((equal(expr) * list.len() as f64).min(0.9), *negated),
@@ -267,7 +299,7 @@ fn below(left: &Expr, right: &Expr, plan: &LogicalPlan, statistics: &Statistics)
     }
     let (least, greatest) = statistics.column(left, plan)?.range?;
     let value = number(right)?;
-    Some(((value - least) / (greatest - least).max(1.0)).clamp(0.001, 0.999))
+    Some(((value - least) / (greatest - least).max(1.0)).clamp(SHARE_MIN, 1.0 - SHARE_MIN))
 }
 
 fn is_constant(expr: &Expr) -> bool {

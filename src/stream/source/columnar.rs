@@ -44,6 +44,12 @@ pub trait ColumnarFile: Debug + Send + Sync + Sized + 'static {
         None
     }
 
+    /// About how many values a column has, where the header lets it be guessed.
+    fn distinct_count(&self, column: &Field) -> Option<u64> {
+        let _ = column;
+        None
+    }
+
     /// Cuts the file into pieces, and adds their bytes to the total of the progress.
     fn pieces(self: &Arc<Self>, request: &ScanRequest, plan: &ReadPlan) -> Result<Vec<Piece>>;
 }
@@ -145,6 +151,13 @@ impl<F: ColumnarFile> Table for FileTable<F> {
             let (all, range) = (all?, range?);
             Some((all.0.min(range.0), all.1.max(range.1)))
         })?
+    }
+
+    fn distinct_count(&self, column: usize) -> Option<u64> {
+        let files = list(&self.path, Some(self.format)).ok()?;
+        let column = self.schema.field(column);
+        let counts = files.iter().map(|path| self.header(path).ok()?.distinct_count(column));
+        counts.reduce(|most, count| Some(most?.max(count?)))?
     }
 
     fn takes_keys(&self) -> bool {

@@ -12,7 +12,7 @@
 use crate::pipeline::{AggregateSpec, EmitMode};
 
 /// Fewer rows than this for each group do not pay for making, hashing and merging the group.
-const ROWS_PER_GROUP_MIN: u64 = 8;
+const ROWS_PER_GROUP_MIN: u64 = 3;
 /// The least number of groups that a judgement rests on.
 const GROUPS_JUDGED_MIN: u64 = 512;
 /// For how many times the rows that were judged by rows then pass by, before it is tried again.

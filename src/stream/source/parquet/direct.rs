@@ -22,7 +22,7 @@ use super::text::TextColumn;
 use super::{PageColumn, is_dictionary_alone};
 use crate::batch::{Argument, Batch, Column, Kind, true_rows};
 use crate::error::Result;
-use crate::expression::Evaluator;
+use crate::expression::{Evaluator, Operand};
 use crate::pipeline::{KeyCheck, Pushed};
 
 /// A column to be read: where it stands in the file, and the engine's type for it.
@@ -41,6 +41,8 @@ pub(super) struct Direct {
     /// Columns whose values must be keys of a join's table.
     keys: Vec<KeyCheck>,
     conditions: Vec<Condition>,
+    /// Whether a filter handed conditions down.
+    is_filtered: bool,
     may_reorder: bool,
     batches: u32,
     /// For each row of the batch in the making, its place among those read, where some were left out.
@@ -63,7 +65,7 @@ struct Condition {
 }
 
 /// After how many batches the order of conditions is looked at again.
-const BATCHES_PER_ORDER: u32 = 16;
+const BATCHES_PER_ORDER: u32 = 8;
 
 /// Whether a column of a row group can be read from its pages as this type.
 pub(super) fn is_readable(column: &ColumnChunkMetaData, data_type: &DataType) -> bool {
@@ -125,6 +127,7 @@ impl Direct {
         };
         let columns = wanted.iter().map(of).collect::<Result<Vec<_>, ParquetError>>()?;
         let coded = wanted.iter().map(|wanted| dictionaries && is_dictionary_alone(group.column(wanted.leaf)));
+        let open = pushed.conditions.iter().filter(|program| !always_holds(program, group, wanted));
         let stays = |step: &crate::expression::Step| step.kernel.can_fail() || !step.kernel.is_deterministic();
         Ok(Direct {
             coded: coded.collect(),
@@ -132,7 +135,8 @@ impl Direct {
             columns,
             left: group.num_rows().max(0) as usize,
             keys: pushed.keys.iter().filter(|check| check.worthwhile().is_some()).cloned().collect(),
-            conditions: pushed.conditions.iter().map(|program| Condition::new(program, pushed)).collect(),
+            conditions: open.map(|program| Condition::new(program, pushed)).collect(),
+            is_filtered: !pushed.conditions.is_empty(),
             may_reorder: !pushed.conditions.iter().any(|program| program.steps.iter().any(stays)),
             batches: 0,
             places: None,
@@ -190,7 +194,7 @@ impl Direct {
                 batch.columns[column] = Column::Array(dictionary.flatten()?);
             }
         }
-        batch.meets_conditions = !self.conditions.is_empty();
+        batch.meets_conditions = self.is_filtered;
         Ok(true)
     }
 
@@ -289,6 +293,14 @@ impl Condition {
         }
         Ok(passed > 0)
     }
+}
+
+/// Whether a condition asks for nothing but that a column is not null which has no null in this row group.
+fn always_holds(program: &crate::expression::Program, group: &RowGroupMetaData, wanted: &[Wanted]) -> bool {
+    let ([step], [Operand::Register(_)]) = (&program.steps[..], &program.outputs[..]) else { return false };
+    let (true, [Operand::Input(column)]) = (step.kernel.name() == "IS NOT NULL", &step.args[..]) else { return false };
+    let statistics = group.column(wanted[*column].leaf).statistics();
+    statistics.and_then(|statistics| statistics.null_count_opt()) == Some(0)
 }
 
 /// Why rows could not be read: the file, or a condition.

@@ -39,6 +39,8 @@ use crate::stream::source::prune::surviving_row_groups;
 use crate::stream::source::records::{ReadPlan, RecordReader, Records};
 use direct::{Direct, Failure, Wanted, is_readable};
 
+/// Bytes before the values of a dictionary page, about.
+const DICTIONARY_HEADER_BYTES: u64 = 20;
 /// Bytes of a row group that may be read ahead of its turn.
 const AHEAD_BYTES_MAX: usize = 64 << 20;
 
@@ -73,13 +75,7 @@ impl ColumnarFile for ParquetFile {
     }
 
     fn column_range(&self, column: &Field) -> Option<(i64, i64)> {
-        let schema = self.metadata.schema();
-        let index = schema.fields().iter().position(|field| field.name().eq_ignore_ascii_case(column.name()))?;
-        if schema.field(index).data_type() != column.data_type() {
-            return None;
-        }
-        let leaves = self.metadata.parquet_schema();
-        let leaf = (0..leaves.num_columns()).find(|&leaf| leaves.get_column_root_idx(leaf) == index)?;
+        let leaf = self.leaf(column)?;
         let ranges =
             self.metadata.metadata().row_groups().iter().map(|group| match group.column(leaf).statistics()? {
                 Statistics::Int32(values) => Some((i64::from(*values.min_opt()?), i64::from(*values.max_opt()?))),
@@ -90,6 +86,20 @@ impl ColumnarFile for ParquetFile {
             let (all, range) = (all?, range?);
             Some((all.0.min(range.0), all.1.max(range.1)))
         })?
+    }
+
+    /// Strings: by the bytes of the dictionary, where all values are in it, and the length of the least and the greatest.
+    fn distinct_count(&self, column: &Field) -> Option<u64> {
+        let leaf = self.leaf(column)?;
+        let counts = self.metadata.metadata().row_groups().iter().map(|group| {
+            let column = group.column(leaf);
+            let Statistics::ByteArray(values) = column.statistics()? else { return None };
+            let length = (values.min_bytes_opt()?.len() + values.max_bytes_opt()?.len()).div_ceil(2);
+            let bytes = column.data_page_offset() - column.dictionary_page_offset()?;
+            let bytes = u64::try_from(bytes).ok()?.saturating_sub(DICTIONARY_HEADER_BYTES);
+            is_dictionary_alone(column).then_some((bytes / (length as u64 + 4)).max(1))
+        });
+        counts.reduce(|most, count| Some(most?.max(count?)))?
     }
 
     fn pieces(self: &Arc<Self>, request: &ScanRequest, plan: &ReadPlan) -> Result<Vec<Piece>> {
@@ -130,6 +140,17 @@ impl ColumnarFile for ParquetFile {
 }
 
 impl ParquetFile {
+    /// The leaf of a flat column of the table, where the file has it in the same type.
+    fn leaf(&self, column: &Field) -> Option<usize> {
+        let schema = self.metadata.schema();
+        let index = schema.fields().iter().position(|field| field.name().eq_ignore_ascii_case(column.name()))?;
+        if schema.field(index).data_type() != column.data_type() {
+            return None;
+        }
+        let leaves = self.metadata.parquet_schema();
+        (0..leaves.num_columns()).find(|&leaf| leaves.get_column_root_idx(leaf) == index)
+    }
+
     /// The columns of a scan as they can be read from pages; `None` when some cannot.
     fn wanted(&self, request: &ScanRequest, plan: &ReadPlan) -> Option<Vec<Wanted>> {
         // Conditions that only the file's own reader knows are left to it.

@@ -13,7 +13,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersi
 
 use crate::batch::engine_schema;
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::engine::{Engine, Outcome};
 use crate::stream::source::memory::MemoryTable;
 
 const ROWS: usize = 5_000;
@@ -265,6 +265,37 @@ fn joins_whose_scans_ask_for_keys_give_what_those_of_memory_give() {
             }
         }
     }
+}
+
+#[test]
+fn headers_tell_how_many_rows_a_condition_leaves() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(8_192);
+    for (name, rows) in star() {
+        write(&folder.path().join(name), &rows, WriterProperties::default());
+        let path = folder.path().join(name);
+        engine
+            .execute(&format!("CREATE EXTERNAL TABLE {name} STORED AS PARQUET LOCATION '{}'", path.display()))
+            .unwrap();
+    }
+    let plan = |sql: &str| {
+        let Outcome::Text(text) = engine.execute(&format!("EXPLAIN PIPELINE {sql}")).unwrap() else { panic!("{sql}") };
+        text
+    };
+    let narrow = plan("SELECT kind FROM facts JOIN things ON thing = id WHERE number >= 100 AND number < 150");
+    assert!(narrow.contains("id is a key thing of a join"), "50 of 5000 facts are fewer than 600 things: {narrow}");
+    let wide = plan("SELECT kind FROM facts JOIN things ON thing = id WHERE number >= 100 AND number < 4150");
+    assert!(wide.contains("thing is a key id of a join"), "4050 facts are more: {wide}");
+    let table = super::super::file::open(&crate::pipeline::TableDefinition {
+        name: "things".to_string(),
+        schema: None,
+        options: [("path", folder.path().join("things").to_str().unwrap()), ("format", "parquet")]
+            .map(|(key, value)| (key.to_string(), value.to_string()))
+            .into(),
+        primary_key: Vec::new(),
+    });
+    let count = table.unwrap().distinct_count(1).expect("strings in a dictionary");
+    assert!((3..=6).contains(&count), "four kinds, about: {count}");
 }
 
 #[test]
