@@ -336,8 +336,8 @@ pub enum JoinSide {
 pub enum JoinStrategy {
     /// One side, which ends, is read whole into a table; then the other passes by it, batch by batch.
     ///
-    /// `everywhere`: each worker reads the whole side, since the other is much larger and so need not be exchanged.
-    Hash { build: JoinSide, everywhere: bool },
+    /// `everywhere`: with up to so many workers each reads the whole side, so that the other need not be exchanged.
+    Hash { build: JoinSide, everywhere: usize },
     /// Both sides are kept, and rows of either meet those of the other that came before.
     Symmetric(SymmetricSpec),
     /// Each left row meets the right row of its key that is nearest.

@@ -96,6 +96,7 @@ impl Assembly<'_> {
 }
 
 fn meeting(spec: &JoinSpec, left: &Parts, right: &Parts) -> Meeting {
+    let workers = left.len();
     let JoinStrategy::Hash { build, everywhere } = spec.strategy else {
         return if spec.has_keys() { Meeting::Owner } else { Meeting::First };
     };
@@ -111,7 +112,7 @@ fn meeting(spec: &JoinSpec, left: &Parts, right: &Parts) -> Meeting {
     let by_owner = spec.has_keys() && !spec.null_aware;
     match (by_owner, may_be_everywhere) {
         (true, false) => Meeting::Owner,
-        (true, true) if !everywhere => Meeting::Owner,
+        (true, true) if workers > everywhere => Meeting::Owner,
         (_, true) => Meeting::Everywhere(build),
         (false, false) => Meeting::First,
     }

@@ -26,7 +26,12 @@ pub(super) fn describe(join: &JoinSpec, inputs: &[&Schema]) -> String {
     }
     match &join.strategy {
         JoinStrategy::Hash { build, everywhere } => {
-            text + &format!(", table of {}{}", side(*build), if *everywhere { " everywhere" } else { "" })
+            let everywhere = match *everywhere {
+                0 | 1 => String::new(),
+                usize::MAX => " everywhere".to_string(),
+                most => format!(" everywhere up to {most} workers"),
+            };
+            text + &format!(", table of {}{everywhere}", side(*build))
         }
         JoinStrategy::Symmetric(SymmetricSpec { lookup: true, .. }) => text + ", as right is when left comes",
         JoinStrategy::Symmetric(symmetric) => match &symmetric.time {

@@ -21,9 +21,7 @@ use crate::sql::optimize::Statistics;
 use crate::sql::plan::SetOperationNode;
 
 /// A side of more rows is never read by every worker.
-pub(super) const EVERYWHERE_ROWS_MAX: f64 = 2_000_000.0;
-/// How many times as many rows the other side must have: exchanging a row costs about as much as putting it into a table.
-const EVERYWHERE_SHARE: f64 = 2.5;
+pub(super) const EVERYWHERE_ROWS_MAX: f64 = 4_000_000.0;
 
 impl Compiler {
     pub(super) fn join(&mut self, join: &Join) -> Result<NodeId> {
@@ -109,7 +107,7 @@ impl Compiler {
             each_once: true,
             residual: None,
             outputs: (0..schema.fields().len()).collect(),
-            strategy: JoinStrategy::Hash { build: JoinSide::Right, everywhere: false },
+            strategy: JoinStrategy::Hash { build: JoinSide::Right, everywhere: 1 },
         };
         let (spec, inputs, changes) = (Spec::Join(spec), inputs.to_vec(), ChangeMode::Append);
         Ok(self.add(Node { spec, inputs, schema, changes, time: None, bounded: true, place: None }))
@@ -186,7 +184,13 @@ pub(super) fn strategy(kind: JoinKind, null_aware: bool, [left, right]: [f64; 2]
     };
     let build = if !null_aware && left * left_weight < right * right_weight { JoinSide::Left } else { JoinSide::Right };
     let (table, other) = if build == JoinSide::Left { (left, right) } else { (right, left) };
-    JoinStrategy::Hash { build, everywhere: table <= EVERYWHERE_ROWS_MAX && table * EVERYWHERE_SHARE <= other }
+    JoinStrategy::Hash { build, everywhere: if table <= EVERYWHERE_ROWS_MAX { workers_max(table, other) } else { 1 } }
+}
+
+/// With up to how many workers each should read the whole table, so that the other side need not be exchanged: exchanging a
+/// row costs about three times what putting it into a table does, and is shared among them.
+fn workers_max(table: f64, other: f64) -> usize {
+    (1.5 * other / table.max(1.0) + 2.0) as usize
 }
 
 /// The type in which the keys of both sides are compared.

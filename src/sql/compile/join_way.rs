@@ -188,7 +188,7 @@ impl Compiler {
 
 /// A table of the side that ends: everywhere, if it is small, so that the other side need not be exchanged.
 pub(super) fn table(build: JoinSide, rows: f64) -> JoinStrategy {
-    JoinStrategy::Hash { build, everywhere: rows <= EVERYWHERE_ROWS_MAX }
+    JoinStrategy::Hash { build, everywhere: if rows <= EVERYWHERE_ROWS_MAX { usize::MAX } else { 1 } }
 }
 
 /// Whether rows of the left and of the right side leave when they have no match.

@@ -9,7 +9,7 @@ use arrow::datatypes::DataType;
 use millstream_kernels::bitmap;
 use smallvec::SmallVec;
 
-use super::perfect::{Perfect, append_integers};
+use super::perfect::{Perfect, append_integers, integers};
 use crate::batch::{Argument, Batch, Column, KernelColumn, Kind};
 use crate::error::Result;
 use crate::expression::Evaluator;
@@ -36,6 +36,10 @@ pub(super) struct Build {
     each_once: bool,
     /// Whether rows are kept that can match nothing.
     keeps_null_keys: bool,
+    /// The values of a single key of whole numbers, until the side has ended: only then it is known how they are found best.
+    values: Option<Vec<i64>>,
+    /// Rows among them that have none.
+    rows_aside: Vec<u32>,
     /// The group of each row, until the side has ended.
     row_groups: Vec<u32>,
     /// Whether each row has been the first of its group.
@@ -68,7 +72,10 @@ impl Build {
         context: KernelContext,
     ) -> Self {
         let keys = spec.keys(side).clone();
+        let is_single = keys.output_types.len() == 1 && has_keys(Kind::of(&keys.output_types[0]));
         Build {
+            values: (is_single && !spec.nulls_match && !spec.each_once).then(Vec::new),
+            rows_aside: Vec::new(),
             key_count: keys.outputs.len(),
             index: GroupIndex::new(keys.output_types.clone(), seed, context.level),
             keys: Evaluator::new(keys, context),
@@ -103,6 +110,13 @@ impl Build {
             }
         }
         let keys = arguments(&self.keys, batch, self.key_count);
+        if let Some(values) = &mut self.values {
+            append_integers(&keys[0], self.keys.rows(), values)?;
+            if self.keeps_rows {
+                self.rows.append(batch, &self.stored)?;
+            }
+            return Ok(());
+        }
         self.index.lookup(&keys, self.keys.rows(), &mut self.groups)?;
         if self.each_once {
             self.left_over.resize(self.index.len(), 0);
@@ -125,8 +139,12 @@ impl Build {
         if self.keeps_null_keys {
             let all = batch.selection.clone();
             batch.selection.narrow(&with_null);
+            let before = self.rows.len() as u32;
             self.rows.append(batch, &self.stored)?;
-            self.row_groups.resize(self.rows.len(), NO_GROUP);
+            match self.values {
+                Some(_) => self.rows_aside.extend(before..self.rows.len() as u32),
+                None => self.row_groups.resize(self.rows.len(), NO_GROUP),
+            }
             self.unique = false;
             batch.selection = all;
         }
@@ -135,8 +153,11 @@ impl Build {
         Ok(!without.is_empty())
     }
 
-    /// The values of a key, each at least once, where they are whole numbers.
+    /// The values of a key, each at least once, where they are whole numbers. Comes before [`Build::seal`].
     pub(super) fn key_values(&self, key: usize) -> Result<Vec<i64>> {
+        if let Some(values) = &self.values {
+            return Ok(values.clone());
+        }
         let count = self.index.len() as u32;
         let mut values = Vec::with_capacity(count as usize);
         let (mut groups, mut column) = (Vec::new(), Column::default());
@@ -145,31 +166,62 @@ impl Build {
             groups.extend(from..count.min(from + CHUNK as u32));
             self.index.keys(key, &groups, &mut column)?;
             let column = KernelColumn::new(std::mem::take(&mut column));
-            append_integers(&column.argument(groups.len()), &mut values)?;
+            append_integers(&column.argument(groups.len()), groups.len(), &mut values)?;
         }
         Ok(values)
     }
 
-    /// Makes a perfect table of a single key whose values lie close enough together.
-    fn make_perfect(&mut self) -> Result<()> {
-        let key_type = self.index.key_types().first().map(Kind::of);
-        let fits = self.key_count == 1 && !self.nulls_match && key_type.is_some_and(has_keys);
-        if fits && self.index.mode() != "dense" && !self.index.is_empty() {
-            self.perfect = Perfect::new(&self.key_values(0)?);
+    /// Ends the adding.
+    pub(super) fn seal(&mut self) -> Result<()> {
+        self.rows.seal()?;
+        let groups = match self.values.take() {
+            Some(values) => self.number_values(&values)?,
+            None => self.index.len(),
+        };
+        let row_groups = std::mem::take(&mut self.row_groups);
+        if !self.unique && self.keeps_rows {
+            self.chain(&row_groups, groups);
         }
         Ok(())
     }
 
-    /// Ends the adding.
-    pub(super) fn seal(&mut self) -> Result<()> {
-        self.make_perfect()?;
-        self.rows.seal()?;
-        let row_groups = std::mem::take(&mut self.row_groups);
-        if self.unique || !self.keeps_rows {
-            return Ok(());
+    /// Gives the values of a single key their groups, and their rows; how many groups there are.
+    fn number_values(&mut self, values: &[i64]) -> Result<usize> {
+        let aside = std::mem::take(&mut self.rows_aside);
+        let Some(perfect) = Perfect::new(values) else {
+            let numbers = self.look_up(values)?;
+            self.unique = aside.is_empty() && numbers.iter().enumerate().all(|(row, group)| *group == row as u32);
+            self.row_groups = if self.unique { Vec::new() } else { with_rows_aside(numbers, &aside) };
+            return Ok(self.index.len());
+        };
+        let count = perfect.len();
+        self.unique = aside.is_empty() && count == values.len();
+        let perfect = self.perfect.insert(perfect);
+        if self.unique {
+            perfect.number_by_row(values);
+        } else if self.keeps_rows {
+            let numbers = values.iter().map(|&value| perfect.rank_of(value).unwrap_or(NO_GROUP)).collect();
+            self.row_groups = with_rows_aside(numbers, &aside);
         }
-        // Counting sort: how many rows each group has, where they start, then each row to its place.
-        let mut starts = vec![0u32; self.index.len() + 1];
+        perfect.finish();
+        Ok(count)
+    }
+
+    /// Puts values that lie too far apart into the index; the group of each.
+    fn look_up(&mut self, values: &[i64]) -> Result<Vec<u32>> {
+        let kind = self.index.key_types().first().map_or(Kind::I64, Kind::of);
+        let mut numbers = Vec::with_capacity(values.len());
+        for values in values.chunks(CHUNK) {
+            let column = Column::Flat(integers(kind, values));
+            self.index.lookup(&[Argument::new(&column, None, values.len())], values.len(), &mut self.groups)?;
+            numbers.extend_from_slice(&self.groups);
+        }
+        Ok(numbers)
+    }
+
+    /// Counting sort: how many rows each group has, where they start, then each row to its place.
+    fn chain(&mut self, row_groups: &[u32], groups: usize) {
+        let mut starts = vec![0u32; groups + 1];
         row_groups.iter().filter(|group| **group != NO_GROUP).for_each(|group| starts[*group as usize + 1] += 1);
         for group in 1..starts.len() {
             starts[group] += starts[group - 1];
@@ -182,7 +234,6 @@ impl Build {
             *at += 1;
         }
         (self.starts, self.chained) = (starts, chained);
-        Ok(())
     }
 
     /// The group of each row's key, [`NO_GROUP`] where no row of this side has it.
@@ -190,10 +241,8 @@ impl Build {
         if self.nulls_match {
             return self.index.find(keys, rows, groups);
         }
-        if let Some(perfect) = &self.perfect
-            && perfect.find(&keys[0], rows, groups)?
-        {
-            return Ok(());
+        if let Some(perfect) = &self.perfect {
+            return perfect.find(&keys[0], rows, groups);
         }
         if keys.iter().any(Argument::constant_is_null) {
             groups.clear();
@@ -250,11 +299,24 @@ impl Build {
 
     pub(super) fn size_bytes(&self) -> usize {
         let numbers = [&self.row_groups, &self.starts, &self.chained, &self.groups, &self.left_over];
-        self.index.size_bytes()
+        let values = self.values.as_ref().map_or(0, |values| values.capacity() * 8);
+        values
+            + self.index.size_bytes()
             + self.perfect.as_ref().map_or(0, Perfect::size_bytes)
             + self.rows.size_bytes()
             + numbers.map(|list| list.capacity() * 4).iter().sum::<usize>()
     }
+}
+
+/// The groups of rows with those between them that have none.
+fn with_rows_aside(groups: Vec<u32>, aside: &[u32]) -> Vec<u32> {
+    if aside.is_empty() {
+        return groups;
+    }
+    let mut all = vec![0; groups.len() + aside.len()];
+    aside.iter().for_each(|&row| all[row as usize] = NO_GROUP);
+    all.iter_mut().filter(|group| **group != NO_GROUP).zip(groups).for_each(|(to, group)| *to = group);
+    all
 }
 
 /// The keys of the last run over `batch`.

@@ -8,10 +8,13 @@
 
 use millstream_kernels::bitmap;
 
-use crate::batch::{Argument, Column, Fixed, Kind};
-use crate::error::Result;
+use crate::batch::{Argument, Column, Fixed, Flat, Kind, Values};
+use crate::error::{Error, Result};
 use crate::pipeline::Keys;
 use crate::state::NO_GROUP;
+
+/// Ranges of at most this many values are looked up directly: the groups stay in L2.
+const DIRECT_MAX: u64 = 1 << 17;
 
 /// The groups of keys.
 pub(super) struct Perfect {
@@ -20,34 +23,65 @@ pub(super) struct Perfect {
     ranks: Vec<u32>,
     /// The group of each key, by its rank; empty where rank and group are one number.
     groups: Vec<u32>,
+    /// The group of each value of a small range, [`NO_GROUP`] where it is no key: one look instead of three.
+    direct: Vec<u32>,
 }
 
 impl Perfect {
-    /// A table of keys, the one of group `i` at `i`; `None` where they lie too far apart.
+    /// A table of keys, some perhaps several times, each by its rank; `None` where they lie too far apart.
     pub(super) fn new(values: &[i64]) -> Option<Self> {
         let keys = Keys::new(values);
         let Keys::Bits { words, .. } = &keys else { return None };
         let mut before = 0;
-        let mut rank = |word: &u64| {
+        let rank = |word: &u64| {
             let own = before;
             before += word.count_ones();
             own
         };
-        let ranks: Vec<u32> = words.iter().map(&mut rank).collect();
-        let mut perfect = Perfect { keys, ranks, groups: Vec::new() };
-        if !values.is_sorted() {
-            let mut groups = vec![NO_GROUP; values.len()];
-            for (group, &value) in values.iter().enumerate() {
-                groups[perfect.rank_of(value)? as usize] = group as u32;
-            }
-            perfect.groups = groups;
+        let ranks: Vec<u32> = words.iter().map(rank).collect();
+        Some(Perfect { keys, ranks, groups: Vec::new(), direct: Vec::new() })
+    }
+
+    /// How many keys there are.
+    pub(super) fn len(&self) -> usize {
+        if let Keys::Bits { count, .. } = self.keys { count as usize } else { 0 }
+    }
+
+    /// Makes the number of a key's row its group: `values` are the keys in the order of the rows, each once.
+    pub(super) fn number_by_row(&mut self, values: &[i64]) {
+        if values.is_sorted() {
+            return;
         }
-        Some(perfect)
+        let mut groups = vec![NO_GROUP; values.len()];
+        for (row, &value) in values.iter().enumerate() {
+            if let Some(rank) = self.rank_of(value) {
+                groups[rank as usize] = row as u32;
+            }
+        }
+        self.groups = groups;
+    }
+
+    /// Comes last, when groups have been numbered.
+    pub(super) fn finish(&mut self) {
+        if let Keys::Bits { least, range, .. } = self.keys
+            && range <= DIRECT_MAX
+        {
+            self.direct = (0..range as i64).map(|at| self.group_of(least.wrapping_add(at))).collect();
+        }
+    }
+
+    #[inline(always)]
+    fn group_of(&self, value: i64) -> u32 {
+        match self.rank_of(value) {
+            None => NO_GROUP,
+            Some(rank) if self.groups.is_empty() => rank,
+            Some(rank) => self.groups[rank as usize],
+        }
     }
 
     /// The rank of a value, if it is a key.
     #[inline(always)]
-    fn rank_of(&self, value: i64) -> Option<u32> {
+    pub(super) fn rank_of(&self, value: i64) -> Option<u32> {
         let Keys::Bits { least, words, range, .. } = &self.keys else { return None };
         let at = value.wrapping_sub(*least) as u64;
         if at >= *range {
@@ -58,13 +92,13 @@ impl Perfect {
         (bits >> bit & 1 == 1).then(|| self.ranks[word] + (bits & ((1 << bit) - 1)).count_ones())
     }
 
-    /// Writes the group of each row into `groups`; whether the column is of a kind that it knows.
-    pub(super) fn find(&self, key: &Argument<'_>, rows: usize, groups: &mut Vec<u32>) -> Result<bool> {
+    /// Writes the group of each row into `groups`.
+    pub(super) fn find(&self, key: &Argument<'_>, rows: usize, groups: &mut Vec<u32>) -> Result<()> {
         macro_rules! by_kind {
             ($($kind:ident: $native:ty),+) => {
                 match kind_of(key) {
                     $(Kind::$kind => self.find_typed(key.values::<$native>()?, key.is_constant(), rows, groups),)+
-                    _ => return Ok(false),
+                    kind => return Err(Error::bug(format!("a key of whole numbers came as {kind:?}"))),
                 }
             };
         }
@@ -77,34 +111,37 @@ impl Perfect {
             let nulls = groups.iter_mut().enumerate().filter(|(row, _)| !bitmap::get(validity, *row));
             nulls.for_each(|(_, group)| *group = NO_GROUP);
         }
-        Ok(true)
+        Ok(())
     }
 
     fn find_typed<T: Fixed + Into<i64>>(&self, values: &[T], is_constant: bool, rows: usize, groups: &mut Vec<u32>) {
-        let group = |value: T| match self.rank_of(value.into()) {
-            None => NO_GROUP,
-            Some(rank) if self.groups.is_empty() => rank,
-            Some(rank) => self.groups[rank as usize],
-        };
-        match is_constant {
-            true => groups.resize(rows, group(values[0])),
-            false => groups.extend(values[..rows].iter().map(|&value| group(value))),
+        let Keys::Bits { least, .. } = self.keys else { return groups.resize(rows, NO_GROUP) };
+        let place = |value: T| value.into().wrapping_sub(least) as u64 as usize;
+        match (is_constant, self.direct.is_empty()) {
+            (true, _) => groups.resize(rows, self.group_of(values[0].into())),
+            (false, true) => groups.extend(values[..rows].iter().map(|&value| self.group_of(value.into()))),
+            (false, false) => {
+                let direct = |&value: &T| self.direct.get(place(value)).copied().unwrap_or(NO_GROUP);
+                groups.extend(values[..rows].iter().map(direct));
+            }
         }
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        self.keys.size_bytes() + (self.ranks.capacity() + self.groups.capacity()) * 4
+        self.keys.size_bytes() + (self.ranks.capacity() + self.groups.capacity() + self.direct.capacity()) * 4
     }
 }
 
-/// Adds the values of a column of whole numbers; nulls are left out.
-pub(super) fn append_integers(column: &Argument<'_>, out: &mut Vec<i64>) -> Result<()> {
+/// Adds the values of `rows` rows of a column of whole numbers; nulls are left out.
+pub(super) fn append_integers(column: &Argument<'_>, rows: usize, out: &mut Vec<i64>) -> Result<()> {
     macro_rules! by_kind {
         ($($kind:ident: $native:ty),+) => {
             match kind_of(column) {
                 $(Kind::$kind => {
                     let values = column.values::<$native>()?;
                     match column.validity() {
+                        _ if column.constant_is_null() => {}
+                        _ if column.is_constant() => out.resize(out.len() + rows, i64::from(values[0])),
                         None => out.extend(values.iter().map(|&value| i64::from(value))),
                         Some(validity) => {
                             let valid = values.iter().enumerate().filter(|(row, _)| bitmap::get(validity, *row));
@@ -120,6 +157,21 @@ pub(super) fn append_integers(column: &Argument<'_>, out: &mut Vec<i64>) -> Resu
     Ok(())
 }
 
+/// Values as a flat column of a kind that holds them.
+pub(super) fn integers(kind: Kind, values: &[i64]) -> Flat {
+    macro_rules! by_kind {
+        ($($kind:ident: $native:ty),+) => {
+            match kind {
+                $(Kind::$kind => Values::$kind(values.iter().map(|&value| value as $native).collect()),)+
+                _ => Values::I64(values.to_vec()),
+            }
+        };
+    }
+    let mut flat = Flat::new(by_kind!(I8: i8, I16: i16, I32: i32, U8: u8, U16: u16, U32: u32));
+    flat.rows = values.len();
+    flat
+}
+
 fn kind_of(column: &Argument<'_>) -> Kind {
     match column.column() {
         Column::Array(array) | Column::Constant(array) => Kind::of(array.data_type()),
@@ -131,15 +183,19 @@ fn kind_of(column: &Argument<'_>) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{Flat, Values};
 
     fn check(keys: &[i64], asked: &[i64]) {
-        let perfect = Perfect::new(keys).expect("close together");
+        let mut perfect = Perfect::new(keys).expect("close together");
+        assert_eq!(perfect.len(), keys.len());
+        perfect.number_by_row(keys);
+        let indirect = (asked.iter().map(|&value| perfect.group_of(value))).collect::<Vec<_>>();
+        perfect.finish();
         let column = Column::Flat(Flat::new(Values::I64(asked.to_vec())));
         let mut groups = Vec::new();
-        assert!(perfect.find(&Argument::new(&column, None, asked.len()), asked.len(), &mut groups).unwrap());
+        perfect.find(&Argument::new(&column, None, asked.len()), asked.len(), &mut groups).unwrap();
         let position = |value: &i64| keys.iter().position(|key| key == value).map_or(NO_GROUP, |at| at as u32);
         assert_eq!(groups, asked.iter().map(position).collect::<Vec<_>>());
+        assert_eq!(groups, indirect);
     }
 
     #[test]
@@ -148,7 +204,8 @@ mod tests {
         check(&[7], &asked);
         check(&[-3, 0, 64, 65, 127, 128, 300], &asked);
         check(&[300, -3, 64, 128, 0, 127, 65], &asked);
-        check(&(0..300).map(|key| (key * 7) % 300).collect::<Vec<_>>(), &asked);
+        check(&(0..299).map(|key| (key * 7) % 299).collect::<Vec<_>>(), &asked);
+        assert_eq!(Perfect::new(&[5, 9, 5, 5]).expect("close together").rank_of(9), Some(1));
         assert!(Perfect::new(&[0, 1 << 40]).is_none());
     }
 }
