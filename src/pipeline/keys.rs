@@ -280,7 +280,8 @@ fn side_without_strangers(spec: &JoinSpec) -> Option<JoinSide> {
 /// The scans whose rows with other values in `column` of a node could be left out.
 fn descend(pipeline: &Pipeline, id: NodeId, column: usize, found: &mut Vec<(NodeId, usize)>) {
     let node = &pipeline.nodes[id];
-    if node.changes != ChangeMode::Append || !node.bounded {
+    // What others read as well must have all of its rows.
+    if node.changes != ChangeMode::Append || !node.bounded || pipeline.readers(id) > 1 {
         return;
     }
     match &node.spec {

@@ -84,6 +84,11 @@ impl Pipeline {
         self.nodes.last().expect("a pipeline has an output")
     }
 
+    /// How many inputs of nodes a node's rows go to.
+    pub fn readers(&self, id: NodeId) -> usize {
+        self.nodes.iter().flat_map(|node| &node.inputs).filter(|input| **input == id).count()
+    }
+
     /// Column names and types of the answer.
     pub fn schema(&self) -> &SchemaRef {
         &self.output().schema

@@ -59,6 +59,7 @@ pub(super) fn assemble(
         in_flight,
         key_routes: key_routes(pipeline),
         key_filters: HashMap::new(),
+        forked: HashMap::new(),
     };
     let root = assembly.node(pipeline.nodes.len() - 1)?;
     let mut parts = assembly.gather(root)?;
@@ -101,10 +102,29 @@ pub(super) struct Assembly<'a> {
     /// Which scans ask for the keys of which joins' tables, and the filters that have been made for it, by join and key.
     pub(super) key_routes: Vec<KeyRoute>,
     pub(super) key_filters: HashMap<(NodeId, usize), Arc<KeyFilter>>,
+    /// Of nodes that several read, the parts of readers that have not asked yet.
+    pub(super) forked: HashMap<NodeId, Vec<Parts>>,
 }
 
 impl Assembly<'_> {
+    /// A node's parts; of one that several read, each reader's own.
     pub(super) fn node(&mut self, id: NodeId) -> Result<Parts> {
+        if let Some(parts) = self.forked.get_mut(&id).and_then(Vec::pop) {
+            return Ok(parts);
+        }
+        let parts = self.single(id)?;
+        match self.pipeline.readers(id) {
+            0 | 1 => Ok(parts),
+            readers => {
+                let mut forked = self.fork(parts, readers);
+                let first = forked.pop().expect("a reader at least");
+                self.forked.insert(id, forked);
+                Ok(first)
+            }
+        }
+    }
+
+    fn single(&mut self, id: NodeId) -> Result<Parts> {
         let node = &self.pipeline.nodes[id];
         match &node.spec {
             Spec::Scan(scan) => self.scan(id, scan, node),

@@ -123,6 +123,32 @@ impl Assembly<'_> {
         if parts.iter().skip(1).all(Option::is_none) { Ok(parts) } else { self.exchange(parts, Route::First) }
     }
 
+    /// Ends the stage of each worker, and begins one for each of several readers behind it: all get all of its rows.
+    ///
+    /// Whoever is forked must put its rows out when its input has ended: what a reader that waits does not take yet is
+    /// held back in an outbox, and holds up nobody.
+    pub(super) fn fork(&mut self, parts: Parts, readers: usize) -> Vec<Parts> {
+        let mut forked: Vec<Parts> = (0..readers).map(|_| Parts::with_capacity(parts.len())).collect();
+        for (worker, part) in parts.into_iter().enumerate() {
+            let Some(mut part) = part else {
+                forked.iter_mut().for_each(|parts| parts.push(None));
+                continue;
+            };
+            let mut senders = Vec::with_capacity(readers);
+            for parts in &mut forked {
+                let (waker, in_flight) = (self.wakers[worker].clone(), self.in_flight.clone());
+                let (sender, receiver) = ring(self.config.ring_capacity, waker, in_flight);
+                senders.push(sender);
+                let inputs = vec![Input::Exchange { receivers: vec![receiver], slot: 0 }];
+                parts.push(Some(Part { stage: Stage { inputs, ..Stage::default() }, end: End::Input(0) }));
+            }
+            let operator = Exchange::new(Route::All, senders, self.context);
+            self.append(&mut part, "fork", None, Box::new(operator));
+            self.done[worker].push(part.stage);
+        }
+        forked
+    }
+
     /// Ends the stage of each worker with an exchange and begins the next one behind it.
     pub(super) fn exchange(&mut self, parts: Parts, route: Route) -> Result<Parts> {
         let receiving = if matches!(route, Route::First) { 1 } else { self.partitions };

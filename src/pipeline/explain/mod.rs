@@ -46,6 +46,9 @@ fn write_node(
     let inputs: Vec<&Schema> = node.inputs.iter().map(|&input| pipeline.nodes[input].schema.as_ref()).collect();
     let (name, mut does) = describe(node, &inputs);
     does.extend(key_routes(pipeline).iter().filter(|route| route.scan == id).map(|route| asked_keys(pipeline, route)));
+    if pipeline.readers(id) > 1 {
+        does.push_str(&format!(", computed once for {} readers", pipeline.readers(id)));
+    }
     let space = if does.is_empty() { "" } else { ": " };
     text.push_str(&format!("{}{name}{space}{does} [{}]", "  ".repeat(depth), properties(node)));
     for (title, note) in [("state", state(node)), ("foreign", foreign(node))] {

@@ -25,6 +25,7 @@ mod project;
 mod rank; //       the first ranks of a window function
 mod recursion; //  WITH RECURSIVE
 mod scan;
+mod shared; //   groups that are asked for more than once
 mod sort;
 mod truncated; //  date_trunc and date_bin as windows
 mod types; //      types and schemas as the engine holds them
@@ -48,6 +49,7 @@ use crate::sql::stack::with_deep_stack;
 use closed::Closed;
 use columns::Columns;
 use rank::RankLimit;
+use shared::Repeated;
 use truncated::Truncated;
 
 /// Compiles an optimized query.
@@ -65,6 +67,9 @@ fn compile_plan(query: &LogicalQuery) -> Result<Pipeline> {
         state_ttl: query.state_ttl.clone(),
         ..Compiler::new(query.emit)
     };
+    if query.emit.is_none() && !query.is_continuous && query.state_ttl.of.is_empty() {
+        compiler.repeated = shared::repeated(&query.plan).map_err(crate::sql::bridge::foreign)?;
+    }
     let root = compiler.plan(&query.plan)?;
     compiler.finish_firing(root)?;
     compiler.check_state_ttl()?;
@@ -102,6 +107,8 @@ struct Compiler {
     truncated: HashMap<NodeId, Truncated>,
     /// Columns of some nodes that would do as their event time too.
     other_times: HashMap<NodeId, Vec<usize>>,
+    /// Aggregates that are computed once for several places.
+    repeated: Repeated,
 }
 
 impl Compiler {
@@ -121,6 +128,7 @@ impl Compiler {
             closed: HashMap::new(),
             truncated: HashMap::new(),
             other_times: HashMap::new(),
+            repeated: Repeated::new(),
             rank_limit: None,
             rank_is_unread: false,
             skip: 0,
@@ -136,7 +144,7 @@ impl Compiler {
             LogicalPlan::TableScan(scan) => self.scan(scan),
             LogicalPlan::Filter(filter) => self.filter(filter),
             LogicalPlan::Projection(projection) => self.projection(projection),
-            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Aggregate(aggregate) => self.aggregate_once(plan, aggregate),
             LogicalPlan::Distinct(Distinct::All(input)) => self.distinct(input),
             LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::Sort(sort) => self.sort(sort),
