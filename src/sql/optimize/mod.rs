@@ -8,6 +8,7 @@
 
 mod exact; //           simplification without arithmetic that wraps
 mod in_subquery; //     IN over queries where NULL counts
+mod null_equality; //   keys of joins where NULL equals NULL
 mod scalar_subquery; // scalar subqueries as joins
 mod join_order; //      which inner joins come first
 mod statistics; //      how many rows a plan gives
@@ -24,14 +25,12 @@ use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::LogicalPlan;
 use datafusion_optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
 use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
-use datafusion_optimizer::eliminate_cross_join::EliminateCrossJoin;
 use datafusion_optimizer::eliminate_duplicated_expr::EliminateDuplicatedExpr;
 use datafusion_optimizer::eliminate_filter::EliminateFilter;
 use datafusion_optimizer::eliminate_group_by_constant::EliminateGroupByConstant;
 use datafusion_optimizer::eliminate_join::EliminateJoin;
 use datafusion_optimizer::eliminate_limit::EliminateLimit;
 use datafusion_optimizer::eliminate_outer_join::EliminateOuterJoin;
-use datafusion_optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
 use datafusion_optimizer::filter_null_join_keys::FilterNullJoinKeys;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::optimize_unions::OptimizeUnions;
@@ -45,6 +44,7 @@ use datafusion_optimizer::{Analyzer, Optimizer, OptimizerContext, OptimizerRule}
 
 use exact::SimplifyExactly;
 use in_subquery::SpellOutIn;
+use null_equality::{FindKeys, JoinCrossProducts};
 use scalar_subquery::JoinSingleRows;
 
 use super::catalog::CatalogTable;
@@ -97,10 +97,10 @@ fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         Arc::new(ScalarSubqueryToJoin::new()),
         Arc::new(JoinSingleRows),
         Arc::new(DecorrelateLateralJoin::new()),
-        Arc::new(ExtractEquijoinPredicate::new()),
+        Arc::new(FindKeys::default()),
         Arc::new(EliminateDuplicatedExpr::new()),
         Arc::new(EliminateFilter::new()),
-        Arc::new(EliminateCrossJoin::new()),
+        Arc::new(JoinCrossProducts::default()),
         Arc::new(EliminateLimit::new()),
         Arc::new(PropagateEmptyRelation::new()),
         Arc::new(FilterNullJoinKeys::default()),
