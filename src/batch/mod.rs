@@ -5,6 +5,7 @@
 //! Invariants  every column covers `rows`; `selection`, when active, lists rows in ascending order, each once;
 //!             `changes` and `watermarks`, when there, cover `rows` as well (not the selected ones only).
 
+mod buffers; //    what arrays of strings point into
 mod change; //     what a row means to the answer: +I -U +U -D
 mod column; //     a column: Arrow array, flat buffers, a dictionary, or one value for all rows
 mod dictionary; // codes into a few values
@@ -16,6 +17,7 @@ mod selection; //  which rows of a batch still count
 mod slice; //      typed, borrowed looks at a column, as kernels want them
 mod types; //      the types in which the engine carries values
 
+pub(crate) use buffers::{with_few_buffers, without_waste};
 pub use change::Change;
 pub use column::{Column, select};
 pub use dictionary::{Dictionary, DictionaryValues};

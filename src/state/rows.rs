@@ -4,18 +4,13 @@
 //!             `seal` makes one of.
 //! Invariants  a row's number is its place in the order of arrival; nothing is read before `seal`.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, UInt32Array};
 use arrow::compute::{concat, take};
 use arrow::datatypes::DataType;
 use millstream_kernels::{bitmap, gather};
 
-use crate::batch::{Argument, Batch, Column, Fixed, KernelColumn, Kind, Values};
+use crate::batch::{Argument, Batch, Column, Fixed, KernelColumn, Kind, Values, with_few_buffers, without_waste};
 use crate::error::{Error, Result};
-
-/// Arrays of strings that point into more buffers than this are written anew: each gather names all buffers.
-const BUFFERS_MAX: usize = 64;
 
 /// Rows with their columns apart.
 #[derive(Debug)]
@@ -86,7 +81,7 @@ impl StoredRows {
                 let arrays: Vec<&dyn Array> = pending.iter().map(|array| array.as_ref()).collect();
                 let whole = match arrays.len() {
                     0 => arrow::array::new_empty_array(&stored.data_type),
-                    _ => compact(concat(&arrays)?),
+                    _ => with_few_buffers(concat(&arrays)?),
                 };
                 pending.clear();
                 *bytes = whole.get_array_memory_size();
@@ -133,7 +128,7 @@ impl Stored {
     fn append(&mut self, column: &Column, batch: &Batch, before: usize, added: usize) -> Result<()> {
         if let Form::Arrays { pending, bytes, .. } = &mut self.form {
             let mut column = column.clone();
-            let array = own(column.to_array(&self.data_type, batch.rows, &batch.selection)?);
+            let array = without_waste(column.to_array(&self.data_type, batch.rows, &batch.selection)?);
             *bytes += array.get_array_memory_size();
             pending.push(array);
             return Ok(());
@@ -247,32 +242,6 @@ fn gather_bits(words: &[u64], rows: &[u32], out: &mut Vec<u64>) {
         let bit = |(at, &row): (usize, &u32)| (bitmap::get(words, row as usize) as u64) << at;
         rows.iter().enumerate().map(bit).fold(0, |word, bit| word | bit)
     }));
-}
-
-/// The array without the memory of what was not selected: strings that point into much larger buffers are copied.
-fn own(array: ArrayRef) -> ArrayRef {
-    fn wasteful(views: &[u128], buffers: &[arrow::buffer::Buffer]) -> bool {
-        let held: usize = buffers.iter().map(|buffer| buffer.capacity()).sum();
-        let used: usize = views.iter().map(|view| *view as u32 as usize).filter(|length| *length > 12).sum();
-        held > 2 * used
-    }
-    if let Some(strings) = array.as_string_view_opt() {
-        return if wasteful(strings.views(), strings.data_buffers()) { Arc::new(strings.gc()) } else { array };
-    }
-    match array.as_binary_view_opt() {
-        Some(bytes) if wasteful(bytes.views(), bytes.data_buffers()) => Arc::new(bytes.gc()),
-        _ => array,
-    }
-}
-
-fn compact(array: ArrayRef) -> ArrayRef {
-    if let Some(strings) = array.as_string_view_opt() {
-        return if strings.data_buffers().len() > BUFFERS_MAX { Arc::new(strings.gc()) } else { array };
-    }
-    match array.as_binary_view_opt() {
-        Some(bytes) if bytes.data_buffers().len() > BUFFERS_MAX => Arc::new(bytes.gc()),
-        _ => array,
-    }
 }
 
 macro_rules! each_vector {

@@ -5,7 +5,7 @@ use arrow::compute::concat;
 use arrow::datatypes::DataType;
 
 use super::Next;
-use crate::batch::{Batch, ROWS_MAX};
+use crate::batch::{Batch, ROWS_MAX, with_few_buffers};
 use crate::error::Result;
 
 /// Rows of columns of these types.
@@ -67,12 +67,13 @@ pub(super) fn columns(batch: &mut Batch, types: &[DataType]) -> Result<Vec<Array
     pairs.map(|(column, data_type)| column.to_array(data_type, batch.rows, &batch.selection)).collect()
 }
 
-/// Batches one behind the other, in a column each.
+/// Batches one behind the other, in a column each. Strings of many batches are copied into buffers of their own, for who
+/// slices the column takes all of its buffers along.
 pub(super) fn concatenated(types: &[DataType], batches: &[Vec<ArrayRef>]) -> Result<Vec<ArrayRef>> {
     let column = |(at, data_type): (usize, &DataType)| match batches {
         [] => Ok(new_empty_array(data_type)),
         [one] => Ok(one[at].clone()),
-        many => Ok(concat(&many.iter().map(|batch| batch[at].as_ref()).collect::<Vec<_>>())?),
+        many => Ok(with_few_buffers(concat(&many.iter().map(|batch| batch[at].as_ref()).collect::<Vec<_>>())?)),
     };
     types.iter().enumerate().map(column).collect()
 }
