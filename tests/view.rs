@@ -82,6 +82,27 @@ fn views_share_the_scan_of_a_pushed_table_and_are_read_at_one_point() {
 }
 
 #[test]
+fn input_that_ends_has_been_read_when_a_view_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("names.csv");
+    let lines: String = (0..100_000).map(|row| format!("{},{}\n", row % 10, row)).collect();
+    std::fs::write(&path, format!("k,n\n{lines}")).unwrap();
+    for partitions in [1, 2, 5] {
+        let engine = engine(partitions);
+        let handle = engine.register_push("t", batch(0, 0).schema()).unwrap();
+        handle.push(batch(0, 10)).unwrap();
+        let file = path.display();
+        for (name, sql) in [
+            ("whole", format!("SELECT COUNT(*) AS c, SUM(n) AS s FROM '{file}'")),
+            ("pairs", format!("SELECT COUNT(*) AS c, SUM(n) AS s FROM t JOIN '{file}' AS f ON t.k = f.k")),
+        ] {
+            engine.execute(&format!("CREATE MATERIALIZED VIEW {name} AS {sql}")).unwrap();
+            assert_eq!(numbers(&engine, &format!("SELECT c, s FROM {name}")), [[100_000, 4_999_950_000]]);
+        }
+    }
+}
+
+#[test]
 fn subscribers_get_what_is_there_and_every_change() {
     let engine = engine(2);
     engine.execute("CREATE TABLE t (k BIGINT, v BIGINT) WITH ('connector' = 'memory')").unwrap();

@@ -5,8 +5,8 @@
 //!                        └───────▶ query of view c ──▶ c
 //! ```
 //! Invariants  whoever reads several of them reads all at one point: sources stop, what is on its way arrives, upstream
-//!             first, and only then rows are looked at. A view of input that ends is waited for until it is whole. A view
-//!             whose query has failed says so whenever it is read.
+//!             first, and only then rows are looked at. Input that ends is waited for until it has been read. A view whose
+//!             query has failed says so whenever it is read.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -36,8 +36,6 @@ struct Entry {
     live: Arc<Live>,
     /// The query that fills it; none fills a memory table.
     query: Option<Running>,
-    /// Whether that query reads nothing but what ends: its rows are shown when all are there.
-    ends: bool,
     /// What the query follows.
     follows: Vec<String>,
     is_view: bool,
@@ -61,7 +59,7 @@ impl Engine {
         };
         let (now, followed) = (live.as_it_is(), live.as_it_goes());
         let name = kept.name.clone();
-        self.lives().replace(&name, Entry { live, query: None, ends: false, follows: Vec::new(), is_view: false })?;
+        self.lives().replace(&name, Entry { live, query: None, follows: Vec::new(), is_view: false })?;
         self.catalog().keep(kept, now, followed);
         Ok(())
     }
@@ -77,8 +75,8 @@ impl Engine {
         self.lives().check_replaced(&kept.name)?;
         let running = self.start_into(&prepared, Box::new(LiveSink::new(live.clone(), true)))?;
         let (now, followed) = (live.as_it_is(), live.as_it_goes());
-        let (name, ends) = (kept.name.clone(), prepared.is_bounded());
-        self.lives().replace(&name, Entry { live, query: Some(running), ends, follows, is_view: true })?;
+        let name = kept.name.clone();
+        self.lives().replace(&name, Entry { live, query: Some(running), follows, is_view: true })?;
         self.catalog().keep(kept, now, followed);
         Ok(())
     }
@@ -185,7 +183,7 @@ impl Engine {
         let prepared = Prepared { pipeline, late: None, target: Target::Caller, timed: false };
         let running = self.start_into(&prepared, Box::new(LiveSink::new(live.clone(), true)))?;
         let followed = live.as_it_goes();
-        let entry = Entry { live, query: Some(running), ends: false, follows: Vec::new(), is_view: false };
+        let entry = Entry { live, query: Some(running), follows: Vec::new(), is_view: false };
         self.lives().entries.insert(scan, entry);
         Ok(followed)
     }
@@ -251,7 +249,7 @@ impl Held<'_> {
         self.held.push(name.clone());
         if let Some(query) = &mut entry.query {
             // One that has come to its end, or is about to, says then how it went.
-            if (entry.ends || !comes_to_rest(query))
+            if !comes_to_rest(query)
                 && let Err(error) = query.wait()
             {
                 entry.live.fail(error);
@@ -263,7 +261,7 @@ impl Held<'_> {
     }
 }
 
-/// Has a query take in all that was given to its sources, and rest; false: it comes to its end.
+/// Has a query take in all that was given to its sources and all input that ends, and rest; false: it comes to its end.
 fn comes_to_rest(query: &Running) -> bool {
     query.await_offered();
     query.begin_cut(false);
@@ -281,9 +279,7 @@ impl Drop for Held<'_> {
         for name in &self.held {
             if let Some(entry) = self.lives.entries.get(name) {
                 entry.live.thaw();
-                if let Some(query) = &entry.query
-                    && !entry.ends
-                {
+                if let Some(query) = &entry.query {
                     query.end_cut();
                 }
             }

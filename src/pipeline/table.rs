@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
@@ -277,11 +277,19 @@ pub struct Progress {
     pub bad_rows: AtomicU64,
     /// Rows that were left out by their keys.
     pub strange_rows: AtomicU64,
+    /// Workers that have not come to the end of a table that ends.
+    pub unfinished: AtomicUsize,
     /// Set by the runtime: readers should come to an end.
     pub stopped: AtomicBool,
 }
 
 impl Progress {
+    /// One worker has passed the end of the table on.
+    pub fn finish_one(&self) {
+        let less = |unfinished: usize| unfinished.checked_sub(1);
+        let _ = self.unfinished.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+    }
+
     pub fn add_rows(&self, rows: usize) {
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
     }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arrow::datatypes::DataType;
 
@@ -256,6 +256,9 @@ impl Assembly<'_> {
         self.metrics.scans.push((id, spec.name.clone(), scan.clone(), watermarks.clone()));
         let workers = self.wakers.clone();
         scan.set_waker(Arc::new(move || workers.iter().for_each(|waker| waker.nudge())));
+        if spec.table.is_bounded() {
+            scan.progress().unfinished.store(readers, Ordering::SeqCst);
+        }
         let shared = readers > 1;
         let parts = (0..readers).map(|_| {
             let tracker = spec.watermark.as_ref().map(|watermark| {

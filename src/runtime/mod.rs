@@ -30,6 +30,7 @@ pub use snapshot::Snapshot;
 pub use stepped::Stepped;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -172,10 +173,13 @@ impl Running {
         std::thread::sleep(PATIENCE / 10);
     }
 
-    /// Waits until the rows that are at hand in its sources have been taken.
+    /// Waits until the rows that are at hand in its sources have been taken, and tables that end have been read.
     pub(crate) fn await_offered(&self) {
         let offered: Vec<Option<u64>> = self.metrics.scans.iter().map(|(_, _, scan, _)| scan.offered()).collect();
         let lags = |((_, _, scan, _), offered): (&metrics::RegisteredScan, &Option<u64>)| {
+            if scan.progress().unfinished.load(Ordering::SeqCst) > 0 {
+                return true;
+            }
             let Some(offered) = offered else { return false };
             scan.position().is_ok_and(|position| position.iter().sum::<u64>() < *offered)
         };

@@ -299,6 +299,7 @@ impl ScanTask {
         self.ended = true;
         self.current = None;
         graph.end(self.target, ending)?;
+        self.scan.progress().finish_one();
         Ok(Step::Ended)
     }
 }
