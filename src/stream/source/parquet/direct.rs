@@ -1,10 +1,13 @@
-//! Rows of a row group straight from its pages: the columns of conditions first, the others for the rows that pass.
+//! Rows of a row group straight from its pages: the columns of keys and of conditions first, the others for what is left.
 //!
 //! ```text
-//! batch_rows of each page ─▶ columns with keys ─▶ rows whose keys a join's table has ─▶ columns of the first condition ─▶ rows that pass ─▶ columns of the next, of these rows ─▶ ...
+//! some rows of each column's pages
+//!   columns that joins ask for ─▶ rows whose keys their tables have
+//!   columns of the first condition ─▶ rows that pass ─▶ columns of the next, of these rows ─▶ ...
+//!   all other columns, of the rows that are left
 //! ```
 //! Place       under `mod.rs`, for row groups whose columns are flat and of the types and encodings that it knows.
-//! Invariants  a row is left out only when a condition is not true for it. A condition that may fail sees the rows that
+//! Invariants  a row is left out only when a condition is not true for it, or a join's table has not its key. A condition that may fail sees the rows that
 //!             those before it left, and no others.
 
 use std::fs::File;

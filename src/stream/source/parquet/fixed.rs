@@ -8,7 +8,7 @@ use parquet::errors::Result;
 
 use super::codes::damaged;
 use super::pages::{PageValues, Pages, TakesDictionary};
-use super::{PageColumn, segment};
+use super::{PageColumn, each_page};
 use crate::batch::{Column, Fixed};
 
 /// How the bytes of a value become a number of the engine.
@@ -75,17 +75,7 @@ impl<L: Layout> PageColumn for FixedColumn<L> {
         let values = L::Value::of_values_mut(&mut flat.values).expect("made of this type above");
         values.clear();
         let mut nulls: Vec<u32> = Vec::new();
-        let mut done = 0;
-        while done < rows {
-            let taken = self.pages.left(&mut self.own)?.min(rows - done);
-            let own = wanted.map(|wanted| segment(wanted, done, taken));
-            if own.as_ref().is_some_and(|own| own.is_empty()) {
-                self.skip_in_page(taken)?;
-            } else {
-                self.read_in_page(taken, own.as_deref(), values, &mut nulls)?;
-            }
-            done += taken;
-        }
+        each_page(self, rows, wanted, |column, rows, wanted| column.read_in_page(rows, wanted, values, &mut nulls))?;
         flat.rows = values.len();
         if nulls.is_empty() {
             flat.set_all_valid();
@@ -98,17 +88,10 @@ impl<L: Layout> PageColumn for FixedColumn<L> {
         Ok(())
     }
 
-    fn skip(&mut self, mut rows: usize) -> Result<()> {
-        while rows > 0 {
-            let taken = self.pages.left(&mut self.own)?.min(rows);
-            self.skip_in_page(taken)?;
-            rows -= taken;
-        }
-        Ok(())
+    fn left(&mut self) -> Result<usize> {
+        self.pages.left(&mut self.own)
     }
-}
 
-impl<L: Layout> FixedColumn<L> {
     fn skip_in_page(&mut self, rows: usize) -> Result<()> {
         let passed = self.pages.pass(rows)?;
         if passed > 0 {
@@ -119,7 +102,9 @@ impl<L: Layout> FixedColumn<L> {
         }
         Ok(())
     }
+}
 
+impl<L: Layout> FixedColumn<L> {
     /// Reads rows of one page; of them the `wanted` ones, if not all.
     fn read_in_page(
         &mut self,

@@ -193,8 +193,43 @@ trait PageColumn: Send {
     /// Makes `out` the next `rows` rows; of them the `wanted` ones, ascending, if not all.
     fn read(&mut self, rows: usize, wanted: Option<&[u16]>, out: &mut Column) -> parquet::errors::Result<()>;
 
+    /// How many rows of the page at hand are left; where there are none, the next page is at hand.
+    fn left(&mut self) -> parquet::errors::Result<usize>;
+
+    /// Passes over rows of the page at hand.
+    fn skip_in_page(&mut self, rows: usize) -> parquet::errors::Result<()>;
+
     /// Passes over the next `rows` rows.
-    fn skip(&mut self, rows: usize) -> parquet::errors::Result<()>;
+    fn skip(&mut self, mut rows: usize) -> parquet::errors::Result<()> {
+        while rows > 0 {
+            let taken = self.left()?.min(rows);
+            self.skip_in_page(taken)?;
+            rows -= taken;
+        }
+        Ok(())
+    }
+}
+
+/// Goes through the pages that the next `rows` rows lie in: `read` is given how many lie in the page at hand, and which of
+/// these are wanted, counted from its first one. Passes over those of which none is.
+fn each_page<C: PageColumn>(
+    column: &mut C,
+    rows: usize,
+    wanted: Option<&[u16]>,
+    mut read: impl FnMut(&mut C, usize, Option<&[u16]>) -> parquet::errors::Result<()>,
+) -> parquet::errors::Result<()> {
+    let mut done = 0;
+    while done < rows {
+        let taken = column.left()?.min(rows - done);
+        let own = wanted.map(|wanted| segment(wanted, done, taken));
+        if own.as_ref().is_some_and(|own| own.is_empty()) {
+            column.skip_in_page(taken)?;
+        } else {
+            read(column, taken, own.as_deref())?;
+        }
+        done += taken;
+    }
+    Ok(())
 }
 
 /// The rows of a list that lie in `from..from + rows`, counted from there.

@@ -3,6 +3,7 @@
 //! Invariants  columns are flat: a row is a value or a null. A page's values are there only while it is loaded.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::buffer::Buffer;
@@ -82,11 +83,11 @@ impl Pages {
     /// How many rows of the page at hand are left; where there are none, the next page is at hand.
     pub(super) fn left(&mut self, column: &mut impl TakesDictionary) -> Result<usize> {
         while self.left == 0 {
-            let Some(about) = self.reader.peek_next_page()? else {
+            let Some(about) = guarded(|| self.reader.peek_next_page())? else {
                 return Err(damaged("its pages end before its rows do"));
             };
             if about.is_dict {
-                if let Some(Page::DictionaryPage { buf, num_values, .. }) = self.reader.get_next_page()? {
+                if let Some(Page::DictionaryPage { buf, num_values, .. }) = guarded(|| self.reader.get_next_page())? {
                     column.take_dictionary(Buffer::from(buf), num_values as usize)?;
                 }
                 continue;
@@ -97,7 +98,7 @@ impl Pages {
             self.left = rows;
             (self.passed, self.page, self.is_ahead) = (0, None, true);
             if self.left == 0 {
-                self.reader.skip_next_page()?;
+                guarded(|| self.reader.skip_next_page())?;
                 self.is_ahead = false;
             }
         }
@@ -120,7 +121,7 @@ impl Pages {
             None => self.passed += rows,
         }
         if self.left == 0 && self.is_ahead {
-            self.reader.skip_next_page()?;
+            guarded(|| self.reader.skip_next_page())?;
             self.is_ahead = false;
         }
         Ok(values)
@@ -140,11 +141,11 @@ impl Pages {
     pub(super) fn load(&mut self) -> Result<(&mut Loaded, usize)> {
         let mut passed = 0;
         if self.page.is_none() {
-            let Some(page) = self.reader.get_next_page()? else {
+            let Some(page) = guarded(|| self.reader.get_next_page())? else {
                 return Err(damaged("its pages end before its rows do"));
             };
             self.is_ahead = false;
-            let mut page = self.loaded(page)?;
+            let mut page = self.loaded(page, self.passed + self.left)?;
             passed = page.pass(self.passed);
             if let PageValues::Codes(codes) = &mut page.values {
                 codes.skip(passed)?;
@@ -154,7 +155,7 @@ impl Pages {
         Ok((self.page.as_mut().expect("loaded above"), passed))
     }
 
-    fn loaded(&mut self, page: Page) -> Result<Loaded> {
+    fn loaded(&mut self, page: Page, wanted: usize) -> Result<Loaded> {
         let (levels, bytes, at, rows, encoding) = match page {
             Page::DataPage { buf, num_values, encoding, def_level_encoding, .. } => {
                 let bytes = Buffer::from(buf);
@@ -180,6 +181,9 @@ impl Pages {
             }
             Page::DictionaryPage { .. } => return Err(damaged("a dictionary stands behind the values")),
         };
+        if rows as usize != wanted {
+            return Err(damaged("a page holds other rows than it says"));
+        }
         let present = match levels {
             Some(levels) => self.present(levels, rows as usize)?,
             None => None,
@@ -228,4 +232,9 @@ impl Loaded {
         let present = self.present.as_ref().filter(|_| values < rows);
         (values, present.map(|present| (from..from + rows).map(|row| bitmap::get(present, row)).collect()))
     }
+}
+
+/// Asks the crate's reader, which trusts the headers of pages and panics where one lacks what its kind has.
+fn guarded<T>(ask: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| Err(damaged("the header of a page cannot be read")))
 }

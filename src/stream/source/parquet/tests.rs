@@ -315,6 +315,33 @@ fn a_condition_fails_for_the_rows_that_those_before_it_left_and_no_others() {
 }
 
 #[test]
+fn headers_of_pages_that_lie_are_errors_and_no_panics() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    // Many small pages of few columns, so that most bytes are headers.
+    let rows = rows().project(&[2, 3, 10]).unwrap().slice(0, 300);
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        let small = WriterProperties::builder().set_writer_version(version).set_data_page_row_count_limit(10);
+        let small = small.set_write_batch_size(10).set_statistics_enabled(EnabledStatistics::None);
+        write(&path, &rows, small.set_offset_index_disabled(true).build());
+        let whole = std::fs::read(&path).unwrap();
+        let footer = u32::from_le_bytes(whole[whole.len() - 8..whole.len() - 4].try_into().unwrap()) as usize;
+        for at in 4..whole.len() - 8 - footer {
+            let mut changed = whole.clone();
+            changed[at] ^= 0x06;
+            std::fs::write(&path, &changed).unwrap();
+            let engine = engine(1_000);
+            if engine.register_file("t", &path).is_err() {
+                continue;
+            }
+            if let Err(error) = engine.sql("SELECT * FROM t").and_then(|query| query.collect()) {
+                assert!(!error.to_string().contains("panicked"), "byte {at}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn pages_that_are_cut_off_or_changed_are_errors_and_no_panics() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.parquet");

@@ -14,7 +14,7 @@ use parquet::errors::Result;
 use super::codes::damaged;
 use super::fixed::check_codes;
 use super::pages::{PageValues, Pages, TakesDictionary};
-use super::{PageColumn, segment};
+use super::{PageColumn, each_page};
 use crate::batch::{Column, Dictionary, DictionaryValues};
 
 /// A column of strings or bytes.
@@ -67,18 +67,10 @@ impl TakesDictionary for Own {
 impl PageColumn for TextColumn {
     fn read(&mut self, rows: usize, wanted: Option<&[u16]>, out: &mut Column) -> Result<()> {
         let mut parts: Vec<Part> = Vec::new();
-        let mut done = 0;
-        while done < rows {
-            let taken = self.pages.left(&mut self.own)?.min(rows - done);
-            let own = wanted.map(|wanted| segment(wanted, done, taken));
-            if own.as_ref().is_some_and(|own| own.is_empty()) {
-                self.skip_in_page(taken)?;
-            } else {
-                let part = self.read_in_page(taken, own.as_deref())?;
-                join(&mut parts, part);
-            }
-            done += taken;
-        }
+        each_page(self, rows, wanted, |column, rows, wanted| {
+            join(&mut parts, column.read_in_page(rows, wanted)?);
+            Ok(())
+        })?;
         *out = match parts.pop() {
             None => Column::Array(arrow::array::new_empty_array(&self.data_type())),
             Some(Part::Codes(codes, present)) if parts.is_empty() => {
@@ -97,19 +89,8 @@ impl PageColumn for TextColumn {
         Ok(())
     }
 
-    fn skip(&mut self, mut rows: usize) -> Result<()> {
-        while rows > 0 {
-            let taken = self.pages.left(&mut self.own)?.min(rows);
-            self.skip_in_page(taken)?;
-            rows -= taken;
-        }
-        Ok(())
-    }
-}
-
-impl TextColumn {
-    fn data_type(&self) -> arrow::datatypes::DataType {
-        if self.own.is_text { arrow::datatypes::DataType::Utf8View } else { arrow::datatypes::DataType::BinaryView }
+    fn left(&mut self) -> Result<usize> {
+        self.pages.left(&mut self.own)
     }
 
     fn skip_in_page(&mut self, rows: usize) -> Result<()> {
@@ -118,6 +99,12 @@ impl TextColumn {
             *at += passed;
         }
         Ok(())
+    }
+}
+
+impl TextColumn {
+    fn data_type(&self) -> arrow::datatypes::DataType {
+        if self.own.is_text { arrow::datatypes::DataType::Utf8View } else { arrow::datatypes::DataType::BinaryView }
     }
 
     /// Reads rows of one page; of them the `wanted` ones, if not all.
