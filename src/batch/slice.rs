@@ -199,6 +199,15 @@ impl<'a> Argument<'a> {
         self.column
     }
 
+    /// How its values are held; codes into a dictionary are [`Kind::Other`].
+    pub fn kind(&self) -> Kind {
+        match self.column {
+            Column::Array(array) | Column::Constant(array) => Kind::of(array.data_type()),
+            Column::Flat(flat) => flat.values.kind(),
+            Column::Dictionary(_) => Kind::Other,
+        }
+    }
+
     /// Validity words over `rows`, `None` when no row is null. A constant has none: ask `constant_is_null`.
     pub fn validity(&self) -> Option<&'a [u64]> {
         self.validity

@@ -83,8 +83,8 @@ impl Keys {
     pub fn find(&self, column: &Argument<'_>, rows: usize, mask: &mut Vec<u64>) -> Result<usize> {
         macro_rules! by_kind {
             ($($kind:ident: $native:ty),+) => {
-                match column_kind(column) {
-                    $(Some(Kind::$kind) => {
+                match column.kind() {
+                    $(Kind::$kind => {
                         let values = column.values::<$native>()?;
                         self.find_in(values, column.is_constant(), rows, mask);
                     })+
@@ -178,20 +178,12 @@ fn bloom(value: i64, words: usize) -> (usize, u64) {
     ((hash >> 32) as usize & (words - 1), bits)
 }
 
-fn column_kind(column: &Argument<'_>) -> Option<Kind> {
-    use crate::batch::Column;
-    match column.column() {
-        Column::Array(array) | Column::Constant(array) => Some(Kind::of(array.data_type())),
-        Column::Flat(flat) => Some(flat.values.kind()),
-        Column::Dictionary(_) => None,
-    }
-}
-
 /// The keys of a table that is being made, in one or several workers, and who waits for them.
 #[derive(Default)]
 pub struct KeyFilter {
     parts: Mutex<Vec<Vec<i64>>>,
-    /// How many workers have not told theirs.
+    /// How many workers tell theirs, and how many have not yet.
+    workers: AtomicUsize,
     missing: AtomicUsize,
     ready: OnceLock<Keys>,
     waker: OnceLock<Arc<dyn Fn() + Send + Sync>>,
@@ -206,6 +198,7 @@ impl std::fmt::Debug for KeyFilter {
 impl KeyFilter {
     /// Says how many workers will tell keys, and who is to be woken when all have.
     pub fn expect(&self, workers: usize, waker: Arc<dyn Fn() + Send + Sync>) {
+        self.workers.store(workers, Ordering::SeqCst);
         self.missing.store(workers, Ordering::SeqCst);
         let _ = self.waker.set(waker);
     }
@@ -225,6 +218,11 @@ impl KeyFilter {
                 waker();
             }
         }
+    }
+
+    /// Bytes held, as far as they are on the account of one of the workers that tell.
+    pub fn share_bytes(&self) -> usize {
+        self.keys().map_or(0, Keys::size_bytes) / self.workers.load(Ordering::SeqCst).max(1)
     }
 
     /// The keys, once they are complete.

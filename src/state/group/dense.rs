@@ -52,8 +52,8 @@ impl Dense {
         }
         macro_rules! dispatch {
             ($($kind:ident: $native:ty),+) => {
-                match kind_of(key) {
-                    $(Some(Kind::$kind) => self.lookup_typed::<$native>(level, key, rows, groups),)+
+                match key.kind() {
+                    $(Kind::$kind => self.lookup_typed::<$native>(level, key, rows, groups),)+
                     _ => unreachable!("a dense table has an integer key"),
                 }
             };
@@ -96,8 +96,8 @@ impl Dense {
         }
         macro_rules! dispatch {
             ($($kind:ident: $native:ty),+) => {
-                match kind_of(key) {
-                    $(Some(Kind::$kind) => self.find_typed::<$native>(key, rows, groups),)+
+                match key.kind() {
+                    $(Kind::$kind => self.find_typed::<$native>(key, rows, groups),)+
                     _ => unreachable!("a dense table has an integer key"),
                 }
             };
@@ -190,14 +190,6 @@ impl Dense {
     pub(super) fn size_bytes(&self) -> usize {
         self.slots.capacity() * 4 + self.keys.capacity() * 8
     }
-}
-
-fn kind_of(key: &Argument<'_>) -> Option<Kind> {
-    Some(match key.column() {
-        Column::Array(array) | Column::Constant(array) => Kind::of(array.data_type()),
-        Column::Flat(flat) => flat.values.kind(),
-        Column::Dictionary(_) => return None,
-    })
 }
 
 /// Integers as 64 bits whose unsigned order is theirs.

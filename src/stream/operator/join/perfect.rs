@@ -8,7 +8,7 @@
 
 use millstream_kernels::bitmap;
 
-use crate::batch::{Argument, Column, Fixed, Flat, Kind, Values};
+use crate::batch::{Argument, Fixed, Flat, Kind, Values};
 use crate::error::{Error, Result};
 use crate::pipeline::Keys;
 use crate::state::NO_GROUP;
@@ -96,7 +96,7 @@ impl Perfect {
     pub(super) fn find(&self, key: &Argument<'_>, rows: usize, groups: &mut Vec<u32>) -> Result<()> {
         macro_rules! by_kind {
             ($($kind:ident: $native:ty),+) => {
-                match kind_of(key) {
+                match key.kind() {
                     $(Kind::$kind => self.find_typed(key.values::<$native>()?, key.is_constant(), rows, groups),)+
                     kind => return Err(Error::bug(format!("a key of whole numbers came as {kind:?}"))),
                 }
@@ -136,7 +136,7 @@ impl Perfect {
 pub(super) fn append_integers(column: &Argument<'_>, rows: usize, out: &mut Vec<i64>) -> Result<()> {
     macro_rules! by_kind {
         ($($kind:ident: $native:ty),+) => {
-            match kind_of(column) {
+            match column.kind() {
                 $(Kind::$kind => {
                     let values = column.values::<$native>()?;
                     match column.validity() {
@@ -172,17 +172,10 @@ pub(super) fn integers(kind: Kind, values: &[i64]) -> Flat {
     flat
 }
 
-fn kind_of(column: &Argument<'_>) -> Kind {
-    match column.column() {
-        Column::Array(array) | Column::Constant(array) => Kind::of(array.data_type()),
-        Column::Flat(flat) => flat.values.kind(),
-        Column::Dictionary(_) => Kind::Other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Column;
 
     fn check(keys: &[i64], asked: &[i64]) {
         let mut perfect = Perfect::new(keys).expect("close together");
