@@ -124,7 +124,8 @@ impl Engine {
         self.catalog().functions_mut().add_udaf(function.into());
     }
 
-    /// Makes a window function written for DataFusion known to SQL.
+    /// Makes a window function written for DataFusion known to SQL by its name. Queries that call it are refused: OVER runs
+    /// the engine's own window functions, and aggregates of every kind.
     pub fn register_udwf(&self, function: impl Into<Arc<WindowUDF>>) {
         self.catalog().functions_mut().add_udwf(function.into());
     }

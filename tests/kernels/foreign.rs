@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use datafusion_common::{Result, ScalarValue};
-use datafusion_expr::function::AccumulatorArgs;
+use datafusion_expr::function::{AccumulatorArgs, PartitionEvaluatorArgs, WindowUDFFieldArgs};
 use datafusion_expr::registry::FunctionRegistry;
 use datafusion_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, PartitionEvaluator, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility, WindowUDF, WindowUDFImpl,
 };
 use millstream::arrow::array::{ArrayRef, AsArray, Float64Array};
-use millstream::arrow::datatypes::{DataType, Float64Type};
+use millstream::arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 
-use super::{engine, rows};
+use super::{engine, error, rows};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Cube(Signature);
@@ -101,6 +101,41 @@ fn register_all(registry: &mut dyn FunctionRegistry) -> Result<()> {
 }
 
 const T: &str = "(VALUES (1, 2.0), (1, 3.0), (2, NULL)) AS t(k, x)";
+
+/// A window function with the name of a built-in one.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Backwards(Signature);
+
+impl WindowUDFImpl for Backwards {
+    fn name(&self) -> &str {
+        "row_number"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn partition_evaluator(&self, _: PartitionEvaluatorArgs) -> Result<Box<dyn PartitionEvaluator>> {
+        unreachable!("it is refused before it runs")
+    }
+
+    fn field(&self, _: WindowUDFFieldArgs) -> Result<FieldRef> {
+        Ok(Arc::new(Field::new("row_number", DataType::UInt64, false)))
+    }
+}
+
+#[test]
+fn window_functions_are_refused_and_never_taken_for_built_in_ones() {
+    let engine = engine();
+    let call = "SELECT row_number() OVER (ORDER BY x) AS n FROM (VALUES (1), (2)) AS t(x)";
+    let first = format!("SELECT n FROM ({call}) AS r WHERE n <= 1");
+    assert_eq!(rows(&engine, &first), ["1"]);
+    engine.register_udwf(WindowUDF::from(Backwards(Signature::nullary(Volatility::Immutable))));
+    for sql in [call, &first] {
+        let error = error(&engine, sql);
+        assert!(error.contains("do not run: row_number"), "{error}");
+    }
+}
 
 #[test]
 fn they_run_one_by_one_and_as_a_package() {

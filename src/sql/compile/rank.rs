@@ -14,7 +14,7 @@ use datafusion_expr::utils::{conjunction, split_conjunction};
 use datafusion_expr::{BinaryExpr, Expr, Filter, LogicalPlan, Operator, Projection, Window, WindowFunctionDefinition};
 
 use super::expression::Expressions;
-use super::over::{check_key, group_of};
+use super::over::{check_key, group_of, is_built_in};
 use super::place::place_of;
 use super::types::engine_schema;
 use super::{Compiler, Result};
@@ -155,6 +155,9 @@ fn ranking(window: &Window) -> Option<(RankFunction, &WindowFunction)> {
     }
     let Expr::WindowFunction(call) = expr else { return None };
     let WindowFunctionDefinition::WindowUDF(udf) = &call.fun else { return None };
+    if !is_built_in(udf) {
+        return None;
+    }
     let function = match udf.name() {
         "row_number" => RankFunction::RowNumber,
         "rank" => RankFunction::Rank,

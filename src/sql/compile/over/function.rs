@@ -5,7 +5,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
 use datafusion_common::ScalarValue;
 use datafusion_expr::expr::{AggregateFunction, NullTreatment, WindowFunction};
-use datafusion_expr::{AggregateUDF, Expr, WindowFunctionDefinition};
+use datafusion_expr::{AggregateUDF, Expr, WindowFunctionDefinition, WindowUDF};
 use std::sync::Arc;
 
 use super::frame::frame;
@@ -45,6 +45,13 @@ pub(super) fn call(
             if params.distinct || params.filter.is_some() {
                 return Err(Error::user(format!("DISTINCT and FILTER are for aggregates, not for {}", udf.name())));
             }
+            if !is_built_in(udf) {
+                let message = "OVER runs the engine's own window functions only; register an aggregate instead, or take its rows out and call it there";
+                return Err(Error::user(format!(
+                    "window functions written for DataFusion do not run: {}; {message}",
+                    udf.name()
+                )));
+            }
             let function = ranking(udf.name(), &params.args, params.null_treatment)?;
             let arg_count = usize::from(function_reads(&function));
             if arg_count == 1 {
@@ -64,6 +71,11 @@ pub(super) fn call(
         call = when::on_stream(call, field.data_type(), when)?;
     }
     Ok(call)
+}
+
+/// Whether it is a function of the window library, and none of the user's that has the name of one.
+pub(in crate::sql::compile) fn is_built_in(function: &WindowUDF) -> bool {
+    datafusion_functions_window::all_default_window_functions().iter().any(|known| known.as_ref() == function)
 }
 
 fn function_reads(function: &OverFunction) -> bool {

@@ -15,6 +15,8 @@ use arrow::row::{RowConverter, SortField};
 use datafusion_expr::expr::{Sort, WindowFunction};
 use datafusion_expr::{Expr, LogicalPlan, Window};
 
+pub(super) use function::is_built_in;
+
 use super::columns::{Columns, refuse};
 use super::expression::Expressions;
 use super::place::place_of;
