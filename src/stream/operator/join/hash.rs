@@ -517,8 +517,8 @@ impl Operator for HashJoin {
         if !self.is_build(port) {
             return Ok(());
         }
-        for (key, filter) in self.told.drain(..) {
-            filter.add(self.build.key_values(key)?);
+        for (key, filter) in &self.told {
+            filter.add(self.build.key_values(*key)?);
         }
         self.build.seal()?;
         self.state = if ending == Ending::Hold { State::Held } else { State::Probing };
@@ -543,7 +543,8 @@ impl Operator for HashJoin {
     }
 
     fn size_bytes(&self) -> usize {
-        self.build.size_bytes() + self.build_matched.capacity() * 8
+        let told: usize = self.told.iter().map(|(_, filter)| filter.share_bytes()).sum();
+        self.build.size_bytes() + self.build_matched.capacity() * 8 + told
     }
 
     fn remarks(&self) -> String {

@@ -155,11 +155,13 @@ pub fn decompressed(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read
             Err(error) => return Err(error),
         }
     }
+    let magic: [u8; 4] = *first.first_chunk().expect("it is longer");
     first.truncate(count);
-    let magic: Vec<u8> = first.iter().copied().take(4).collect();
     let whole = Cursor::new(first).chain(reader);
-    Ok(match magic[..] {
-        [0x1f, 0x8b, 8, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, whole))),
+    Ok(match magic {
+        [0x1f, 0x8b, 8, _] if count > 2 => {
+            Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, whole)))
+        }
         [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
             Box::new(zstd::stream::read::Decoder::new(whole)?)
         }
