@@ -97,7 +97,11 @@ fn input_that_ends_has_been_read_when_a_view_is() {
             ("pairs", format!("SELECT COUNT(*) AS c, SUM(n) AS s FROM t JOIN '{file}' AS f ON t.k = f.k")),
         ] {
             engine.execute(&format!("CREATE MATERIALIZED VIEW {name} AS {sql}")).unwrap();
-            assert_eq!(numbers(&engine, &format!("SELECT c, s FROM {name}")), [[100_000, 4_999_950_000]]);
+            assert_eq!(
+                numbers(&engine, &format!("SELECT c, s FROM {name}")),
+                [[100_000, 4_999_950_000]],
+                "{name}, {partitions} partitions"
+            );
         }
     }
 }

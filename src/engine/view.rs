@@ -41,6 +41,13 @@ struct Entry {
     is_view: bool,
 }
 
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // Its query may be waiting for someone to take what it has: then it could not end.
+        self.live.expect_no_follower();
+    }
+}
+
 /// The name of the scan that the views over a table share.
 fn shared_name(table: &str) -> String {
     format!("scan of {table}")

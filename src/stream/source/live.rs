@@ -45,6 +45,8 @@ struct State {
     /// While it is frozen, followers get no later commit.
     frozen_at: Option<u64>,
     followers: Vec<Weak<Mutex<Queue>>>,
+    /// What passes by before anyone follows, for the first who does.
+    unfollowed: Option<Arc<Mutex<Queue>>>,
     end: Option<Result<(), Error>>,
 }
 
@@ -90,13 +92,25 @@ impl Live {
         Ok(Self::new(name, &schema, Changelog::Retract, Content::Keyed { rows, key }))
     }
 
-    /// A table that keeps nothing: followers get what passes by from when they came.
+    /// A table that keeps nothing: the first follower gets all that passes by, others from when they came.
     pub fn passing(name: &str, schema: &SchemaRef, changelog: Changelog) -> Arc<Self> {
-        Self::new(name, schema, changelog, Content::Passing)
+        let live = Self::new(name, schema, changelog, Content::Passing);
+        let queue = Arc::<Mutex<Queue>>::default();
+        let mut state = live.lock();
+        state.followers.push(Arc::downgrade(&queue));
+        state.unfollowed = Some(queue);
+        drop(state);
+        live
+    }
+
+    /// Keeps nothing any more for a first follower, and has no writer wait for one.
+    pub fn expect_no_follower(&self) {
+        self.lock().unfollowed = None;
+        self.moved.notify_all();
     }
 
     fn new(name: &str, schema: &SchemaRef, changelog: Changelog, content: Content) -> Arc<Self> {
-        let state = State { content, commits: 0, frozen_at: None, followers: Vec::new(), end: None };
+        let state = State { content, commits: 0, frozen_at: None, followers: Vec::new(), unfollowed: None, end: None };
         let (name, schema) = (name.to_string(), engine_schema(schema));
         Arc::new(Live { name, schema, changelog, state: Mutex::new(state), moved: Condvar::new() })
     }
@@ -146,7 +160,8 @@ impl Live {
             !queue.is_gone && queue.rows > ROWS_WAITING_MAX
         };
         followers.retain(far_behind);
-        while followers.iter().any(far_behind) {
+        let followers: Vec<_> = followers.iter().map(Arc::downgrade).collect();
+        while followers.iter().filter_map(Weak::upgrade).any(|follower| far_behind(&follower)) {
             let waited = self.moved.wait_timeout(state, std::time::Duration::from_millis(20));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -226,6 +241,9 @@ impl Live {
 
     fn follow(&self) -> Result<Arc<Mutex<Queue>>> {
         let mut state = self.lock();
+        if let Some(queue) = state.unfollowed.take() {
+            return Ok(queue);
+        }
         let mut queue = Queue::default();
         for rows in state.content.rows(&self.schema)? {
             queue.rows += rows.num_rows();
