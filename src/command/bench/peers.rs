@@ -1,4 +1,5 @@
-//! The same queries in other engines, through `compare/peers.py`; an engine that is not installed is passed over with a note.
+//! The same queries in other engines, through `compare/peers.py` and `compare/flink.py`; an engine that is not installed is
+//! passed over with a note.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -9,11 +10,17 @@ use millstream::error::{Error, Result};
 use serde_json::{Value, json};
 
 use super::digest::Digest;
-use super::suite::Suite;
+use super::suite::{Case, Suite};
 use super::{BenchArguments, Origin, data};
 
-/// The script that runs them; it goes with the program.
-const SCRIPT: &str = include_str!("../../../compare/peers.py");
+/// The scripts that run them; they go with the program.
+const SCRIPTS: &[(&str, &str)] = &[
+    ("peers.py", include_str!("../../../compare/peers.py")),
+    ("flink.py", include_str!("../../../compare/flink.py")),
+    ("flink/Peer.java", include_str!("../../../compare/flink/Peer.java")),
+    ("flink/Replay.java", include_str!("../../../compare/flink/Replay.java")),
+    ("flink/Digest.java", include_str!("../../../compare/flink/Digest.java")),
+];
 
 /// The engines there are scripts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,6 +29,8 @@ pub enum Peer {
     Polars,
     Datafusion,
     Chdb,
+    /// Over streams; Nexmark alone.
+    Flink,
 }
 
 impl Peer {
@@ -31,7 +40,12 @@ impl Peer {
             Peer::Polars => "polars",
             Peer::Datafusion => "datafusion",
             Peer::Chdb => "chdb",
+            Peer::Flink => "flink",
         }
+    }
+
+    fn script(self) -> &'static str {
+        if self == Peer::Flink { "flink.py" } else { "peers.py" }
     }
 }
 
@@ -56,11 +70,17 @@ pub fn run(arguments: &BenchArguments, suite: &Suite, folder: &Path) -> Result<(
     if arguments.against.is_empty() {
         return Ok((results, notes));
     }
-    let script = folder.join("peers.py");
     let queries = folder.join("queries.json");
-    put(&script, SCRIPT)?;
+    for (name, text) in SCRIPTS {
+        put(&folder.join(name), text)?;
+    }
     put(&queries, &describe(suite, folder).to_string())?;
     for peer in &arguments.against {
+        if *peer == Peer::Flink && suite.name != "nexmark" {
+            notes.push("flink was passed over: it runs the suite nexmark alone".to_string());
+            continue;
+        }
+        let script = folder.join(peer.script());
         for threads in &arguments.partitions {
             let given = [peer.name(), &threads.to_string(), &arguments.repeat.to_string()].map(str::to_string);
             match run_one(&script, &queries, &given) {
@@ -76,7 +96,8 @@ pub fn run(arguments: &BenchArguments, suite: &Suite, folder: &Path) -> Result<(
 }
 
 fn put(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text)
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    made.and_then(|()| std::fs::write(path, text))
         .map_err(|e| Error::outside(format!("cannot write for other engines: {}", path.display())).caused_by(e))
 }
 
@@ -86,8 +107,8 @@ fn describe(suite: &Suite, folder: &Path) -> Value {
         .into_iter()
         .map(|name| json!({ "name": name, "path": data::file(folder, name).display().to_string() }))
         .collect();
-    let queries: Vec<Value> =
-        suite.cases.iter().map(|case| json!({ "name": case.name, "sql": case.sql, "duckdb": case.duckdb })).collect();
+    let query = |case: &Case| json!({ "name": case.name, "sql": case.sql, "duckdb": case.duckdb, "flink": case.flink });
+    let queries: Vec<Value> = suite.cases.iter().map(query).collect();
     json!({ "tables": tables, "queries": queries, "in_memory": suite.origin == Origin::Memory })
 }
 

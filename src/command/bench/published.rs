@@ -23,7 +23,13 @@ pub fn read(folder: &Path, suite: SuiteName) -> Result<Vec<Case>> {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::outside(format!("cannot read the query: {}", path.display())).caused_by(e))?;
         let sql = if suite == SuiteName::Nexmark { with_our_tables(&text) } else { text };
-        cases.push(Case { what: format!("as in {}", path.display()), name, duckdb: Some(sql.clone()), sql });
+        cases.push(Case {
+            what: format!("as in {}", path.display()),
+            name,
+            duckdb: Some(sql.clone()),
+            flink: None,
+            sql,
+        });
     }
     if suite == SuiteName::Nexmark {
         cases.iter_mut().for_each(|case| case.duckdb = None);

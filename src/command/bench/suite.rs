@@ -25,6 +25,8 @@ pub struct Case {
     pub sql: String,
     /// The same question for DuckDB, where it is put in other words.
     pub duckdb: Option<String>,
+    /// And for Flink.
+    pub flink: Option<String>,
 }
 
 /// The queries of a suite that come with the program: name and text.
@@ -91,7 +93,7 @@ impl Suite {
 }
 
 impl Case {
-    /// Reads a file of sections: `-- what`, `-- query`, `-- duckdb`.
+    /// Reads a file of sections: `-- what`, `-- query`, `-- duckdb`, `-- flink`.
     fn read(name: &str, text: &str, scale: f64) -> Case {
         let section = |title: &str| {
             let from = text.find(&format!("-- {title}\n"))? + title.len() + 4;
@@ -103,6 +105,7 @@ impl Case {
             what: section("what").unwrap_or_default(),
             sql: fill(section("query").unwrap_or_default()),
             duckdb: section("duckdb").map(fill),
+            flink: section("flink"),
         }
     }
 
