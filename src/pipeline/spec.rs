@@ -18,6 +18,7 @@ pub enum Spec {
     Filter(FilterSpec),
     Project(ProjectSpec),
     Expand(ExpandSpec),
+    Unnest(UnnestSpec),
     Window(WindowSpec),
     Aggregate(AggregateSpec),
     Delay(DelaySpec),
@@ -134,6 +135,33 @@ pub struct ProjectSpec {
 #[derive(Debug, Clone)]
 pub struct ExpandSpec {
     pub programs: Vec<Arc<Program>>,
+}
+
+/// Puts out a row for each element of its lists.
+#[derive(Debug, Clone)]
+pub struct UnnestSpec {
+    pub outputs: Vec<UnnestOutput>,
+    /// Whether a row leaves with NULL where its lists are empty or NULL.
+    pub keeps_empty: bool,
+}
+
+/// A column that leaves: of the input by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnnestOutput {
+    /// Its values, once for each element.
+    Column(usize),
+    /// The elements of its lists.
+    List(usize),
+}
+
+impl UnnestOutput {
+    /// The column whose lists are taken apart.
+    pub fn list(&self) -> Option<usize> {
+        match self {
+            UnnestOutput::List(column) => Some(*column),
+            UnnestOutput::Column(_) => None,
+        }
+    }
 }
 
 /// Puts the columns of a window behind the others, a row per window that holds it: `window_start`, `window_end` and

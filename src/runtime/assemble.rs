@@ -187,6 +187,7 @@ impl Assembly<'_> {
             Spec::Filter(_)
             | Spec::Project(_)
             | Spec::Expand(_)
+            | Spec::Unnest(_)
             | Spec::Window(_)
             | Spec::Delay(_)
             | Spec::Divert(_) => {
@@ -296,6 +297,9 @@ impl Assembly<'_> {
                 Spec::Filter(spec) => ("filter", Box::new(Filter::new(spec, self.context))),
                 Spec::Project(spec) => ("project", Box::new(Project::new(&spec.program, self.context))),
                 Spec::Expand(spec) => ("expand", Box::new(Expand::new(spec, self.context))),
+                Spec::Unnest(spec) => {
+                    ("unnest", Box::new(Unnest::new(spec, input.schema.clone(), node.schema.clone())))
+                }
                 Spec::Window(spec) => ("window", Box::new(Window::new(spec, &input.schema, self.seed, self.context)?)),
                 Spec::Delay(spec) => ("delay", Box::new(Delay::new(spec))),
                 Spec::Divert(spec) => {

@@ -37,6 +37,7 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
                 join.residual.iter_mut().for_each(|residual| Arc::make_mut(residual).names.clone_from(&both));
             }
             Spec::Values(_)
+            | Spec::Unnest(_)
             | Spec::Window(_)
             | Spec::Union
             | Spec::Limit(_)

@@ -99,6 +99,11 @@ fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
             let sets = expand.programs.iter().map(|program| format!("({})", show_all(program, &names).join(", ")));
             ("Expand", sets.collect::<Vec<_>>().join(" "))
         }
+        Spec::Unnest(unnest) => {
+            let lists = unnest.outputs.iter().filter_map(|output| output.list()).map(|column| names[column].as_str());
+            let empty = if unnest.keeps_empty { ", rows of empty lists stay" } else { "" };
+            ("Unnest", lists.collect::<Vec<_>>().join(", ") + empty)
+        }
         Spec::Window(window) => {
             let data_type = input.map_or(&DataType::Null, |input| input.field(window.column).data_type());
             let keys: Vec<&str> = window.keys.iter().map(|key| names[*key].as_str()).collect();
@@ -399,6 +404,7 @@ fn programs(node: &Node) -> Vec<&Program> {
             .map(|program| program.as_ref())
             .collect(),
         Spec::Values(_)
+        | Spec::Unnest(_)
         | Spec::Window(_)
         | Spec::Union
         | Spec::Limit(_)

@@ -30,6 +30,7 @@ mod sort;
 mod truncated; //  date_trunc and date_bin as windows
 mod types; //      types and schemas as the engine holds them
 mod union;
+mod unnest; //   lists into rows
 mod values;
 mod window; //     windows, by rows or under an aggregate
 
@@ -147,6 +148,7 @@ impl Compiler {
             LogicalPlan::Aggregate(aggregate) => self.aggregate_once(plan, aggregate),
             LogicalPlan::Distinct(Distinct::All(input)) => self.distinct(input),
             LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Unnest(unnest) => self.unnest(unnest),
             LogicalPlan::Sort(sort) => self.sort(sort),
             LogicalPlan::Limit(limit) => self.limit(limit),
             LogicalPlan::Window(window) => self.over(window),
@@ -243,7 +245,6 @@ fn refused(plan: &LogicalPlan) -> Error {
             "a subquery that depends on its surroundings in this way cannot be joined to them; join the tables instead",
             None,
         ),
-        LogicalPlan::Unnest(_) => ("UNNEST is not supported yet", None),
         LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => ("EXPLAIN cannot stand inside a query", None),
         _ => return Error::user(format!("this statement is not a query: {}", plan.display())),
     };

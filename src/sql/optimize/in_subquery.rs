@@ -121,6 +121,17 @@ fn unknown_kept(expr: Expr, input: &LogicalPlan) -> Result<Expr> {
     Ok(written.data)
 }
 
+/// An IN as EXISTS, whatever its place, true, false or NULL as it should be.
+pub(super) fn every_in(expr: Expr, input: &LogicalPlan) -> Result<Expr> {
+    match unknown_kept(expr, input)? {
+        Expr::InSubquery(within) => {
+            let found = filtered(&within.subquery, equality(&within, input)?)?;
+            Ok(if within.negated { not_exists(found) } else { exists(found) })
+        }
+        written => Ok(written),
+    }
+}
+
 fn may_be_null(within: &InSubquery, input: &LogicalPlan) -> Result<bool> {
     let value = within.subquery.subquery.schema().field(0).is_nullable();
     Ok(value || within.expr.nullable(input.schema())?)

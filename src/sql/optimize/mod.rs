@@ -6,6 +6,7 @@
 //! - `extract_leaf_expressions`, `push_down_leaf_projections`: projections below filters, made for columnar files of structs;
 //! - `unions_to_filter`: trades branches of a union for one scan, off in DataFusion as well.
 
+mod dependent; //       subqueries that depend on their surroundings, LATERAL
 mod exact; //           simplification without arithmetic that wraps
 mod in_subquery; //     IN over queries where NULL counts
 mod null_equality; //   keys of joins where NULL equals NULL
@@ -22,7 +23,7 @@ use chrono::{DateTime, Utc};
 use datafusion_common::Result as PlanResult;
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::TreeNode;
-use datafusion_expr::LogicalPlan;
+use datafusion_expr::{InvariantLevel, LogicalPlan};
 use datafusion_optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
 use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion_optimizer::eliminate_duplicated_expr::EliminateDuplicatedExpr;
@@ -42,6 +43,7 @@ use datafusion_optimizer::rewrite_set_comparison::RewriteSetComparison;
 use datafusion_optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion_optimizer::{Analyzer, Optimizer, OptimizerContext, OptimizerRule};
 
+use dependent::JoinDependent;
 use exact::SimplifyExactly;
 use in_subquery::SpellOutIn;
 use null_equality::{FindKeys, JoinCrossProducts};
@@ -56,12 +58,14 @@ pub(super) fn optimize(
     options: &Arc<ConfigOptions>,
     started: Option<DateTime<Utc>>,
 ) -> PlanResult<LogicalPlan> {
-    let plan = Analyzer::new().execute_and_check(plan, options, |_, _| {})?;
+    let plan = agreed(plan, options)?;
     let plan = keep_counts(plan)?;
     let mut context = OptimizerContext::new_with_config_options(options.clone());
     if let Some(started) = started {
         context = context.with_query_execution_start_time(started);
     }
+    let plan = RewriteSetComparison::new().rewrite(plan, &context)?.data;
+    let plan = JoinDependent::first().rewrite(plan, &context)?.data;
     let plan = Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})?;
     if !has_join(&plan)? || !ends(&plan)? {
         return Ok(plan);
@@ -70,6 +74,15 @@ pub(super) fn optimize(
     let again: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
         vec![Arc::new(PushDownFilter::new()), Arc::new(OptimizeProjections::new())];
     Optimizer::with_rules(again).optimize(plan, &context, |_, _| {})
+}
+
+/// Makes the types agree. What the planner's library checks of subqueries beyond that is what its own rules cannot do.
+fn agreed(plan: LogicalPlan, options: &ConfigOptions) -> PlanResult<LogicalPlan> {
+    plan.check_invariants(InvariantLevel::Always)?;
+    let rules = Analyzer::new().rules;
+    let plan = rules.iter().try_fold(plan, |plan, rule| rule.analyze(plan, options))?;
+    plan.check_invariants(InvariantLevel::Always)?;
+    Ok(plan)
 }
 
 fn has_join(plan: &LogicalPlan) -> PlanResult<bool> {
@@ -87,7 +100,6 @@ fn ends(plan: &LogicalPlan) -> PlanResult<bool> {
 
 fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     vec![
-        Arc::new(RewriteSetComparison::new()),
         Arc::new(OptimizeUnions::new()),
         Arc::new(SimplifyExactly::default()),
         Arc::new(ReplaceDistinctWithAggregate::new()),
@@ -97,6 +109,7 @@ fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         Arc::new(ScalarSubqueryToJoin::new()),
         Arc::new(JoinSingleRows),
         Arc::new(DecorrelateLateralJoin::new()),
+        Arc::new(JoinDependent::last()),
         Arc::new(FindKeys::default()),
         Arc::new(EliminateDuplicatedExpr::new()),
         Arc::new(EliminateFilter::new()),

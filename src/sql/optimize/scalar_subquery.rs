@@ -114,7 +114,7 @@ fn is_always_one_row(plan: &LogicalPlan) -> bool {
 }
 
 /// `plan` with the columns of `like` alone, under its names.
-fn with_columns_of(plan: LogicalPlan, like: &LogicalPlan) -> Result<LogicalPlan> {
+pub(super) fn with_columns_of(plan: LogicalPlan, like: &LogicalPlan) -> Result<LogicalPlan> {
     let wanted = like.schema().columns();
     let columns = plan.schema().columns();
     if columns == wanted {

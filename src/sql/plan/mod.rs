@@ -8,10 +8,12 @@ mod refuse; //     clauses that would be ignored
 mod group; //      windows in GROUP BY
 mod outputs; //    names of columns that nobody named
 mod relation; //   table functions
+mod unnest; //     lists in FROM
 mod emission; //   EMIT, ALLOW LATENESS, LATE DATA TO
 mod shape; //      window functions to kinds of windows
 mod window; //     the logical node of windows
 mod as_of; //      the logical node of joins by the nearest
+mod using; //      RIGHT and FULL JOIN by common columns
 mod single_row; // the logical node of scalar subqueries
 mod set_operation; // the logical node of INTERSECT ALL and EXCEPT ALL
 mod event_time; // the column that carries event time

@@ -4,7 +4,7 @@ use datafusion_expr::LogicalPlan;
 use sqlparser::ast::{Query, Statement};
 
 use super::context::Context;
-use super::{as_of, group, outputs, refuse};
+use super::{as_of, group, outputs, refuse, using};
 use crate::error::Result;
 use crate::sql::error::from_datafusion;
 
@@ -12,6 +12,7 @@ use crate::sql::error::from_datafusion;
 pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> {
     let mut query = query.clone();
     as_of::rewrite(&mut query)?;
+    using::rewrite(&mut query);
     refuse::check(&query)?;
     group::rewrite(&mut query, context.catalog.window_functions())?;
     outputs::name(&mut query);

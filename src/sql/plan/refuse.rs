@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor,
-    Value, ValueWithSpan, Visit, Visitor,
+    Distinct, Expr, GroupByExpr, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor, Value, ValueWithSpan,
+    Visit, Visitor,
 };
 use sqlparser::tokenizer::Span;
 
@@ -46,16 +46,8 @@ impl Visitor for Refuser {
         let modifiers = match &select.group_by {
             GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers) => modifiers,
         };
-        let joins = select.from.iter().flat_map(|table| &table.joins);
-        let has_asof = joins.clone().any(|join| matches!(join.join_operator, JoinOperator::AsOf { .. }));
-        // The planner takes the left column for the common one, also where the right one alone has a value.
-        let is_outer_using = |join: &Join| match &join.join_operator {
-            JoinOperator::FullOuter(constraint)
-            | JoinOperator::Right(constraint)
-            | JoinOperator::RightOuter(constraint) => !matches!(constraint, JoinConstraint::On(_)),
-            _ => false,
-        };
-        let has_outer_using = joins.clone().any(is_outer_using);
+        let mut joins = select.from.iter().flat_map(|table| &table.joins);
+        let has_asof = joins.any(|join| matches!(join.join_operator, JoinOperator::AsOf { .. }));
         let ignored = [
             (!modifiers.is_empty(), "GROUP BY ... WITH (use ROLLUP(...), CUBE(...) or GROUPING SETS)"),
             (select.into.is_some(), "SELECT INTO (use CREATE TABLE ... AS)"),
@@ -65,7 +57,6 @@ impl Visitor for Refuser {
             (select.value_table_mode.is_some(), "SELECT AS STRUCT and AS VALUE"),
             (select.select_modifiers.is_some(), "SELECT modifiers"),
             (has_asof, "ASOF JOIN"),
-            (has_outer_using, "RIGHT and FULL JOIN with USING or NATURAL (use ON, and choose with COALESCE)"),
         ];
         refuse(&ignored, select.select_token.0.span)?;
         // DataFusion's optimizer panics on it.
@@ -85,6 +76,7 @@ impl Visitor for Refuser {
                 with_hints,
                 version,
                 with_ordinality,
+                args,
                 partitions,
                 json_path,
                 sample,
@@ -93,7 +85,7 @@ impl Visitor for Refuser {
             } => [
                 (sample.is_some(), "TABLESAMPLE"),
                 (version.is_some(), "AS OF"),
-                (*with_ordinality, "WITH ORDINALITY"),
+                (*with_ordinality && args.is_none(), "WITH ORDINALITY of a table"),
                 (!partitions.is_empty(), "PARTITION in FROM"),
                 (json_path.is_some(), "a path behind a table"),
                 (!with_hints.is_empty() || !index_hints.is_empty(), "table hints"),

@@ -8,15 +8,15 @@ use datafusion_common::{Column, DFSchema, Result as PlanResult, TableReference};
 use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
 use sqlparser::ast::{
-    self, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, TableAlias, TableFactor,
-    Value,
+    self, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Spanned, TableAlias,
+    TableFactor, Value,
 };
 
 use super::define::normalize;
 use super::operator::OperatorNode;
 use super::shape::{Shape, WindowFunctions};
 use super::window::{WindowKeys, WindowNode};
-use super::{as_of, constant, event_time, group};
+use super::{as_of, constant, event_time, group, unnest, using};
 use crate::error::{Error, Result};
 use crate::pipeline::{OperatorFunction, TableDefinition, time_unit};
 use crate::sql::catalog::path_definition;
@@ -59,6 +59,28 @@ impl RelationPlanner for Relations {
             }
             TableFactor::Unpivot { table, columns, name, .. } if as_of::is_marker(&name, &columns) => {
                 (as_of::plan(*table, context), None)
+            }
+            TableFactor::Unpivot { table, value, columns, name, .. } if using::is_marker(&name, &columns) => {
+                (using::plan(*table, &value, context), None)
+            }
+            TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality, .. } => {
+                (unnest::plan(array_exprs, with_ordinality, "unnest", alias.as_ref(), context), alias)
+            }
+            TableFactor::UNNEST { .. } => {
+                let message = "UNNEST ... WITH OFFSET is not supported; WITH ORDINALITY counts from 1";
+                return Err(to_datafusion(Error::user(message)));
+            }
+            TableFactor::Function { ref name, ref args, ref alias, .. } => {
+                match plan_list(name, args, alias.as_ref(), false, context) {
+                    Some(plan) => (plan, alias.clone()),
+                    None => return Ok(RelationPlanning::Original(Box::new(relation))),
+                }
+            }
+            TableFactor::Table { ref name, args: Some(ref args), ref alias, with_ordinality, .. }
+                if list_function(name).is_some() =>
+            {
+                let plan = plan_list(name, &args.args, alias.as_ref(), with_ordinality, context);
+                (plan.expect("it is such a function"), alias.clone())
             }
             TableFactor::Table { ref name, args: Some(ref args), ref alias, .. } => {
                 match self.plan_function(name, &args.args, context) {
@@ -132,6 +154,49 @@ fn plan_operator(
         }
     }
     Ok(OperatorNode::try_new(name, function, input, values)?.into_plan())
+}
+
+/// The name of a function that makes a list, or takes one apart, in lower case.
+fn list_function(name: &ObjectName) -> Option<String> {
+    let [ObjectNamePart::Identifier(ident)] = name.0.as_slice() else { return None };
+    let name = ident.value.to_lowercase();
+    (name == "unnest" || unnest::SERIES.contains(&name.as_str())).then_some(name)
+}
+
+/// `generate_series(1, 3)` in FROM, and `unnest(list)` where it stands as a function; `None`: another function.
+fn plan_list(
+    name: &ObjectName,
+    args: &[FunctionArg],
+    alias: Option<&TableAlias>,
+    with_ordinality: bool,
+    context: &mut dyn RelationPlannerContext,
+) -> Option<Result<LogicalPlan>> {
+    let function = list_function(name)?;
+    let mut exprs = Vec::new();
+    for arg in args {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else {
+            return Some(Err(Error::user(format!("{function} takes its arguments by place")).at(place(name.span()))));
+        };
+        exprs.push(expr.clone());
+    }
+    if function != "unnest" {
+        let call = ast::Expr::Function(ast::Function {
+            name: name.clone(),
+            uses_odbc_syntax: false,
+            parameters: FunctionArguments::None,
+            args: FunctionArguments::List(ast::FunctionArgumentList {
+                duplicate_treatment: None,
+                args: args.to_vec(),
+                clauses: Vec::new(),
+            }),
+            filter: None,
+            null_treatment: None,
+            over: None,
+            within_group: Vec::new(),
+        });
+        exprs = vec![call];
+    }
+    Some(unnest::plan(exprs, with_ordinality, &function, alias, context).map_err(|e| e.at(place(name.span()))))
 }
 
 /// `None`: not one of ours.

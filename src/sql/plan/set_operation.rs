@@ -31,7 +31,7 @@ pub fn keep_counts(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
         {
             let except = join.join_type == JoinType::LeftAnti;
             let node = SetOperationNode { left: join.left, right: join.right, except };
-            let node = LogicalPlan::Extension(Extension { node: Arc::new(node) });
+            let node = node.into_plan();
             // The planner asks a query behind IN for its one expression, which only a projection has.
             let columns = node.schema().columns().into_iter().map(Expr::Column).collect();
             Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(node))?)))
@@ -39,6 +39,13 @@ pub fn keep_counts(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
         other => Ok(Transformed::no(other)),
     })?;
     Ok(kept.data)
+}
+
+impl SetOperationNode {
+    /// As a node of a plan.
+    pub fn into_plan(self) -> LogicalPlan {
+        LogicalPlan::Extension(Extension { node: Arc::new(self) })
+    }
 }
 
 impl UserDefinedLogicalNodeCore for SetOperationNode {

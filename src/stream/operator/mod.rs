@@ -28,6 +28,7 @@ mod session; //   rows of sessions, once these are closed
 mod single_row; // exactly one row
 mod sort; //      all rows in order, or the first of them
 mod union; //     several inputs as one
+mod unnest; //    a row for each element of a list
 mod upsert; //    the last row per key
 mod window; //    a row per window that holds it
 
@@ -56,6 +57,7 @@ pub use session::SessionRows;
 pub use single_row::SingleRow;
 pub use sort::{Sort, SortShape};
 pub use union::Union;
+pub use unnest::Unnest;
 pub use upsert::Upsert;
 pub use window::Window;
 

@@ -147,7 +147,7 @@ fn refuse_unsupported(expr: &Expr) -> Result<()> {
         Expr::WindowFunction(_) => "a function with OVER stands where none may",
         Expr::AggregateFunction(_) => "an aggregate function stands where none may",
         Expr::Placeholder(_) => "a placeholder has no value; write the value into the query",
-        Expr::Unnest(_) => "UNNEST is not supported yet",
+        Expr::Unnest(_) => "UNNEST cannot stand here; put it into FROM or the SELECT list",
         _ => return Ok(()),
     };
     Err(refuse(expr, why))

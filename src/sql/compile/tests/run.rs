@@ -94,7 +94,13 @@ fn run(pipeline: &Pipeline, id: NodeId) -> Result<RecordBatch> {
         Spec::Fold | Spec::ByKey(_) | Spec::Delay(_) | Spec::Divert(_) | Spec::Firing(_) => inputs[0].clone(),
         Spec::Custom(_) => panic!("users' operators are for the real runner"),
         Spec::Recursion(_) | Spec::WorkTable => panic!("recursions are for the real runner"),
-        Spec::Join(_) | Spec::SingleRow | Spec::Window(_) | Spec::Upsert(_) | Spec::Over(_) | Spec::Rank(_) => {
+        Spec::Join(_)
+        | Spec::SingleRow
+        | Spec::Window(_)
+        | Spec::Unnest(_)
+        | Spec::Upsert(_)
+        | Spec::Over(_)
+        | Spec::Rank(_) => {
             panic!("these are for the real runner")
         }
         Spec::Aggregate(aggregate) => {

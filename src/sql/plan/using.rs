@@ -1,0 +1,179 @@
+//! `RIGHT` and `FULL JOIN` with `USING` or `NATURAL`: the common column has the value of the side that has one.
+//!
+//! The planner takes the left column for the common one. Such a join is therefore put into FROM as a relation of its own,
+//! whose common columns belong to neither table:
+//!
+//! ```text
+//! Projection: coalesce(a.k, b.k) AS k, a.x, b.y
+//!   Full Join: a.k = b.k
+//! ```
+
+use std::ops::ControlFlow;
+
+use datafusion_common::{Column, JoinType};
+use datafusion_expr::planner::RelationPlannerContext;
+use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use sqlparser::ast::{
+    self, ExprWithAlias, Ident, JoinConstraint, JoinOperator, Query, Select, Spanned, TableFactor, TableWithJoins,
+    VisitMut, VisitorMut,
+};
+
+use super::functions::FUNCTIONS;
+use crate::error::{Error, Result};
+use crate::sql::error::from_datafusion;
+use crate::sql::parse::place;
+
+/// Names the relation that such a join becomes: an UNPIVOT that nobody can write, for it has no columns.
+const MARKER: &str = "__using";
+
+/// Makes relations of the RIGHT and FULL joins of a query by common columns.
+pub(super) fn rewrite(query: &mut Query) {
+    let _ = query.visit(&mut Rewriter { count: 0 });
+}
+
+struct Rewriter {
+    /// How many there have been.
+    count: usize,
+}
+
+impl VisitorMut for Rewriter {
+    type Break = ();
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        select.from.iter_mut().for_each(|table| self.rewrite_joins(table));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
+            self.rewrite_joins(table_with_joins);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Rewriter {
+    /// The joins in question, each with all that stands before it as its left side.
+    fn rewrite_joins(&mut self, table: &mut TableWithJoins) {
+        if !table.joins.iter().any(|join| is_outer_by_columns(&join.join_operator)) {
+            return;
+        }
+        for join in std::mem::take(&mut table.joins) {
+            let is_outer = is_outer_by_columns(&join.join_operator);
+            table.joins.push(join);
+            if is_outer {
+                self.count += 1;
+                let inner =
+                    TableWithJoins { relation: table.relation.clone(), joins: std::mem::take(&mut table.joins) };
+                table.relation = TableFactor::Unpivot {
+                    table: Box::new(TableFactor::NestedJoin { table_with_joins: Box::new(inner), alias: None }),
+                    value: ast::Expr::Identifier(Ident::new(format!("{MARKER}_{}", self.count))),
+                    name: Ident::new(MARKER),
+                    columns: Vec::new(),
+                    null_inclusion: None,
+                    alias: None,
+                };
+            }
+        }
+    }
+}
+
+fn is_outer_by_columns(operator: &JoinOperator) -> bool {
+    outer(operator).is_some_and(|(_, constraint)| !matches!(constraint, JoinConstraint::On(_)))
+}
+
+fn outer(operator: &JoinOperator) -> Option<(JoinType, &JoinConstraint)> {
+    match operator {
+        JoinOperator::FullOuter(constraint) => Some((JoinType::Full, constraint)),
+        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => Some((JoinType::Right, constraint)),
+        _ => None,
+    }
+}
+
+/// Whether an UNPIVOT is such a relation.
+pub(super) fn is_marker(name: &Ident, columns: &[ExprWithAlias]) -> bool {
+    name.value == MARKER && columns.is_empty()
+}
+
+/// Plans the join inside a marker: the last of those it holds.
+pub(super) fn plan(
+    table: TableFactor,
+    name: &ast::Expr,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let TableFactor::NestedJoin { table_with_joins, .. } = table else {
+        return Err(Error::bug("a marker holds its join"));
+    };
+    let mut left = *table_with_joins;
+    let join = left.joins.pop().ok_or_else(|| Error::bug("a marker holds its join"))?;
+    let at = place(join.relation.span());
+    let left = match left.joins.is_empty() {
+        true => left.relation,
+        false => TableFactor::NestedJoin { table_with_joins: Box::new(left), alias: None },
+    };
+    let left = context.plan(left).map_err(from_datafusion)?;
+    let right = context.plan(join.relation).map_err(from_datafusion)?;
+    let (join_type, constraint) =
+        outer(&join.join_operator).ok_or_else(|| Error::bug("a marker holds an outer join"))?;
+    let names = match constraint {
+        JoinConstraint::Using(names) => {
+            names.iter().map(|name| Ok(context.normalize_ident(column_name(name)?))).collect()
+        }
+        JoinConstraint::Natural => Ok(common_names(&left, &right)),
+        _ => Err(Error::bug("a marker holds a join by columns")),
+    };
+    let names: Vec<String> = names.map_err(|e: Error| e.at(at))?;
+    build(left, right, (join_type, &names), &name.to_string()).map_err(|e| e.at(at))
+}
+
+fn column_name(name: &ast::ObjectName) -> Result<Ident> {
+    match name.0.as_slice() {
+        [part] => {
+            part.as_ident().cloned().ok_or_else(|| Error::user(format!("USING takes names of columns, not {name}")))
+        }
+        _ => Err(Error::user(format!("USING takes names of columns without their table, not {name}"))),
+    }
+}
+
+/// The names that both sides have, in the order of the left one.
+fn common_names(left: &LogicalPlan, right: &LogicalPlan) -> Vec<String> {
+    let is_common = |name: &&String| right.schema().fields().iter().any(|field| field.name() == *name);
+    left.schema().fields().iter().map(|field| field.name()).filter(is_common).cloned().collect()
+}
+
+/// `relation` is what the common columns belong to.
+fn build(
+    left: LogicalPlan,
+    right: LogicalPlan,
+    (join_type, names): (JoinType, &[String]),
+    relation: &str,
+) -> Result<LogicalPlan> {
+    let of = |plan: &LogicalPlan, name: &str| -> Result<Column> {
+        let found = plan.schema().qualified_field_with_unqualified_name(name);
+        Ok(Column::from(found.map_err(from_datafusion)?))
+    };
+    let mut pairs = Vec::new();
+    for name in names {
+        pairs.push((of(&left, name)?, of(&right, name)?));
+    }
+    let mut columns = Vec::new();
+    for column in left.schema().columns() {
+        columns.push(match pairs.iter().find(|(left, _)| *left == column) {
+            Some((left, right)) if join_type == JoinType::Full => {
+                let sides = vec![Expr::Column(left.clone()), Expr::Column(right.clone())];
+                FUNCTIONS.scalars["coalesce"].call(sides).alias_qualified(Some(relation), &column.name)
+            }
+            Some((_, right)) => Expr::Column(right.clone()).alias_qualified(Some(relation), &column.name),
+            None => Expr::Column(column),
+        });
+    }
+    let others = right.schema().columns().into_iter().filter(|column| !pairs.iter().any(|(_, right)| right == column));
+    columns.extend(others.map(Expr::Column));
+    let (left_keys, right_keys): (Vec<Column>, Vec<Column>) = pairs.into_iter().unzip();
+    let joined = match left_keys.is_empty() {
+        // NATURAL without a common name: every row meets every other.
+        true => LogicalPlanBuilder::from(left).join_on(right, join_type, [datafusion_expr::lit(true)]),
+        false => LogicalPlanBuilder::from(left).join(right, join_type, (left_keys, right_keys), None),
+    };
+    joined.and_then(|joined| joined.project(columns)?.build()).map_err(from_datafusion)
+}
