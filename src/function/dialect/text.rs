@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use regex::Regex;
+use regex::{CaptureLocations, Regex};
 
 use super::scalar;
 use crate::function::custom::{Scalar, StringWriter};
@@ -34,10 +34,20 @@ fn split_index(text: &str, separator: &str, index: i64, out: &mut StringWriter) 
     // A separator that is nothing separates nothing.
     let piece = match separator.as_bytes() {
         [] => Some(text).filter(|_| index == 0),
+        [byte] => piece_between(text, *byte, index),
         _ => text.split(separator).nth(index),
     };
     out.push_str(piece.filter(|_| !text.is_empty())?);
     Some(())
+}
+
+/// `text.split(byte).nth(index)`, for a byte that is a character.
+fn piece_between(text: &str, byte: u8, index: usize) -> Option<&str> {
+    let mut rest = text;
+    for _ in 0..index {
+        rest = &rest[memchr::memchr(byte, rest.as_bytes())? + 1..];
+    }
+    Some(&rest[..memchr::memchr(byte, rest.as_bytes()).unwrap_or(rest.len())])
 }
 
 fn count_char(text: &str, wanted: &str) -> Result<i64, String> {
@@ -49,21 +59,28 @@ fn count_char(text: &str, wanted: &str) -> Result<i64, String> {
 }
 
 thread_local! {
-    /// The pattern of the row before: mostly that of the whole query.
-    static PATTERN: RefCell<Option<Regex>> = const { RefCell::new(None) };
+    /// The pattern of the row before, mostly that of the whole query, and a place for where its groups are.
+    static PATTERN: RefCell<Option<(Regex, CaptureLocations)>> = const { RefCell::new(None) };
 }
 
 fn regexp_extract(text: &str, pattern: &str, group: i64, out: &mut StringWriter) -> Result<Option<()>, String> {
     PATTERN.with_borrow_mut(|known| {
-        let regex = match known {
-            Some(regex) if regex.as_str() == pattern => regex,
-            _ => known.insert(Regex::new(pattern).map_err(|e| format!("not a pattern: {pattern}: {e}"))?),
+        let (regex, places) = match known {
+            Some(known) if known.0.as_str() == pattern => known,
+            _ => {
+                let regex = Regex::new(pattern).map_err(|e| format!("not a pattern: {pattern}: {e}"))?;
+                let places = regex.capture_locations();
+                known.insert((regex, places))
+            }
         };
         let Ok(group) = usize::try_from(group) else { return Err(format!("a group is counted from 0: {group}")) };
         if group >= regex.captures_len() {
             return Err(format!("the pattern has no group {group}: {pattern}"));
         }
-        let found = if group == 0 { regex.find(text) } else { regex.captures(text).and_then(|found| found.get(group)) };
-        Ok(found.map(|found| out.push_str(found.as_str())))
+        let found = match group {
+            0 => regex.find(text).map(|found| found.range()),
+            _ => regex.captures_read(places, text).and_then(|_| places.get(group)).map(|(from, to)| from..to),
+        };
+        Ok(found.map(|found| out.push_str(&text[found])))
     })
 }

@@ -7,6 +7,7 @@
 //!             equals one given before.
 
 mod changes; // old and new rows of the keys that a batch touched
+mod entry; //   a row and its place in the order
 mod table; //   keys and their rows
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
 use self::changes::Changed;
 pub(super) use self::changes::push_changes;
+use self::entry::Entry as RankedRow;
 use self::table::{RankTable, Ranked};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
@@ -169,7 +171,7 @@ impl Operator for Rank {
     fn snapshot(&mut self) -> Result<Vec<Section>> {
         let mut sections = Vec::new();
         for (end, table) in &self.tables {
-            let (mut groups, mut entries, mut counts): (Vec<u32>, Vec<table::Entry>, Vec<i64>) = Default::default();
+            let (mut groups, mut entries, mut counts): (Vec<u32>, Vec<RankedRow>, Vec<i64>) = Default::default();
             for group in 0..table.key_count() as u32 {
                 for (entry, count) in table.all(group) {
                     groups.push(group);

@@ -1,70 +1,30 @@
-//! The best rows of each key, in order, as bytes.
+//! The best rows of each key, in order.
 //!
-//! ```text
-//! an entry:  | ORDER BY keys | all columns of the row |     bytes that compare as the rows do, ties by all columns
-//! ```
 //! Where rows are only added, a key keeps what ranks well enough: what falls out never comes back. Where rows may be taken
 //! back, it keeps all of them.
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
-use arrow::array::{ArrayRef, UInt32Array};
-use arrow::compute::take;
+use arrow::array::{ArrayRef, UInt32Array, new_empty_array};
+use arrow::compute::{interleave, take};
 use arrow::datatypes::DataType;
 use arrow::row::{Row, RowConverter, SortField};
 
 use super::RankShape;
-use crate::batch::Change;
+use super::entry::{Converters, Entry, Stored, Tally};
+use crate::batch::{Change, with_few_buffers, without_waste};
 use crate::error::{Error, Result};
 use crate::pipeline::RankFunction;
 use crate::state::GroupIndex;
 use crate::stream::operator::order::canonical;
 use crate::stream::operator::over::look_up;
 
-/// A row with its place in the order.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    bytes: Arc<[u8]>,
-    /// How many of the bytes are ORDER BY keys.
-    order_bytes: u32,
-}
-
-impl Entry {
-    fn new(order: &[u8], row: &[u8]) -> Self {
-        let bytes: Vec<u8> = order.iter().chain(row).copied().collect();
-        Entry { bytes: bytes.into(), order_bytes: order.len() as u32 }
-    }
-
-    pub fn order(&self) -> &[u8] {
-        &self.bytes[..self.order_bytes as usize]
-    }
-
-    pub fn row(&self) -> &[u8] {
-        &self.bytes[self.order_bytes as usize..]
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.bytes.cmp(&other.bytes)
-    }
-}
+/// Batches are written anew when they hold so many rows per row that is still there,
+const STORED_PER_ROW: usize = 3;
+/// in batches of so many.
+const STORED_ROWS: usize = 8192;
 
 /// A row that is shown, and its rank.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,31 +47,22 @@ pub(super) struct RankTable {
     shape: Arc<RankShape>,
     index: GroupIndex,
     rows: Vec<Rows>,
-    converters: Converters,
+    converters: Arc<Converters>,
+    /// What stored rows take; what written ones do; and how many entries there are of stored ones.
+    tally: Arc<Tally>,
     bytes: usize,
-}
-
-/// Columns to bytes and back.
-struct Converters {
-    order: RowConverter,
-    row: RowConverter,
+    entries: usize,
 }
 
 impl RankTable {
     pub fn new(shape: &Arc<RankShape>) -> Result<Self> {
-        let key_count = shape.spec.key_count;
-        let order_types = &shape.types[key_count..shape.own()];
-        let order = order_types.iter().zip(&shape.spec.order);
-        let order = order.map(|(data_type, options)| SortField::new_with_options(data_type.clone(), *options));
-        let row = shape.types[shape.own()..].iter().map(|data_type| SortField::new(data_type.clone()));
         Ok(RankTable {
-            index: GroupIndex::new(shape.types[..key_count].to_vec(), shape.seed, shape.context.level),
+            index: GroupIndex::new(shape.types[..shape.spec.key_count].to_vec(), shape.seed, shape.context.level),
             rows: Vec::new(),
-            converters: Converters {
-                order: RowConverter::new(order.collect())?,
-                row: RowConverter::new(row.collect())?,
-            },
+            converters: Arc::new(Converters::new(shape)?),
+            tally: Arc::default(),
             bytes: 0,
+            entries: 0,
             shape: shape.clone(),
         })
     }
@@ -137,44 +88,144 @@ impl RankTable {
         wide: &[ArrayRef],
         groups: &[u32],
         changes: Option<&[Change]>,
-        mut touch: impl FnMut(u32, &dyn Fn() -> Vec<Ranked>),
+        touch: impl FnMut(u32, &dyn Fn() -> Vec<Ranked>),
     ) -> Result<()> {
         let (key_count, own) = (self.shape.spec.key_count, self.shape.own());
-        let order: Vec<ArrayRef> = wide[key_count..own].iter().map(canonical).collect();
-        let order = match order.is_empty() {
-            true => None,
-            false => Some(self.converters.order.convert_columns(&order)?),
-        };
-        let order_of = |row: u32| order.as_ref().map_or(&[][..], |order| order.row(row as usize).data());
-        // What cannot get in is not even written down.
-        let last = self.shape.spec.last;
-        let function = self.shape.spec.function;
-        let gets_in = |row: &u32| self.rows[groups[*row as usize] as usize].may_take(order_of(*row), function, last);
-        let rows: Vec<u32> = (0..groups.len() as u32).filter(gets_in).collect();
-        if rows.is_empty() {
-            return Ok(());
+        let order = wide[key_count..own].iter().map(canonical).collect();
+        match self.shape.spec.takes_back {
+            true => self.change(order, &wide[own..], groups, changes, touch),
+            false => self.add(order, wide[own..].to_vec(), groups, touch),
         }
-        let own = &wide[own..];
-        let picked = match rows.len() == groups.len() {
-            true => own.to_vec(),
-            false => {
-                let picked = UInt32Array::from(rows.clone());
-                own.iter().map(|column| Ok(take(column, &picked, None)?)).collect::<Result<Vec<_>>>()?
-            }
+    }
+
+    /// Adds rows, or takes rows back.
+    fn change(
+        &mut self,
+        order: Vec<ArrayRef>,
+        own: &[ArrayRef],
+        groups: &[u32],
+        changes: Option<&[Change]>,
+        mut touch: impl FnMut(u32, &dyn Fn() -> Vec<Ranked>),
+    ) -> Result<()> {
+        let write = |converter: &RowConverter, columns: &[ArrayRef]| match columns.is_empty() {
+            true => Ok(None),
+            false => converter.convert_columns(columns).map(Some),
         };
-        let written = self.converters.row.convert_columns(&picked)?;
-        for (at, &row) in rows.iter().enumerate() {
-            let group = groups[row as usize];
-            let weight = changes.map_or(1, |changes| changes[row as usize].weight());
+        let order = write(&self.converters.order, &order)?;
+        let own = write(&self.converters.row, own)?;
+        for (row, &group) in groups.iter().enumerate() {
+            let weight = changes.map_or(1, |changes| changes[row].weight());
+            let order = order.as_ref().map_or(&[][..], |order| order.row(row).data());
+            let entry = Entry::written(order, own.as_ref().map_or(&[][..], |own| own.row(row).data()));
             let held = &mut self.rows[group as usize];
-            if !held.may_take(order_of(row), function, last) {
+            touch(group, &|| held.ranked(&self.shape));
+            if let Rows::All(rows) = held {
+                self.bytes = self.bytes.wrapping_add_signed(change_all(rows, entry, weight));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds rows that rank well enough.
+    fn add(
+        &mut self,
+        order: Vec<ArrayRef>,
+        own: Vec<ArrayRef>,
+        groups: &[u32],
+        mut touch: impl FnMut(u32, &dyn Fn() -> Vec<Ranked>),
+    ) -> Result<()> {
+        let (function, last) = (self.shape.spec.function, self.shape.spec.last);
+        let prefixes = self.converters.prefixes(&order, groups.len())?;
+        // Of the batch as it came only what is left of it after its last row is stored.
+        let batch = Stored::new(order, own, groups.len(), &self.converters, &Arc::default());
+        let mut touched = Vec::new();
+        for (row, (&group, &prefix)) in groups.iter().zip(&prefixes).enumerate() {
+            let held = &mut self.rows[group as usize];
+            if held.is_behind(prefix, function, last) {
                 continue;
             }
-            let data = if own.is_empty() { &[][..] } else { written.row(at).data() };
-            let entry = Entry::new(order_of(row), data);
+            let entry = Entry::Stored { prefix, batch: batch.clone(), row: row as u32 };
+            if !held.may_take(&entry, function, last) {
+                continue;
+            }
             touch(group, &|| held.ranked(&self.shape));
-            self.bytes = self.bytes.wrapping_add_signed(held.change(entry, weight, function, last));
+            if let Rows::Best { entries, places } = held {
+                let before = entries.len();
+                insert_best(entries, places, entry, function, last);
+                self.entries = self.entries + entries.len() - before;
+                touched.push(group);
+            }
         }
+        touched.sort_unstable();
+        touched.dedup();
+        self.store(&batch, &touched)?;
+        if self.tally.rows.load(Relaxed) > STORED_PER_ROW * (self.entries + STORED_ROWS) {
+            self.store_anew()?;
+        }
+        Ok(())
+    }
+
+    /// Stores the rows of a batch that entries of these groups point at, and points them there.
+    fn store(&mut self, batch: &Arc<Stored>, groups: &[u32]) -> Result<()> {
+        let mut picks = Vec::new();
+        self.each_of(batch, groups, |_, row| picks.push(*row));
+        if picks.is_empty() {
+            return Ok(());
+        }
+        let picked = UInt32Array::from(picks);
+        let pick = |column: &ArrayRef| Ok(without_waste(take(column, &picked, None)?));
+        let order = batch.order.iter().map(pick).collect::<Result<_>>()?;
+        let own = batch.own.iter().map(pick).collect::<Result<_>>()?;
+        let stored = Stored::new(order, own, picked.len(), &self.converters, &self.tally);
+        let mut next = 0;
+        self.each_of(batch, groups, |place, row| {
+            *place = stored.clone();
+            *row = next;
+            next += 1;
+        });
+        Ok(())
+    }
+
+    fn each_of(&mut self, batch: &Arc<Stored>, groups: &[u32], mut each: impl FnMut(&mut Arc<Stored>, &mut u32)) {
+        for &group in groups {
+            let Rows::Best { entries, .. } = &mut self.rows[group as usize] else { continue };
+            for entry in entries {
+                match entry {
+                    Entry::Stored { batch: place, row, .. } if Arc::ptr_eq(place, batch) => each(place, row),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Gathers the rows that are still there into batches of their own.
+    fn store_anew(&mut self) -> Result<()> {
+        let mut rows = std::mem::take(&mut self.rows);
+        let best = |rows: &mut Rows| match rows {
+            Rows::Best { entries, .. } => std::mem::take(entries),
+            Rows::All(_) => Vec::new(),
+        };
+        let lengths: Vec<usize> =
+            rows.iter().map(|rows| if let Rows::Best { entries, .. } = rows { entries.len() } else { 0 }).collect();
+        let mut entries: Vec<Entry> = rows.iter_mut().flat_map(best).collect();
+        for entries in entries.chunks_mut(STORED_ROWS) {
+            let fresh = |columns: Vec<ArrayRef>| columns.into_iter().map(without_waste).collect();
+            let (order, own) = (fresh(self.order_columns(entries.iter())?), fresh(self.columns(entries.iter())?));
+            let stored = Stored::new(order, own, entries.len(), &self.converters, &self.tally);
+            for (at, entry) in entries.iter_mut().enumerate() {
+                if let Entry::Stored { batch, row, .. } = entry {
+                    (*batch, *row) = (stored.clone(), at as u32);
+                }
+            }
+        }
+        let mut entries = entries.into_iter();
+        for (rows, length) in rows.iter_mut().zip(lengths) {
+            if let Rows::Best { entries: place, .. } = rows {
+                place.reserve_exact(length);
+                place.extend(entries.by_ref().take(length));
+            }
+        }
+        self.rows = rows;
         Ok(())
     }
 
@@ -193,12 +244,21 @@ impl RankTable {
 
     /// Rows as the columns that they were made of.
     pub fn columns<'a>(&self, entries: impl ExactSizeIterator<Item = &'a Entry>) -> Result<Vec<ArrayRef>> {
-        read(&self.converters.row, entries.map(Entry::row))
+        let types = &self.shape.types[self.shape.own()..];
+        match self.shape.spec.takes_back {
+            true => read(&self.converters.row, entries.map(|entry| entry.written_parts().1)),
+            false => gather(types, entries, |batch| &batch.own),
+        }
     }
 
     /// The ORDER BY keys of rows.
     pub fn order_columns<'a>(&self, entries: impl ExactSizeIterator<Item = &'a Entry>) -> Result<Vec<ArrayRef>> {
-        read(&self.converters.order, entries.map(Entry::order))
+        let types = &self.shape.types[self.shape.spec.key_count..self.shape.own()];
+        match self.shape.spec.takes_back {
+            true if types.is_empty() => Ok(Vec::new()),
+            true => read(&self.converters.order, entries.map(|entry| entry.written_parts().0)),
+            false => gather(types, entries, |batch| &batch.order),
+        }
     }
 
     /// The keys of groups.
@@ -212,8 +272,35 @@ impl RankTable {
     }
 
     pub fn size_bytes(&self) -> usize {
-        self.bytes + self.index.size_bytes() + self.rows.capacity() * size_of::<Rows>()
+        let entries = self.entries * size_of::<Entry>() + self.tally.bytes.load(Relaxed);
+        self.bytes + entries + self.index.size_bytes() + self.rows.capacity() * size_of::<Rows>()
     }
+}
+
+/// Columns of stored rows, one behind the other.
+fn gather<'a>(
+    types: &[DataType],
+    entries: impl Iterator<Item = &'a Entry>,
+    part: impl Fn(&'a Stored) -> &'a [ArrayRef],
+) -> Result<Vec<ArrayRef>> {
+    let (mut batches, mut places, mut picks) = (Vec::new(), HashMap::new(), Vec::new());
+    for entry in entries {
+        if let Entry::Stored { batch, row, .. } = entry {
+            let place = *places.entry(Arc::as_ptr(batch)).or_insert_with(|| {
+                batches.push(part(batch));
+                batches.len() - 1
+            });
+            picks.push((place, *row as usize));
+        }
+    }
+    let column = |(at, data_type): (usize, &DataType)| {
+        if batches.is_empty() {
+            return Ok(new_empty_array(data_type));
+        }
+        let arrays: Vec<_> = batches.iter().map(|batch| batch[at].as_ref()).collect();
+        Ok(with_few_buffers(interleave(&arrays, &picks)?))
+    };
+    types.iter().enumerate().map(column).collect()
 }
 
 fn read<'a>(converter: &RowConverter, rows: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>> {
@@ -222,58 +309,79 @@ fn read<'a>(converter: &RowConverter, rows: impl Iterator<Item = &'a [u8]>) -> R
     Ok(converter.convert_rows(rows)?)
 }
 
+/// Adds a row, or takes one back; by how many bytes the rows have grown.
+#[allow(clippy::mutable_key_type, reason = "what changes inside is kept beside the rows and never changes their order")]
+fn change_all(rows: &mut BTreeMap<Entry, i64>, entry: Entry, weight: i64) -> isize {
+    let size = (entry.size_bytes() + size_of::<i64>()) as isize;
+    let is_new = !rows.contains_key(&entry);
+    let count = rows.entry(entry.clone()).or_insert(0);
+    *count += weight;
+    match *count {
+        0 => {
+            rows.remove(&entry);
+            if is_new { 0 } else { -size }
+        }
+        _ if is_new => size,
+        _ => 0,
+    }
+}
+
+/// Adds a row to the best ones, and drops those that do not rank well enough any more.
+fn insert_best(entries: &mut Vec<Entry>, places: &mut u64, entry: Entry, function: RankFunction, last: u64) {
+    let at = entries.partition_point(|known| *known <= entry);
+    if function == RankFunction::RowNumber {
+        if at as u64 >= last {
+            return;
+        }
+        if entries.len() as u64 == last {
+            entries.pop();
+        }
+        if entries.capacity() == 0 {
+            entries.reserve_exact(1);
+        }
+        entries.insert(at, entry);
+        return;
+    }
+    let has_place = |other: Option<&Entry>| other.is_some_and(|other| other.cmp_order(&entry).is_eq());
+    *places += u64::from(!has_place(at.checked_sub(1).map(|at| &entries[at])) && !has_place(entries.get(at)));
+    entries.insert(at, entry);
+    while let Some(worst) = entries.last() {
+        let first_peer = entries.partition_point(|known| known.cmp_order(worst).is_lt());
+        let is_over = match function {
+            RankFunction::DenseRank => *places > last,
+            _ => first_peer as u64 >= last,
+        };
+        if !is_over {
+            break;
+        }
+        *places -= 1;
+        entries.truncate(first_peer);
+    }
+}
+
+/// Whether there are as many rows, or places, as are shown.
+fn is_full(entries: &[Entry], places: u64, function: RankFunction, last: u64) -> bool {
+    let filled = if function == RankFunction::DenseRank { places } else { entries.len() as u64 };
+    filled >= last
+}
+
 impl Rows {
-    /// Whether a row with these ORDER BY keys may rank well enough.
-    fn may_take(&self, order: &[u8], function: RankFunction, last: u64) -> bool {
-        let Rows::Best { entries, places } = self else { return true };
-        let filled = if function == RankFunction::DenseRank { *places } else { entries.len() as u64 };
-        match entries.last() {
-            Some(worst) if filled >= last => order <= worst.order(),
-            _ => last > 0,
+    /// Whether a row of which the order begins like this ranks too low for sure.
+    fn is_behind(&self, prefix: u128, function: RankFunction, last: u64) -> bool {
+        match self {
+            Rows::Best { entries, places } if is_full(entries, *places, function, last) => {
+                matches!(entries.last(), Some(Entry::Stored { prefix: worst, .. }) if prefix > *worst)
+            }
+            _ => false,
         }
     }
 
-    /// Adds a row, or takes one back; by how many bytes the rows have grown.
-    fn change(&mut self, entry: Entry, weight: i64, function: RankFunction, last: u64) -> isize {
-        let cost = |entry: &Entry| (entry.bytes.len() + size_of::<Entry>() + 2 * size_of::<usize>()) as isize;
-        match self {
-            Rows::All(rows) => {
-                let size = cost(&entry) + size_of::<i64>() as isize;
-                let is_new = !rows.contains_key(&entry);
-                let count = rows.entry(entry.clone()).or_insert(0);
-                *count += weight;
-                match *count {
-                    0 => {
-                        rows.remove(&entry);
-                        if is_new { 0 } else { -size }
-                    }
-                    _ if is_new => size,
-                    _ => 0,
-                }
-            }
-            Rows::Best { entries, places } => {
-                let at = entries.partition_point(|known| *known <= entry);
-                let size = cost(&entry);
-                let has_place = |other: Option<&Entry>| other.is_some_and(|other| other.order() == entry.order());
-                *places +=
-                    u64::from(!has_place(at.checked_sub(1).map(|at| &entries[at])) && !has_place(entries.get(at)));
-                entries.insert(at, entry);
-                let mut grown = size;
-                while let Some(worst) = entries.last() {
-                    let first_peer = entries.partition_point(|known| known.order() < worst.order());
-                    let (from, is_over) = match function {
-                        RankFunction::RowNumber => (last as usize, entries.len() as u64 > last),
-                        RankFunction::Rank => (first_peer, first_peer as u64 >= last),
-                        RankFunction::DenseRank => (first_peer, *places > last),
-                    };
-                    if !is_over {
-                        break;
-                    }
-                    *places -= u64::from(from <= first_peer);
-                    grown -= entries.drain(from..).map(|entry| cost(&entry)).sum::<isize>();
-                }
-                grown
-            }
+    /// Whether a row may rank well enough.
+    fn may_take(&self, entry: &Entry, function: RankFunction, last: u64) -> bool {
+        let Rows::Best { entries, places } = self else { return true };
+        match entries.last() {
+            Some(worst) if is_full(entries, *places, function, last) => entry.cmp_order(worst).is_le(),
+            _ => last > 0,
         }
     }
 
@@ -313,7 +421,7 @@ impl<'a> Ranking<'a> {
     /// Ranks a row that is there `count` times; whether rows behind it may still be shown.
     fn add(&mut self, entry: &'a Entry, count: i64, ranked: &mut Vec<Ranked>) -> bool {
         let spec = &self.shape.spec;
-        if count > 0 && self.last.is_none_or(|last| last.order() != entry.order()) {
+        if count > 0 && self.last.is_none_or(|last| last.cmp_order(entry).is_ne()) {
             self.places += 1;
             self.rank = if spec.function == RankFunction::DenseRank { self.places } else { self.rows + 1 };
             self.last = Some(entry);

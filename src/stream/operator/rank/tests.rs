@@ -120,3 +120,24 @@ fn changes_fold_up_to_the_ranks_of_what_is_there() {
         }
     }
 }
+
+/// Of each batch one row stays to the end, so that no batch goes by itself.
+#[test]
+fn rows_that_stay_of_many_batches_are_written_anew() {
+    let (mut there, mut told) = (Vec::new(), Vec::new());
+    for step in 0..500 {
+        let batch: Vec<[i64; 3]> =
+            (0..64).map(|key| [if key == 0 { 100 + step } else { key }, step / 2, step]).collect();
+        told.push(Told::Rows(rows(&batch), vec![Change::INSERT; batch.len()]));
+        there.extend(batch);
+    }
+    told.push(Told::End);
+    for function in [RankFunction::RowNumber, RankFunction::Rank] {
+        let expected = naive(&there, function, 1, 2);
+        let make = || -> Box<dyn Operator> {
+            let shape = shape(function, 1, 2, false, Completion::End);
+            Box::new(Rank::new(shape).expect("columns that can be written"))
+        };
+        assert_eq!(folded(&outputs(make, &told)), expected, "{function:?}");
+    }
+}
