@@ -14,7 +14,7 @@ use crate::command::show;
 
 /// What is about to run, on what, and the heads of the columns.
 pub fn heading(suite: &Suite, machine: &Machine) -> String {
-    let what = format!("{} at {} {}", suite.name, suite.scale_text(), scale_word(suite.name));
+    let what = format!("{} at {} {}", suite.name, scale(&suite.scale_text()), scale_word(suite.name));
     let origin = origin_word(suite.origin);
     let machine = format!(
         "{}, {} threads, {}, {}/s read by one thread",
@@ -127,9 +127,14 @@ pub fn json(results: &Results) -> Value {
     })
 }
 
+/// A scale as people write it.
+fn scale(text: &str) -> String {
+    text.parse().map_or_else(|_| text.to_string(), show::grouped)
+}
+
 /// The results as a page.
 pub fn page(results: &Results) -> String {
-    let title = format!("{} at {} {}", results.suite, results.scale_text, scale_word(results.suite));
+    let title = format!("{} at {} {}", results.suite, scale(&results.scale_text), scale_word(results.suite));
     let mut body = format!("<h1>{}</h1>\n<p class=\"machine\">{}</p>\n", escape(&title), escape(&about(results)));
     body += &format!("<p>{}</p>\n", escape(&summary(results)).replace('\n', "<br>"));
     for partitions in partition_counts(results) {
