@@ -36,7 +36,8 @@ cases=$("$program" list)
 counted=$(for case in $cases; do
     fewer=$(count "$case" $few)
     more=$(count "$case" $many)
-    echo "$case $(((more - fewer) / (many - few) / 8192))"
+    # In hundredths: a few instructions are more than the limit of a cheap case.
+    echo "$case $(((more - fewer) * 100 / (many - few) / 8192))" | awk '{ printf "%s %.2f\n", $1, $2 / 100 }'
 done)
 
 if [ "${1:-}" = --record ]; then
@@ -47,7 +48,7 @@ echo "$counted" | awk -v limit=$limit '
     {
         change = known[$1] ? ($2 / known[$1] - 1) * 100 : 0
         note = !($1 in known) ? "not recorded yet" : change > limit ? "DEARER" : change < -limit ? "cheaper: record it" : ""
-        printf "%-20s %6d recorded %6d  %+6.1f %%  %s\n", $1, $2, known[$1], change, note
+        printf "%-20s %8.2f recorded %8.2f  %+6.1f %%  %s\n", $1, $2, known[$1], change, note
         dearer += note == "DEARER"
     }
     END { exit dearer > 0 }' "$record" -

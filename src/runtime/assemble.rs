@@ -391,11 +391,12 @@ impl Assembly<'_> {
         let mut owners = vec![first; spec.standing_groups.len()];
         if parts.iter().flatten().count() > 1 {
             let (program, mut shuffled) = shuffled(&spec);
-            let local = may_be_local(&spec, takes_back);
+            let local = may_be_local(&spec, takes_back).then(|| shuffled.clone());
+            let local = local.or_else(|| different_rows(&shuffled, takes_back));
             for part in parts.iter_mut().flatten() {
                 self.append(part, "project", Some(id), Box::new(Project::new(&program, self.context)));
-                if local {
-                    let operator = self.local_aggregate(&shuffled)?;
+                if let Some(local) = &local {
+                    let operator = self.local_aggregate(local)?;
                     self.append(part, "local aggregate", Some(id), operator);
                 }
             }

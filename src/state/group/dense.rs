@@ -8,8 +8,9 @@ use crate::error::Result;
 
 /// A range of this many values is always taken, however few groups are in it: 256 KiB of slots stay in L2.
 const RANGE_SMALL: u64 = 1 << 16;
-/// Wider ranges are taken while there are at most this many values per group.
-const SPREAD_MAX: u64 = 4;
+/// Wider ranges are taken while there are at most this many values per group: as many bytes as a packed table has for
+/// it. Behind an exchange a table sees every second value of a range, or every fourth.
+const SPREAD_MAX: u64 = 8;
 
 #[derive(Debug)]
 pub(super) struct Dense {

@@ -271,3 +271,41 @@ fn a_large_table_grows_by_and_by() {
     assert_eq!(table.mode(), "packed 64");
     assert_eq!(table.len(), 160 * 8192);
 }
+
+/// Twenty dictionaries by turns, more than are remembered, some of them dropped on the way, against plain strings.
+#[test]
+fn dictionaries_that_come_by_turns() {
+    let types = [DataType::Utf8View];
+    let level = millstream_kernels::level::detect();
+    let (mut by_code, mut plain) =
+        (GroupIndex::new(types.to_vec(), 1, level), GroupIndex::new(types.to_vec(), 1, level));
+    let mut random = StdRng::seed_from_u64(7);
+    let dictionary = |random: &mut StdRng| {
+        let mut values: Vec<String> = (0..50).map(|value| format!("a value of some length {value}")).collect();
+        values.rotate_left(random.random_range(0..50));
+        values.truncate(random.random_range(1..50));
+        Arc::new(DictionaryValues(Arc::new(values.iter().map(Some).collect::<StringViewArray>())))
+    };
+    let mut dictionaries: Vec<_> = (0..20).map(|_| dictionary(&mut random)).collect();
+    let (mut groups, mut expected) = (Vec::new(), Vec::new());
+    for turn in 0..400 {
+        let few = if turn < 200 { 3 } else { 20 };
+        let at = random.random_range(0..few);
+        if random.random_bool(0.1) {
+            dictionaries[at] = dictionary(&mut random);
+        }
+        let values = dictionaries[at].clone();
+        let code = |random: &mut StdRng| random.random_bool(0.9).then(|| random.random_range(0..values.0.len() as u32));
+        let codes: UInt32Array = (0..30).map(|_| code(&mut random)).collect();
+        let column = Dictionary::new(codes, values);
+        let strings = owned(&[column.flatten().expect("strings")]);
+        let column = KernelColumn::new(Column::Dictionary(column));
+        by_code.lookup(&[column.argument(30)], 30, &mut groups).expect("lookup");
+        plain.lookup(&[strings[0].argument(30)], 30, &mut expected).expect("lookup");
+        assert_eq!(groups, expected, "turn {turn}");
+        if turn % 150 == 149 {
+            by_code.clear();
+            plain.clear();
+        }
+    }
+}

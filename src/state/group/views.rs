@@ -5,7 +5,7 @@
 //! group   short: the Arrow view itself; long: length, prefix, offset into the table's bytes
 //! ```
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arrow::array::{Array, ArrayRef, BinaryViewArray, BinaryViewBuilder};
 use arrow::datatypes::DataType;
@@ -20,6 +20,8 @@ const SLOTS_MIN: usize = 1 << 10;
 const SLOTS_PREFETCH_MIN: usize = 1 << 16;
 /// How many rows ahead an entry is asked for; a slot twice as many.
 const PREFETCH_ROWS: usize = 8;
+/// Dictionaries whose codes are known at a time: through an exchange those of many readers come by turns.
+const DICTIONARIES_MAX: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Views {
@@ -32,9 +34,16 @@ pub(super) struct Views {
     entries: Vec<u128>,
     bytes: Vec<u8>,
     null_group: u32,
-    /// The dictionary that came last, and the group of each of its codes as far as they are known.
-    dictionary: Option<Arc<DictionaryValues>>,
-    of_code: Vec<u32>,
+    /// The dictionaries that came last, the latest in front.
+    dictionaries: Vec<Codes>,
+}
+
+/// A dictionary, and the group of each of its codes as far as they are known.
+#[derive(Debug)]
+struct Codes {
+    /// Not held: when whoever reads it has gone on, nothing of it comes any more.
+    values: Weak<DictionaryValues>,
+    groups: Vec<u32>,
 }
 
 impl Views {
@@ -47,8 +56,7 @@ impl Views {
             entries: Vec::new(),
             bytes: Vec::new(),
             null_group: EMPTY,
-            dictionary: None,
-            of_code: Vec::new(),
+            dictionaries: Vec::new(),
         }
     }
 
@@ -126,11 +134,7 @@ impl Views {
     fn lookup_codes(&mut self, dictionary: &Dictionary, groups: &mut Vec<u32>) -> Result<()> {
         let values = dictionary.values();
         let strings = Strings::of(&values.0)?;
-        if self.dictionary.as_ref().is_none_or(|known| !Arc::ptr_eq(known, values)) {
-            self.dictionary = Some(values.clone());
-            self.of_code.clear();
-            self.of_code.resize(values.0.len(), EMPTY);
-        }
+        self.turn_to(values);
         let codes = dictionary.codes();
         let nulls = dictionary.code_array().nulls().filter(|nulls| nulls.null_count() > 0);
         if let Some(nulls) = nulls {
@@ -141,7 +145,7 @@ impl Views {
             }
             return Ok(());
         }
-        gather::take_u32(&self.of_code, codes, groups);
+        gather::take_u32(&self.dictionaries[0].groups, codes, groups);
         let greatest = aggregate::min_max(level::detect(), groups, None).map(|(_, greatest)| greatest);
         if greatest == Some(EMPTY) {
             for (group, &code) in groups.iter_mut().zip(codes).filter(|(group, _)| **group == EMPTY) {
@@ -151,14 +155,29 @@ impl Views {
         Ok(())
     }
 
+    /// Brings the groups of this dictionary's codes to the front.
+    fn turn_to(&mut self, values: &Arc<DictionaryValues>) {
+        let known = self.dictionaries.iter().position(|codes| codes.values.as_ptr() == Arc::as_ptr(values));
+        if let Some(at) = known {
+            self.dictionaries[..=at].rotate_right(1);
+            return;
+        }
+        let used = self.dictionaries.iter().position(|codes| codes.values.strong_count() == 0);
+        let used = used.or_else(|| (self.dictionaries.len() >= DICTIONARIES_MAX).then(|| DICTIONARIES_MAX - 1));
+        let mut groups = used.map_or_else(Vec::new, |at| self.dictionaries.remove(at).groups);
+        groups.clear();
+        groups.resize(values.0.len(), EMPTY);
+        self.dictionaries.insert(0, Codes { values: Arc::downgrade(values), groups });
+    }
+
     #[inline]
     fn group_of_code(&mut self, code: u32, strings: &Strings<'_>) -> u32 {
-        let known = self.of_code[code as usize];
+        let known = self.dictionaries[0].groups[code as usize];
         if known != EMPTY {
             return known;
         }
         let group = self.find_or_insert(strings.bytes(code as usize), strings.views[code as usize]);
-        self.of_code[code as usize] = group;
+        self.dictionaries[0].groups[code as usize] = group;
         group
     }
 
@@ -313,7 +332,8 @@ impl Views {
         self.hashes.clear();
         self.entries.clear();
         self.bytes.clear();
-        self.of_code.fill(EMPTY);
+        let in_use = self.dictionaries.iter_mut().filter(|codes| codes.values.strong_count() > 0);
+        in_use.for_each(|codes| codes.groups.fill(EMPTY));
         self.null_group = EMPTY;
     }
 
@@ -321,7 +341,7 @@ impl Views {
         (self.slots.capacity() + self.hashes.capacity() + self.row_hashes.capacity()) * 8
             + self.entries.capacity() * 16
             + self.bytes.capacity()
-            + self.of_code.capacity() * 4
+            + self.dictionaries.iter().map(|codes| codes.groups.capacity() * 4).sum::<usize>()
     }
 }
 

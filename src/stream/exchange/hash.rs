@@ -1,43 +1,84 @@
 //! Keys to the number that decides their partition: equal keys give equal numbers, whatever form their column has.
 
+use std::sync::Arc;
+
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
 use millstream_kernels::level::Level;
 use millstream_kernels::{bitmap, hash};
 
-use crate::batch::{Argument, Kind, Strings};
+use crate::batch::{Argument, Dictionary, DictionaryValues, Kind, Strings};
 use crate::error::Result;
 
 /// Any number does, as long as all workers of a query use the same.
 const SEED: u64 = 0x2545_F491_4F6C_DD1D;
 const NULL: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Hashes key columns, one number per row. `column_hashes` is scratch.
-pub(super) fn keys(
-    level: Level,
-    columns: &[Argument<'_>],
-    types: &[DataType],
-    rows: usize,
-    column_hashes: &mut Vec<u64>,
-    out: &mut Vec<u64>,
-) -> Result<()> {
-    out.clear();
-    out.resize(rows, SEED);
-    for (column, data_type) in columns.iter().zip(types) {
-        hash_column(level, column, data_type, rows, column_hashes)?;
-        if let Some(validity) = column.validity() {
-            for (row, hash) in column_hashes.iter_mut().enumerate() {
-                if !bitmap::get(validity, row) {
-                    *hash = NULL;
+/// Hashes the keys of batches; what was worked out for a dictionary is kept while its codes come.
+#[derive(Debug, Default)]
+pub(super) struct KeyHasher {
+    hashes: Vec<u64>,
+    of_column: Vec<u64>,
+    /// Per key column.
+    dictionaries: Vec<Option<ValueHashes>>,
+}
+
+/// The hash of each value of a dictionary.
+#[derive(Debug)]
+struct ValueHashes {
+    values: Arc<DictionaryValues>,
+    hashes: Vec<u64>,
+}
+
+impl KeyHasher {
+    /// The hash of each row.
+    pub(super) fn run(
+        &mut self,
+        level: Level,
+        columns: &[Argument<'_>],
+        types: &[DataType],
+        rows: usize,
+    ) -> Result<&[u64]> {
+        let KeyHasher { hashes, of_column, dictionaries } = self;
+        hashes.clear();
+        hashes.resize(rows, SEED);
+        dictionaries.resize_with(columns.len(), || None);
+        for ((column, data_type), known) in columns.iter().zip(types).zip(dictionaries) {
+            match column.dictionary() {
+                Some(dictionary) => hash_codes(dictionary, known, of_column)?,
+                None => hash_column(level, column, data_type, rows, of_column)?,
+            }
+            if let Some(validity) = column.validity() {
+                for (row, hash) in of_column.iter_mut().enumerate() {
+                    if !bitmap::get(validity, row) {
+                        *hash = NULL;
+                    }
                 }
             }
+            for (into, hash) in hashes.iter_mut().zip(of_column.iter()) {
+                *into = (into.rotate_left(23) ^ hash).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
+            }
         }
-        for (into, hash) in out.iter_mut().zip(column_hashes.iter()) {
-            *into = (into.rotate_left(23) ^ hash).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
-        }
+        // The highest bits choose the partition: bring all others up into them.
+        hashes.iter_mut().for_each(|hash| *hash = (*hash ^ *hash >> 32).wrapping_mul(0xC4CE_B9FE_1A85_EC53));
+        Ok(hashes)
     }
-    // The highest bits choose the partition: bring all others up into them.
-    out.iter_mut().for_each(|hash| *hash = (*hash ^ *hash >> 32).wrapping_mul(0xC4CE_B9FE_1A85_EC53));
+}
+
+/// A dictionary's values are hashed once, however many batches of its codes come.
+fn hash_codes(dictionary: &Dictionary, known: &mut Option<ValueHashes>, out: &mut Vec<u64>) -> Result<()> {
+    let values = dictionary.values();
+    if known.as_ref().is_none_or(|known| !Arc::ptr_eq(&known.values, values)) {
+        let mut hashes = known.take().map_or_else(Vec::new, |known| known.hashes);
+        let strings = Strings::of(&values.0)?;
+        hashes.clear();
+        hashes.extend((0..strings.views.len()).map(|code| hash::bytes(SEED, strings.bytes(code))));
+        *known = Some(ValueHashes { values: values.clone(), hashes });
+    }
+    let of_values = known.as_ref().map_or(&[][..], |known| &known.hashes);
+    out.clear();
+    // Under a null stands any code.
+    out.extend(dictionary.codes().iter().map(|&code| of_values.get(code as usize).copied().unwrap_or(NULL)));
     Ok(())
 }
 
@@ -77,13 +118,6 @@ fn hash_column(
             }
         };
     }
-    if let Some(dictionary) = column.dictionary() {
-        let strings = Strings::of(&dictionary.values().0)?;
-        let of_values: Vec<u64> = (0..strings.views.len()).map(|code| hash::bytes(SEED, strings.bytes(code))).collect();
-        out.clear();
-        out.extend(dictionary.codes().iter().map(|&code| of_values.get(code as usize).copied().unwrap_or(NULL)));
-        return Ok(());
-    }
     if column.constant_is_null() {
         out.clear();
         out.resize(rows, NULL);
@@ -94,4 +128,37 @@ fn hash_column(
         out.resize(rows, out[0]);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, StringViewArray, UInt32Array};
+
+    use super::*;
+    use crate::batch::{Column, KernelColumn};
+
+    /// Whichever dictionary codes are of, and whichever came before, a row's hash is that of its string.
+    #[test]
+    fn codes_hash_like_their_strings() {
+        let level = millstream_kernels::level::detect();
+        let types = [DataType::Utf8View];
+        let strings = |values: &[Option<&str>]| -> ArrayRef { Arc::new(values.iter().collect::<StringViewArray>()) };
+        let one = Arc::new(DictionaryValues(strings(&[Some("a"), Some("a string that is not inline"), Some("")])));
+        let other = Arc::new(DictionaryValues(strings(&[Some("b"), Some("a")])));
+        let mut hasher = KeyHasher::default();
+        for (values, codes) in [
+            (&one, vec![Some(1), None, Some(0), Some(2)]),
+            (&other, vec![Some(1), Some(0), None]),
+            (&one, vec![Some(2), Some(1)]),
+        ] {
+            let dictionary = Dictionary::new(UInt32Array::from(codes), values.clone());
+            let rows = dictionary.rows();
+            let plain = KernelColumn::new(Column::Array(dictionary.flatten().expect("strings")));
+            let mut fresh = KeyHasher::default();
+            let expected = fresh.run(level, &[plain.argument(rows)], &types, rows).expect("hashes").to_vec();
+            let column = KernelColumn::new(Column::Dictionary(dictionary));
+            let hashes = hasher.run(level, &[column.argument(rows)], &types, rows).expect("hashes");
+            assert_eq!(hashes, expected);
+        }
+    }
 }

@@ -7,7 +7,8 @@ use arrow::datatypes::DataType;
 use millstream_kernels::partition;
 use smallvec::SmallVec;
 
-use super::{Message, Sender, hash};
+use super::hash::KeyHasher;
+use super::{Message, Sender};
 use crate::batch::{Argument, Batch, Column, KernelColumn, ROWS_MAX};
 use crate::error::{Error, Result};
 use crate::expression::{Evaluator, Program};
@@ -33,9 +34,8 @@ impl Route {
         let Route::Hash(types) = self else { return Ok(0) };
         let key: Vec<Column> = key.iter().cloned().map(Column::Constant).collect();
         let key: SmallVec<[Argument<'_>; 4]> = key.iter().map(|value| Argument::new(value, None, 1)).collect();
-        let (mut hashes, mut parts) = (Vec::new(), vec![Vec::new(); receivers]);
-        hash::keys(context.level, &key, types, 1, &mut Vec::new(), &mut hashes)?;
-        partition::by_hash(&hashes, receivers, &mut parts);
+        let (mut hasher, mut parts) = (KeyHasher::default(), vec![Vec::new(); receivers]);
+        partition::by_hash(hasher.run(context.level, &key, types, 1)?, receivers, &mut parts);
         Ok(parts.iter().position(|part| !part.is_empty()).expect("every row has a receiver"))
     }
 }
@@ -49,14 +49,13 @@ impl Route {
             owners[0].extend(0..rows as u32);
             return Ok(owners);
         };
-        let (mut hashes, mut scratch, mut parts) = (Vec::new(), Vec::new(), vec![Vec::new(); receivers]);
+        let (mut hasher, mut parts) = (KeyHasher::default(), vec![Vec::new(); receivers]);
         for start in (0..rows).step_by(ROWS_MAX) {
             let count = ROWS_MAX.min(rows - start);
             let columns = keys.iter().map(|key| KernelColumn::new(Column::Array(key.slice(start, count))));
             let columns: Vec<KernelColumn> = columns.collect();
             let columns: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(count)).collect();
-            hash::keys(context.level, &columns, types, count, &mut scratch, &mut hashes)?;
-            partition::by_hash(&hashes, receivers, &mut parts);
+            partition::by_hash(hasher.run(context.level, &columns, types, count)?, receivers, &mut parts);
             for (owner, part) in owners.iter_mut().zip(&parts) {
                 owner.extend(part.iter().map(|&row| start as u32 + u32::from(row)));
             }
@@ -71,8 +70,7 @@ pub struct Exchange {
     keys: Evaluator,
     context: KernelContext,
     senders: Vec<Sender>,
-    hashes: Vec<u64>,
-    column_hashes: Vec<u64>,
+    hasher: KeyHasher,
     parts: Vec<Vec<u16>>,
 }
 
@@ -91,8 +89,7 @@ impl Exchange {
             context,
             parts: vec![Vec::new(); senders.len()],
             senders,
-            hashes: Vec::new(),
-            column_hashes: Vec::new(),
+            hasher: KeyHasher::default(),
         }
     }
 
@@ -102,9 +99,8 @@ impl Exchange {
         let program = self.keys.program().clone();
         let types = &program.output_types;
         let columns: SmallVec<[Argument<'_>; 4]> = (0..types.len()).map(|key| self.keys.output(batch, key)).collect();
-        let rows = self.keys.rows();
-        hash::keys(self.context.level, &columns, types, rows, &mut self.column_hashes, &mut self.hashes)?;
-        partition::by_hash(&self.hashes, self.senders.len(), &mut self.parts);
+        let hashes = self.hasher.run(self.context.level, &columns, types, self.keys.rows())?;
+        partition::by_hash(hashes, self.senders.len(), &mut self.parts);
         if let Some(selected) = batch.selection.as_slice() {
             self.parts.iter_mut().flatten().for_each(|row| *row = selected[*row as usize]);
         }

@@ -96,12 +96,13 @@ impl Distinct {
         match &mut self.counts {
             // New pairs are numbered in the order in which they appear.
             None => {
-                let mut next = known as u32;
-                for (row, &pair) in pairs.iter().enumerate().filter(|_| self.pairs.len() > known) {
-                    if pair == next {
-                        rows.push(row as u32);
-                        next += 1;
-                    }
+                let (mut next, end) = (known as u32, self.pairs.len() as u32);
+                let mut left = pairs.iter().enumerate();
+                while next < end
+                    && let Some((row, _)) = left.find(|(_, pair)| **pair == next)
+                {
+                    rows.push(row as u32);
+                    next += 1;
                 }
             }
             Some(counts) => {

@@ -11,6 +11,14 @@
 
 use crate::pipeline::{AggregateSpec, EmitMode};
 
+/// From this many rows for each group on, sending groups costs little beside making them.
+const ROWS_PER_GROUP_AMPLE: u64 = 8;
+/// The table gathers more groups than it was told to while one row in so many finds its group there already: it may be
+/// on its way to knowing them all.
+const KNOWN_MIN: u64 = 16;
+/// How much more at a time, and how often.
+const GROWTH: usize = 4;
+const GROWN_MAX: usize = 16;
 /// Fewer rows than this for each group do not pay for making, hashing and merging the group.
 const ROWS_PER_GROUP_MIN: u64 = 3;
 /// The least number of groups that a judgement rests on.
@@ -46,9 +54,30 @@ pub fn counts_distinct_alone(spec: &AggregateSpec, takes_back: bool) -> bool {
     plain && arg_count > 0 && spec.aggregates.iter().enumerate().all(same)
 }
 
+/// The aggregate that leaves of equal rows one, where no more than that counts: in front of an exchange, for the aggregate
+/// `spec` behind it, whose keys and arguments are columns. `takes_back`: whether its input may retract rows.
+pub fn different_rows(spec: &AggregateSpec, takes_back: bool) -> Option<AggregateSpec> {
+    let is_once = |call: &crate::pipeline::AggregateCall| call.distinct && !call.filtered;
+    let is_plain = spec.window.is_none() && spec.emit == EmitMode::Final && !takes_back;
+    let counts_once = !spec.aggregates.is_empty() && spec.aggregates.iter().all(is_once);
+    (is_plain && counts_once).then(|| AggregateSpec {
+        key_count: spec.program.outputs.len(),
+        aggregates: Vec::new(),
+        standing_groups: Vec::new(),
+        ..spec.clone()
+    })
+}
+
 /// What a local aggregate knows of its own use.
 pub(super) struct Local {
     groups_max: usize,
+    /// What holds at present: more where that helps.
+    bound: usize,
+    /// Groups when they were counted last.
+    groups_counted: usize,
+    /// Rows of late, and those of them that found their group there.
+    late_rows: u64,
+    late_known: u64,
     /// Rows and groups since the last judgement.
     rows_taken: u64,
     groups_sent: u64,
@@ -65,6 +94,10 @@ impl Local {
     pub(super) fn new(groups_max: usize) -> Self {
         Local {
             groups_max: groups_max.max(1),
+            bound: groups_max.max(1),
+            groups_counted: 0,
+            late_rows: 0,
+            late_known: 0,
             rows_taken: 0,
             groups_sent: 0,
             passing: 0,
@@ -90,24 +123,45 @@ impl Local {
 
     /// Whether the groups should be sent on for their number; they are counted only when there may be that many.
     pub(super) fn is_full(&mut self, count: impl FnOnce() -> usize) -> bool {
-        if self.rows_uncounted < self.groups_max {
+        if self.rows_uncounted < self.bound {
             return false;
         }
         let groups = count();
-        self.rows_uncounted = groups;
-        groups >= self.groups_max
+        self.note_known(groups);
+        if groups < self.bound {
+            return false;
+        }
+        let is_ample = self.rows_taken >= (self.groups_sent + groups as u64) * ROWS_PER_GROUP_AMPLE;
+        if is_ample || self.late_known * KNOWN_MIN < self.late_rows || self.bound / self.groups_max >= GROWN_MAX {
+            return true;
+        }
+        self.bound = self.bound.saturating_mul(GROWTH);
+        false
+    }
+
+    /// Notes how many rows since the last count found their group there, now that there are `groups`.
+    fn note_known(&mut self, groups: usize) {
+        let rows = (self.rows_uncounted - self.groups_counted) as u64;
+        if self.late_rows > self.bound as u64 / 2 {
+            (self.late_rows, self.late_known) = (0, 0);
+        }
+        self.late_rows += rows;
+        self.late_known += rows.saturating_sub(groups.saturating_sub(self.groups_counted) as u64);
+        (self.rows_uncounted, self.groups_counted) = (groups, groups);
     }
 
     /// Notes groups sent on; `left` are still held.
     pub(super) fn sent(&mut self, groups: usize, left: usize) {
         self.groups_sent += groups as u64;
         self.all_sent += groups as u64;
+        (self.rows_uncounted, self.groups_counted) = (left, left);
         let groups = self.groups_sent + left as u64;
         if groups < GROUPS_JUDGED_MIN.min(self.groups_max as u64) {
             return;
         }
         if self.rows_taken < groups * ROWS_PER_GROUP_MIN {
             self.passing = self.rows_taken * PASS_BY;
+            self.bound = self.groups_max;
         }
         (self.rows_taken, self.groups_sent) = (0, 0);
     }
@@ -115,5 +169,53 @@ impl Local {
     pub(super) fn remarks(&self) -> String {
         let Local { all_taken, all_sent, all_passed, .. } = self;
         format!("{all_taken} rows made {all_sent} groups, {all_passed} passed by")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// Rows with keys made by `key`, in batches of 10: how often groups were sent, and what passed by.
+    fn play(groups_max: usize, rows: u64, key: impl Fn(u64) -> u64) -> (u64, u64) {
+        let (mut local, mut table, mut sent) = (Local::new(groups_max), HashSet::new(), 0);
+        for batch in 0..rows / 10 {
+            if local.passes_by(10) {
+                continue;
+            }
+            table.extend((batch * 10..batch * 10 + 10).map(&key));
+            if local.is_full(|| table.len()) {
+                local.sent(table.len(), 0);
+                table.clear();
+                sent += 1;
+            }
+        }
+        (sent, local.all_passed)
+    }
+
+    fn mixed(row: u64) -> u64 {
+        (row.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ row << 7).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 32
+    }
+
+    #[test]
+    fn all_groups_of_many_rows_are_gathered() {
+        assert_eq!(play(1000, 100_000, |row| mixed(row) % 900), (0, 0));
+        assert_eq!(play(1000, 100_000, |row| mixed(row) % 3000), (0, 0), "grown once");
+        assert_eq!(play(1000, 100_000, |row| mixed(row) % 12_000), (0, 0), "grown twice");
+    }
+
+    #[test]
+    fn rows_with_keys_of_their_own_pass_by() {
+        let (sent, passed) = play(1000, 1_000_000, |row| row);
+        assert!(passed > 980_000 && sent < 20, "{sent} times, {passed} rows passed by");
+    }
+
+    /// Keys that come and go: a small table is as good as a large one.
+    #[test]
+    fn a_table_does_not_grow_where_sending_is_cheap() {
+        let (sent, passed) = play(1000, 1_000_000, |row| row / 20);
+        assert!((45..=60).contains(&sent) && passed == 0, "{sent} times, {passed} rows passed by");
     }
 }

@@ -14,7 +14,7 @@ mod states; //   the states of all aggregates, side by side
 mod table; //    groups and the states of their aggregates
 mod windowed; // a table per pane, merged and emitted as windows close
 
-pub use local::{counts_distinct_alone, may_be_local};
+pub use local::{counts_distinct_alone, different_rows, may_be_local};
 pub use plain::Aggregate;
 pub use row_count::RowCountAggregate;
 pub use session::SessionAggregate;

@@ -147,6 +147,8 @@ impl Table {
             return Ok(());
         }
         let states = self.states.save(count)?;
+        // Keys alone are rows like any others.
+        let form = if states.is_empty() && between.is_empty() { Form::Rows } else { Form::Groups };
         let mut groups = Vec::new();
         for from in (0..count).step_by(ROWS_MAX) {
             let rows = (count - from).min(ROWS_MAX);
@@ -162,7 +164,7 @@ impl Table {
             for (column, value) in out.columns[key_count..].iter_mut().zip(between.chain(states)) {
                 *column = value;
             }
-            (out.rows, out.form) = (rows, Form::Groups);
+            (out.rows, out.form) = (rows, form);
             next.push(out)?;
         }
         self.clear();
