@@ -13,7 +13,8 @@ pub struct Config {
     pub partitions: usize,
     /// Bytes that all operators of the engine may hold; an operator over it fails with a typed error.
     pub memory_bytes: Option<usize>,
-    /// Groups that an aggregate before an exchange gathers before it sends them on.
+    /// Groups that an aggregate before an exchange gathers before it sends them on; up to sixteen times as many where
+    /// rows keep finding their group there.
     pub local_groups_max: usize,
     /// Messages an exchange ring holds.
     pub ring_capacity: usize,

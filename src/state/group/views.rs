@@ -163,7 +163,7 @@ impl Views {
             return;
         }
         let used = self.dictionaries.iter().position(|codes| codes.values.strong_count() == 0);
-        let used = used.or_else(|| (self.dictionaries.len() >= DICTIONARIES_MAX).then(|| DICTIONARIES_MAX - 1));
+        let used = used.or_else(|| (self.dictionaries.len() >= DICTIONARIES_MAX).then_some(DICTIONARIES_MAX - 1));
         let mut groups = used.map_or_else(Vec::new, |at| self.dictionaries.remove(at).groups);
         groups.clear();
         groups.resize(values.0.len(), EMPTY);

@@ -11,10 +11,8 @@
 
 use crate::pipeline::{AggregateSpec, EmitMode};
 
-/// From this many rows for each group on, sending groups costs little beside making them.
-const ROWS_PER_GROUP_AMPLE: u64 = 8;
-/// The table gathers more groups than it was told to while one row in so many finds its group there already: it may be
-/// on its way to knowing them all.
+/// Where too few rows made a group, the table gathers more groups than it was told to while one row in so many finds its
+/// group there already: it may be on its way to knowing them all.
 const KNOWN_MIN: u64 = 16;
 /// How much more at a time, and how often.
 const GROWTH: usize = 4;
@@ -131,8 +129,8 @@ impl Local {
         if groups < self.bound {
             return false;
         }
-        let is_ample = self.rows_taken >= (self.groups_sent + groups as u64) * ROWS_PER_GROUP_AMPLE;
-        if is_ample || self.late_known * KNOWN_MIN < self.late_rows || self.bound / self.groups_max >= GROWN_MAX {
+        let pays = self.rows_taken >= (self.groups_sent + groups as u64) * ROWS_PER_GROUP_MIN;
+        if pays || self.late_known * KNOWN_MIN < self.late_rows || self.bound / self.groups_max >= GROWN_MAX {
             return true;
         }
         self.bound = self.bound.saturating_mul(GROWTH);
