@@ -5,8 +5,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use millstream_kernels::{
-    Level, aggregate, arithmetic, bitmap, cast, compare, filter, gather, grouped, hash, level, logic, pane, partition,
-    scan,
+    Level, aggregate, arithmetic, bitmap, cast, choose, compare, filter, gather, grouped, hash, level, logic, pane,
+    partition, scan,
 };
 use std::hint::black_box;
 use std::time::Duration;
@@ -97,6 +97,22 @@ fn compares(c: &mut Criterion) {
         compare::constant(level, compare::Op::Gt, black_box(&values), 500, &mut out);
     });
     assert_eq!(bitmap::count_ones(&out, rows), truth);
+}
+
+fn choices(c: &mut Criterion) {
+    let rows = IN_CACHE;
+    let (values, mut out) = (small(rows), vec![0; rows]);
+    for (name, limit) in [("half", 500), ("few", 10)] {
+        let mut mask = vec![0; bitmap::words(rows)];
+        compare::constant(level::detect(), compare::Op::Lt, &small(rows), limit, &mut mask);
+        levels(c, &format!("choose/i64/column-{name}"), rows, |level| {
+            choose::column(level, black_box(&mask), &values, &mut out);
+        });
+        levels(c, &format!("choose/i64/constant-{name}"), rows, |level| {
+            choose::constant(level, black_box(&mask), 7, &mut out);
+        });
+        assert_eq!(out.iter().filter(|&&value| value == 7).count(), bitmap::count_ones(&mask, rows));
+    }
 }
 
 fn arithmetics(c: &mut Criterion) {
@@ -310,6 +326,6 @@ fn config() -> Criterion {
 criterion_group!(
     name = kernels;
     config = config();
-    targets = compares, arithmetics, aggregates, groups, filters, keys, panes, scans
+    targets = compares, choices, arithmetics, aggregates, groups, filters, keys, panes, scans
 );
 criterion_main!(kernels);

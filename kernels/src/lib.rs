@@ -20,6 +20,7 @@ pub mod aggregate; //  a column → one value
 pub mod arithmetic; // + - * / %, checked for integers
 pub mod bitmap; //     one bit per row: and, or, not, count, positions
 pub mod cast; //       numbers → wider numbers
+pub mod choose; //     one column or another, by bit
 pub mod compare; //    two columns, or a column and a constant → bitmap
 pub mod filter; //     the rows whose bit is set, moved together
 pub mod gather; //     the rows of a list, in its order; and back

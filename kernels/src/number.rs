@@ -3,7 +3,9 @@
 //! Invariants  the order is total: NaN equals NaN and is greater than everything, -0.0 equals 0.0 (as in PostgreSQL
 //!             and DuckDB).
 
-use crate::{aggregate::Extreme, arithmetic::Arithmetic, compare::Compare, filter::Compress, hash::Hash};
+use crate::{
+    aggregate::Extreme, arithmetic::Arithmetic, choose::Choose, compare::Compare, filter::Compress, hash::Hash,
+};
 use std::fmt::Debug;
 
 mod sealed {
@@ -66,6 +68,6 @@ macro_rules! floats {
 floats!(f32 f64);
 
 /// A number that every kernel takes: one bound for code that calls several of them.
-pub trait Native: Compare + Arithmetic + Extreme + Compress + Hash {}
+pub trait Native: Compare + Arithmetic + Choose + Extreme + Compress + Hash {}
 
-impl<T: Compare + Arithmetic + Extreme + Compress + Hash> Native for T {}
+impl<T: Compare + Arithmetic + Choose + Extreme + Compress + Hash> Native for T {}

@@ -3,8 +3,8 @@
 mod support;
 
 use millstream_kernels::{
-    Integer, Native, Number, aggregate, arithmetic, bitmap, cast, compare, filter, gather, grouped, hash, level, logic,
-    pane, partition, probe, scan, unpack,
+    Integer, Native, Number, aggregate, arithmetic, bitmap, cast, choose, compare, filter, gather, grouped, hash,
+    level, logic, pane, partition, probe, scan, unpack,
 };
 use support::{Case, Rng, Sample, every_case, every_length};
 
@@ -144,6 +144,29 @@ fn logic_has_three_values() {
             logic::scalar::or(a, b, case.rows, &mut truth.0, &mut truth.1);
             assert_eq!(out, truth, "or, {case}");
         }
+    });
+}
+
+fn choose_type<T: Sample>(case: &Case, rng: &mut Rng) {
+    // Small ones: NaN is not what it is.
+    let (values, before) = (rng.small::<T>(case.rows), rng.small::<T>(case.rows));
+    for density in [0, 5, 10] {
+        let mask = rng.bits(case.rows, density);
+        let (mut out, mut truth) = (before.clone(), before.clone());
+        choose::column(case.level, &mask, &values, &mut out);
+        choose::scalar::column(&mask, &values, &mut truth);
+        assert_rows!(out, truth, "{case}, column, density {density}");
+        let (mut out, mut truth) = (before.clone(), before.clone());
+        choose::constant(case.level, &mask, T::default(), &mut out);
+        choose::scalar::constant(&mask, T::default(), &mut truth);
+        assert_rows!(out, truth, "{case}, constant, density {density}");
+    }
+}
+
+#[test]
+fn columns_are_chosen_from() {
+    every_length(|case, rng| {
+        for_types!(choose_type(case, rng): i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64);
     });
 }
 

@@ -73,6 +73,16 @@ impl Program {
         inputs
     }
 
+    /// Gives each input another number.
+    pub fn renumber_inputs(&mut self, number: impl Fn(usize) -> usize) {
+        let read = self.steps.iter_mut().flat_map(|step| &mut step.args).chain(&mut self.outputs);
+        for operand in read {
+            if let Operand::Input(input) = operand {
+                *input = number(*input);
+            }
+        }
+    }
+
     /// One operand as text, with its arguments folded in.
     pub fn show(&self, operand: Operand, names: &[String]) -> String {
         match operand {

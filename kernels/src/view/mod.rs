@@ -4,8 +4,10 @@
 //!             number and an offset. Source: Arrow columnar format, "variable-size binary view layout".
 
 mod builder; // views over a block of text, made without a second look at each value
+mod chooser; // views of several columns, row by row
 
 pub use builder::{Text, ViewBuilder};
+pub use chooser::ViewChooser;
 
 /// The first `length` bytes that a view of at most 12 bytes holds inline.
 ///

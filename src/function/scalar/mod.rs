@@ -12,7 +12,11 @@ mod decimal; //    the same of decimals, as far as 38 digits go
 mod clock; //      proctime()
 mod compare; //    = <> < <= > >= of fixed-width values and strings, IS [NOT] DISTINCT FROM
 mod logic; //      AND OR NOT, IS [NOT] NULL
+mod keys; //       values that the query gives, found in columns
+mod choice; //     CASE by masks
+mod lookup; //     CASE as a table
 mod pattern; //    LIKE and IN with what the query gives
+mod regexp; //     regular expressions that the query gives
 mod pane; //       date_trunc, date_bin, window_start: fixed-size stretches of time
 pub(in crate::function) mod text; // comparing strings by their views
 pub(in crate::function) mod write; // what all share: typed arguments in, flat columns out
@@ -20,10 +24,13 @@ pub(in crate::function) mod write; // what all share: typed arguments in, flat c
 pub use arithmetic::{abs, negate};
 pub use calendar::date_part;
 pub use cast::cast;
+pub use choice::{Bits, Chooser, can_choose, choice};
 pub use clock::{PROCESSING_TIME, proctime};
 pub use logic::{is_not_null, is_null, not};
+pub use lookup::lookup;
 pub use pane::{date_bin, date_trunc, window_start};
 pub use pattern::{in_list, like};
+pub use regexp::{regexp_like, regexp_replace};
 pub use shift::shift;
 
 use std::sync::Arc;

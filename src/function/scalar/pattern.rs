@@ -6,7 +6,6 @@
 //! ```
 //! Patterns with `_`, and ILIKE, are left to the function library.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
@@ -14,8 +13,9 @@ use arrow::datatypes::DataType;
 use memchr::memmem::Finder;
 use millstream_kernels::bitmap;
 
-use super::{for_kind, write};
-use crate::batch::{Argument, Column, Fixed, Kind, Strings};
+use super::keys::{Keys, NOWHERE, keys};
+use super::write;
+use crate::batch::{Argument, Column};
 use crate::error::Result;
 use crate::function::{KernelContext, ScalarKernel};
 
@@ -33,16 +33,7 @@ pub fn in_list(data_type: &DataType, values: &ArrayRef, negated: bool) -> Option
     if values.data_type() != data_type || values.null_count() > 0 || values.is_empty() {
         return None;
     }
-    let count = values.len();
-    let kind = Kind::of(data_type);
-    if kind == Kind::View {
-        let strings = Strings::of(values).ok()?;
-        let values = (0..count).map(|row| strings.bytes(row).to_vec()).collect();
-        return Some(Arc::new(Within { set: StringSet::new(values), count, negated }));
-    }
-    type Make = fn(&ArrayRef, bool) -> Option<Arc<dyn ScalarKernel>>;
-    let make = for_kind!(kind, numbers as Make: I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64);
-    make?(values, negated)
+    Some(Arc::new(Within { keys: keys(values)?, count: values.len(), negated }))
 }
 
 /// How a string is compared with a pattern.
@@ -160,20 +151,14 @@ impl ScalarKernel for Like {
     }
 }
 
-/// Values to be looked for in.
-trait Set: std::fmt::Debug + Send + Sync {
-    /// Writes which rows of an argument are in it.
-    fn write(&self, arg: &Argument<'_>, rows: usize, out: &mut [u64]) -> Result<()>;
-}
-
 #[derive(Debug)]
-struct Within<S> {
-    set: S,
+struct Within {
+    keys: Box<dyn Keys>,
     count: usize,
     negated: bool,
 }
 
-impl<S: Set> ScalarKernel for Within<S> {
+impl ScalarKernel for Within {
     fn name(&self) -> &str {
         if self.negated { "NOT IN" } else { "IN" }
     }
@@ -184,11 +169,16 @@ impl<S: Set> ScalarKernel for Within<S> {
 
     fn evaluate(&self, context: &KernelContext, args: &[Argument<'_>], rows: usize, out: &mut Column) -> Result<()> {
         write::booleans(context.level, args, rows, out, |out| {
-            let looked_at = if args[0].is_constant() { 1 } else { rows };
-            self.set.write(&args[0], looked_at, out)?;
-            if looked_at < rows {
-                let found = out[0] & 1 == 1;
-                write::fill_bits(rows, out, found);
+            let mut places = [NOWHERE; 64];
+            if args[0].is_constant() {
+                self.keys.find(&args[0], 0, &mut places[..1])?;
+                write::fill_bits(rows, out, (places[0] != NOWHERE) != self.negated);
+                return Ok(());
+            }
+            for (index, word) in out.iter_mut().enumerate() {
+                let places = &mut places[..64.min(rows - 64 * index)];
+                self.keys.find(&args[0], 64 * index, places)?;
+                *word = places.iter().rev().fold(0, |word, &place| word << 1 | u64::from(place != NOWHERE));
             }
             if self.negated {
                 out.iter_mut().for_each(|word| *word = !*word);
@@ -204,83 +194,6 @@ impl<S: Set> ScalarKernel for Within<S> {
 
     fn show(&self, args: &[String]) -> String {
         format!("({} {} of {})", args.join(", "), self.name(), self.count)
-    }
-}
-
-/// Numbers: as bits over their range where that is small, else sorted.
-#[derive(Debug)]
-struct NumberSet<T> {
-    least: T,
-    bits: Vec<u64>,
-    sorted: Vec<T>,
-}
-
-/// A range of this many values is kept as bits.
-const RANGE_MAX: i128 = 1 << 16;
-
-fn numbers<T: Fixed + Ord + Into<i128>>(values: &ArrayRef, negated: bool) -> Option<Arc<dyn ScalarKernel>> {
-    let mut sorted = T::of_array(values.as_ref())?.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    let (least, greatest) = (*sorted.first()?, *sorted.last()?);
-    let range = greatest.into() - least.into() + 1;
-    let mut bits = Vec::new();
-    if range <= RANGE_MAX {
-        bits.resize(bitmap::words(range as usize), 0);
-        sorted.iter().for_each(|&value| bitmap::set(&mut bits, (value.into() - least.into()) as usize));
-    }
-    Some(Arc::new(Within { count: sorted.len(), set: NumberSet { least, bits, sorted }, negated }))
-}
-
-impl<T: Fixed + Ord + Into<i128>> Set for NumberSet<T> {
-    fn write(&self, arg: &Argument<'_>, rows: usize, out: &mut [u64]) -> Result<()> {
-        let values = arg.values::<T>()?;
-        if self.bits.is_empty() {
-            write::bits_of(rows, out, |row| self.sorted.binary_search(&values[row]).is_ok());
-            return Ok(());
-        }
-        let (least, greatest) = (self.least, self.sorted[self.sorted.len() - 1]);
-        write::bits_of(rows, out, |row| {
-            let value = values[row];
-            value >= least && value <= greatest && bitmap::get(&self.bits, (value.into() - least.into()) as usize)
-        });
-        Ok(())
-    }
-}
-
-/// Strings: short ones by their views.
-#[derive(Debug)]
-struct StringSet {
-    short: HashSet<u128>,
-    long: HashSet<Vec<u8>>,
-    /// The views of short ones, where there are few.
-    few: Option<Vec<u128>>,
-}
-
-impl StringSet {
-    fn new(values: Vec<Vec<u8>>) -> Self {
-        let (short, long): (Vec<_>, Vec<_>) = values.into_iter().partition(|value| value.len() <= 12);
-        let short: HashSet<u128> = short.iter().map(|value| millstream_kernels::view::short(value)).collect();
-        let few = (short.len() <= 8).then(|| short.iter().copied().collect());
-        StringSet { short, long: long.into_iter().collect(), few }
-    }
-}
-
-impl Set for StringSet {
-    fn write(&self, arg: &Argument<'_>, rows: usize, out: &mut [u64]) -> Result<()> {
-        let strings = arg.strings()?;
-        let is_long_in = |row: usize| !self.long.is_empty() && self.long.contains(strings.bytes(row));
-        match &self.few {
-            Some(few) => write::bits_of(rows, out, |row| {
-                let view = strings.views[row];
-                if view as u32 <= 12 { few.contains(&view) } else { is_long_in(row) }
-            }),
-            None => write::bits_of(rows, out, |row| {
-                let view = strings.views[row];
-                if view as u32 <= 12 { self.short.contains(&view) } else { is_long_in(row) }
-            }),
-        }
-        Ok(())
     }
 }
 

@@ -42,6 +42,12 @@ impl Columns {
         Ok(&self.slots[index])
     }
 
+    /// What the plan calls a column of the batch; nothing where it has no name for it.
+    pub fn name_of_input(&self, input: usize) -> String {
+        let is_it = |slot: &Slot| matches!(slot, Slot::Input { index, .. } if *index == input);
+        self.slots.iter().position(is_it).map_or_else(String::new, |at| self.schema.field(at).name().clone())
+    }
+
     /// The batch's column that `expr` is, when it is nothing but a column.
     pub fn plain(&self, expr: &Expr) -> Option<usize> {
         match self.plain_slot(expr)? {

@@ -17,7 +17,9 @@ impl Expressions<'_> {
         }
         // Their kernels never fail, and looking for one asks the same question of the parts again.
         let connects = |op: &Operator| matches!(op, Operator::And | Operator::Or);
-        if matches!(expr, Expr::Between(_)) || matches!(expr, Expr::BinaryExpr(binary) if connects(&binary.op)) {
+        if matches!(expr, Expr::Between(_) | Expr::Case(_))
+            || matches!(expr, Expr::BinaryExpr(binary) if connects(&binary.op))
+        {
             return self.any_child(expr, |child| self.can_fail(child));
         }
         match self.native_call(expr)? {
@@ -32,6 +34,9 @@ impl Expressions<'_> {
         match expr {
             Expr::Column(_) | Expr::Literal(..) => return Ok(true),
             Expr::Alias(alias) => return self.is_cheap_and_safe(&alias.expr),
+            // Looking for its kernel asks the same question of its parts.
+            Expr::Case(_) if self.any_child(expr, |child| Ok(!self.is_cheap_and_safe(child)?))? => return Ok(false),
+            Expr::Case(_) => return Ok(self.native_call(expr)?.is_some()),
             _ => (),
         }
         let safe =
@@ -49,7 +54,7 @@ impl Expressions<'_> {
         })
     }
 
-    fn any_child(&self, expr: &Expr, test: impl Fn(&Expr) -> Result<bool>) -> Result<bool> {
+    pub(super) fn any_child(&self, expr: &Expr, test: impl Fn(&Expr) -> Result<bool>) -> Result<bool> {
         let mut found = Ok(false);
         let walked = expr.apply_children(|child| {
             found = test(child);

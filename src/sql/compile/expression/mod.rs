@@ -4,6 +4,7 @@
 //! Invariants  a step's column has the engine's type for what the plan says. What SQL must not evaluate is not
 //!             evaluated: branches of CASE and COALESCE, and the right side of AND and OR where it could fail.
 
+mod case; //    CASE, and AND and OR that look at one side first
 mod foreign; // calls that DataFusion runs
 mod interval; // constant intervals as ticks
 mod lazy; //    what may be evaluated though a branch is not taken
@@ -99,7 +100,10 @@ impl<'a> Expressions<'a> {
                 refuse_unsupported(expr)?;
                 let value = match self.native_call(expr)? {
                     Some(call) => self.native(call),
-                    None => self.foreign(expr),
+                    None => match self.branches(expr)? {
+                        Some(value) => Ok(value),
+                        None => self.foreign(expr),
+                    },
                 }?;
                 self.builder.set_place(value.operand, place_of(expr));
                 Ok(value)

@@ -40,6 +40,7 @@ impl Expressions<'_> {
             }
             Expr::Between(between) => self.between_call(between)?,
             Expr::Like(like) => self.like_call(like)?,
+            Expr::Case(case) => self.case_call(expr, case)?,
             Expr::InList(list) => self.list_call(list)?,
             Expr::IsTrue(arg) => self.distinct_call(arg, BinaryOp::IsNotDistinctFrom, true)?,
             Expr::IsNotTrue(arg) => self.distinct_call(arg, BinaryOp::IsDistinctFrom, true)?,
@@ -66,6 +67,9 @@ impl Expressions<'_> {
 
     fn binary_call(&self, binary: &BinaryExpr) -> Result<Option<NativeCall>> {
         let BinaryExpr { left, op, right } = binary;
+        if let Some(call) = self.match_call(left, *op, right)? {
+            return Ok(Some(call));
+        }
         let Some(op) = binary_op(*op) else { return Ok(None) };
         if matches!(op, BinaryOp::And | BinaryOp::Or) && self.can_fail(right)? {
             return Ok(None); // the right side may be evaluated only where the left one does not decide
@@ -79,6 +83,20 @@ impl Expressions<'_> {
             kernel,
             args: vec![left.as_ref().clone(), right.as_ref().clone()],
         }))
+    }
+
+    /// `x ~ 'pattern'` and its kin.
+    fn match_call(&self, text_of: &Expr, op: Operator, pattern: &Expr) -> Result<Option<NativeCall>> {
+        let (negated, flags) = match op {
+            Operator::RegexMatch => (false, ""),
+            Operator::RegexNotMatch => (true, ""),
+            Operator::RegexIMatch => (false, "(?i)"),
+            Operator::RegexNotIMatch => (true, "(?i)"),
+            _ => return Ok(None),
+        };
+        let Some(pattern) = text(pattern).map(|pattern| format!("{flags}{pattern}")) else { return Ok(None) };
+        let key = format!("{op} {pattern}");
+        self.unary_call(text_of, &key, |data_type| scalar::regexp_like(data_type, &pattern, negated))
     }
 
     /// A timestamp plus or minus a constant interval.
@@ -184,6 +202,16 @@ impl Expressions<'_> {
 fn builtin<'a>(name: &str, args: &'a [Expr], types: &[DataType]) -> Option<(&'a Expr, Arc<dyn ScalarKernel>)> {
     match (name, args, types) {
         ("abs", [arg], [data_type]) => Some((arg, scalar::abs(data_type)?)),
+        ("regexp_like", [arg, settings @ ..], [data_type, ..]) => {
+            let (flags, all) = regexp_flags(settings.get(1))?;
+            let pattern = format!("{flags}{}", text(settings.first()?)?);
+            Some((arg, scalar::regexp_like(data_type, &pattern, false).filter(|_| !all)?))
+        }
+        ("regexp_replace", [arg, pattern, replacement, rest @ ..], [data_type, ..]) => {
+            let (flags, all) = regexp_flags(rest.first())?;
+            let pattern = format!("{flags}{}", text(pattern)?);
+            Some((arg, scalar::regexp_replace(data_type, &pattern, text(replacement)?, all)?))
+        }
         ("date_part", [part, time], [_, data_type]) => Some((time, scalar::date_part(text(part)?, data_type)?)),
         ("date_trunc", [unit, time], [_, data_type]) => Some((time, scalar::date_trunc(text(unit)?, data_type)?)),
         ("date_bin", [size, time], [_, data_type]) => {
@@ -194,6 +222,14 @@ fn builtin<'a>(name: &str, args: &'a [Expr], types: &[DataType]) -> Option<(&'a 
     }
 }
 
+/// The flags of a regular expression as its own text, and whether it is for all matches.
+fn regexp_flags(flags: Option<&Expr>) -> Option<(String, bool)> {
+    let Some(flags) = flags else { return Some((String::new(), false)) };
+    let flags = text(flags)?;
+    let own = flags.replace('g', "");
+    Some((if flags == "g" { String::new() } else { format!("(?{own})") }, flags.contains('g')))
+}
+
 /// A literal text.
 fn text(expr: &Expr) -> Option<&str> {
     match expr {
@@ -202,7 +238,7 @@ fn text(expr: &Expr) -> Option<&str> {
     }
 }
 
-fn binary_op(op: Operator) -> Option<BinaryOp> {
+pub(super) fn binary_op(op: Operator) -> Option<BinaryOp> {
     Some(match op {
         Operator::Plus => BinaryOp::Add,
         Operator::Minus => BinaryOp::Sub,
