@@ -19,11 +19,16 @@ use millstream::stream::source::push::PushHandle;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+#[path = "support/squares.rs"]
+mod squares; // aggregates of users' own
+
 /// Rows as text, each with how often it is there.
 type Answer = BTreeMap<String, i64>;
 
 fn engine(partitions: usize, batch_rows: usize) -> Engine {
-    Engine::new(Config { partitions, batch_rows, ..Config::default() })
+    let engine = Engine::new(Config { partitions, batch_rows, ..Config::default() });
+    squares::register(&engine);
+    engine
 }
 
 fn fold(answer: &mut Answer, rows: &Rows) {
@@ -86,6 +91,14 @@ const QUERIES: &[&str] = &[
     "SELECT k, window_end, SUM(n), MAX(n) FROM t GROUP BY k WINDOW CUMULATE(at, 12s, 3s) EMIT FINAL",
     "SELECT k, window_start, window_end, COUNT(*), SUM(n), MIN(n) FROM t GROUP BY k WINDOW SESSION(at, 2s) EMIT FINAL",
     "SELECT k, window_start, window_end, COUNT(*), STDDEV(n) FROM t GROUP BY k WINDOW SESSION(at, 2s) EMIT CHANGES",
+    "SELECT k, squares_invertible(n), squares_kept(n), squares_kept(DISTINCT n) FROM t GROUP BY k EMIT CHANGES",
+    "SELECT squares_merged(n), squares_invertible(n), squares_kept(n) FROM t EMIT FINAL",
+    "SELECT k, window_end, squares_merged(n), squares_kept(n) FROM t GROUP BY k WINDOW HOPPING(at, 9s, 3s) EMIT FINAL",
+    "SELECT k, window_end, squares_invertible(n) FROM t GROUP BY k WINDOW HOPPING(at, 24s, 4s) EMIT FINAL",
+    "SELECT k, window_end, squares_merged(n), squares_kept(n) FROM t GROUP BY k WINDOW CUMULATE(at, 12s, 3s) EMIT FINAL",
+    "SELECT k, window_start, squares_merged(n), squares_kept(n) FROM t GROUP BY k WINDOW SESSION(at, 2s) EMIT FINAL",
+    "SELECT k, n, squares_invertible(n) OVER (PARTITION BY k ORDER BY at ROWS 5 PRECEDING), \
+     squares_kept(n) OVER (PARTITION BY k ORDER BY at RANGE BETWEEN INTERVAL '3' SECOND PRECEDING AND CURRENT ROW) FROM t",
     "SELECT k, n, window_end FROM SESSION(TABLE t PARTITION BY k, DESCRIPTOR(at), 2s)",
 ];
 

@@ -72,17 +72,19 @@ pub trait Aggregate: Send + Sync + 'static {
 /// .retract(|sum: &mut f64, x: f64| *sum -= x * x);
 /// millstream::engine::Engine::default().aggregate("sum_of_squares", sum_of_squares).expect("a name that is free");
 /// ```
-pub struct Fold<S, U, N, G, F, R, M> {
+pub struct Fold<S, U, N, G, F, R, X, V, M> {
     init: N,
     update: U,
     merge: G,
     finish: F,
     retract: R,
+    unmerge: X,
+    run: V,
     is_order_sensitive: bool,
     marker: PhantomData<fn() -> (S, M)>,
 }
 
-impl<S: State, U, N, G, F, O, M> Fold<S, U, N, G, F, NoRetract, M>
+impl<S: State, U, N, G, F, O, M> Fold<S, U, N, G, F, Absent, Absent, Absent, M>
 where
     N: Fn() -> S + Send + Sync + 'static,
     U: UpdateFn<S, M>,
@@ -92,27 +94,55 @@ where
 {
     /// The state without rows; what a row does to it; what another state does to it; the result.
     pub fn new(init: N, update: U, merge: G, finish: F) -> Self {
-        Fold { init, update, merge, finish, retract: NoRetract, is_order_sensitive: false, marker: PhantomData }
-    }
-
-    /// How a row is taken out again.
-    pub fn retract<V, W>(self, retract: V) -> Fold<S, U, N, G, F, Retract<V, W>, M>
-    where
-        V: UpdateFn<S, W, Inputs = U::Inputs>,
-    {
-        Fold {
-            init: self.init,
-            update: self.update,
-            merge: self.merge,
-            finish: self.finish,
-            retract: Retract(retract, PhantomData),
-            is_order_sensitive: self.is_order_sensitive,
-            marker: PhantomData,
-        }
+        let (retract, unmerge, run) = (Absent, Absent, Absent);
+        Fold { init, update, merge, finish, retract, unmerge, run, is_order_sensitive: false, marker: PhantomData }
     }
 }
 
-impl<S, U, N, G, F, R, M> Fold<S, U, N, G, F, R, M> {
+impl<S: State, U, N, G, F, R, X, V, M> Fold<S, U, N, G, F, R, X, V, M>
+where
+    U: UpdateFn<S, M>,
+{
+    /// How a row is taken out again.
+    pub fn retract<T, W>(self, retract: T) -> Fold<S, U, N, G, F, Retract<T, W>, X, V, M>
+    where
+        T: UpdateFn<S, W, Inputs = U::Inputs>,
+    {
+        let Fold { init, update, merge, finish, unmerge, run, is_order_sensitive, marker, .. } = self;
+        let retract = Retract(retract, PhantomData);
+        Fold { init, update, merge, finish, retract, unmerge, run, is_order_sensitive, marker }
+    }
+
+    /// How another state is taken out again, leaving exactly what was before the merge: then a hop takes old panes out
+    /// of its windows instead of merging all of them anew.
+    pub fn unmerge<T>(self, unmerge: T) -> Fold<S, U, N, G, F, R, Unmerge<T>, V, M>
+    where
+        T: Fn(&mut S, &S) + Send + Sync + 'static,
+    {
+        let Fold { init, update, merge, finish, retract, run, is_order_sensitive, marker, .. } = self;
+        Fold { init, update, merge, finish, retract, unmerge: Unmerge(unmerge), run, is_order_sensitive, marker }
+    }
+
+    /// How many rows of one group are taken in at once, none of them null: the arguments as a tuple of slices, all of
+    /// one length, where they are numbers or times. It must do what `update` does for each of them.
+    ///
+    /// ```
+    /// use millstream::function::custom::Fold;
+    ///
+    /// let sum = Fold::new(|| 0_i64, |sum: &mut i64, x: i64| *sum += x, |sum, other| *sum += other, |sum| *sum);
+    /// let sum = sum.run(|sum: &mut i64, (values,): (&[i64],)| *sum += values.iter().sum::<i64>());
+    /// millstream::engine::Engine::default().aggregate("total", sum).expect("a name that is free");
+    /// ```
+    pub fn run<T>(self, run: T) -> Fold<S, U, N, G, F, R, X, Run<T>, M>
+    where
+        T: for<'c> Fn(&mut S, <U::Inputs as Inputs>::Chunks<'c>) + Send + Sync + 'static,
+    {
+        let Fold { init, update, merge, finish, retract, unmerge, is_order_sensitive, marker, .. } = self;
+        Fold { init, update, merge, finish, retract, unmerge, run: Run(run), is_order_sensitive, marker }
+    }
+}
+
+impl<S, U, N, G, F, R, X, V, M> Fold<S, U, N, G, F, R, X, V, M> {
     /// The result depends on the order of the rows: they come in the order of the input.
     #[must_use]
     pub fn order_sensitive(mut self) -> Self {
@@ -121,16 +151,16 @@ impl<S, U, N, G, F, R, M> Fold<S, U, N, G, F, R, M> {
     }
 }
 
+/// What a [`Fold`] was not given.
+pub struct Absent;
+
 /// How a [`Fold`] takes rows out.
 pub trait RetractFn<S, I: Inputs>: Send + Sync + 'static {
     const IS_THERE: bool;
     fn call(&self, state: &mut S, input: I::Items<'_>);
 }
 
-/// A [`Fold`] that keeps what it has seen.
-pub struct NoRetract;
-
-impl<S, I: Inputs> RetractFn<S, I> for NoRetract {
+impl<S, I: Inputs> RetractFn<S, I> for Absent {
     const IS_THERE: bool = false;
     fn call(&self, _: &mut S, _: I::Items<'_>) {}
 }
@@ -146,7 +176,56 @@ impl<S, I: Inputs, V: UpdateFn<S, W, Inputs = I>, W: 'static> RetractFn<S, I> fo
     }
 }
 
-impl<S, U, N, G, F, R, M, O> Aggregate for Fold<S, U, N, G, F, R, M>
+/// How a [`Fold`] takes other states out.
+pub trait UnmergeFn<S>: Send + Sync + 'static {
+    const IS_THERE: bool;
+    fn call(&self, state: &mut S, other: &S);
+}
+
+impl<S> UnmergeFn<S> for Absent {
+    const IS_THERE: bool = false;
+    fn call(&self, _: &mut S, _: &S) {}
+}
+
+/// A closure that takes a state out.
+pub struct Unmerge<T>(T);
+
+impl<S, T: Fn(&mut S, &S) + Send + Sync + 'static> UnmergeFn<S> for Unmerge<T> {
+    const IS_THERE: bool = true;
+    #[inline(always)]
+    fn call(&self, state: &mut S, other: &S) {
+        (self.0)(state, other);
+    }
+}
+
+/// How a [`Fold`] takes many rows in.
+pub trait RunFn<S, I: Inputs>: Send + Sync + 'static {
+    /// Says whether it did.
+    fn call(&self, state: &mut S, run: I::Chunks<'_>) -> bool;
+}
+
+impl<S, I: Inputs> RunFn<S, I> for Absent {
+    #[inline(always)]
+    fn call(&self, _: &mut S, _: I::Chunks<'_>) -> bool {
+        false
+    }
+}
+
+/// A closure that takes many rows in.
+pub struct Run<T>(T);
+
+impl<S, I: Inputs, T> RunFn<S, I> for Run<T>
+where
+    T: for<'c> Fn(&mut S, I::Chunks<'c>) + Send + Sync + 'static,
+{
+    #[inline(always)]
+    fn call(&self, state: &mut S, run: I::Chunks<'_>) -> bool {
+        (self.0)(state, run);
+        true
+    }
+}
+
+impl<S, U, N, G, F, R, X, V, M, O> Aggregate for Fold<S, U, N, G, F, R, X, V, M>
 where
     S: State,
     U: UpdateFn<S, M>,
@@ -154,12 +233,15 @@ where
     G: Fn(&mut S, &S) + Send + Sync + 'static,
     F: Fn(&S) -> O + Send + Sync + 'static,
     R: RetractFn<S, U::Inputs>,
+    X: UnmergeFn<S>,
+    V: RunFn<S, U::Inputs>,
     M: 'static,
     O: Return,
 {
     type Input = U::Inputs;
     type State = S;
     type Output = O;
+    const CAN_UNMERGE: bool = X::IS_THERE;
 
     fn init(&self) -> S {
         (self.init)()
@@ -173,6 +255,16 @@ where
     #[inline(always)]
     fn merge(&self, state: &mut S, other: &S) {
         (self.merge)(state, other);
+    }
+
+    #[inline(always)]
+    fn unmerge(&self, state: &mut S, other: &S) {
+        self.unmerge.call(state, other);
+    }
+
+    #[inline(always)]
+    fn update_run(&self, state: &mut S, run: <U::Inputs as Inputs>::Chunks<'_>, _rows: usize) -> bool {
+        self.run.call(state, run)
     }
 
     #[inline(always)]

@@ -17,7 +17,7 @@ mod state; //    what an aggregate keeps
 mod aggregate; // aggregates, as a trait and of closures
 mod states; //   an aggregate's states as a table
 
-pub use aggregate::{Aggregate, Fold, NoRetract, Retract, RetractFn};
+pub use aggregate::{Absent, Aggregate, Fold, Retract, RetractFn, Run, RunFn, Unmerge, UnmergeFn};
 pub use argument::Arg;
 pub use closure::{Call, Failure, ScalarFn, Signature};
 pub use inputs::{Inputs, UpdateFn};

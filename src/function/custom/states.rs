@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewBuilder};
 use arrow::datatypes::DataType;
 use fearless_simd::dispatch;
+use millstream_kernels::level::Level;
 use millstream_kernels::{bitmap, grouped};
 
 use super::aggregate::Aggregate;
@@ -45,6 +46,7 @@ impl AggregateDefinition {
                 states: Vec::new(),
                 heap_bytes: 0,
                 validity: Vec::new(),
+                picked: Vec::new(),
             },
         };
         let (doc, example) = (String::new(), String::new());
@@ -74,10 +76,14 @@ struct States<A: Aggregate> {
     /// Bytes that the states hold beside themselves.
     heap_bytes: usize,
     validity: Vec<u64>,
+    /// Rows of a chunk that count.
+    picked: Vec<u16>,
 }
 
-/// As many states take the rows of one group in turn, so that one row need not wait for the one before.
+/// As many states take the rows of one group in turn, so that one row need not wait for the one before; of numbers as many
+/// as fill four vectors.
 const LANES: usize = 8;
+const LANES_OF_NUMBERS: usize = 32;
 
 impl<A: Aggregate> States<A> {
     /// Whether states hold memory of their own, which is counted.
@@ -97,10 +103,13 @@ impl<A: Aggregate> States<A> {
             && size_of::<A::State>() <= Self::LANE_BYTES
             && !self.aggregate.is_order_sensitive();
         let (aggregate, states, heap_bytes) = (&*self.aggregate, &mut self.states[..], &mut self.heap_bytes);
+        let (picked, level) = (&mut self.picked, rows.level);
         Self::guard(&self.name, || {
             dispatch!(rows.level, _simd => {
-                if lanes {
-                    add_in_lanes(aggregate, &mut states[0], sources, rows.count(), mask);
+                if lanes && size_of::<A::State>() <= size_of::<u64>() {
+                    add_in_lanes::<A, LANES_OF_NUMBERS>(aggregate, &mut states[0], sources, rows.count(), mask, level, picked);
+                } else if lanes {
+                    add_in_lanes::<A, LANES>(aggregate, &mut states[0], sources, rows.count(), mask, level, picked);
                 } else {
                     add_by_group(aggregate, states, sources, rows, mask, heap_bytes);
                 }
@@ -110,12 +119,14 @@ impl<A: Aggregate> States<A> {
 }
 
 #[inline(always)]
-fn add_in_lanes<A: Aggregate>(
+fn add_in_lanes<A: Aggregate, const LANES: usize>(
     aggregate: &A,
     state: &mut A::State,
     sources: <A::Input as Inputs>::Sources<'_>,
     count: usize,
     mask: Option<&[u64]>,
+    level: Level,
+    picked: &mut Vec<u16>,
 ) {
     let mut memories = A::Input::memories();
     let mut lanes: [A::State; LANES] = std::array::from_fn(|_| aggregate.init());
@@ -138,14 +149,38 @@ fn add_in_lanes<A: Aggregate>(
                 }
             }
             Some(words) => {
-                let words = &words[start / 64..];
-                for row in (0..rows).filter(|&row| bitmap::get(words, row)) {
-                    aggregate.update(&mut lanes[row % LANES], A::Input::get(chunks, row));
+                bitmap::to_selection(level, &words[start / 64..], rows, picked);
+                let steps = picked.chunks_exact(LANES);
+                for (lane, &row) in steps.remainder().iter().enumerate() {
+                    aggregate.update(&mut lanes[lane], A::Input::get(chunks, row as usize));
+                }
+                for step in steps {
+                    for (lane, state) in lanes.iter_mut().enumerate() {
+                        aggregate.update(state, A::Input::get(chunks, step[lane] as usize));
+                    }
                 }
             }
         }
     }
     lanes.iter().for_each(|lane| aggregate.merge(state, lane));
+}
+
+/// Takes a chunk in at once, where the aggregate can.
+#[inline(always)]
+fn run<A: Aggregate>(
+    aggregate: &A,
+    state: &mut A::State,
+    chunks: <A::Input as Inputs>::Chunks<'_>,
+    rows: usize,
+    heap: &mut isize,
+) -> bool {
+    if !States::<A>::HAS_HEAP {
+        return aggregate.update_run(state, chunks, rows);
+    }
+    let before = state.heap_bytes() as isize;
+    let is_done = aggregate.update_run(state, chunks, rows);
+    *heap += state.heap_bytes() as isize - before;
+    is_done
 }
 
 #[inline(always)]
@@ -170,7 +205,7 @@ fn add_by_group<A: Aggregate>(
             state.heap_bytes() as isize - before
         };
         match rows.weights {
-            None if mask.is_none() && rows.is_plain() && aggregate.update_run(&mut states[0], chunks, count) => {}
+            None if mask.is_none() && rows.is_plain() && run(aggregate, &mut states[0], chunks, count, &mut heap) => {}
             None if States::<A>::HAS_HEAP => grouped::update(groups, mask, states, |state, row| {
                 heap += counted(state, &|state| aggregate.update(state, A::Input::get(chunks, row)));
             }),
@@ -262,7 +297,7 @@ impl<A: Aggregate> Table for States<A> {
         let states: Vec<A::State> = groups.iter().map(|&group| self.states[group as usize].clone()).collect();
         let heap_bytes = if Self::HAS_HEAP { states.iter().map(State::heap_bytes).sum() } else { 0 };
         let (name, aggregate) = (self.name.clone(), self.aggregate.clone());
-        Some(States { name, aggregate, states, heap_bytes, validity: Vec::new() })
+        Some(States { name, aggregate, states, heap_bytes, validity: Vec::new(), picked: Vec::new() })
     }
 
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
@@ -317,7 +352,10 @@ impl<A: Aggregate> Table for States<A> {
     }
 
     fn size_bytes(&self) -> usize {
-        self.states.capacity() * size_of::<A::State>() + self.heap_bytes + self.validity.capacity() * 8
+        self.states.capacity() * size_of::<A::State>()
+            + self.heap_bytes
+            + self.validity.capacity() * 8
+            + self.picked.capacity() * 2
     }
 }
 
@@ -356,6 +394,7 @@ impl<A: Aggregate> Clone for States<A> {
             states: self.states.clone(),
             heap_bytes: self.heap_bytes,
             validity: Vec::new(),
+            picked: Vec::new(),
         }
     }
 }
