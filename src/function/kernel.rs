@@ -50,6 +50,11 @@ pub trait ScalarKernel: Send + Sync + Debug {
         true
     }
 
+    /// Whether a greater first argument never gives a smaller result, the others being the same, and none gives NULL.
+    fn is_monotonic(&self) -> bool {
+        false
+    }
+
     /// About how many nanoseconds a row takes: cheaper conditions are evaluated first. The engine's own stay in the
     /// order they are written in.
     fn cost(&self) -> f64 {

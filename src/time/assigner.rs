@@ -17,6 +17,11 @@ pub trait WindowAssigner: Send + Sync + Debug {
     /// The rule with its settings, as EXPLAIN shows it: `trading_day(17h)`.
     fn describe(&self) -> String;
 
+    /// Whether each tick lies in one window and in no other, so that the window of a tick is that of all its ticks.
+    fn is_gapless(&self) -> bool {
+        false
+    }
+
     /// Adds the windows that hold `tick` to `windows`; none when it lies in a gap.
     fn assign(&self, tick: i64, windows: &mut Vec<Bounds>);
 }

@@ -32,6 +32,8 @@ pub struct Signature {
     pub result: DataType,
     /// Whether it can return an error.
     pub can_fail: bool,
+    /// Whether it can return none.
+    pub can_be_null: bool,
     /// Whether arguments under nulls may be given to it.
     pub is_harmless: bool,
 }
@@ -299,6 +301,7 @@ macro_rules! functions {
                     takes_nulls: vec![$first::TAKES_NULLS $(, $type::TAKES_NULLS)*],
                     result: R::Value::data_type(),
                     can_fail: R::CAN_FAIL,
+                    can_be_null: R::CAN_BE_NULL,
                     is_harmless: !R::CAN_FAIL && $first::IS_HARMLESS $(&& $type::IS_HARMLESS)*,
                 }
             }
@@ -333,6 +336,7 @@ macro_rules! functions {
                     takes_nulls: vec![$first::TAKES_NULLS $(, $type::TAKES_NULLS)*],
                     result: DataType::Utf8View,
                     can_fail: R::Return::CAN_FAIL,
+                    can_be_null: R::Return::CAN_BE_NULL,
                     is_harmless: !R::Return::CAN_FAIL && $first::IS_HARMLESS $(&& $type::IS_HARMLESS)*,
                 }
             }

@@ -22,7 +22,7 @@ pub struct Attributes {
     /// No argument makes it fail or panic: it may be evaluated before conditions that stand before it, and on whatever
     /// stands under nulls.
     pub infallible: bool,
-    /// Greater first arguments never give smaller results. Kept, and read by nothing so far.
+    /// Greater first arguments never give smaller results: groups by it of event time close with the watermark.
     pub monotonic: bool,
     /// Whether a null argument makes a null, though the function would take it.
     pub strict: bool,
@@ -70,7 +70,7 @@ impl Scalar {
     }
 
     fn kernel_of<M: 'static, F: ScalarFn<M>>(&self, function: &Arc<F>, is_try: bool) -> Closure<F, M> {
-        let Signature { takes_nulls, result, can_fail, is_harmless, .. } = &self.signature;
+        let Signature { takes_nulls, result, can_fail, is_harmless, can_be_null, .. } = &self.signature;
         let attributes = &self.attributes;
         Closure {
             name: if is_try { format!("try_{}", self.name) } else { self.name.clone() },
@@ -80,6 +80,7 @@ impl Scalar {
             evaluates_nulls: *is_harmless || (attributes.infallible && !can_fail),
             can_fail: *can_fail && !is_try || !attributes.infallible,
             is_deterministic: attributes.deterministic,
+            is_monotonic: attributes.monotonic && attributes.deterministic && !can_be_null && !is_try,
             cost: attributes.cost,
             is_try,
             marker: PhantomData,
@@ -121,7 +122,9 @@ impl Scalar {
         self
     }
 
-    /// Greater first arguments never give smaller results.
+    /// Greater first arguments never give smaller results, the other arguments being the same. Where it is called with
+    /// event time as a key of GROUP BY, over input that does not end, groups leave when the watermark says that no row of
+    /// them comes any more, and their state with them. One that returns an `Option` is not asked.
     #[must_use]
     pub fn monotonic(mut self) -> Self {
         self.attributes.monotonic = true;
@@ -173,6 +176,7 @@ struct Closure<F, M> {
     evaluates_nulls: bool,
     can_fail: bool,
     is_deterministic: bool,
+    is_monotonic: bool,
     cost: f64,
     is_try: bool,
     marker: PhantomData<fn() -> M>,
@@ -253,6 +257,10 @@ impl<F: ScalarFn<M>, M: 'static> ScalarKernel for Closure<F, M> {
 
     fn can_fail(&self) -> bool {
         self.can_fail
+    }
+
+    fn is_monotonic(&self) -> bool {
+        self.is_monotonic
     }
 
     fn cost(&self) -> f64 {

@@ -102,6 +102,9 @@ impl Compiler {
             if let Some(windowed) = self.in_closed_windows(node, &columns, keys)? {
                 return Ok(Grouped { node: windowed.node, columns, window: Some(windowed), standing: Vec::new() });
             }
+            if let Some(windowed) = self.in_stretches(node, &columns, keys)? {
+                return Ok(Grouped { node: windowed.node, columns, window: Some(windowed), standing: Vec::new() });
+            }
             if let Some(windowed) = self.in_truncated_time(node, &columns, keys)? {
                 return Ok(Grouped { node: windowed.node, columns, window: Some(windowed), standing: Vec::new() });
             }

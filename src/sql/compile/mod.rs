@@ -27,6 +27,7 @@ mod recursion; //  WITH RECURSIVE
 mod scan;
 mod shared; //   groups that are asked for more than once
 mod sort;
+mod stretches; //  users' functions that never fall as windows
 mod truncated; //  date_trunc and date_bin as windows
 mod types; //      types and schemas as the engine holds them
 mod union;

@@ -12,7 +12,11 @@ pub(super) enum Assigner {
     /// At fixed places.
     Fixed { windows: Windows, grid: Grid },
     /// By a rule of the user's own.
-    Custom(CustomWindow),
+    Custom {
+        window: CustomWindow,
+        /// The window that was found last, where windows have no gaps between them.
+        last: Option<Bounds>,
+    },
 }
 
 /// Where a row has gone.
@@ -29,7 +33,7 @@ impl Assigner {
     /// Failure: windows that each key has of its own, a time zone that nobody knows.
     pub(super) fn new(kind: &WindowKind, time_type: &DataType) -> Result<Self> {
         if let WindowKind::Custom(window) = kind {
-            return Ok(Assigner::Custom(window.clone()));
+            return Ok(Assigner::Custom { window: window.clone(), last: None });
         }
         let fixed = kind.fixed(time_unit(time_type).unwrap_or(TimeUnit::Second))?;
         let (windows, grid) = fixed.ok_or_else(|| Error::bug("these windows have an operator of their own"))?;
@@ -52,9 +56,15 @@ impl Assigner {
                 }
                 Placed::InWindows
             }
-            Assigner::Custom(window) => {
+            Assigner::Custom { window, last } => {
                 let from = found.len();
-                window.assigner.assign(tick, found);
+                match *last {
+                    Some(known) if known.start <= tick && tick < known.end => found.push(known),
+                    _ => window.assigner.assign(tick, found),
+                }
+                if window.assigner.is_gapless() {
+                    *last = found.last().copied();
+                }
                 found[from..].sort_unstable_by_key(|window| (window.end, window.start));
                 if found.len() == from {
                     return Placed::Nowhere;

@@ -90,7 +90,7 @@ impl WindowedAggregate {
                 let by_window = spec.emit == EmitMode::Changes || (panes > 1 && goes_by_arrival);
                 (by_window, Sliding::new(panes, windows.cumulates, can_subtract))
             }
-            Assigner::Custom(_) => (true, Sliding::new(1, false, false)),
+            Assigner::Custom { .. } => (true, Sliding::new(1, false, false)),
         };
         shape.unmerges = sliding.way() == Way::Subtract;
         let columns = spec.key_count + window.outputs.len() + spec.aggregates.len();
