@@ -1,8 +1,7 @@
 //! Functions that panic, fail and sleep: the query ends with the function's name, and the engine lives.
 
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex};
 
-use millstream::engine::Engine;
 use millstream::function::custom::Fold;
 
 use super::{engine, engine_of, error, rows};
@@ -37,25 +36,53 @@ fn what_stands_under_nulls_is_not_given_to_integers() {
     assert_eq!(rows(&engine, &format!("SELECT inverse(NULLIF(i, 4)) FROM {table}")), ["100", "NULL", "NULL"]);
 }
 
-fn slow() -> Engine {
-    let engine = engine_of(16, 1);
-    engine
-        .scalar("slow", |i: i64| {
-            std::thread::sleep(Duration::from_millis(2));
-            i
-        })
-        .unwrap();
-    engine
+/// Holds whoever passes until it is opened.
+#[derive(Default)]
+struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+    passing: Condvar,
+    waiting: Mutex<bool>,
+}
+
+impl Gate {
+    fn pass(&self) {
+        *self.waiting.lock().unwrap() = true;
+        self.passing.notify_all();
+        let is_open = self.is_open.lock().unwrap();
+        drop(self.opened.wait_while(is_open, |is_open| !*is_open).unwrap());
+    }
+
+    fn await_someone(&self) {
+        let waiting = self.waiting.lock().unwrap();
+        drop(self.passing.wait_while(waiting, |waiting| !*waiting).unwrap());
+    }
+
+    fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
 }
 
 #[test]
 fn a_sleeping_function_keeps_only_its_own_query_waiting() {
-    let engine = slow();
+    let engine = engine_of(16, 1);
+    let gate = Arc::new(Gate::default());
+    let inside = gate.clone();
+    engine
+        .scalar("asleep", move |i: i64| {
+            inside.pass();
+            i
+        })
+        .unwrap();
     let values: Vec<String> = (0..3000).map(|i| format!("({i})")).collect();
     engine.execute(&format!("CREATE TABLE many AS SELECT * FROM (VALUES {}) AS t(i)", values.join(", "))).unwrap();
-    let query = engine.sql("SELECT slow(i) FROM many").unwrap();
-    let started = Instant::now();
-    assert_eq!(rows(&engine, "SELECT 1 + 1"), ["2"]);
+    let query = engine.sql("SELECT asleep(i) FROM many").unwrap();
+    gate.await_someone();
+    // It sleeps for as long as others like, and they run.
+    assert_eq!(rows(&engine, "SELECT COUNT(*), SUM(i) FROM many"), ["3000 4498500"]);
+    gate.open();
+    // It ends between two batches, though nobody has read its rows.
     drop(query);
-    assert!(started.elapsed() < Duration::from_secs(4), "it ends between two batches: {:?}", started.elapsed());
+    assert_eq!(rows(&engine, "SELECT 1 + 1"), ["2"]);
 }
