@@ -7,6 +7,8 @@ mod aggregate; // aggregates: plain, in windows, over changes, across partitions
 mod attribute; // #[millstream::kernel]
 #[path = "kernels/foreign.rs"]
 mod foreign; //   functions written for DataFusion
+#[path = "kernels/format.rs"]
+mod format; //    file formats
 #[path = "kernels/hostile.rs"]
 mod hostile; //   functions that panic, fail, sleep, or make nonsense
 #[path = "kernels/operator.rs"]
@@ -15,6 +17,10 @@ mod operator; //  table functions and operators
 mod native; //    kernels of shared libraries
 #[path = "kernels/scalar.rs"]
 mod scalar; //    closures
+#[path = "support/squares.rs"]
+mod squares; //   aggregates that say what SUM says
+#[path = "kernels/states.rs"]
+mod states; //    aggregates wherever they may stand
 #[path = "kernels/vector.rs"]
 mod vector; //    kernels over whole columns
 

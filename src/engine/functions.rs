@@ -10,7 +10,7 @@ use super::Engine;
 use crate::error::{Error, Result};
 use crate::function::custom::{Aggregate, AggregateDefinition, Function, Scalar, ScalarFn};
 use crate::function::native;
-use crate::pipeline::Table;
+use crate::pipeline::{FileFormat, Table};
 use crate::sql::{
     AggregateUDF, FunctionDefinition, FunctionInfo, Registry, ScalarUDF, WindowUDF, known_functions, type_name,
 };
@@ -43,6 +43,16 @@ impl Engine {
     /// Failure: a name that SQL could not call.
     pub fn register(&self, function: impl Into<Function>) -> Result<()> {
         self.catalog().functions_mut().add(function.into())
+    }
+
+    /// Makes a file format known by a name: in `WITH (format = 'name')`, and by its endings wherever a path stands.
+    ///
+    /// Failure: a name or an ending that is taken; connectors of the caller's that open no files.
+    pub fn format(&self, name: &str, format: impl FileFormat) -> Result<()> {
+        let endings = format.endings().iter().map(|ending| ending.to_string()).collect::<Vec<_>>();
+        self.inner.connectors.register_format(name, Arc::new(format))?;
+        self.catalog().add_endings(&endings);
+        Ok(())
     }
 
     /// Makes a source known as a function in FROM: `SELECT * FROM name(constants...)`.

@@ -5,9 +5,11 @@
 
 mod custom; //   table functions and operators of the users' own
 mod explain; //  the pipeline as text
+mod format; //   the trait of file formats
 mod growth; //   state without a bound
 mod keys; //     which keys a join's table has, for the scans of the other side
 mod as_of; //    joins by the nearest
+pub mod options; // options of a definition
 mod over; //     what OVER asks for
 mod spec; //     what each node does, a spec per operator
 mod symmetric; // joins that keep both sides
@@ -17,6 +19,7 @@ mod window; //   the kinds of windows
 pub use as_of::{AsOfSpec, Nearest};
 pub use custom::*;
 pub use explain::{explain, explain_with, show_duration};
+pub use format::{Compression, Encoder, FileFormat, Files, Format, Opening};
 pub use growth::Growth;
 pub use keys::{KeyFilter, KeyRoute, Keys, has_keys, key_routes};
 pub use over::*;

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::expression::Program;
 use crate::function::KernelContext;
 
-use super::{KeyFilter, Keys};
+use super::{FileFormat, KeyFilter, Keys};
 
 /// Something rows can be read from, again and again.
 pub trait Table: Debug + Send + Sync {
@@ -340,4 +340,12 @@ pub trait Connectors: Send + Sync {
 
     /// Opens a sink to write rows of `schema` to. `updating`: whether rows may be taken back.
     fn sink(&self, definition: &TableDefinition, schema: SchemaRef, updating: bool) -> Result<Box<dyn Sink>>;
+
+    /// Adds a file format under a name.
+    ///
+    /// Failure: connectors that open no files; a name, an alias or an ending that is taken.
+    fn register_format(&self, name: &str, format: Arc<dyn FileFormat>) -> Result<()> {
+        let _ = format;
+        Err(Error::user(format!("the engine's connectors take no formats: '{name}'; open its files in a connector")))
+    }
 }

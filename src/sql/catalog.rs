@@ -28,6 +28,8 @@ pub struct Catalog {
     relations: Arc<BTreeMap<String, Relation>>,
     functions: Arc<UserFunctions>,
     windows: Arc<BTreeMap<String, Arc<dyn WindowFunction>>>,
+    /// Endings of the files of the users' formats, in lower case.
+    endings: Arc<Vec<String>>,
     /// What `now()` says in the statement that is planned, in microseconds since 1970.
     statement_time: i64,
 }
@@ -242,6 +244,16 @@ impl Catalog {
         }
         Arc::make_mut(&mut self.windows).insert(name, function);
         Ok(())
+    }
+
+    /// Makes names with one of these endings paths.
+    pub fn add_endings(&mut self, endings: &[String]) {
+        Arc::make_mut(&mut self.endings).extend(endings.iter().map(|ending| ending.to_lowercase()));
+    }
+
+    /// Whether a name in FROM is a path rather than the name of a table.
+    pub(super) fn is_path(&self, name: &str) -> bool {
+        is_path(name, &self.endings)
     }
 
     pub(super) fn window_functions(&self) -> &BTreeMap<String, Arc<dyn WindowFunction>> {
@@ -470,13 +482,13 @@ impl Table for Endless {
     }
 }
 
-/// Whether a name in FROM is a path rather than the name of a table.
-pub(super) fn is_path(name: &str) -> bool {
+fn is_path(name: &str, more: &[String]) -> bool {
     const FORMATS: &[&str] =
         &["csv", "tsv", "ndjson", "jsonl", "json", "parquet", "arrow", "arrows", "ipc", "feather", "avro"];
     let stem = ["gz", "zst"].iter().find_map(|packed| name.strip_suffix(packed)?.strip_suffix('.')).unwrap_or(name);
     let extension = Path::new(stem).extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    name.contains('/') || extension.is_some_and(|extension| FORMATS.contains(&extension.as_str()))
+    name.contains('/')
+        || extension.is_some_and(|extension| FORMATS.contains(&extension.as_str()) || more.contains(&extension))
 }
 
 /// The definition of a table that is a path.
@@ -494,10 +506,10 @@ mod tests {
     #[test]
     fn tells_paths_from_names() {
         for path in ["data/x", "x.csv", "x.csv.gz", "a.b.parquet", "X.JSONL.zst", "./x"] {
-            assert!(is_path(path), "{path}");
+            assert!(is_path(path, &[]), "{path}");
         }
         for name in ["bids", "public.bids", "csv", "x.gz", "bids.price"] {
-            assert!(!is_path(name), "{name}");
+            assert!(!is_path(name, &[]), "{name}");
         }
     }
 }

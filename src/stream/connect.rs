@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use super::decode::options::Options;
-use super::format::Format;
+use super::format::Formats;
 use super::sink::blackhole::Blackhole;
 use super::{sink, source};
 use crate::error::{Error, Result};
-use crate::pipeline::{Connectors, Sink, Table, TableDefinition};
+use crate::pipeline::options::Options;
+use crate::pipeline::{Connectors, FileFormat, Sink, Table, TableDefinition};
 
 /// Names of built-in connectors.
 const BUILT_IN: [&str; 9] = ["blackhole", "datagen", "file", "memory", "nexmark", "print", "stdin", "stdout", "tpch"];
@@ -23,6 +23,7 @@ const BUILT_IN: [&str; 9] = ["blackhole", "datagen", "file", "memory", "nexmark"
 #[derive(Default, Clone)]
 pub struct DefaultConnectors {
     registered: BTreeMap<String, Arc<dyn Connectors>>,
+    formats: Formats,
 }
 
 impl DefaultConnectors {
@@ -40,6 +41,11 @@ impl DefaultConnectors {
         }
         self.registered.insert(name, connector);
         Ok(())
+    }
+
+    fn file(&self, definition: &TableDefinition) -> Result<Arc<dyn Table>> {
+        let open = |definition: &TableDefinition| source::file::open(definition, &self.formats);
+        source::changelog::open(definition, &open, &self.formats)
     }
 
     fn unknown(&self, name: &str) -> Error {
@@ -62,8 +68,8 @@ impl Connectors for DefaultConnectors {
             return registered.table(definition);
         }
         match connector.as_str() {
-            "file" => source::changelog::open(definition, &source::file::open),
-            "stdin" => source::changelog::open(&with_path(definition, "-")?, &source::file::open),
+            "file" => self.file(definition),
+            "stdin" => self.file(&with_path(definition, "-")?),
             "nexmark" => source::nexmark::table(definition),
             "datagen" => source::datagen::table(definition),
             "tpch" => source::tpch::table(definition),
@@ -81,9 +87,9 @@ impl Connectors for DefaultConnectors {
             return registered.sink(definition, schema, updating);
         }
         match connector.as_str() {
-            "file" => sink::file::open(definition, schema, updating),
-            "stdout" => sink::file::stdout(definition, schema, updating, Format::Csv),
-            "print" => sink::file::stdout(definition, schema, updating, Format::Table),
+            "file" => sink::file::open(definition, schema, updating, &self.formats),
+            "stdout" => sink::file::stdout(definition, schema, updating, &self.formats, "csv"),
+            "print" => sink::file::stdout(definition, schema, updating, &self.formats, "table"),
             "blackhole" => {
                 let (_, options) = sink::form::Form::of(definition, updating)?;
                 blackhole(&TableDefinition { options, ..definition.clone() })
@@ -94,6 +100,10 @@ impl Connectors for DefaultConnectors {
             }
             _ => Err(self.unknown(&connector)),
         }
+    }
+
+    fn register_format(&self, name: &str, format: Arc<dyn FileFormat>) -> Result<()> {
+        self.formats.register(name, format)
     }
 }
 

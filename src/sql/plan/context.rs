@@ -15,7 +15,7 @@ use super::functions::FUNCTIONS;
 use super::{computed, constant, relation, types, view, watermark};
 use crate::error::{Error, Result};
 use crate::pipeline::{Connectors, TableDefinition, TableFunction};
-use crate::sql::catalog::{Catalog, CatalogTable, Relation, TableEntry, Watermark, is_path, path_definition};
+use crate::sql::catalog::{Catalog, CatalogTable, Relation, TableEntry, Watermark, path_definition};
 use crate::sql::error::{from_datafusion, to_datafusion, without_place};
 
 /// How deep views may stand in views; deeper is a circle.
@@ -129,12 +129,15 @@ impl<'a> Context<'a> {
             qualified => qualified.to_string(),
         };
         let relation = self.catalog.get(&plain);
-        let relation =
-            if relation.is_none() && !is_path(&plain) { self.catalog.get_ignoring_case(&plain) } else { relation };
+        let relation = if relation.is_none() && !self.catalog.is_path(&plain) {
+            self.catalog.get_ignoring_case(&plain)
+        } else {
+            relation
+        };
         match relation {
             Some(Relation::Table(entry)) => Ok(self.open_entry(entry)?),
             Some(Relation::View(view)) => self.open_view(view),
-            None if is_path(&plain) => Ok(self.open_definition(path_definition(&plain, BTreeMap::new()))?),
+            None if self.catalog.is_path(&plain) => Ok(self.open_definition(path_definition(&plain, BTreeMap::new()))?),
             None => Err(self.not_found(&plain)),
         }
     }

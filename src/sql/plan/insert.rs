@@ -8,7 +8,7 @@ use super::context::Context;
 use super::define::{normalize, relation_name};
 use crate::error::{Error, Result};
 use crate::pipeline::TableDefinition;
-use crate::sql::catalog::{Relation, TableKind, is_path, path_definition};
+use crate::sql::catalog::{Relation, TableKind, path_definition};
 use crate::sql::error::{closest, from_datafusion};
 use crate::sql::parse::place;
 
@@ -17,7 +17,7 @@ pub(super) fn sink(context: &Context<'_>, name: &ObjectName) -> Result<TableDefi
     let at = place(name.span());
     let plain = match relation_name(name) {
         Ok(plain) => plain,
-        Err(_) if is_path(&name.to_string()) => name.to_string(),
+        Err(_) if context.catalog.is_path(&name.to_string()) => name.to_string(),
         Err(error) => return Err(error),
     };
     match context.catalog.get(&plain) {
@@ -30,7 +30,7 @@ pub(super) fn sink(context: &Context<'_>, name: &ObjectName) -> Result<TableDefi
             Ok(definition)
         }
         Some(Relation::View(_)) => Err(Error::user(format!("rows cannot be put into a view: {plain}")).at(at)),
-        None if is_path(&plain) => Ok(path_definition(&plain, Default::default())),
+        None if context.catalog.is_path(&plain) => Ok(path_definition(&plain, Default::default())),
         None => Err(context.not_found(&plain).at(at)),
     }
 }

@@ -7,7 +7,6 @@
 
 pub mod block; //   the text a decoder works on
 pub mod fault; //   what is wrong with a row, and what to do about it
-pub mod options; // options as strings
 pub mod column; //  the column being filled
 pub mod value; //   text of one value → value
 pub mod infer; //   types from samples

@@ -8,8 +8,8 @@ use super::Encoder;
 use super::cell::Cells;
 use super::names::unique_names;
 use crate::error::{Error, Result};
+use crate::pipeline::options::Options;
 use crate::stream::decode::csv::CsvOptions;
-use crate::stream::decode::options::Options;
 
 /// Writes CSV.
 pub struct CsvEncoder {

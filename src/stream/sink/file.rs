@@ -11,13 +11,12 @@ use super::form::Form;
 use super::output::Output;
 use crate::batch::Change;
 use crate::error::{Error, Result};
-use crate::pipeline::{Sink, TableDefinition};
-use crate::stream::decode::options::{Options, boolean};
+use crate::pipeline::options::{Options, boolean};
+use crate::pipeline::{Compression, Encoder, Format, Sink, TableDefinition};
 use crate::stream::encode::changes::{
     envelope_schema, envelopes, only_inserts, rows_with_op, schema_with_op, upserts_with_op,
 };
-use crate::stream::encode::{Encoder, encoder};
-use crate::stream::format::{Compression, Format};
+use crate::stream::format::Formats;
 
 /// Bytes that wait before they are written.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -25,17 +24,22 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// Opens the option 'path' for rows of `schema`.
 ///
 /// The file is written anew, unless 'append' says that rows go behind those that are there.
-pub fn open(definition: &TableDefinition, schema: SchemaRef, updating: bool) -> Result<Box<dyn Sink>> {
+pub fn open(
+    definition: &TableDefinition,
+    schema: SchemaRef,
+    updating: bool,
+    formats: &Formats,
+) -> Result<Box<dyn Sink>> {
     let (form, mut options) = options_of(definition, updating)?;
     let path = options.take("path").ok_or_else(|| Error::user("a file needs the option 'path'"))?;
     if matches!(path.as_str(), "-" | "/dev/stdout") {
-        return stdout(definition, schema, updating, Format::Csv);
+        return stdout(definition, schema, updating, formats, "csv");
     }
     let path = Path::new(&path);
     let unknown = || Error::user(format!("format is not known: {}; say it with the option 'format'", path.display()));
-    let format = match Format::from_options(&mut options)? {
+    let format = match formats.from_options(&mut options)? {
         Some(format) => format,
-        None => Format::from_path(path).ok_or_else(unknown)?,
+        None => formats.from_path(path).ok_or_else(unknown)?,
     };
     let append = options.parse("append", boolean, "true or false")?.unwrap_or(false);
     if append && !format.is_text() {
@@ -43,25 +47,29 @@ pub fn open(definition: &TableDefinition, schema: SchemaRef, updating: bool) -> 
     }
     let continues = append && path.metadata().is_ok_and(|about| about.len() > 0);
     let is_regular = path.metadata().map_or(true, |about| about.is_file());
-    let whole_only = is_regular && !format.is_text() && format != Format::ArrowStream;
+    let whole_only = is_regular && !format.grows();
     let open = || match whole_only {
         true => Output::aside(path),
         false => Output::in_place(path, Compression::from_path(path), append),
     };
-    build(options, format, schema, form, continues, open)
+    build(options, &format, schema, form, continues, open)
 }
 
-/// Opens standard output, in `format` unless the options say another.
+/// Opens standard output, in the format of a word unless the options say another.
 pub fn stdout(
     definition: &TableDefinition,
     schema: SchemaRef,
     updating: bool,
-    format: Format,
+    formats: &Formats,
+    word: &str,
 ) -> Result<Box<dyn Sink>> {
     let (form, mut options) = options_of(definition, updating)?;
     options.take("path");
-    let format = Format::from_options(&mut options)?.unwrap_or(format);
-    build(options, format, schema, form, false, Output::stdout)
+    let format = match formats.from_options(&mut options)? {
+        Some(format) => format,
+        None => formats.from_word(word)?,
+    };
+    build(options, &format, schema, form, false, Output::stdout)
 }
 
 /// The options, those taken off that concern reading only: a table may be read and written.
@@ -75,7 +83,7 @@ fn options_of(definition: &TableDefinition, updating: bool) -> Result<(Form, Opt
 
 fn build(
     mut options: Options,
-    format: Format,
+    format: &Format,
     schema: SchemaRef,
     form: Form,
     continues: bool,
@@ -86,7 +94,7 @@ fn build(
         Form::Changes | Form::Upserts => schema_with_op(&schema),
         Form::Envelopes => envelope_schema(&schema),
     };
-    let encoder = encoder(format, &schema, &mut options, continues)?;
+    let encoder = format.encoder(&schema, &mut options, continues)?;
     options.finish()?;
     Ok(Box::new(EncodedSink::new(encoder, open()?, schema, form)))
 }

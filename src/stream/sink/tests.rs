@@ -14,6 +14,7 @@ use crate::batch::Change;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::{Connectors, Sink, TableDefinition};
 use crate::stream::connect::DefaultConnectors;
+use crate::stream::format::Formats;
 use crate::stream::source;
 use crate::stream::source::testing::{read_all, whole};
 
@@ -32,7 +33,7 @@ fn definition(options: &[(&str, &str)]) -> TableDefinition {
 }
 
 fn open(path: &Path, updating: bool) -> Box<dyn Sink> {
-    file::open(&definition(&[("path", path.to_str().unwrap())]), schema(), updating).unwrap()
+    file::open(&definition(&[("path", path.to_str().unwrap())]), schema(), updating, &Formats::default()).unwrap()
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -64,7 +65,7 @@ fn streams_can_be_read_while_they_grow() {
     let mut sink = open(&path, false);
     sink.write(&rows(&["a"], &[1]), None).unwrap();
     sink.flush().unwrap();
-    let table = source::file::open(&definition(&[("path", path.to_str().unwrap())])).unwrap();
+    let table = source::file::open(&definition(&[("path", path.to_str().unwrap())]), &Formats::default()).unwrap();
     assert_eq!(read_all(&*table, &whole(&*table))[0].num_rows(), 1);
 }
 
@@ -102,7 +103,7 @@ fn updates_are_told_by_their_first_column() {
         let mut sink = open(&path, true);
         sink.write(&given, Some(&CHANGES)).unwrap();
         sink.finish().unwrap();
-        let table = source::file::open(&definition(&[("path", path.to_str().unwrap())])).unwrap();
+        let table = source::file::open(&definition(&[("path", path.to_str().unwrap())]), &Formats::default()).unwrap();
         let read = read_all(&*table, &whole(&*table)).remove(0);
         assert_eq!(read.schema().field(0).name(), "_op");
         let words: Vec<_> = read.column(0).as_string_view().iter().flatten().collect();
@@ -125,7 +126,7 @@ fn appending_keeps_what_is_there() {
         let path = folder.path().join(format!("a.{ending}"));
         let definition = definition(&[("path", path.to_str().unwrap()), ("append", "true")]);
         for _ in 0..2 {
-            let mut sink = file::open(&definition, schema(), false).unwrap();
+            let mut sink = file::open(&definition, schema(), false, &Formats::default()).unwrap();
             sink.write(&rows(&["a"], &[1]), None).unwrap();
             sink.finish().unwrap();
         }
@@ -133,7 +134,7 @@ fn appending_keeps_what_is_there() {
     }
     let path = folder.path().join("a.parquet");
     let definition = definition(&[("path", path.to_str().unwrap()), ("append", "true")]);
-    let message = file::open(&definition, schema(), false).err().expect("refused").to_string();
+    let message = file::open(&definition, schema(), false, &Formats::default()).err().expect("refused").to_string();
     assert_eq!(message, "format cannot be appended to: parquet; write to another file");
 }
 
@@ -142,7 +143,7 @@ fn what_cannot_be_written_is_refused_when_the_sink_opens() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     let refusal = |options: &[(&str, &str)]| {
-        file::open(&definition(options), schema(), false).err().expect("refused").to_string()
+        file::open(&definition(options), schema(), false, &Formats::default()).err().expect("refused").to_string()
     };
     let path = at("no/a.csv");
     assert_eq!(refusal(&[("path", &path)]), format!("file cannot be written: {path}: no such file or directory"));
@@ -162,7 +163,7 @@ fn a_reader_that_went_away_cancels_the_query() {
         move || drop(fs::File::open(path).unwrap())
     });
     let options = definition(&[("path", path.to_str().unwrap()), ("format", "csv")]);
-    let mut sink = file::open(&options, schema(), false).unwrap();
+    let mut sink = file::open(&options, schema(), false, &Formats::default()).unwrap();
     reader.join().unwrap();
     sink.write(&rows(&["a"], &[1]), None).unwrap();
     assert_eq!(sink.flush().unwrap_err().kind(), Kind::Cancelled);

@@ -14,13 +14,12 @@ use std::time::SystemTime;
 use arrow::datatypes::{Field, SchemaRef};
 
 use super::fit::{Fit, normal_schema};
-use super::listing::{list, reason};
+use super::listing::{Wanted, list, reason};
 use super::pieces::{Piece, PieceScan};
 use super::records::ReadPlan;
 use crate::batch::engine_schema;
 use crate::error::{Error, Result};
-use crate::pipeline::{Progress, Scan, ScanRequest, Table};
-use crate::stream::format::Format;
+use crate::pipeline::{Files, Format, Progress, Scan, ScanRequest, Table};
 
 /// A file of columns, its header read.
 pub trait ColumnarFile: Debug + Send + Sync + Sized + 'static {
@@ -70,19 +69,24 @@ type Stamp = (u64, Option<SystemTime>);
 
 impl<F: ColumnarFile> FileTable<F> {
     /// Makes a table of the files at `path`; columns that are not declared are taken from the first file.
-    pub fn new(path: &str, format: Format, declared: Option<SchemaRef>) -> Result<Self> {
+    pub fn new(files: Files) -> Result<Self> {
+        let Files { path, format, declared } = files;
         let mut table: Self = FileTable {
-            path: path.to_string(),
+            path,
             format,
             schema: SchemaRef::new(arrow::datatypes::Schema::empty()),
             declared: declared.is_some(),
             known: Mutex::default(),
         };
-        let first = list(path, Some(format))?.swap_remove(0);
+        let first = table.list()?.swap_remove(0);
         let file = table.header(&first)?;
         table.schema = declared.map_or_else(|| normal_schema(file.schema()), |declared| engine_schema(&declared));
         table.files()?;
         Ok(table)
+    }
+
+    fn list(&self) -> Result<Vec<PathBuf>> {
+        list(&self.path, Wanted::Of(&self.format))
     }
 
     /// The files there are now, with what their columns mean to the table.
@@ -92,7 +96,7 @@ impl<F: ColumnarFile> FileTable<F> {
             let fit = self.fit(&file).map_err(|e| e.context(format!("file '{}'", path.display())))?;
             Ok((path.clone(), file, fit))
         };
-        list(&self.path, Some(self.format))?.iter().map(open).collect()
+        self.list()?.iter().map(open).collect()
     }
 
     fn fit(&self, file: &F) -> Result<Fit> {
@@ -139,12 +143,12 @@ impl<F: ColumnarFile> Table for FileTable<F> {
     }
 
     fn row_count(&self) -> Option<u64> {
-        let files = list(&self.path, Some(self.format)).ok()?;
+        let files = self.list().ok()?;
         files.iter().map(|path| self.header(path).ok()?.row_count()).sum()
     }
 
     fn column_range(&self, column: usize) -> Option<(i64, i64)> {
-        let files = list(&self.path, Some(self.format)).ok()?;
+        let files = self.list().ok()?;
         let column = self.schema.field(column);
         let ranges = files.iter().map(|path| self.header(path).ok()?.column_range(column));
         ranges.reduce(|all, range| {
@@ -154,7 +158,7 @@ impl<F: ColumnarFile> Table for FileTable<F> {
     }
 
     fn distinct_count(&self, column: usize) -> Option<u64> {
-        let files = list(&self.path, Some(self.format)).ok()?;
+        let files = self.list().ok()?;
         let column = self.schema.field(column);
         let counts = files.iter().map(|path| self.header(path).ok()?.distinct_count(column));
         counts.reduce(|most, count| Some(most?.max(count?)))?

@@ -7,98 +7,45 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
-
-use super::avro::AvroFile;
-use super::columnar::FileTable;
-use super::ipc::IpcFile;
-use super::listing::{is_stdin, list, reason};
-use super::parquet::ParquetFile;
-use super::text::TextFormat;
-use super::text_files::TextFiles;
+use super::listing::{Wanted, is_stdin, list, reason};
 use crate::error::{Error, Result};
-use crate::pipeline::{Table, TableDefinition};
-use crate::stream::decode::OnError;
-use crate::stream::decode::csv::CsvOptions;
-use crate::stream::decode::json::JsonOptions;
-use crate::stream::decode::options::Options;
-use crate::stream::format::Format;
+use crate::pipeline::options::Options;
+use crate::pipeline::{Files, Format, Table, TableDefinition};
+use crate::stream::format::Formats;
 
 /// Opens the files of the option 'path' as a table.
 ///
 /// Failure: nothing there, an unknown format, a header that cannot be read, columns that do not fit the declared ones.
-pub fn open(definition: &TableDefinition) -> Result<Arc<dyn Table>> {
+pub fn open(definition: &TableDefinition, formats: &Formats) -> Result<Arc<dyn Table>> {
     let mut options = Options::new(&definition.options);
     options.take("connector");
     // For writing only: a table may be read and written.
     options.take("append");
     let path = options.take("path").ok_or_else(|| Error::user("a file needs the option 'path'"))?;
-    let format = match Format::from_options(&mut options)? {
+    let format = match formats.from_options(&mut options)? {
         Some(format) => format,
-        None => detect(&path)?,
+        None => detect(&path, formats)?,
     };
-    let declared = definition.schema.clone();
-    match format {
-        Format::Csv | Format::Tsv => {
-            let mut csv = CsvOptions::take(&mut options)?;
-            if format == Format::Tsv {
-                csv.delimiter = csv.delimiter.or(Some(b'\t'));
-            }
-            text(&path, format, TextFormat::Csv(csv), declared, options)
-        }
-        Format::Json => {
-            let json = JsonOptions::take(&mut options)?;
-            text(&path, format, TextFormat::Json(json), declared, options)
-        }
-        Format::Parquet => columns(&path, format, options, || FileTable::<ParquetFile>::new(&path, format, declared)),
-        Format::Arrow | Format::ArrowStream => {
-            columns(&path, format, options, || FileTable::<IpcFile>::new(&path, format, declared))
-        }
-        Format::Avro => columns(&path, format, options, || FileTable::<AvroFile>::new(&path, format, declared)),
-        Format::Table => Err(Error::user("format can only be written: table")),
-    }
-}
-
-fn text(
-    path: &str,
-    format: Format,
-    text: TextFormat,
-    declared: Option<SchemaRef>,
-    mut options: Options,
-) -> Result<Arc<dyn Table>> {
-    let on_error = options.take("on_error").map(|word| word.parse::<OnError>()).transpose()?.unwrap_or_default();
+    let opening = format.reader(&mut options)?;
     options.finish()?;
-    Ok(Arc::new(TextFiles::new(path, format, text, declared, on_error)?))
-}
-
-fn columns<T: Table + 'static>(
-    path: &str,
-    format: Format,
-    options: Options,
-    open: impl FnOnce() -> Result<T>,
-) -> Result<Arc<dyn Table>> {
-    options.finish()?;
-    if is_stdin(path) {
-        return Err(Error::user(format!("format cannot be read from standard input: {}; use a file", format.word())));
-    }
-    Ok(Arc::new(open()?))
+    opening(Files { path, format, declared: definition.schema.clone() })
 }
 
 /// The format of the files at a path: one for all of them.
-pub fn detect(path: &str) -> Result<Format> {
+pub fn detect(path: &str, formats: &Formats) -> Result<Format> {
     let unknown = |path: &str| Error::user(format!("format is not known: {path}; say it with the option 'format'"));
     if is_stdin(path) {
         return Err(unknown("standard input"));
     }
     let mut found: Option<(Format, &Path)> = None;
-    let files = list(path, None)?;
+    let files = list(path, Wanted::Known(formats))?;
     for file in &files {
-        let format = match Format::from_path(file) {
+        let format = match formats.from_path(file) {
             Some(format) => format,
-            None => Format::from_magic(&head(file)?).ok_or_else(|| unknown(&file.to_string_lossy()))?,
+            None => formats.from_magic(&head(file)?).ok_or_else(|| unknown(&file.to_string_lossy()))?,
         };
-        match found {
-            Some((other, first)) if !other.reads_like(format) => {
+        match &found {
+            Some((other, first)) if !other.reads_like(&format) => {
                 let (first, second) = (first.display(), file.display());
                 let message = format!("files are of different formats: {first} and {second}");
                 return Err(Error::user(format!("{message}; say which with the option 'format'")));

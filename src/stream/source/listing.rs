@@ -8,22 +8,46 @@ use std::path::{Path, PathBuf};
 use glob::MatchOptions;
 
 use crate::error::{Error, Result};
-use crate::stream::format::Format;
+use crate::pipeline::Format;
+use crate::stream::format::Formats;
 
 /// Whether a path means standard input.
 pub fn is_stdin(path: &str) -> bool {
     matches!(path, "-" | "/dev/stdin")
 }
 
+/// Which files of a directory count.
+#[derive(Clone, Copy)]
+pub enum Wanted<'a> {
+    /// Those of one format.
+    Of(&'a Format),
+    /// Those of any format there is.
+    Known(&'a Formats),
+}
+
+impl Wanted<'_> {
+    fn is_met(self, path: &Path) -> bool {
+        match self {
+            Wanted::Of(format) => format.reads(path),
+            Wanted::Known(formats) => formats.from_path(path).is_some(),
+        }
+    }
+
+    fn what(self) -> String {
+        match self {
+            Wanted::Of(format) => format!(" of format {}", format.word()),
+            Wanted::Known(_) => " of known formats".to_string(),
+        }
+    }
+}
+
 /// The files a path stands for.
-///
-/// `format`: in a directory, only files of this format count; without it, all files of known formats.
-pub fn list(path: &str, format: Option<Format>) -> Result<Vec<PathBuf>> {
+pub fn list(path: &str, wanted: Wanted<'_>) -> Result<Vec<PathBuf>> {
     let (mut files, what) = match fs::metadata(path) {
         Ok(about) if about.is_dir() => {
             let mut files = Vec::new();
-            walk(Path::new(path), format, &mut files)?;
-            (files, format.map_or(" of known formats".to_string(), |format| format!(" of format {}", format.word())))
+            walk(Path::new(path), wanted, &mut files)?;
+            (files, wanted.what())
         }
         Ok(_) => return Ok(vec![PathBuf::from(path)]),
         Err(_) if is_pattern(path) => (matches(path)?, String::new()),
@@ -69,7 +93,7 @@ fn matches(pattern: &str) -> Result<Vec<PathBuf>> {
 }
 
 /// Collects the files of a directory and those below it, hidden ones left out.
-fn walk(folder: &Path, format: Option<Format>, files: &mut Vec<PathBuf>) -> Result<()> {
+fn walk(folder: &Path, wanted: Wanted<'_>, files: &mut Vec<PathBuf>) -> Result<()> {
     let failed =
         |e: std::io::Error| Error::outside(format!("folder cannot be read: {}: {}", folder.display(), reason(&e)));
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -80,10 +104,8 @@ fn walk(folder: &Path, format: Option<Format>, files: &mut Vec<PathBuf>) -> Resu
         }
         let about = fs::metadata(&path).map_err(failed)?;
         if about.is_dir() {
-            walk(&path, format, files)?;
-        } else if let Some(found) = Format::from_path(&path)
-            && format.is_none_or(|format| format.reads_like(found))
-        {
+            walk(&path, wanted, files)?;
+        } else if wanted.is_met(&path) {
             files.push(path);
         }
     }
@@ -94,11 +116,19 @@ fn walk(folder: &Path, format: Option<Format>, files: &mut Vec<PathBuf>) -> Resu
 mod tests {
     use super::*;
 
-    fn check(folder: &Path, pattern: &str, format: Option<Format>, expected: &[&str]) {
+    fn check(folder: &Path, pattern: &str, format: Option<&str>, expected: &[&str]) {
         let pattern = folder.join(pattern);
-        let found = list(pattern.to_str().unwrap(), format).unwrap();
+        let found = find(pattern.to_str().unwrap(), format).unwrap();
         let found: Vec<_> = found.iter().map(|path| path.strip_prefix(folder).unwrap().to_str().unwrap()).collect();
         assert_eq!(found, expected, "{}", pattern.display());
+    }
+
+    fn find(path: &str, format: Option<&str>) -> Result<Vec<PathBuf>> {
+        let formats = Formats::default();
+        match format.map(|word| formats.from_word(word).unwrap()) {
+            Some(format) => list(path, Wanted::Of(&format)),
+            None => list(path, Wanted::Known(&formats)),
+        }
     }
 
     #[test]
@@ -127,25 +157,25 @@ mod tests {
         check(
             folder,
             "**/*.csv*",
-            Some(Format::Csv),
+            Some("csv"),
             &["a.csv", "b.csv", "we[i]rd.csv", "year=1/_x/e.csv", "year=1/d.csv.gz"],
         );
         check(folder, "year=*/**", None, &["year=1/_x/e.csv", "year=1/d.csv.gz"]);
         check(folder, "", None, &["a.csv", "b.csv", "c.parquet", "we[i]rd.csv", "year=1/d.csv.gz"]);
-        check(folder, "", Some(Format::Parquet), &["c.parquet"]);
+        check(folder, "", Some("parquet"), &["c.parquet"]);
     }
 
     #[test]
     fn nothing_found_names_the_pattern() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
-        let message = |name: &str, format| list(&at(name), format).unwrap_err().to_string();
+        let message = |name: &str, format| find(&at(name), format).unwrap_err().to_string();
         assert_eq!(
             message("no.csv", None),
             format!("file cannot be opened: {}: no such file or directory", at("no.csv"))
         );
         assert_eq!(message("*.csv", None), format!("no files found: {}", at("*.csv")));
-        assert_eq!(message("", Some(Format::Avro)), format!("no files of format avro found: {}", at("")));
+        assert_eq!(message("", Some("avro")), format!("no files of format avro found: {}", at("")));
     }
 
     #[test]

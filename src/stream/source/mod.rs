@@ -6,13 +6,14 @@ pub mod listing; //      a path becomes files
 pub mod file; //         a file table, whatever its format
 pub mod block; //        bytes, cut into blocks of whole records
 pub mod text; //         tables over CSV and NDJSON
-mod text_files; //       the same, of files as CREATE TABLE names them
-mod columnar; //         files that hold columns already: what they share
+pub mod text_files; //   the same, of files as CREATE TABLE names them
+pub mod columnar; //     files that hold columns already: what they share
 pub mod parquet;
 mod late; // the columns of a filter first, then the others for the rows that pass
 mod prune; //            row groups that statistics rule out
 pub mod ipc; //          Arrow files and streams
 pub mod avro;
+pub mod file_records; // files that a reader of record batches opens: formats of users' own
 pub mod changelog; //    rows that come and go
 pub mod live; //         tables kept in memory while they change
 pub mod memory; //       record batches in memory
@@ -25,6 +26,8 @@ pub mod nexmark; //      the auction site of streaming benchmarks
 pub mod tpch; //         the tables of TPC-H
 pub mod measurements; // a billion temperatures, with their answer
 pub mod scenario; //     small inputs whose answers are known by arithmetic
+
+pub use file_records::of_records;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -16,6 +16,7 @@ use super::testing::{morsels, read_all, request, try_read_all, whole};
 use crate::error::Result;
 use crate::pipeline::{Comparison, Connectors, Predicate, ScanRequest, Table, TableDefinition};
 use crate::stream::connect::DefaultConnectors;
+use crate::stream::format::Formats;
 
 const COLUMNAR: [&str; 4] = ["parquet", "arrow", "arrows", "avro"];
 
@@ -26,7 +27,7 @@ fn definition(path: &Path, options: &[(&str, &str)]) -> TableDefinition {
 }
 
 fn open(path: &Path) -> Result<Arc<dyn Table>> {
-    file::open(&definition(path, &[]))
+    file::open(&definition(path, &[]), &Formats::default())
 }
 
 fn refusal(path: &Path) -> String {
@@ -169,7 +170,7 @@ fn check_round_trip(
     });
     write(&path, &batches);
     let schema = (declare == Columns::Declared).then(|| batches[0].schema());
-    let table = file::open(&TableDefinition { schema, ..definition(&path, &[]) }).unwrap();
+    let table = file::open(&TableDefinition { schema, ..definition(&path, &[]) }, &Formats::default()).unwrap();
     let written = concat_batches(&batches[0].schema(), &batches).unwrap();
     let read = one(read_all(&*table, &whole(&*table)));
     assert_eq!(read.num_rows(), written.num_rows(), "{ending}");
@@ -250,7 +251,7 @@ fn named_pipes_are_read_once_and_whole() {
         let path = path.clone();
         move || fs::write(path, "n,w\n1,a\n2,b\n").unwrap()
     });
-    let table = file::open(&definition(&path, &[("format", "csv")])).unwrap();
+    let table = file::open(&definition(&path, &[("format", "csv")]), &Formats::default()).unwrap();
     let read = one(read_all(&*table, &whole(&*table)));
     writer.join().unwrap();
     assert_eq!(numbers(&read, 0), [1, 2]);
@@ -497,7 +498,7 @@ fn declared_columns_decide() {
     write(&path, &[numbered(0, 3)]);
     let open = |name: &str, data_type: DataType, nullable| {
         let schema = Some(Arc::new(Schema::new(vec![Field::new(name, data_type, nullable)])));
-        let table = file::open(&TableDefinition { schema, ..definition(&path, &[]) })?;
+        let table = file::open(&TableDefinition { schema, ..definition(&path, &[]) }, &Formats::default())?;
         try_read_all(&*table, &whole(&*table)).map(one)
     };
     let read = open("N", DataType::Int16, false).unwrap();
@@ -531,7 +532,7 @@ fn options_are_checked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
     write(&path, &[numbered(0, 3)]);
-    let message = file::open(&definition(&path, &[("hedaer", "1")])).unwrap_err().to_string();
+    let message = file::open(&definition(&path, &[("hedaer", "1")]), &Formats::default()).unwrap_err().to_string();
     assert!(message.starts_with("unknown option: 'hedaer'; "), "{message}");
     assert!(refusal(&folder.path().join("no.parquet")).contains("no such file"));
 }

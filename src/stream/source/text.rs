@@ -15,11 +15,11 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use super::block::{BLOCK_BYTES, BlockSource, Input, Next, ORDERED_BLOCK_BYTES, Pool, Records};
 use crate::batch::{Batch, engine_schema};
 use crate::error::{Error, Result};
+use crate::pipeline::options::Options;
 use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take, same_partitions};
 use crate::stream::decode::csv::{self, CsvDecoder, CsvOptions, Header, Layout};
 use crate::stream::decode::fault::Fault;
 use crate::stream::decode::json::{self, JsonDecoder, JsonOptions};
-use crate::stream::decode::options::Options;
 use crate::stream::decode::{Block, OnError};
 
 /// Bytes that columns, types and the format are found out from.

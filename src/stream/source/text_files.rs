@@ -9,13 +9,12 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use super::block::Input;
-use super::listing::{is_stdin, list};
+use super::listing::{Wanted, is_stdin, list};
 use super::text::{TextFormat, TextTable};
 use crate::batch::engine_schema;
 use crate::error::Result;
-use crate::pipeline::{Scan, ScanRequest, Table};
+use crate::pipeline::{Files, Format, Scan, ScanRequest, Table};
 use crate::stream::decode::{OnError, csv, json};
-use crate::stream::format::Format;
 
 /// Bytes that columns are found out from.
 const SAMPLE_BYTES: usize = 1 << 20;
@@ -33,17 +32,12 @@ pub struct TextFiles {
 }
 
 impl TextFiles {
-    /// Makes a table of the files at `path`; columns that are not declared are found out from the first file.
-    pub fn new(
-        path: &str,
-        format: Format,
-        mut text: TextFormat,
-        declared: Option<SchemaRef>,
-        on_error: OnError,
-    ) -> Result<Self> {
-        let first = match is_stdin(path) {
+    /// Makes a table of these files; columns that are not declared are found out from the first one.
+    pub fn new(files: Files, mut text: TextFormat, on_error: OnError) -> Result<Self> {
+        let Files { path, format, declared } = files;
+        let first = match is_stdin(&path) {
             true => Input::stdin(),
-            false => input(list(path, Some(format))?.swap_remove(0)),
+            false => input(list(&path, Wanted::Of(&format))?.swap_remove(0)),
         };
         let lines = text.sample_lines();
         let schema = match (declared, &mut text) {
@@ -58,7 +52,7 @@ impl TextFiles {
         };
         let stream = matches!(first, Input::Stream(_)).then_some(first);
         let schema = engine_schema(&schema);
-        let table = TextFiles { path: path.to_string(), format, text, on_error, schema, stream };
+        let table = TextFiles { path, format, text, on_error, schema, stream };
         // Types that the format cannot hold are the text table's to refuse.
         let schema = table.table(Vec::new())?.schema();
         Ok(TextFiles { schema, ..table })
@@ -71,7 +65,7 @@ impl TextFiles {
     fn inputs(&self) -> Result<Vec<Input>> {
         match &self.stream {
             Some(stream) => Ok(vec![stream.clone()]),
-            None => Ok(list(&self.path, Some(self.format))?.into_iter().map(input).collect()),
+            None => Ok(list(&self.path, Wanted::Of(&self.format))?.into_iter().map(input).collect()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How a CSV file is written: delimiter, quote, header, null strings.
 
 use crate::error::{Error, Result};
-use crate::stream::decode::options::{Options, boolean, character};
+use crate::pipeline::options::{Options, boolean, character};
 
 /// Whether the first line names the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,8 +17,8 @@ mod infer; //   names and types from a sample
 pub use decoder::JsonDecoder;
 pub use infer::infer;
 
-use super::options::Options;
 use crate::error::Result;
+use crate::pipeline::options::Options;
 
 /// How a JSON file is written: nothing to choose so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

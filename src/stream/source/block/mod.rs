@@ -10,7 +10,7 @@ mod feed; // bytes as they come: read here, or by a thread that waits
 mod pool; // block memory, used again
 
 pub use feed::Feed;
-pub use open::{Input, decompressed};
+pub use open::{Counted, Input, decompressed};
 pub use pool::Pool;
 
 use crate::error::{Error, Result};

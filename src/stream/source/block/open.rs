@@ -129,9 +129,9 @@ impl Input {
 }
 
 /// Counts what is read.
-struct Counted<R> {
-    inner: R,
-    progress: Arc<Progress>,
+pub struct Counted<R> {
+    pub inner: R,
+    pub progress: Arc<Progress>,
 }
 
 impl<R: Read> Read for Counted<R> {

@@ -13,7 +13,6 @@ use super::{Asked, BadRows, Form, first_null, members, position};
 use crate::batch::{Batch, Change, Column, Selection, engine_type};
 use crate::error::{Error, Result};
 use crate::pipeline::{Changelog, Table, TableDefinition};
-use crate::stream::format::Format;
 
 const PAYLOAD: &str = "payload";
 
@@ -35,7 +34,7 @@ pub(super) fn table(asked: Asked, open: &dyn Fn(&TableDefinition) -> Result<Arc<
     };
     // A decoder of text must be told what stands in the envelope; a file of columns says it itself, and may say more.
     let inner = match asked.envelope {
-        Some(Format::Json) => open(&TableDefinition {
+        Some(super::Inside::Json) => open(&TableDefinition {
             schema: Some(Arc::new(envelope(&fields, asked.has_payload))),
             ..asked.inner.clone()
         })?,

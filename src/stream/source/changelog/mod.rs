@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::{Changelog, Morsel, Progress, Reader, Scan, ScanRequest, Table, TableDefinition, Take};
 use crate::stream::decode::OnError;
 use crate::stream::encode::changes::OP;
-use crate::stream::format::Format;
+use crate::stream::format::Formats;
 
 /// Opens a table as its definition says: by `open`, with what it says of changes taken care of here.
 ///
@@ -27,8 +27,9 @@ use crate::stream::format::Format;
 pub fn open(
     definition: &TableDefinition,
     open: &dyn Fn(&TableDefinition) -> Result<Arc<dyn Table>>,
+    formats: &Formats,
 ) -> Result<Arc<dyn Table>> {
-    let asked = Asked::of(definition)?;
+    let asked = Asked::of(definition, formats)?;
     match (asked.changelog, &asked.envelope) {
         (Changelog::Append, None) => open(&asked.inner),
         (_, Some(_)) => debezium::table(asked, open),
@@ -40,7 +41,7 @@ pub fn open(
 struct Asked {
     changelog: Changelog,
     /// The format inside, where rows come in envelopes.
-    envelope: Option<Format>,
+    envelope: Option<Inside>,
     /// Whether envelopes stand inside the member 'payload', beside their schema.
     has_payload: bool,
     /// The column that says what a row does, where one is named.
@@ -50,11 +51,27 @@ struct Asked {
     inner: TableDefinition,
 }
 
+/// What holds the envelopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    Json,
+    Avro,
+}
+
+impl Inside {
+    fn word(self) -> &'static str {
+        match self {
+            Inside::Json => "json",
+            Inside::Avro => "avro",
+        }
+    }
+}
+
 /// Options that say how rows change; sinks know them too.
 pub const OPTIONS: [&str; 4] = ["changelog", "mode", "op_column", "schema_include"];
 
 impl Asked {
-    fn of(definition: &TableDefinition) -> Result<Self> {
+    fn of(definition: &TableDefinition, formats: &Formats) -> Result<Self> {
         let mut inner = definition.clone();
         let mut take = |key: &str| inner.options.remove(key);
         let (changelog, mode) = (take("changelog"), take("mode"));
@@ -75,8 +92,8 @@ impl Asked {
             }
         };
         let envelope = match inner.options.get("format").map(|word| word.to_ascii_lowercase()).as_deref() {
-            Some("debezium-json" | "debezium_json") => Some(Format::Json),
-            Some("debezium-avro" | "debezium_avro") => Some(Format::Avro),
+            Some("debezium-json" | "debezium_json") => Some(Inside::Json),
+            Some("debezium-avro" | "debezium_avro") => Some(Inside::Avro),
             _ => None,
         };
         if let Some(format) = envelope {
@@ -100,7 +117,7 @@ impl Asked {
             None => OnError::default(),
         };
         // Files of columns have no bad rows but those whose changes are.
-        if changelog != Changelog::Append && !is_text(&inner)? {
+        if changelog != Changelog::Append && !is_text(&inner, formats)? {
             inner.options.remove("on_error");
         }
         let primary_key = definition.primary_key.clone();
@@ -119,10 +136,10 @@ impl Asked {
     }
 }
 
-fn is_text(definition: &TableDefinition) -> Result<bool> {
+fn is_text(definition: &TableDefinition, formats: &Formats) -> Result<bool> {
     match (definition.options.get("format"), definition.options.get("path")) {
-        (Some(word), _) => Ok(Format::from_word(word)?.is_text()),
-        (None, Some(path)) if !is_stdin(path) => Ok(super::file::detect(path)?.is_text()),
+        (Some(word), _) => Ok(formats.from_word(word)?.is_text()),
+        (None, Some(path)) if !is_stdin(path) => Ok(super::file::detect(path, formats)?.is_text()),
         _ => Ok(true),
     }
 }

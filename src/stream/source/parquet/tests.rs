@@ -286,14 +286,17 @@ fn headers_tell_how_many_rows_a_condition_leaves() {
     assert!(narrow.contains("id is a key thing of a join"), "50 of 5000 facts are fewer than 600 things: {narrow}");
     let wide = plan("SELECT kind FROM facts JOIN things ON thing = id WHERE number >= 100 AND number < 4150");
     assert!(wide.contains("thing is a key id of a join"), "4050 facts are more: {wide}");
-    let table = super::super::file::open(&crate::pipeline::TableDefinition {
-        name: "things".to_string(),
-        schema: None,
-        options: [("path", folder.path().join("things").to_str().unwrap()), ("format", "parquet")]
-            .map(|(key, value)| (key.to_string(), value.to_string()))
-            .into(),
-        primary_key: Vec::new(),
-    });
+    let table = super::super::file::open(
+        &crate::pipeline::TableDefinition {
+            name: "things".to_string(),
+            schema: None,
+            options: [("path", folder.path().join("things").to_str().unwrap()), ("format", "parquet")]
+                .map(|(key, value)| (key.to_string(), value.to_string()))
+                .into(),
+            primary_key: Vec::new(),
+        },
+        &crate::stream::format::Formats::default(),
+    );
     let count = table.unwrap().distinct_count(1).expect("strings in a dictionary");
     assert!((3..=6).contains(&count), "four kinds, about: {count}");
 }

@@ -402,7 +402,7 @@ fn fields_of_csv_are_what_they_look_like() {
 fn options_of_csv_are_obeyed() {
     let parse = |options: &[(&str, &str)]| {
         let map = options.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-        let mut options = crate::stream::decode::options::Options::new(&map);
+        let mut options = crate::pipeline::options::Options::new(&map);
         let (format, _) = TextFormat::take("csv", &mut options)?;
         options.finish().map(|()| format)
     };
