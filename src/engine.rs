@@ -19,9 +19,10 @@ use crate::batch::Change;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    ByKeySpec, ChangeMode, Changelog, Connectors, Node, Pipeline, Sink, Spec, Table, TableDefinition, WindowFunction,
-    explain,
+    ByKeySpec, ChangeMode, Changelog, Connectors, Lookup, LookupRelation, Node, Pipeline, Sink, Spec, Table,
+    TableDefinition, WindowFunction, explain,
 };
+pub use crate::pipeline::{LookupOptions, LookupTable};
 use crate::query::{BATCHES_WAITING, Query};
 use crate::runtime::{self, Options};
 pub use crate::runtime::{Clock, Control, Metrics, OperatorMetrics, Running, Snapshot, SourceMetrics, Stepped};
@@ -128,6 +129,41 @@ impl Engine {
     /// A `CREATE TABLE` without `WITH` before it declares its columns and watermark.
     pub fn register_table(&self, name: &str, table: Arc<dyn Table>) -> Result<()> {
         self.catalog().register(name, table)
+    }
+
+    /// Makes a table known that is asked by key, such as a service or a database: it stands in joins, by equality of its
+    /// keys or as `FOR SYSTEM_TIME AS OF PROCTIME()`.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use millstream::arrow::array::{AsArray, RecordBatch, StringArray};
+    /// use millstream::arrow::datatypes::{DataType, Field, Int64Type, Schema};
+    /// # use millstream::engine::{Engine, LookupOptions};
+    /// # let engine = Engine::default();
+    /// let schema = Arc::new(Schema::new(vec![
+    ///     Field::new("id", DataType::Int64, false),
+    ///     Field::new("name", DataType::Utf8, true),
+    /// ]));
+    /// let columns = schema.clone();
+    /// engine.lookup_table("customers", schema, &["id"], LookupOptions::default(), move |keys: &RecordBatch| {
+    ///     let ids = keys.column(0).as_primitive::<Int64Type>();
+    ///     let names: StringArray = ids.values().iter().map(|id| Some(format!("customer {id}"))).collect();
+    ///     Ok(RecordBatch::try_new(columns.clone(), vec![Arc::new(ids.clone()), Arc::new(names)])?)
+    /// })?;
+    /// # Ok::<(), millstream::Error>(())
+    /// ```
+    ///
+    /// Failure: a key that is no column of `schema`.
+    pub fn lookup_table(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+        keys: &[&str],
+        options: LookupOptions,
+        table: impl LookupTable + 'static,
+    ) -> Result<()> {
+        let lookup = Arc::new(Lookup::try_new(schema, keys, options, Arc::new(table))?);
+        self.register_table(name, Arc::new(LookupRelation { lookup }))
     }
 
     /// A bounded table of record batches. Shapes: all have one schema, and there is at least one.

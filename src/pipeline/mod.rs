@@ -10,6 +10,7 @@ mod growth; //   state without a bound
 mod keys; //     which keys a join's table has, for the scans of the other side
 mod as_of; //    joins by the nearest
 pub mod options; // options of a definition
+mod lookup; //   tables that are asked by key
 mod over; //     what OVER asks for
 mod spec; //     what each node does, a spec per operator
 mod symmetric; // joins that keep both sides
@@ -22,6 +23,7 @@ pub use explain::{explain, explain_with, show_duration};
 pub use format::{Compression, Encoder, FileFormat, Files, Format, Opening};
 pub use growth::Growth;
 pub use keys::{KeyFilter, KeyRoute, Keys, has_keys, key_routes};
+pub use lookup::{Lookup, LookupOptions, LookupRelation, LookupSpec, LookupTable};
 pub use over::*;
 pub use spec::*;
 pub use symmetric::{SymmetricSpec, TimeBound, TimeColumn};

@@ -6,7 +6,9 @@ use arrow::array::ArrayRef;
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
-use super::{AsOfSpec, Bounds, CustomSpec, OverSpec, Pipeline, Predicate, RankSpec, SymmetricSpec, Table, WindowKind};
+use super::{
+    AsOfSpec, Bounds, CustomSpec, LookupSpec, OverSpec, Pipeline, Predicate, RankSpec, SymmetricSpec, Table, WindowKind,
+};
 use crate::expression::Program;
 use crate::function::AggregateFunction;
 
@@ -34,6 +36,7 @@ pub enum Spec {
     Fold,
     ByKey(ByKeySpec),
     Join(JoinSpec),
+    Lookup(LookupSpec),
     Custom(CustomSpec),
     /// `WITH RECURSIVE`; has no inputs of its own.
     Recursion(RecursionSpec),

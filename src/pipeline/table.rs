@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::expression::Program;
 use crate::function::KernelContext;
 
-use super::{FileFormat, KeyFilter, Keys};
+use super::{FileFormat, KeyFilter, Keys, Lookup};
 
 /// Something rows can be read from, again and again.
 pub trait Table: Debug + Send + Sync {
@@ -64,6 +64,11 @@ pub trait Table: Debug + Send + Sync {
     /// Whether its scans leave rows out by their keys ([`Pushed::keys`]).
     fn takes_keys(&self) -> bool {
         false
+    }
+
+    /// What it is asked by, where it has no rows that could be read.
+    fn lookup(&self) -> Option<&Arc<Lookup>> {
+        None
     }
 
     /// Starts reading. Failure: a missing file, a header that does not fit the schema.

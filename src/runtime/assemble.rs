@@ -188,6 +188,7 @@ impl Assembly<'_> {
             | Spec::Project(_)
             | Spec::Expand(_)
             | Spec::Unnest(_)
+            | Spec::Lookup(_)
             | Spec::Window(_)
             | Spec::Delay(_)
             | Spec::Divert(_) => {
@@ -297,6 +298,7 @@ impl Assembly<'_> {
                 Spec::Filter(spec) => ("filter", Box::new(Filter::new(spec, self.context))),
                 Spec::Project(spec) => ("project", Box::new(Project::new(&spec.program, self.context))),
                 Spec::Expand(spec) => ("expand", Box::new(Expand::new(spec, self.context))),
+                Spec::Lookup(spec) => ("lookup", Box::new(LookupJoin::new(spec, input.schema.clone(), self.context)?)),
                 Spec::Unnest(spec) => {
                     ("unnest", Box::new(Unnest::new(spec, input.schema.clone(), node.schema.clone())))
                 }

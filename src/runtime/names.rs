@@ -23,6 +23,12 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
             }
             Spec::Filter(filter) => filter.conjuncts.iter_mut().for_each(name),
             Spec::Project(project) => name(&mut project.program),
+            Spec::Lookup(lookup) => {
+                name(&mut lookup.keys);
+                let table = lookup.lookup.schema.fields().iter().map(|field| field.name().clone());
+                let both: Vec<String> = names.iter().cloned().chain(table).collect();
+                lookup.conditions.iter_mut().for_each(|program| Arc::make_mut(program).names.clone_from(&both));
+            }
             Spec::Expand(expand) => expand.programs.iter_mut().for_each(name),
             Spec::Aggregate(aggregate) => name(&mut aggregate.program),
             Spec::Over(over) => name(&mut over.program),

@@ -3,7 +3,7 @@
 use arrow::datatypes::{Schema, TimeUnit};
 
 use super::{names_of, show_all, show_duration};
-use crate::pipeline::{JoinKind, JoinSide, JoinSpec, JoinStrategy, SymmetricSpec, TimeBound, time_unit};
+use crate::pipeline::{JoinKind, JoinSide, JoinSpec, JoinStrategy, LookupSpec, SymmetricSpec, TimeBound, time_unit};
 
 /// `inner on a = b and (c < d), table of right`.
 pub(super) fn describe(join: &JoinSpec, inputs: &[&Schema]) -> String {
@@ -47,6 +47,23 @@ pub(super) fn describe(join: &JoinSpec, inputs: &[&Schema]) -> String {
             }
         }
     }
+}
+
+/// `left with customers by id = customer and (tier > 1), 100000 keys kept for 1m`.
+pub(super) fn describe_lookup(lookup: &LookupSpec, names: &[String]) -> String {
+    let table = &lookup.lookup.schema;
+    let keys = lookup.lookup.keys.iter().zip(show_all(&lookup.keys, names));
+    let mut conditions: Vec<String> =
+        keys.map(|(&key, from)| format!("{} = {from}", table.field(key).name())).collect();
+    let both: Vec<String> = names.iter().cloned().chain(names_of(table)).collect();
+    conditions.extend(lookup.conditions.iter().flat_map(|condition| show_all(condition, &both)));
+    let options = lookup.lookup.options;
+    let ttl = options.cache_ttl.map_or(String::new(), |ttl| {
+        let ticks = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX);
+        format!(" for {}", show_duration(ticks, TimeUnit::Microsecond))
+    });
+    let text = format!("{} with {} by {}", kind(lookup.kind), lookup.name, conditions.join(" and "));
+    text + &format!(", {} keys kept{ttl}", options.cache_keys_max)
 }
 
 /// `right.ts between left.ts - 5s and left.ts + 1m`.

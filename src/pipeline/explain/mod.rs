@@ -99,6 +99,7 @@ fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
             let sets = expand.programs.iter().map(|program| format!("({})", show_all(program, &names).join(", ")));
             ("Expand", sets.collect::<Vec<_>>().join(" "))
         }
+        Spec::Lookup(lookup) => ("Lookup", join::describe_lookup(lookup, &names)),
         Spec::Unnest(unnest) => {
             let lists = unnest.outputs.iter().filter_map(|output| output.list()).map(|column| names[column].as_str());
             let empty = if unnest.keeps_empty { ", rows of empty lists stay" } else { "" };
@@ -319,6 +320,7 @@ fn state(node: &Node) -> Option<String> {
         Spec::Window(WindowSpec { kind: WindowKind::Session { .. }, .. }) => {
             Some("rows of open sessions, bounded by the watermark")
         }
+        Spec::Lookup(_) => Some("rows of the keys that are kept, bounded"),
         Spec::Window(WindowSpec { kind: WindowKind::Rows { .. }, .. }) => Some("a number for each key"),
         Spec::Aggregate(AggregateSpec { key_count: 0, aggregates, .. }) if aggregates.iter().all(is_small) => {
             Some("one group, bounded")
@@ -392,6 +394,9 @@ fn programs(node: &Node) -> Vec<&Program> {
             scan.compute.iter().map(|program| program.as_ref()).chain(watermark).collect()
         }
         Spec::Filter(filter) => filter.conjuncts.iter().map(|program| program.as_ref()).collect(),
+        Spec::Lookup(lookup) => {
+            std::iter::once(&lookup.keys).chain(&lookup.conditions).map(|program| program.as_ref()).collect()
+        }
         Spec::Project(project) => vec![&project.program],
         Spec::Expand(expand) => expand.programs.iter().map(|program| program.as_ref()).collect(),
         Spec::Aggregate(aggregate) => vec![&aggregate.program],

@@ -7,6 +7,7 @@ use super::columns::{Columns, refuse};
 use super::expression::Expressions;
 use super::join::common_type;
 use super::join_way::table;
+use super::lookup::lookup_as_of;
 use super::place::place_of;
 use super::types::engine_schema;
 use super::{Compiler, Result};
@@ -20,6 +21,9 @@ use crate::sql::plan::{AsOf, AsOfNode};
 
 impl Compiler {
     pub(super) fn as_of(&mut self, as_of: &AsOfNode) -> Result<NodeId> {
+        if let (AsOf::Current, Some(lookup)) = (&as_of.as_of, lookup_as_of(as_of)) {
+            return self.lookup(&lookup);
+        }
         let is_outermost = !std::mem::replace(&mut self.below_aggregate, true);
         let left = self.plan(&as_of.left)?;
         let mut right = self.plan(&as_of.right)?;

@@ -11,6 +11,7 @@ use datafusion_expr::{Expr, Join, LogicalPlan};
 use super::columns::{Columns, Slot, refuse};
 use super::expression::Expressions;
 use super::join_way::Wanted;
+use super::lookup::lookup_join;
 use super::place::place_of;
 use super::types::engine_schema;
 use super::{Compiler, Result};
@@ -25,6 +26,9 @@ pub(super) const EVERYWHERE_ROWS_MAX: f64 = 4_000_000.0;
 
 impl Compiler {
     pub(super) fn join(&mut self, join: &Join) -> Result<NodeId> {
+        if let Some(lookup) = lookup_join(join)? {
+            return self.lookup(&lookup);
+        }
         let is_outermost = !std::mem::replace(&mut self.below_aggregate, true);
         let left = self.plan(&join.left)?;
         let right = self.plan(&join.right)?;

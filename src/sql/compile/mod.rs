@@ -18,6 +18,7 @@ mod join_time; // how far apart in time the rows of a pair are
 mod join_way; // one side into a table, or both kept
 mod as_of; //     joins by the nearest
 mod limit;
+mod lookup; //    joins with tables that are asked by key
 mod over; //       functions of the rows around each row
 mod per_key; //    sessions and windows of rows under an aggregate
 mod place; //      where in the SQL an expression stands

@@ -30,6 +30,15 @@ impl Compiler {
         let Some(table) = scan.source.downcast_ref::<CatalogTable>() else {
             return Err(Error::bug(format!("a table of the catalog is expected: {}", scan.table_name)));
         };
+        if let Some(lookup) = table.table.lookup() {
+            let message = format!(
+                "the table {} is asked by key and cannot be read as a whole; join it: JOIN {} ON {} = ...",
+                table.name,
+                table.name,
+                lookup.key_names()
+            );
+            return Err(Error::user(message).at(scan.filters.first().and_then(place_of)));
+        }
         let schema = scan.source.schema();
         let wanted: Vec<usize> = match &scan.projection {
             Some(projection) => projection.clone(),

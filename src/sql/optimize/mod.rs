@@ -89,11 +89,14 @@ fn has_join(plan: &LogicalPlan) -> PlanResult<bool> {
     plan.exists(|plan| Ok(matches!(plan, LogicalPlan::Join(_))))
 }
 
-/// Whether all tables end: joins of streams stand in the order they are written in.
+/// Whether all tables end and can be read: joins of streams and of what is asked by key stand in the order they are written in.
 fn ends(plan: &LogicalPlan) -> PlanResult<bool> {
     let goes_on = plan.exists(|plan| {
         let LogicalPlan::TableScan(scan) = plan else { return Ok(false) };
-        Ok(scan.source.downcast_ref::<CatalogTable>().is_none_or(|table| !table.table.is_bounded()))
+        Ok(scan
+            .source
+            .downcast_ref::<CatalogTable>()
+            .is_none_or(|table| !table.table.is_bounded() || table.table.lookup().is_some()))
     })?;
     Ok(!goes_on)
 }

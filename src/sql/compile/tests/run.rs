@@ -98,6 +98,7 @@ fn run(pipeline: &Pipeline, id: NodeId) -> Result<RecordBatch> {
         | Spec::SingleRow
         | Spec::Window(_)
         | Spec::Unnest(_)
+        | Spec::Lookup(_)
         | Spec::Upsert(_)
         | Spec::Over(_)
         | Spec::Rank(_) => {

@@ -7,6 +7,7 @@ mod perfect; // one key, of numbers that lie close together
 mod hash; //  one side into a table, the other past it
 mod roles; // what becomes of the rows of each side
 mod symmetric; // both sides kept, each row past those that came before
+mod lookup; //   a table that is asked by key
 mod as_of; //    the nearest row of the other side
 mod versions; //  the rows of a key in the order of their times
 mod side; //      a side that is kept
@@ -16,4 +17,5 @@ mod tests;
 
 pub use as_of::AsOfJoin;
 pub use hash::HashJoin;
+pub use lookup::LookupJoin;
 pub use symmetric::SymmetricJoin;
