@@ -21,6 +21,8 @@ mod naive; // what a query means
 mod run; //   the engine under one setting
 #[path = "model/shapes.rs"]
 mod shapes; // DISTINCT, UNION ALL, ORDER BY, GROUPING SETS
+#[path = "model/shake.rs"]
+mod shake; // all of it for as long as wanted
 #[path = "model/spec.rs"]
 mod spec; //  random queries
 #[path = "model/world.rs"]

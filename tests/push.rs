@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use millstream::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMillisecondArray};
 use millstream::arrow::datatypes::Int64Type;
+use millstream::batch::Change;
 use millstream::config::Config;
 use millstream::engine::Engine;
 
@@ -80,4 +81,16 @@ fn grouping_sets_read_their_source_once() {
                    GROUP BY GROUPING SETS ((window_start, a, b), (window_start))";
         assert_eq!(answer(sql, partitions), expected(5_000, &windowed), "{partitions} partitions");
     }
+}
+
+#[test]
+fn rows_that_stay_may_be_pushed_as_changes() {
+    let engine = Engine::new(Config { partitions: 2, ..Config::default() });
+    let handle = engine.register_push("t", batch(0).schema()).expect("a table to push into");
+    let query = engine.sql("SELECT n FROM t WHERE n < 3").expect("a query");
+    assert!(handle.push_changes(batch(0), &vec![Change::DELETE; ROWS as usize]).is_err(), "rows of it stay");
+    handle.push_changes(batch(0), &vec![Change::INSERT; ROWS as usize]).expect("the query reads");
+    handle.close();
+    let rows: usize = query.collect().expect("rows").iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(rows, 3);
 }

@@ -69,6 +69,22 @@ impl World {
         World { partitions: vec![Vec::new(), Vec::new()], delay: 0, seed: 0 }
     }
 
+    /// The same rows in another order of arrival, in which none is behind the watermark.
+    pub fn arriving(&self, random: &mut StdRng) -> World {
+        let mut world = self.clone();
+        for events in &mut world.partitions {
+            let jitter = self.delay.min(1_000_000);
+            let mut keyed: Vec<(Option<i64>, Event)> = events
+                .drain(..)
+                .map(|event| (event.ts.map(|ts| ts + random.random_range(0..=jitter)), event))
+                .collect();
+            keyed.sort_by_key(|(key, _)| *key);
+            events.extend(keyed.into_iter().map(|(_, event)| event));
+        }
+        world.seed = random.random();
+        world
+    }
+
     pub fn rows(&self) -> usize {
         self.partitions.iter().map(Vec::len).sum()
     }

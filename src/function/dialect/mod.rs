@@ -4,6 +4,7 @@
 
 mod date_format; // times as text, by patterns of letters
 mod parts; //       year(t), hour(t) and their kin
+mod span; //        stretches of time in whole units
 mod text; //        pieces of texts
 
 use super::custom::{Function, Scalar};
@@ -13,6 +14,7 @@ pub fn functions() -> Vec<Function> {
     date_format::functions()
         .into_iter()
         .chain(parts::functions())
+        .chain(span::functions())
         .chain(text::functions())
         .map(Function::from)
         .collect()

@@ -12,9 +12,11 @@ mod in_subquery; //     IN over queries where NULL counts
 mod null_equality; //   keys of joins where NULL equals NULL
 mod scalar_subquery; // scalar subqueries as joins
 mod join_order; //      which inner joins come first
+mod interval; //        intervals compared by their length
 mod statistics; //      how many rows a plan gives
 
 pub(super) use exact::exactly;
+pub(super) use interval::{compare_lengths, compares};
 pub(super) use statistics::Statistics;
 
 use std::sync::Arc;
@@ -59,7 +61,7 @@ pub(super) fn optimize(
     started: Option<DateTime<Utc>>,
 ) -> PlanResult<LogicalPlan> {
     let plan = agreed(plan, options)?;
-    let plan = keep_counts(plan)?;
+    let plan = interval::measure(keep_counts(plan)?)?;
     let mut context = OptimizerContext::new_with_config_options(options.clone());
     if let Some(started) = started {
         context = context.with_query_execution_start_time(started);

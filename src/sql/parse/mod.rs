@@ -15,6 +15,8 @@ mod function; //   CREATE FUNCTION
 mod as_of; //      ASOF JOIN, FOR SYSTEM_TIME AS OF
 mod tokens; //     tokens and their places
 mod trying; //     TRY(f(x))
+mod spelling; //   other engines' spellings of functions
+mod types; //      INT ARRAY, INTERVAL '2' DAYS
 mod depth; //      how deep a statement may be
 
 pub(crate) use as_of::SYSTEM_TIME;
@@ -58,8 +60,17 @@ pub(super) struct Replacement {
     pub(super) name: String,
     /// Where to look; `None`: everywhere in the statement.
     pub(super) within: Option<Span>,
-    /// What to put there, quoted.
-    pub(super) exact: String,
+    /// What to put there.
+    pub(super) put: Put,
+}
+
+/// What a name becomes.
+#[derive(Debug)]
+pub(super) enum Put {
+    /// The quoted name.
+    Exact(String),
+    /// SQL that the name stands for.
+    Sql(&'static str),
 }
 
 /// Cuts a text into statements and reads each.
@@ -94,7 +105,7 @@ impl Parsed {
     pub(super) fn with_exact_names(&self, replacements: &[Replacement]) -> Option<Result<Parsed>> {
         let mut tokens = self.tokens.clone();
         let mut changed = false;
-        for Replacement { name, within, exact } in replacements {
+        for Replacement { name, within, put } in replacements {
             let inside = |span: Span| within.is_none_or(|within| span.start >= within.start && span.end <= within.end);
             let fits =
                 |token: &TokenWithSpan| inside(token.span) && tokens::word(token).is_some_and(|word| &word == name);
@@ -102,8 +113,17 @@ impl Parsed {
             if within.is_some() {
                 found = found.pop().into_iter().collect(); // the column of `table.column`
             }
-            for at in found {
-                tokens[at] = tokens::make_word(exact, Some('"'), tokens[at].span);
+            // From behind, so that places found stay true.
+            for at in found.into_iter().rev() {
+                let span = tokens[at].span;
+                match put {
+                    Put::Exact(exact) => tokens[at] = tokens::make_word(exact, Some('"'), span),
+                    Put::Sql(sql) => {
+                        let mut put = tokens::tokenize(sql).expect("SQL of ours");
+                        put.iter_mut().for_each(|token| token.span = span);
+                        tokens.splice(at..=at, put);
+                    }
+                }
                 changed = true;
             }
         }

@@ -16,8 +16,10 @@ use super::define::{self, WatermarkClause};
 use super::depth;
 use super::emit::{self, Emit};
 use super::function::{self, CreateFunction, NamedFunction};
+use super::spelling;
 use super::tokens::{DIALECT, is_word, place, place_of, starts_with};
 use super::trying;
+use super::types;
 use super::window;
 use crate::error::{Error, Result};
 use crate::sql::error;
@@ -213,7 +215,7 @@ fn parse_name(rest: &[TokenWithSpan]) -> Result<ObjectName> {
 }
 
 fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
-    let (mut tokens, emit) = emit::cut(&buffer::rewrite(tokens.to_vec())?)?;
+    let (mut tokens, emit) = emit::cut(&buffer::rewrite(types::rewrite(tokens.to_vec()))?)?;
     let (mut watermark, mut computed) = (None, Vec::new());
     if starts_with(&tokens, &["CREATE"]) {
         define::check_create(&mut tokens)?;
@@ -231,6 +233,7 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
     if let Tree::Statement(statement) = &mut tree {
         depth::check(statement).map_err(|e| e.at(place_of(&tokens[..1])))?;
         trying::rewrite(statement)?;
+        spelling::rewrite(statement)?;
     }
     let emit_place = emit.as_ref().map(|emit| emit.place);
     let mut statement = convert(tree, emit, watermark).map_err(|e| e.at(place_of(&tokens[..1])))?;

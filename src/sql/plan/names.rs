@@ -1,7 +1,8 @@
 //! A second try for names: `dateTime` may be written without quotes where no other column differs from it in case only.
 //!
 //! The planner tells which column it did not find and where; if exactly one of the columns it has there differs in case
-//! only, the name is replaced in the statement by the quoted one and the statement is planned again.
+//! only, the name is replaced in the statement by the quoted one and the statement is planned again. So are UNKNOWN and PI,
+//! which stand for values where no column is called so.
 
 use std::error::Error as _;
 
@@ -9,7 +10,7 @@ use datafusion_common::{Column, DataFusionError, SchemaError, Span};
 use sqlparser::tokenizer::{Location as TokenLocation, Span as TokenSpan};
 
 use crate::error::{Error, Result};
-use crate::sql::parse::{Parsed, Replacement};
+use crate::sql::parse::{Parsed, Put, Replacement};
 
 /// The statement with the names that `error` complains of written exactly; `None` if that does not help.
 pub(super) fn exact(parsed: &Parsed, error: &Error) -> Option<Result<Parsed>> {
@@ -33,14 +34,23 @@ fn collect(error: &DataFusionError, span: Option<Span>, out: &mut Vec<Replacemen
         }
         DataFusionError::SchemaError(schema, _) => {
             if let SchemaError::FieldNotFound { field, valid_fields } = &**schema
-                && let Some(name) = only_by_case(field, valid_fields)
+                && let Some(put) = only_by_case(field, valid_fields).map(Put::Exact).or_else(|| value(field))
             {
                 let span = span.or(field.spans.first());
                 let within = span.map(token_span);
-                out.push(Replacement { name: field.name.to_lowercase(), within, exact: name });
+                out.push(Replacement { name: field.name.to_lowercase(), within, put });
             }
         }
         _ => {}
+    }
+}
+
+/// A value that standard SQL gives a name, where no column has it.
+fn value(field: &Column) -> Option<Put> {
+    match (&field.relation, field.name.as_str()) {
+        (None, "unknown") => Some(Put::Sql("CAST(NULL AS BOOLEAN)")),
+        (None, "pi") => Some(Put::Sql("pi()")),
+        _ => None,
     }
 }
 

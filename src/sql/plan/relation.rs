@@ -434,8 +434,8 @@ fn text(expr: &ast::Expr) -> Result<String> {
 pub(super) fn reader_definition(name: &str, args: &[Expr]) -> Result<TableDefinition> {
     let Some((_, format)) = READERS.iter().find(|(reader, _)| *reader == name) else {
         return Err(Error::user(format!(
-            "table function not found: {name}; there are: tumble, hop, cumulate, session, tumble_rows, hop_rows, read_csv, \
-             read_json, read_parquet"
+            "table function not found: {name}; there are: tumble, hop, cumulate, session, tumble_rows, hop_rows, generate_series, \
+             range, read_csv, read_json, read_parquet"
         )));
     };
     let mut texts = args.iter().map(|arg| match arg {

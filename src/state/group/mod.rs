@@ -15,6 +15,7 @@
 //! Invariants  a table only moves downwards; moving keeps every group's number.
 //! Source      crates measured in docs/internals/group-index.md.
 
+pub mod force; // a mode that tests ask for
 mod dense; //  one integer key: an array over its range
 mod layout; // how key columns share 64 or 128 bits
 mod numbered; // several keys, strings among them by their numbers
@@ -74,7 +75,8 @@ struct DoesNotFit;
 impl GroupIndex {
     /// An empty table for keys of these types; `seed` makes the slots of this query unlike another's.
     pub fn new(key_types: Vec<DataType>, seed: u64, level: Level) -> Self {
-        let mode = first_mode(&key_types, seed, level);
+        let forced = force::wanted(&key_types, seed, level);
+        let mode = forced.unwrap_or_else(|| first_mode(&key_types, seed, level));
         GroupIndex { key_types, level, seed, mode }
     }
 

@@ -45,21 +45,6 @@ fn text(columns: &[ArrayRef], row: usize) -> String {
     columns.iter().map(|array| format!("[{}]", cell(array))).collect()
 }
 
-/// A table that begins in a mode, if keys of these types can be in it.
-fn forced(types: &[DataType], seed: u64, level: Level, mode: &str) -> Option<GroupIndex> {
-    let layout = Layout::narrowest(types);
-    let mode = match (mode, types) {
-        ("dense", [one]) if Dense::takes(Kind::of(one)) => Mode::Dense(Dense::new()),
-        ("string", [one]) if Kind::of(one) == Kind::View => Mode::Views(Views::new(seed)),
-        ("packed 64", _) => Mode::Packed64(Packed::new(layout.filter(|layout| layout.bits() <= 64)?, seed)),
-        ("packed 128", _) => Mode::Packed128(Packed::new(layout.filter(|layout| layout.bits() <= 128)?, seed)),
-        ("numbered", _) if numbered::takes(types) => Mode::Numbered(Numbered::new(types, seed, level)),
-        ("rows", _) => Mode::Rows(Rows::new(types, seed)),
-        _ => return None,
-    };
-    Some(GroupIndex { key_types: types.to_vec(), level, seed, mode })
-}
-
 /// Some string columns as codes into a dictionary, in an order of its own.
 fn encoded(columns: &[ArrayRef], random: &mut StdRng) -> Vec<KernelColumn> {
     let mut columns_owned = owned(columns);
@@ -85,8 +70,8 @@ fn check(types: &[DataType], modes: &[&str], make: impl Fn(&mut StdRng, usize) -
     for level in millstream_kernels::level::available() {
         for dictionaries in [false, true] {
             check_from(types, &[], dictionaries, |seed| Some(GroupIndex::new(types.to_vec(), seed, level)), &make);
-            for mode in ["dense", "packed 64", "packed 128", "string", "numbered", "rows"] {
-                check_from(types, &[], dictionaries, |seed| forced(types, seed, level, mode), &make);
+            for mode in force::MODES {
+                check_from(types, &[], dictionaries, |seed| force::table(types, seed, level, mode), &make);
             }
         }
     }

@@ -194,6 +194,8 @@ impl PushHandle {
             }
             state = self.shared.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        // Rows that stay are all given: nobody behind them counts with changes.
+        let changes = changes.filter(|_| self.shared.changelog != Changelog::Append);
         let queue = &mut state.queues[self.partition];
         queue.rows += batch.num_rows();
         queue.bytes += batch.get_array_memory_size();

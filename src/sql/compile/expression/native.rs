@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::Array;
 use arrow::compute::concat;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, IntervalUnit};
 use datafusion_expr::expr::{InList, ScalarFunction};
 use datafusion_expr::{Between, BinaryExpr, Expr, Like, Operator, lit};
 
@@ -16,6 +16,7 @@ use crate::function::scalar::{self, BinaryOp};
 use crate::pipeline::show_duration;
 use crate::sql::bridge::function;
 use crate::sql::compile::types::engine_value;
+use crate::sql::optimize::{compare_lengths, compares};
 
 /// A kernel found for an expression, and what it is applied to.
 pub struct NativeCall {
@@ -70,6 +71,10 @@ impl Expressions<'_> {
         if let Some(call) = self.match_call(left, *op, right)? {
             return Ok(Some(call));
         }
+        if compares(*op) && self.is_interval(left)? && self.is_interval(right)? {
+            let lengths = compare_lengths(left.as_ref().clone(), *op, right.as_ref().clone());
+            return self.binary_call(&lengths);
+        }
         let Some(op) = binary_op(*op) else { return Ok(None) };
         if matches!(op, BinaryOp::And | BinaryOp::Or) && self.can_fail(right)? {
             return Ok(None); // the right side may be evaluated only where the left one does not decide
@@ -97,6 +102,10 @@ impl Expressions<'_> {
         let Some(pattern) = text(pattern).map(|pattern| format!("{flags}{pattern}")) else { return Ok(None) };
         let key = format!("{op} {pattern}");
         self.unary_call(text_of, &key, |data_type| scalar::regexp_like(data_type, &pattern, negated))
+    }
+
+    fn is_interval(&self, expr: &Expr) -> Result<bool> {
+        Ok(self.engine_type_of(expr)? == DataType::Interval(IntervalUnit::MonthDayNano))
     }
 
     /// A timestamp plus or minus a constant interval.

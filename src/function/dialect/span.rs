@@ -1,0 +1,106 @@
+//! Stretches of time between two times, and times moved by them, in whole units; and how long an interval is.
+
+use chrono::{DateTime, Datelike, Months, NaiveDateTime};
+
+use super::scalar;
+use crate::function::custom::{Decimal, Interval, Scalar, Timestamp};
+
+pub(super) fn functions() -> Vec<Scalar> {
+    vec![
+        scalar(
+            "timestampdiff",
+            timestampdiff,
+            "How many whole units lie between two times; negative where the second is the earlier.",
+            "timestampdiff(DAY, TIMESTAMP '2024-02-28 12:00:00', TIMESTAMP '2024-03-01 11:00:00')",
+        ),
+        scalar(
+            "timestampadd",
+            timestampadd,
+            "A time moved by units; a day that a month does not have becomes its last.",
+            "timestampadd(MONTH, 1, TIMESTAMP '2024-01-31 12:00:00')",
+        ),
+        scalar(
+            "interval_nanoseconds",
+            nanoseconds,
+            "How long an interval is, with months of 30 days of 24 hours: what intervals are compared by.",
+            "interval_nanoseconds(INTERVAL '1' DAY)",
+        )
+        .infallible(),
+    ]
+}
+
+/// A unit of time.
+#[derive(Debug, Clone, Copy)]
+enum Unit {
+    Microseconds(i64),
+    Months(i64),
+}
+
+fn unit(name: &str) -> Result<Unit, String> {
+    const SECOND: i64 = 1_000_000;
+    let lower = name.to_lowercase();
+    let short = lower.strip_prefix("sql_tsi_").unwrap_or(&lower);
+    Ok(match short.strip_suffix('s').unwrap_or(short) {
+        "microsecond" => Unit::Microseconds(1),
+        "millisecond" => Unit::Microseconds(1_000),
+        "second" => Unit::Microseconds(SECOND),
+        "minute" => Unit::Microseconds(60 * SECOND),
+        "hour" => Unit::Microseconds(3_600 * SECOND),
+        "day" => Unit::Microseconds(86_400 * SECOND),
+        "week" => Unit::Microseconds(7 * 86_400 * SECOND),
+        "month" => Unit::Months(1),
+        "quarter" => Unit::Months(3),
+        "year" => Unit::Months(12),
+        _ => {
+            let known = "MICROSECOND, MILLISECOND, SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER and YEAR";
+            return Err(format!("not a unit of time: {name}; there are {known}"));
+        }
+    })
+}
+
+fn timestampdiff(name: &str, from: Timestamp, to: Timestamp) -> Result<i64, String> {
+    match unit(name)? {
+        Unit::Microseconds(size) => {
+            let span = to.0.checked_sub(from.0).ok_or("the two times lie too far apart")?;
+            Ok(span / size)
+        }
+        Unit::Months(count) => Ok(months_between(calendar(from)?, calendar(to)?) / count),
+    }
+}
+
+fn timestampadd(name: &str, count: i64, at: Timestamp) -> Result<Timestamp, String> {
+    let beyond = || format!("{count} {name} later there is no time that can be told");
+    match unit(name)? {
+        Unit::Microseconds(size) => {
+            let moved = count.checked_mul(size).and_then(|span| at.0.checked_add(span));
+            moved.map(Timestamp).ok_or_else(beyond)
+        }
+        Unit::Months(each) => {
+            let time = calendar(at)?;
+            let months = count.checked_mul(each).ok_or_else(beyond)?;
+            let span = Months::new(u32::try_from(months.unsigned_abs()).map_err(|_| beyond())?);
+            let moved = if months < 0 { time.checked_sub_months(span) } else { time.checked_add_months(span) };
+            moved.map(|moved| Timestamp(moved.and_utc().timestamp_micros())).ok_or_else(beyond)
+        }
+    }
+}
+
+fn calendar(at: Timestamp) -> Result<NaiveDateTime, String> {
+    let time = DateTime::from_timestamp_micros(at.0).map(|time| time.naive_utc());
+    time.ok_or_else(|| format!("a time that no calendar has: {} microseconds since 1970", at.0))
+}
+
+/// Whole months from one time to another, towards zero.
+fn months_between(from: NaiveDateTime, to: NaiveDateTime) -> i64 {
+    if to < from {
+        return -months_between(to, from);
+    }
+    let month = |time: NaiveDateTime| i64::from(time.year()) * 12 + i64::from(time.month0());
+    let in_month = |time: NaiveDateTime| (time.day(), time.time());
+    month(to) - month(from) - i64::from(in_month(to) < in_month(from))
+}
+
+fn nanoseconds(interval: Interval) -> Decimal<38, 0> {
+    let days = i128::from(interval.months) * 30 + i128::from(interval.days);
+    Decimal(days * 86_400_000_000_000 + i128::from(interval.nanoseconds))
+}

@@ -1,0 +1,65 @@
+//! Intervals compared by how long they are: `INTERVAL '36' HOUR > INTERVAL '1' DAY`, with months of 30 days.
+//!
+//! The library orders them by months, then days, then the rest. What has columns on a side is measured where it is
+//! compiled, so that conditions on event times stay what they are; constants are measured here, before they are folded,
+//! and so is what ORDER BY names.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, IntervalUnit};
+use datafusion_common::Result;
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_expr::expr::ScalarFunction;
+use datafusion_expr::expr_rewriter::NamePreserver;
+use datafusion_expr::utils::merge_schema;
+use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+
+use crate::sql::plan::FUNCTIONS;
+
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+/// The operators that tell two values apart by their order or equality.
+pub fn compares(op: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
+}
+
+/// The comparison of two intervals as that of their lengths.
+pub fn compare_lengths(left: Expr, op: Operator, right: Expr) -> BinaryExpr {
+    BinaryExpr { left: Box::new(length(left)), op, right: Box::new(length(right)) }
+}
+
+fn length(interval: Expr) -> Expr {
+    let function = Arc::clone(&FUNCTIONS.scalars["interval_nanoseconds"]);
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![interval]))
+}
+
+/// Measures constants that are compared, and what rows are ordered by.
+pub(super) fn measure(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let measured = plan.transform_up_with_subqueries(|plan| {
+        let schema = merge_schema(&plan.inputs());
+        let names = NamePreserver::new(&plan);
+        let is_interval = |expr: &Expr| expr.get_type(&schema).is_ok_and(|data_type| data_type == INTERVAL);
+        let is_sort = matches!(plan, LogicalPlan::Sort(_));
+        plan.map_expressions(|expr| {
+            if is_sort && is_interval(&expr) {
+                return Ok(Transformed::yes(length(expr)));
+            }
+            let name = names.save(&expr);
+            let measured = expr.transform_up(|expr| match expr {
+                Expr::BinaryExpr(BinaryExpr { left, op, right })
+                    if compares(op)
+                        && is_interval(&left)
+                        && is_interval(&right)
+                        && left.column_refs().is_empty()
+                        && right.column_refs().is_empty() =>
+                {
+                    Ok(Transformed::yes(Expr::BinaryExpr(compare_lengths(*left, op, *right))))
+                }
+                other => Ok(Transformed::no(other)),
+            })?;
+            Ok(measured.update_data(|expr| name.restore(expr)))
+        })
+    })?;
+    Ok(measured.data)
+}

@@ -1,0 +1,121 @@
+//! Rows as text, and when two of them are the same.
+
+use millstream::arrow::array::{ArrayRef, RecordBatch};
+use millstream::arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use super::tally::Outcome;
+
+/// The cells of all rows as text, `NULL` for null.
+pub fn cells(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>, String> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        let columns: Result<Vec<Vec<String>>, String> = batch.columns().iter().map(column).collect();
+        let columns = columns?;
+        rows.extend((0..batch.num_rows()).map(|row| columns.iter().map(|cells| cells[row].clone()).collect()));
+    }
+    Ok(rows)
+}
+
+fn column(column: &ArrayRef) -> Result<Vec<String>, String> {
+    let options = FormatOptions::default().with_null("NULL");
+    let text = ArrayFormatter::try_new(column, &options).map_err(|e| e.to_string())?;
+    Ok((0..column.len()).map(|row| text.value(row).to_string()).collect())
+}
+
+/// A line per row, cells apart by a blank, `(empty)` for an empty text.
+pub fn lines(batches: &[RecordBatch]) -> Result<Vec<String>, String> {
+    let word = |cell: String| if cell.is_empty() { "(empty)".to_string() } else { cell };
+    let line = |row: Vec<String>| row.into_iter().map(word).collect::<Vec<_>>().join(" ");
+    Ok(cells(batches)?.into_iter().map(line).collect())
+}
+
+/// Whether rows found are those expected, in any order unless it counts.
+pub fn compare<T: std::fmt::Debug>(
+    found: Vec<T>,
+    expected: Vec<T>,
+    is_ordered: bool,
+    same: impl Fn(&T, &T) -> bool,
+) -> Outcome {
+    let equal = found.len() == expected.len()
+        && if is_ordered {
+            found.iter().zip(&expected).all(|(a, b)| same(a, b))
+        } else {
+            // In some order both, so that a row is mostly found at once.
+            let sorted = |rows: &'_ [T]| -> Vec<usize> {
+                let texts: Vec<String> = rows.iter().map(|row| format!("{row:?}")).collect();
+                let mut order: Vec<usize> = (0..rows.len()).collect();
+                order.sort_by(|a, b| texts[*a].cmp(&texts[*b]));
+                order
+            };
+            let mut left: Vec<&T> = sorted(&expected).into_iter().map(|at| &expected[at]).collect();
+            sorted(&found).into_iter().map(|at| &found[at]).all(|row| {
+                let at = left.iter().position(|other| same(row, other));
+                at.map(|at| left.remove(at)).is_some()
+            })
+        };
+    match equal {
+        true => Outcome::Passed,
+        false => Outcome::Different(format!("found    {found:?}\n  expected {expected:?}")),
+    }
+}
+
+/// Rows are the same when their words are, numbers by value.
+pub fn same_line(found: &str, expected: &str) -> bool {
+    let (found, expected) = (normal(found), normal(expected));
+    // The recorded answers have blanks put together.
+    let words = |row: &str| row.split_whitespace().map(str::to_string).collect::<Vec<_>>();
+    let (found, expected) = (words(&found), words(&expected));
+    found.len() == expected.len() && found.iter().zip(&expected).all(|(a, b)| same_word(a, b))
+}
+
+/// Equal words, or numbers that are nearly the same.
+pub fn same_word(a: &str, b: &str) -> bool {
+    a == b
+        || match (a.parse::<f64>(), b.parse::<f64>()) {
+            (Ok(a), Ok(b)) => a == b || (a - b).abs() <= 1e-9 * a.abs().max(b.abs()) || (a.is_nan() && b.is_nan()),
+            _ => false,
+        }
+}
+
+/// Booleans, timestamps and empty texts as one of their spellings.
+fn normal(row: &str) -> String {
+    let row = row.replace(", ", ",").replace('[', "{").replace(']', "}");
+    let words = row.split(' ').map(|word| match word {
+        "t" => "true",
+        "f" => "false",
+        "(empty)" => "",
+        word => word,
+    });
+    let row = words.collect::<Vec<_>>().join(" ");
+    let is_time = |at: usize| row[..at].ends_with(|c: char| c.is_ascii_digit()) && at >= 10;
+    let mut normal = row.clone();
+    for (at, _) in row.match_indices('T') {
+        if is_time(at) {
+            normal.replace_range(at..=at, " ");
+        }
+    }
+    normal
+}
+
+/// Cells of different engines are the same: booleans, times, lists and blanks in one spelling, numbers by value, records
+/// by their values.
+pub fn same_cell(found: &str, expected: &str) -> bool {
+    if found == "NULL" {
+        return matches!(expected, "NULL" | "null" | "");
+    }
+    let words = |text: &str| -> Vec<String> {
+        let text = normal(text.trim()).to_lowercase().replace(['"', '\''], "");
+        let words = text.split([' ', ',', '{', '}', ':', '=']).filter(|word| !word.is_empty() && !is_field(word));
+        // Midnight may be left away, as may the zone of none.
+        let words = words.map(|word| word.trim_end_matches("+00").to_string());
+        words.filter(|word| word != "00" && word != "00z").collect()
+    };
+    let (a, b) = (words(found), words(expected));
+    a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| same_word(a, b))
+}
+
+/// The name of a record's field that has none of its own.
+fn is_field(word: &str) -> bool {
+    let number = word.strip_prefix("expr$").or_else(|| word.strip_prefix('c'));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
