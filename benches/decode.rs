@@ -86,6 +86,7 @@ fn best(rows: usize, mut run: impl FnMut() -> (usize, f64)) -> (f64, f64) {
 
 fn read(table: &TextTable, summed: usize) -> (usize, f64) {
     let request = ScanRequest {
+        system: Vec::new(),
         projection: (0..table.schema().fields().len()).collect(),
         predicates: Vec::new(),
         batch_rows: BATCH_ROWS,

@@ -183,7 +183,8 @@ impl Engine {
         let projection = (0..schema.fields().len()).collect();
         let (predicates, watermark, fetch) = (Vec::new(), None, None);
         let name = name.to_string();
-        let scan_spec = ScanSpec { name, table, projection, compute: None, predicates, watermark, fetch };
+        let scan_spec =
+            ScanSpec { name, table, projection, system: Vec::new(), compute: None, predicates, watermark, fetch };
         let (spec, inputs) = (Spec::Scan(scan_spec), Vec::new());
         let node = Node { spec, inputs, schema, changes, time: None, bounded: false, place: None };
         let pipeline = Pipeline { nodes: vec![node], needs_input_order: true };

@@ -14,6 +14,7 @@ mod lookup; //   tables that are asked by key
 mod over; //     what OVER asks for
 mod spec; //     what each node does, a spec per operator
 mod symmetric; // joins that keep both sides
+mod system; //   what sources know beside their columns
 mod table; //    the traits of sources and sinks, as the pipeline names them
 mod window; //   the kinds of windows
 
@@ -27,6 +28,7 @@ pub use lookup::{Lookup, LookupOptions, LookupRelation, LookupSpec, LookupTable}
 pub use over::*;
 pub use spec::*;
 pub use symmetric::{SymmetricSpec, TimeBound, TimeColumn};
+pub use system::{RowPlace, SystemColumn};
 pub use table::*;
 pub use window::*;
 

@@ -7,7 +7,8 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
 use super::{
-    AsOfSpec, Bounds, CustomSpec, LookupSpec, OverSpec, Pipeline, Predicate, RankSpec, SymmetricSpec, Table, WindowKind,
+    AsOfSpec, Bounds, CustomSpec, LookupSpec, OverSpec, Pipeline, Predicate, RankSpec, SymmetricSpec, SystemColumn, Table,
+    WindowKind,
 };
 use crate::expression::Program;
 use crate::function::AggregateFunction;
@@ -54,6 +55,8 @@ pub struct ScanSpec {
     pub table: Arc<dyn Table>,
     /// The table's columns that are read; without `compute`, in the order of the node's schema.
     pub projection: Vec<usize>,
+    /// What is read beside them, behind them.
+    pub system: Vec<SystemColumn>,
     /// Over the columns read: those of the node's schema. `None`: they are the columns read.
     pub compute: Option<Arc<Program>>,
     /// Conditions the source may use to skip data; it need not, the filter stands behind.

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
-use crate::batch::{Batch, Change};
+use crate::batch::{Batch, Change, Column};
 use crate::error::{Error, Result};
 use crate::expression::Program;
 use crate::function::KernelContext;
 
-use super::{FileFormat, KeyFilter, Keys, Lookup};
+use super::{FileFormat, KeyFilter, Keys, Lookup, SystemColumn};
 
 /// Something rows can be read from, again and again.
 pub trait Table: Debug + Send + Sync {
@@ -71,6 +71,11 @@ pub trait Table: Debug + Send + Sync {
         None
     }
 
+    /// What it knows of each row beside its columns. Readers are asked for those of [`ScanRequest::system`].
+    fn system_columns(&self) -> &[SystemColumn] {
+        &[]
+    }
+
     /// Starts reading. Failure: a missing file, a header that does not fit the schema.
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>>;
 }
@@ -109,6 +114,9 @@ impl Changelog {
 pub struct ScanRequest {
     /// Columns to read, in this order.
     pub projection: Vec<usize>,
+    /// What is wanted beside them: [`Reader::system`] is asked for each after each batch. Where the offset is among them,
+    /// no row may be left out.
+    pub system: Vec<SystemColumn>,
     /// Conditions that may be used to skip data, on columns of the table (not of the projection).
     pub predicates: Vec<Predicate>,
     /// Rows per batch at most.
@@ -261,6 +269,13 @@ pub trait Reader: Send {
     /// Where row `row` of the last batch stands, for errors: file and line. Readers that do not know say nothing.
     fn place(&self, row: usize) -> Option<String> {
         let _ = row;
+        None
+    }
+
+    /// What the source knows of the rows of the last batch: a column of as many rows. `None`: of the source partition,
+    /// that it is the morsel's; of anything else, nothing.
+    fn system(&self, column: SystemColumn) -> Option<Column> {
+        let _ = column;
         None
     }
 

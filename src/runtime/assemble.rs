@@ -145,6 +145,7 @@ impl Assembly<'_> {
                     table: Arc::new(table),
                     projection: (0..node.schema.fields().len()).collect(),
                     predicates: Vec::new(),
+                    system: Vec::new(),
                     compute: None,
                     watermark: None,
                     fetch: None,
@@ -217,7 +218,11 @@ impl Assembly<'_> {
         // Rows that are left out would not move the watermark, and positions count rows.
         let counts_rows = spec.watermark.is_some() || spec.fetch.is_some() || self.config.snapshots;
         let mut pushed = Pushed { context: self.context, ..Pushed::default() };
-        if counts_rows || spec.compute.is_some() || spec.table.changelog() != Changelog::Append {
+        if counts_rows
+            || spec.compute.is_some()
+            || !spec.system.is_empty()
+            || spec.table.changelog() != Changelog::Append
+        {
             return pushed;
         }
         for route in self.key_routes.iter().filter(|route| route.scan == id) {
@@ -238,11 +243,15 @@ impl Assembly<'_> {
         let readers = if is_changing { 1 } else { self.partitions };
         let request = ScanRequest {
             projection: spec.projection.clone(),
+            system: spec.system.clone(),
             // Rows that are skipped would not move the watermark: then lateness would depend on what a filter skips.
             predicates: if spec.watermark.is_some() || is_changing { Vec::new() } else { spec.predicates.clone() },
             batch_rows: self.config.batch_rows,
             partitions: readers,
-            ordered: spec.watermark.is_some() || self.pipeline.needs_input_order || is_changing,
+            ordered: spec.watermark.is_some()
+                || spec.system.contains(&SystemColumn::Offset)
+                || self.pipeline.needs_input_order
+                || is_changing,
             fetch: spec.fetch,
             dictionaries: self.feeds_aggregate(id),
             pushed: self.pushed(id, spec),
@@ -270,7 +279,8 @@ impl Assembly<'_> {
             let target = Target { slot: 0, port: 0 };
             let compute = spec.compute.as_ref().map(|program| Computed::new(program, self.context));
             let task =
-                ScanTask::new(scan.clone(), target, compute, tracker, awaited.clone(), shared, self.config.keep_open);
+                ScanTask::new(scan.clone(), target, compute, tracker, awaited.clone(), shared, self.config.keep_open)
+                    .with_system(&spec.system);
             Some(Part {
                 stage: Stage { inputs: vec![Input::Scan(Box::new(task))], ..Stage::default() },
                 end: End::Input(0),

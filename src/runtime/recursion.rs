@@ -161,6 +161,7 @@ impl Terms {
                     table: table.clone(),
                     projection: (0..self.schema.fields().len()).collect(),
                     predicates: Vec::new(),
+                    system: Vec::new(),
                     compute: None,
                     watermark: None,
                     fetch: None,

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use arrow::array::Int32Array;
+
 use super::Control;
 use super::event_time::{Position, WatermarkTracker};
 use crate::batch::{Batch, Column};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
-use crate::pipeline::{KeyFilter, Morsel, Reader, Scan, Take};
+use crate::pipeline::{KeyFilter, Morsel, Scan, SystemColumn, Take};
 use crate::stream::operator::{Ending, Graph, Target};
 use crate::time::{END, START};
 
@@ -27,7 +29,7 @@ pub(super) enum Step {
 pub(super) struct ScanTask {
     scan: Arc<dyn Scan>,
     pub(super) target: Target,
-    compute: Option<Computed>,
+    columns: Columns,
     tracker: Option<WatermarkTracker>,
     /// Keys of joins' tables that are not complete yet: nothing is read before.
     awaited: Vec<Arc<KeyFilter>>,
@@ -40,6 +42,12 @@ pub(super) struct ScanTask {
     batch: Batch,
     sent: i64,
     ended: bool,
+}
+
+/// What becomes of a source's rows before anyone sees them.
+struct Columns {
+    system: Vec<SystemColumn>,
+    compute: Option<Computed>,
 }
 
 /// Computes the table's columns from those that its source has.
@@ -55,14 +63,15 @@ impl Computed {
 }
 
 /// Reads the next rows of the table, computed columns among them; whether there were any.
-fn read(reader: &mut dyn Reader, compute: &mut Option<Computed>, batch: &mut Batch, now: i64) -> Result<bool> {
+fn read(morsel: &mut Morsel, columns: &mut Columns, batch: &mut Batch, now: i64) -> Result<bool> {
+    let Columns { system, compute } = columns;
     let Some(Computed { evaluator, source }) = compute else {
-        let any = reader.read(batch)?;
+        let any = read_columns(morsel, system, batch)?;
         batch.now = now;
         return Ok(any);
     };
     source.clear();
-    if !reader.read(source)? {
+    if !read_columns(morsel, system, source)? {
         return Ok(false);
     }
     (source.now, batch.now) = (now, now);
@@ -73,6 +82,25 @@ fn read(reader: &mut dyn Reader, compute: &mut Option<Computed>, batch: &mut Bat
     batch.columns.resize_with(count, Column::default);
     for (output, column) in batch.columns.iter_mut().enumerate() {
         evaluator.take_output(source, output, column);
+    }
+    Ok(true)
+}
+
+/// Reads the columns of the source, and what it knows beside them.
+fn read_columns(morsel: &mut Morsel, system: &[SystemColumn], batch: &mut Batch) -> Result<bool> {
+    let any = morsel.reader.read(batch)?;
+    if !any {
+        return Ok(false);
+    }
+    for column in system {
+        let known = match (morsel.reader.system(*column), column) {
+            (Some(known), _) => known,
+            (None, SystemColumn::Partition) => {
+                Column::Constant(Arc::new(Int32Array::from_value(morsel.partition as i32, 1)))
+            }
+            (None, _) => return Err(Error::bug(format!("a source has said that it has {}", column.name()))),
+        };
+        batch.columns.push(known);
     }
     Ok(true)
 }
@@ -100,7 +128,7 @@ impl ScanTask {
         ScanTask {
             scan,
             target,
-            compute,
+            columns: Columns { system: Vec::new(), compute },
             tracker,
             awaited,
             shared,
@@ -111,6 +139,12 @@ impl ScanTask {
             sent: START,
             ended: false,
         }
+    }
+
+    /// The same, reading these columns of the source as well.
+    pub(super) fn with_system(mut self, system: &[SystemColumn]) -> Self {
+        self.columns.system = system.to_vec();
+        self
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -201,7 +235,7 @@ impl ScanTask {
         let mut batches = Vec::new();
         loop {
             let mut batch = Batch::default();
-            if !read(morsel.reader.as_mut(), &mut self.compute, &mut batch, graph.now)? {
+            if !read(&mut morsel, &mut self.columns, &mut batch, graph.now)? {
                 break;
             }
             batches.push(batch);
@@ -238,7 +272,7 @@ impl ScanTask {
 
     fn read(&mut self, mut morsel: Morsel, graph: &mut Graph) -> Result<Step> {
         self.batch.clear();
-        if !read(morsel.reader.as_mut(), &mut self.compute, &mut self.batch, graph.now)? {
+        if !read(&mut morsel, &mut self.columns, &mut self.batch, graph.now)? {
             if let Some(tracker) = &mut self.tracker {
                 tracker.advance(morsel.reader.watermark());
                 tracker.end(false);

@@ -19,7 +19,7 @@ use super::plan::is_window_function;
 use super::users::UserFunctions;
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    Changelog, Connectors, Scan, ScanRequest, Table, TableDefinition, WatermarkRules, WindowFunction,
+    Changelog, Connectors, Scan, ScanRequest, SystemColumn, Table, TableDefinition, WatermarkRules, WindowFunction,
 };
 
 /// All names that statements may use.
@@ -97,7 +97,7 @@ pub struct Kept {
 }
 
 /// A table that a query reads: what DataFusion's plan holds as its source.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CatalogTable {
     pub name: String,
     pub table: Arc<dyn Table>,
@@ -399,11 +399,35 @@ impl CatalogTable {
         CatalogTable { schema: with_views(schema), computed, ..self }
     }
 
-    /// Where a column of the table stands among the columns of its source; `None`: it is computed.
+    /// The same table with system columns behind the others.
+    pub(super) fn with_system(self, columns: &[SystemColumn]) -> Self {
+        let fields = self.schema.fields().iter().cloned().chain(columns.iter().map(|column| column.field()));
+        CatalogTable { schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())), ..self }
+    }
+
+    /// Whether it has an ordinary column of this name.
+    pub(super) fn has_column(&self, name: &str) -> bool {
+        self.schema.index_of(name).is_ok()
+    }
+
+    /// The columns of its source, the system columns behind the others.
+    pub fn all_columns(&self) -> SchemaRef {
+        let source = with_views(&self.table.schema());
+        let has = |column: &&SystemColumn| source.index_of(column.name()).is_err();
+        let system = self.table.system_columns().iter().filter(has).map(|column| column.field());
+        Arc::new(Schema::new(source.fields().iter().cloned().chain(system).collect::<Vec<_>>()))
+    }
+
+    /// Where a column of the table stands among [`CatalogTable::all_columns`]; `None`: it is computed.
     pub fn source_column(&self, column: usize) -> Option<usize> {
         let is_computed =
             |at: usize| self.computed.iter().any(|computed| computed.name == *self.schema.field(at).name());
-        (!is_computed(column)).then(|| (0..column).filter(|&before| !is_computed(before)).count())
+        if is_computed(column) {
+            return None;
+        }
+        let own = (0..column).filter(|&before| !is_computed(before)).count();
+        let is_own = own < self.table.schema().fields().len();
+        if is_own { Some(own) } else { self.all_columns().index_of(self.schema.field(column).name()).ok() }
     }
 }
 
@@ -475,6 +499,10 @@ impl Table for Endless {
 
     fn changelog(&self) -> Changelog {
         self.0.changelog()
+    }
+
+    fn system_columns(&self) -> &[SystemColumn] {
+        self.0.system_columns()
     }
 
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {

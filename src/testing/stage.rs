@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use crate::batch::{Batch, Change, engine_schema};
+use crate::batch::{Batch, Change, Column, engine_schema};
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    Connectors, Morsel, Progress, Reader, Scan, ScanRequest, Sink, Table, TableDefinition, Take, same_partitions,
+    Connectors, Morsel, Progress, Reader, RowPlace, Scan, ScanRequest, Sink, SystemColumn, Table, TableDefinition,
+    Take, same_partitions,
 };
 
 /// How a scripted table is read.
@@ -163,6 +164,10 @@ impl Table for Shared {
         "script".to_string()
     }
 
+    fn system_columns(&self) -> &[SystemColumn] {
+        &[SystemColumn::Partition, SystemColumn::Offset]
+    }
+
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
         let cursors = vec![Cursor::default(); self.0.partitions()];
         let (table, projection) = (self.0.clone(), request.projection.clone());
@@ -206,8 +211,14 @@ impl Scan for ScriptedScan {
                 Event::Watermark(watermark) => (None, Some(*watermark)),
                 Event::End => (None, None),
             };
+            let before = log[..cursor.next - 1].iter().map(|event| match event {
+                Event::Rows(rows) => rows.num_rows() as u64,
+                _ => 0,
+            });
+            let place = RowPlace { next: before.sum(), rows: 0, time: None };
             let (cursors, progress) = (self.cursors.clone(), self.progress.clone());
-            let reader = ScriptedReader { rows, watermark, batch_rows: self.batch_rows, partition, cursors, progress };
+            let reader =
+                ScriptedReader { rows, watermark, batch_rows: self.batch_rows, partition, place, cursors, progress };
             return Ok(Take::Morsel(Morsel { partition, sequence, is_last, reader: Box::new(reader) }));
         }
         Ok(if cursors.iter().all(|cursor| cursor.ended) { Take::End } else { Take::Pending })
@@ -244,6 +255,7 @@ struct ScriptedReader {
     watermark: Option<i64>,
     batch_rows: usize,
     partition: usize,
+    place: RowPlace,
     cursors: Arc<Mutex<Vec<Cursor>>>,
     progress: Arc<Progress>,
 }
@@ -255,7 +267,12 @@ impl Reader for ScriptedReader {
         *batch = Batch::from_record(&rows.slice(0, count));
         self.rows = Some(rows.slice(count, rows.num_rows() - count));
         self.progress.add_rows(count);
+        self.place.pass(count);
         Ok(true)
+    }
+
+    fn system(&self, column: SystemColumn) -> Option<Column> {
+        self.place.column(column)
     }
 
     fn watermark(&self) -> Option<i64> {

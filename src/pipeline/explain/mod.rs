@@ -158,11 +158,16 @@ fn describe_scan(scan: &ScanSpec, schema: &Schema) -> String {
         text += &format!(", may skip unless {}", shown.collect::<Vec<_>>().join(" and "));
     }
     if let Some(compute) = &scan.compute {
-        let read: Vec<String> = scan.projection.iter().map(|&column| table.field(column).name().clone()).collect();
+        let own = scan.projection.iter().map(|&column| table.field(column).name().as_str());
+        let system = scan.system.iter().map(|column| column.name());
+        let read: Vec<String> = own.chain(system).map(str::to_string).collect();
         let columns =
             compute.outputs.iter().zip(names_of(schema)).filter(|(output, _)| !matches!(output, Operand::Input(_)));
         let shown = columns.map(|(output, name)| format!("{} as {name}", compute.show(*output, &read)));
-        text += &format!(", computed {}", shown.collect::<Vec<_>>().join(", "));
+        let shown: Vec<String> = shown.collect();
+        if !shown.is_empty() {
+            text += &format!(", computed {}", shown.join(", "));
+        }
     }
     if let Some(watermark) = &scan.watermark {
         text += &format!(", watermark {}", show_all(&watermark.program, &names_of(schema)).join(", "));

@@ -18,11 +18,12 @@ use super::{Compiler, Result};
 use crate::error::Error;
 use crate::expression::Program;
 use crate::pipeline::{
-    ChangeMode, Changelog, Comparison, EventTime, Node, NodeId, Predicate, ScanSpec, Spec, UpsertSpec, WatermarkSpec,
-    time_unit,
+    ChangeMode, Changelog, Comparison, EventTime, Node, NodeId, Predicate, ScanSpec, Spec, SystemColumn, UpsertSpec,
+    WatermarkSpec, time_unit,
 };
 use crate::sql::bridge::{foreign, scalar::to_type};
-use crate::sql::catalog::{CatalogTable, Watermark, with_views};
+use crate::sql::catalog::{CatalogTable, Watermark};
+use crate::sql::plan::plain;
 
 impl Compiler {
     /// A scan; where the watermark needs columns that the query does not read, a projection above drops them again.
@@ -57,6 +58,11 @@ impl Compiler {
             None => None,
         };
         let (sources, compute) = self.computed(table, &schema, &projection)?;
+        let own = table.table.schema().fields().len();
+        let all = table.all_columns();
+        let (sources, system): (Vec<usize>, Vec<usize>) = sources.into_iter().partition(|&source| source < own);
+        let system = system.into_iter().filter_map(|column| SystemColumn::from_name(all.field(column).name()));
+        let system: Vec<SystemColumn> = system.collect();
         let read = Arc::new(schema.project(&projection)?);
         let time = watermark.as_ref().and_then(|watermark| {
             let unit = time_unit(read.field(watermark.column).data_type())?;
@@ -64,17 +70,20 @@ impl Compiler {
         });
         let columns = named(&schema)?;
         let spec = ScanSpec {
-            name: scan.table_name.to_string(),
+            name: plain(&scan.table_name.to_string()).to_string(),
             table: table.table.clone(),
             projection: sources,
-            compute,
             predicates: match changelog {
+                // Where rows are counted none may be skipped.
+                _ if system.contains(&SystemColumn::Offset) => Vec::new(),
                 Changelog::Append => {
                     at_source(table, scan.filters.iter().flat_map(|f| predicates(f, &columns, &schema)))
                 }
                 // Of a key, a row that is skipped may be the last one.
                 _ => Vec::new(),
             },
+            system,
+            compute,
             watermark,
             fetch: scan.fetch.filter(|_| changelog == Changelog::Append),
         };
@@ -105,14 +114,17 @@ impl Compiler {
         projection: &[usize],
     ) -> Result<(Vec<usize>, Option<Arc<Program>>)> {
         let own: Vec<Option<usize>> = projection.iter().map(|&column| table.source_column(column)).collect();
-        if let Some(own) = own.iter().copied().collect::<Option<Vec<usize>>>() {
+        let is_own = |column: &usize| *column < table.table.schema().fields().len();
+        if let Some(own) = own.iter().copied().collect::<Option<Vec<usize>>>()
+            && own.iter().all(is_own)
+        {
             return Ok((own, None));
         }
         let of = |column: usize| {
             let name = schema.field(column).name();
             table.computed.iter().find(|computed| computed.name == *name).expect("what no source has is computed")
         };
-        let source = with_views(&table.table.schema());
+        let source = table.all_columns();
         let all = named(&source)?;
         let mut sources: Vec<usize> = own.iter().copied().flatten().collect();
         for (&column, _) in projection.iter().zip(&own).filter(|(_, own)| own.is_none()) {
@@ -123,6 +135,8 @@ impl Compiler {
                 }
             }
         }
+        // System columns come last of what is read.
+        sources.sort_by_key(|column| !is_own(column));
         let read = source.project(&sources)?;
         let columns = named(&read)?;
         let mut expressions = Expressions::new(&columns);
@@ -173,7 +187,11 @@ fn upsert_key(table: &CatalogTable, schema: &SchemaRef) -> Result<Vec<usize>> {
 
 /// The conditions on columns that the source has, by their numbers there.
 fn at_source(table: &CatalogTable, predicates: impl Iterator<Item = Predicate>) -> Vec<Predicate> {
-    let own = |predicate: Predicate| Some(Predicate { column: table.source_column(predicate.column)?, ..predicate });
+    let count = table.table.schema().fields().len();
+    let own = |predicate: Predicate| {
+        let column = table.source_column(predicate.column).filter(|&column| column < count)?;
+        Some(Predicate { column, ..predicate })
+    };
     predicates.filter_map(own).collect()
 }
 

@@ -17,15 +17,16 @@ use crate::sql::catalog::Computed;
 use crate::sql::error::from_datafusion;
 use crate::sql::parse::{ComputedColumn, place};
 
-/// Plans the computed columns of a table whose source has the columns of `read`; the table's columns, and how each of
-/// the computed ones follows.
+/// Plans the computed columns of a table whose source has the columns of `read`, and those of `all` with its system
+/// columns; the table's columns, and how each of the computed ones follows.
 pub(super) fn plan(
     context: &Context<'_>,
     columns: &[ComputedColumn],
     read: &SchemaRef,
+    all: &SchemaRef,
 ) -> Result<(SchemaRef, Vec<Computed>)> {
     let mut fields: Vec<Arc<Field>> = read.fields().iter().cloned().collect();
-    let source = DFSchema::try_from(read.as_ref().clone()).map_err(from_datafusion)?;
+    let source = DFSchema::try_from(all.as_ref().clone()).map_err(from_datafusion)?;
     let mut computed = Vec::new();
     for column in columns {
         let name = normalize(&column.name);

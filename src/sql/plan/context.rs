@@ -11,10 +11,11 @@ use datafusion_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, Ty
 use datafusion_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
 use datafusion_sql::planner::SqlToRel;
 
+use super::define::normalize;
 use super::functions::FUNCTIONS;
-use super::{computed, constant, relation, types, view, watermark};
+use super::{computed, constant, relation, system, types, view, watermark};
 use crate::error::{Error, Result};
-use crate::pipeline::{Connectors, TableDefinition, TableFunction};
+use crate::pipeline::{Connectors, SystemColumn, TableDefinition, TableFunction};
 use crate::sql::catalog::{Catalog, CatalogTable, Relation, TableEntry, Watermark, path_definition};
 use crate::sql::error::{from_datafusion, to_datafusion, without_place};
 
@@ -86,9 +87,17 @@ impl<'a> Context<'a> {
         };
         let mut opened = CatalogTable::new(entry.definition(), table, None, entry.primary_key.clone());
         let of_table = |e: Error| e.context(format!("table {}", entry.name));
+        // A system column with the watermark is a column like others.
+        let timed = entry.watermark.as_ref().and_then(|clause| SystemColumn::from_name(&normalize(&clause.column)));
+        let is_system = |column: &SystemColumn| opened.table.system_columns().contains(column);
+        let timed = timed.filter(|column| is_system(column) && !opened.has_column(column.name()));
         if !entry.computed.is_empty() {
-            let (schema, computed) = computed::plan(self, &entry.computed, &opened.schema()).map_err(of_table)?;
+            let (schema, computed) =
+                computed::plan(self, &entry.computed, &opened.schema(), &opened.all_columns()).map_err(of_table)?;
             opened = opened.with_computed(&schema, computed);
+        }
+        if let Some(column) = timed {
+            opened = opened.with_system(&[column]);
         }
         if let Some(clause) = &entry.watermark {
             let watermark = watermark::plan(self, clause, &opened.schema()).map_err(of_table)?;
@@ -128,17 +137,33 @@ impl<'a> Context<'a> {
             TableReference::Bare { table } => table.to_string(),
             qualified => qualified.to_string(),
         };
-        let relation = self.catalog.get(&plain);
-        let relation = if relation.is_none() && !self.catalog.is_path(&plain) {
-            self.catalog.get_ignoring_case(&plain)
-        } else {
-            relation
-        };
-        match relation {
-            Some(Relation::Table(entry)) => Ok(self.open_entry(entry)?),
+        if let Some((name, columns)) = system::split(&plain)
+            && let Some(table) = self.table(name)?
+        {
+            return Ok(Arc::new(CatalogTable::clone(&table).with_system(&columns)));
+        }
+        if let Some(table) = self.table(&plain)? {
+            return Ok(table);
+        }
+        match self.relation(&plain) {
             Some(Relation::View(view)) => self.open_view(view),
-            None if self.catalog.is_path(&plain) => Ok(self.open_definition(path_definition(&plain, BTreeMap::new()))?),
-            None => Err(self.not_found(&plain)),
+            _ => Err(self.not_found(&plain)),
+        }
+    }
+
+    fn relation(&self, name: &str) -> Option<&Relation> {
+        let is_path = |name: &str| self.catalog.is_path(name);
+        self.catalog.get(name).or_else(|| self.catalog.get_ignoring_case(name).filter(|_| !is_path(name)))
+    }
+
+    /// The table of this name, or that is this path; `None`: it is a view, or not there.
+    pub(super) fn table(&self, name: &str) -> Result<Option<Arc<CatalogTable>>> {
+        match self.relation(name) {
+            Some(Relation::Table(entry)) => self.open_entry(entry).map(Some),
+            None if self.catalog.is_path(name) => {
+                self.open_definition(path_definition(name, BTreeMap::new())).map(Some)
+            }
+            _ => Ok(None),
         }
     }
 

@@ -7,8 +7,9 @@ use arrow::datatypes::SchemaRef;
 use sqlparser::ast::{ColumnDef, ColumnOption, Ident, ObjectName, ObjectNamePart, Spanned};
 
 use super::context::Context;
-use super::{Planned, computed, view, watermark};
+use super::{Planned, computed, system, view, watermark};
 use crate::error::{Error, Result};
+use crate::pipeline::SystemColumn;
 use crate::sql::catalog::{Catalog, Kept, Relation, TableEntry, TableKind, View};
 use crate::sql::error::from_datafusion;
 use crate::sql::parse::{CreateTable, CreateView, Drop, Dropped, Parsed, place};
@@ -82,8 +83,10 @@ pub(super) fn create_table(context: &Context<'_>, statement: &CreateTable) -> Re
                     .at(place(ident.span)));
             }
         }
-        let (schema, _) = computed::plan(context, &statement.computed, schema)?;
+        let (schema, _) = computed::plan(context, &statement.computed, schema, &system::with_all(schema))?;
         if let Some(clause) = &statement.watermark {
+            let is_system = SystemColumn::from_name(&normalize(&clause.column)).is_some();
+            let schema = if is_system { system::with_all(&schema) } else { schema };
             watermark::plan(context, clause, &schema)?;
         }
     }

@@ -18,6 +18,7 @@ mod single_row; // the logical node of scalar subqueries
 mod set_operation; // the logical node of INTERSECT ALL and EXCEPT ALL
 mod event_time; // the column that carries event time
 mod duration; //   intervals
+mod system; //   columns that SELECT * does not show
 mod context; //    what DataFusion's planner asks
 mod functions; //  the functions there are
 mod clock; //      now() and proctime()
@@ -43,6 +44,7 @@ pub(super) use operator::OperatorNode;
 pub use reference::{FunctionInfo, functions as known_functions};
 pub(super) use set_operation::{SetOperationNode, keep_counts};
 pub(super) use single_row::SingleRowNode;
+pub(super) use system::plain;
 pub(super) use window::{WindowKeys, WindowNode};
 
 use std::sync::{Arc, LazyLock};

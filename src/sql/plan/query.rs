@@ -4,13 +4,14 @@ use datafusion_expr::LogicalPlan;
 use sqlparser::ast::{Query, Statement};
 
 use super::context::Context;
-use super::{as_of, group, outputs, refuse, using};
+use super::{as_of, group, outputs, refuse, system, using};
 use crate::error::Result;
 use crate::sql::error::from_datafusion;
 
 /// Plans a query; windows in GROUP BY become nodes of their own.
 pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> {
     let mut query = query.clone();
+    system::rewrite(context, &mut query)?;
     as_of::rewrite(&mut query)?;
     using::rewrite(&mut query);
     refuse::check(&query)?;

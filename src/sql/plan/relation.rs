@@ -16,7 +16,7 @@ use super::define::normalize;
 use super::operator::OperatorNode;
 use super::shape::{Shape, WindowFunctions};
 use super::window::{WindowKeys, WindowNode};
-use super::{as_of, constant, event_time, group, unnest, using};
+use super::{as_of, constant, event_time, group, system, unnest, using};
 use crate::error::{Error, Result};
 use crate::pipeline::{OperatorFunction, TableDefinition, time_unit};
 use crate::sql::catalog::path_definition;
@@ -375,7 +375,16 @@ fn named_args(args: &[FunctionArg], names: &[&str]) -> Result<BTreeMap<String, a
 /// The table that an expression stands for where a table is wanted.
 fn as_table(expr: ast::Expr) -> Result<TableFactor> {
     match expr {
-        ast::Expr::Identifier(ident) => Ok(table_factor(ObjectName::from(vec![ident]), None)),
+        ast::Expr::Identifier(ident) => {
+            let name = ident.value.clone();
+            let mut factor = table_factor(ObjectName::from(vec![ident]), None);
+            // With system columns it goes by the name of the table alone.
+            if let (TableFactor::Table { alias, .. }, Some((plain, _))) = (&mut factor, system::split(&name)) {
+                let name = Ident::with_quote('"', plain);
+                *alias = Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None });
+            }
+            Ok(factor)
+        }
         ast::Expr::CompoundIdentifier(idents) => Ok(table_factor(ObjectName::from(idents), None)),
         ast::Expr::Nested(inner) => as_table(*inner),
         ast::Expr::Subquery(subquery) => {

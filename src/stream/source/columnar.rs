@@ -14,12 +14,12 @@ use std::time::SystemTime;
 use arrow::datatypes::{Field, SchemaRef};
 
 use super::fit::{Fit, normal_schema};
-use super::listing::{Wanted, list, reason};
+use super::listing::{FILE_COLUMNS, Wanted, list, modified_ms, reason};
 use super::pieces::{Piece, PieceScan};
 use super::records::ReadPlan;
 use crate::batch::engine_schema;
 use crate::error::{Error, Result};
-use crate::pipeline::{Files, Format, Progress, Scan, ScanRequest, Table};
+use crate::pipeline::{Files, Format, Progress, Scan, ScanRequest, SystemColumn, Table};
 
 /// A file of columns, its header read.
 pub trait ColumnarFile: Debug + Send + Sync + Sized + 'static {
@@ -142,6 +142,10 @@ impl<F: ColumnarFile> Table for FileTable<F> {
         format!("file {} {}", self.format.word(), self.path)
     }
 
+    fn system_columns(&self) -> &[SystemColumn] {
+        FILE_COLUMNS
+    }
+
     fn row_count(&self) -> Option<u64> {
         let files = self.list().ok()?;
         files.iter().map(|path| self.header(path).ok()?.row_count()).sum()
@@ -171,8 +175,9 @@ impl<F: ColumnarFile> Table for FileTable<F> {
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
         let progress = Arc::new(Progress::default());
         let fetch = request.fetch.filter(|_| request.predicates.is_empty());
-        let mut partitions = Vec::new();
+        let (mut partitions, mut times) = (Vec::new(), Vec::new());
         for (path, file, fit) in self.files()? {
+            times.push(modified_ms(&path));
             let plan = ReadPlan {
                 picked: Arc::new(fit.pick(&request.projection)),
                 fit: Arc::new(fit),
@@ -182,6 +187,6 @@ impl<F: ColumnarFile> Table for FileTable<F> {
             };
             partitions.push(file.pieces(request, &plan)?);
         }
-        Ok(Arc::new(PieceScan::new(partitions, fetch, progress)))
+        Ok(Arc::new(PieceScan::new(partitions, fetch, progress).with_times(times)))
     }
 }

@@ -4,12 +4,22 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use glob::MatchOptions;
 
 use crate::error::{Error, Result};
-use crate::pipeline::Format;
+use crate::pipeline::{Format, SystemColumn};
 use crate::stream::format::Formats;
+
+/// What is known of a file's rows beside its columns: which file, which row of it, and when the file was changed last.
+pub const FILE_COLUMNS: &[SystemColumn] = &[SystemColumn::Partition, SystemColumn::Offset, SystemColumn::Timestamp];
+
+/// When a file was changed last, in milliseconds since 1970, where the system knows.
+pub fn modified_ms(path: &Path) -> Option<i64> {
+    let since = fs::metadata(path).ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok()
+}
 
 /// Whether a path means standard input.
 pub fn is_stdin(path: &str) -> bool {

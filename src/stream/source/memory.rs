@@ -14,7 +14,7 @@ use super::pieces::{Piece, PieceScan};
 use super::records::fill;
 use crate::batch::{Batch, engine_schema};
 use crate::error::{Error, Result};
-use crate::pipeline::{Progress, Reader, Scan, ScanRequest, Table};
+use crate::pipeline::{Progress, Reader, Scan, ScanRequest, SystemColumn, Table};
 
 /// Pieces per worker, about: enough that none waits long for the last one.
 const PIECES_PER_WORKER: usize = 8;
@@ -103,6 +103,10 @@ impl Table for MemoryTable {
 
     fn describe(&self) -> String {
         "memory".to_string()
+    }
+
+    fn system_columns(&self) -> &[SystemColumn] {
+        &[SystemColumn::Partition, SystemColumn::Offset]
     }
 
     fn row_count(&self) -> Option<u64> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
-use crate::pipeline::{Morsel, Progress, Reader, Scan, Take, same_partitions};
+use crate::pipeline::{Morsel, Progress, Reader, RowPlace, Scan, SystemColumn, Take, same_partitions};
 
 /// Opens the reader of a piece, when a worker takes it.
 pub type Opener = Box<dyn Fn() -> Result<Box<dyn Reader>> + Send + Sync>;
@@ -28,14 +28,20 @@ pub struct PieceScan {
     read: Vec<Arc<AtomicU64>>,
     /// Whether each partition is one piece.
     is_whole: bool,
+    /// When the source got the rows of each partition of those it was made of, in milliseconds since 1970.
+    times: Vec<Option<i64>>,
     progress: Arc<Progress>,
 }
 
 struct Numbered {
     partition: usize,
+    /// The number of its partition before those without pieces were left out.
+    list: usize,
     sequence: u64,
     is_last: bool,
     rows: Option<usize>,
+    /// Where its first row stands in the partition; right where the rows of all pieces before it are known.
+    first: u64,
     /// Rows at its beginning that were read before.
     skip: u64,
     open: Opener,
@@ -47,15 +53,17 @@ impl PieceScan {
         let mut left = fetch.unwrap_or(usize::MAX);
         let mut pieces = Vec::new();
         let mut partition_count = 0;
-        for partition in partitions {
-            let first = pieces.len();
+        for (list, partition) in partitions.into_iter().enumerate() {
+            let (first, mut before) = (pieces.len(), 0);
             for Piece { rows, open } in partition {
                 if left == 0 {
                     break;
                 }
                 let sequence = (pieces.len() - first) as u64;
                 left -= rows.unwrap_or_default().min(left);
-                pieces.push(Numbered { partition: partition_count, sequence, is_last: false, rows, skip: 0, open });
+                let (partition, first) = (partition_count, before);
+                before += rows.unwrap_or_default() as u64;
+                pieces.push(Numbered { partition, list, sequence, is_last: false, rows, first, skip: 0, open });
             }
             if pieces.len() > first {
                 pieces.last_mut().expect("just pushed").is_last = true;
@@ -64,7 +72,15 @@ impl PieceScan {
         }
         let is_whole = pieces.len() == partition_count;
         let read = (0..partition_count).map(|_| Arc::default()).collect();
-        PieceScan { pieces: RwLock::new(pieces), next: AtomicUsize::new(0), read, is_whole, progress }
+        let (pieces, next) = (RwLock::new(pieces), AtomicUsize::new(0));
+        PieceScan { pieces, next, read, is_whole, times: Vec::new(), progress }
+    }
+
+    /// The same, where it is known when each partition was written, in milliseconds since 1970.
+    #[must_use]
+    pub fn with_times(mut self, times: Vec<Option<i64>>) -> Self {
+        self.times = times;
+        self
     }
 }
 
@@ -73,9 +89,10 @@ impl Scan for PieceScan {
         let pieces = self.pieces.read().unwrap_or_else(PoisonError::into_inner);
         let Some(piece) = pieces.get(self.next.fetch_add(1, Ordering::Relaxed)) else { return Ok(Take::End) };
         let inner = (piece.open)()?;
-        let Numbered { partition, sequence, is_last, skip, .. } = *piece;
+        let Numbered { partition, list, sequence, is_last, first, skip, .. } = *piece;
+        let place = RowPlace { next: first + skip, rows: 0, time: self.times.get(list).copied().flatten() };
         let (read, progress) = (self.read[partition].clone(), self.progress.clone());
-        let reader = Box::new(Counting { inner, read, skip, progress });
+        let reader = Box::new(Counting { inner, read, skip, place, progress });
         Ok(Take::Morsel(Morsel { partition, sequence, is_last, reader }))
     }
 
@@ -142,6 +159,7 @@ struct Counting {
     inner: Box<dyn Reader>,
     read: Arc<AtomicU64>,
     skip: u64,
+    place: RowPlace,
     progress: Arc<Progress>,
 }
 
@@ -162,6 +180,7 @@ impl Reader for Counting {
                 cut_front(batch, skipped)?;
             }
             self.read.fetch_add(batch.rows as u64, Ordering::SeqCst);
+            self.place.pass(batch.rows);
             return Ok(true);
         }
     }
@@ -170,13 +189,17 @@ impl Reader for Counting {
         self.inner.place(row)
     }
 
+    fn system(&self, column: SystemColumn) -> Option<Column> {
+        self.place.column(column)
+    }
+
     fn watermark(&self) -> Option<i64> {
         self.inner.watermark()
     }
 }
 
 /// Takes the first `rows` rows of a batch away, all of whose rows count.
-fn cut_front(batch: &mut Batch, rows: usize) -> Result<()> {
+pub(super) fn cut_front(batch: &mut Batch, rows: usize) -> Result<()> {
     for column in &mut batch.columns {
         match column {
             Column::Array(array) => *array = array.slice(rows, array.len() - rows),

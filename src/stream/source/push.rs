@@ -14,9 +14,11 @@ use arrow::datatypes::SchemaRef;
 
 use super::fit::Fit;
 use super::records::{ReadPlan, RecordReader, Records};
-use crate::batch::{Batch, Change, engine_schema};
+use crate::batch::{Batch, Change, Column, engine_schema};
 use crate::error::{Error, Result};
-use crate::pipeline::{Changelog, Morsel, Progress, Reader, Scan, ScanRequest, Table, Take, same_partitions};
+use crate::pipeline::{
+    Changelog, Morsel, Progress, Reader, RowPlace, Scan, ScanRequest, SystemColumn, Table, Take, same_partitions,
+};
 
 /// How much a queue holds before it is full.
 #[derive(Debug, Clone, Copy)]
@@ -285,6 +287,11 @@ impl Table for PushTable {
         self.shared.changelog
     }
 
+    /// An offset counts the rows that were pushed into the handle.
+    fn system_columns(&self) -> &[SystemColumn] {
+        &[SystemColumn::Partition, SystemColumn::Offset]
+    }
+
     fn is_read_once(&self) -> bool {
         true
     }
@@ -322,6 +329,7 @@ impl Scan for PushScan {
         };
         let queue = &mut state.queues[partition];
         let batches = std::mem::take(&mut queue.batches);
+        let place = RowPlace { next: queue.position, rows: 0, time: None };
         queue.position += queue.rows as u64;
         (queue.rows, queue.bytes) = (0, 0);
         (queue.reading, queue.ended) = (true, queue.closed);
@@ -329,8 +337,8 @@ impl Scan for PushScan {
         queue.taken += 1;
         drop(state);
         self.shared.room.notify_all();
-        let reader =
-            PushReader { shared: self.shared.clone(), partition, current: None, batches, scan: self.reading() };
+        let (shared, scan) = (self.shared.clone(), self.reading());
+        let reader = PushReader { shared, partition, current: None, batches, scan, place };
         Ok(Take::Morsel(Morsel { partition, sequence, is_last, reader: Box::new(reader) }))
     }
 
@@ -394,6 +402,7 @@ struct PushReader {
     batches: VecDeque<Pushed>,
     current: Option<Current>,
     scan: Reading,
+    place: RowPlace,
 }
 
 /// A batch being read.
@@ -440,11 +449,16 @@ impl Reader for PushReader {
             if let Some(current) = &mut self.current
                 && current.read(batch)?
             {
+                self.place.pass(batch.rows);
                 return Ok(true);
             }
             let Some(next) = self.batches.pop_front() else { return Ok(false) };
             self.current = Some(self.begin(next)?);
         }
+    }
+
+    fn system(&self, column: SystemColumn) -> Option<Column> {
+        self.place.column(column)
     }
 }
 

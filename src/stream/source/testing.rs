@@ -12,6 +12,7 @@ use crate::pipeline::{Morsel, Scan, ScanRequest, Table, Take};
 /// A request for these columns.
 pub fn request(projection: Vec<usize>, batch_rows: usize) -> ScanRequest {
     ScanRequest {
+        system: Vec::new(),
         projection,
         predicates: vec![],
         batch_rows,

@@ -13,10 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
 use super::block::{BLOCK_BYTES, BlockSource, Input, Next, ORDERED_BLOCK_BYTES, Pool, Records};
-use crate::batch::{Batch, engine_schema};
+use super::listing::{FILE_COLUMNS, modified_ms};
+use super::pieces::cut_front;
+use crate::batch::{Batch, Column, engine_schema};
 use crate::error::{Error, Result};
 use crate::pipeline::options::Options;
-use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take, same_partitions};
+use crate::pipeline::{
+    Morsel, Progress, Reader, RowPlace, Scan, ScanRequest, SystemColumn, Table, Take, same_partitions,
+};
 use crate::stream::decode::csv::{self, CsvDecoder, CsvOptions, Header, Layout};
 use crate::stream::decode::fault::Fault;
 use crate::stream::decode::json::{self, JsonDecoder, JsonOptions};
@@ -162,6 +166,13 @@ impl Table for TextTable {
         }
     }
 
+    fn system_columns(&self) -> &[SystemColumn] {
+        match self.inputs.iter().all(Input::is_file) {
+            true => FILE_COLUMNS,
+            false => &[SystemColumn::Partition, SystemColumn::Offset],
+        }
+    }
+
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
         /// With no more rows wanted than these, small blocks do.
         const FEW_ROWS: usize = 1_000;
@@ -180,6 +191,9 @@ impl Table for TextTable {
         let files = (0..self.inputs.len()).map(|_| File {
             is_done: AtomicBool::new(false),
             position: AtomicU64::new(0),
+            rows: AtomicU64::new(0),
+            skip: AtomicU64::new(0),
+            is_read: AtomicBool::new(false),
             state: Mutex::default(),
         });
         Ok(Arc::new(TextScan(Arc::new(Shared {
@@ -193,6 +207,7 @@ impl Table for TextTable {
             first: AtomicUsize::new(0),
             partitions,
             block_bytes,
+            counts: request.system.contains(&SystemColumn::Offset),
             batch_rows: request.batch_rows.clamp(1, crate::batch::ROWS_MAX),
         }))))
     }
@@ -213,6 +228,8 @@ struct Shared {
     decoders: Mutex<Vec<Decoder>>,
     partitions: usize,
     block_bytes: usize,
+    /// Whether rows are numbered: then the blocks of a file are read one after the other.
+    counts: bool,
     batch_rows: usize,
 }
 
@@ -220,6 +237,10 @@ struct File {
     is_done: AtomicBool,
     /// Where the last block taken ended, in bytes of plain text.
     position: AtomicU64,
+    /// Where rows are numbered: how many were read, how many are still to be left out, and whether a block is being read.
+    rows: AtomicU64,
+    skip: AtomicU64,
+    is_read: AtomicBool,
     state: Mutex<Option<OpenFile>>,
 }
 
@@ -277,12 +298,18 @@ impl Scan for TextScan {
     }
 
     fn position(&self) -> Result<Vec<u64>> {
-        Ok(self.0.files.iter().map(|file| file.position.load(Ordering::Acquire)).collect())
+        let at = |file: &File| if self.0.counts { &file.rows } else { &file.position }.load(Ordering::Acquire);
+        Ok(self.0.files.iter().map(at).collect())
     }
 
     /// What was read is read over: text has no index.
     fn seek(&self, position: &[u64]) -> Result<()> {
         same_partitions(position, self.0.files.len())?;
+        if self.0.counts {
+            let files = self.0.files.iter().zip(position);
+            files.for_each(|(file, rows)| file.skip.store(*rows, Ordering::Release));
+            return Ok(());
+        }
         let files = self.0.files.iter().zip(position);
         files.for_each(|(file, position)| file.position.store(*position, Ordering::Release));
         Ok(())
@@ -328,6 +355,9 @@ fn take_block(shared: &Arc<Shared>, index: usize, mut state: MutexGuard<'_, Opti
     if shared.files[index].is_done.load(Ordering::Acquire) {
         return Ok(Found::Done);
     }
+    if shared.files[index].is_read.load(Ordering::Acquire) {
+        return Ok(Found::Pending);
+    }
     let input = &shared.table.inputs[index];
     if state.is_none() {
         let feed = input.open(&shared.progress)?;
@@ -351,10 +381,16 @@ fn take_block(shared: &Arc<Shared>, index: usize, mut state: MutexGuard<'_, Opti
         *state = None;
         shared.files[index].is_done.store(true, Ordering::Release);
     }
+    let (next, mut time) = (shared.files[index].rows.load(Ordering::Acquire), None);
+    if let Input::File(path) = input {
+        time = modified_ms(path);
+    }
+    let place = RowPlace { next, rows: 0, time };
+    shared.files[index].is_read.store(shared.counts, Ordering::Release);
     drop(state);
     let mut decoder = shared.decoder()?;
     decoder.begin(block, &layout);
-    let reader = TextReader { shared: shared.clone(), file: index, decoder: Some(decoder), rows: 0, last: 0 };
+    let reader = TextReader { shared: shared.clone(), file: index, decoder: Some(decoder), rows: 0, last: 0, place };
     Ok(Found::Morsel(Morsel { partition: index, sequence, is_last, reader: Box::new(reader) }))
 }
 
@@ -366,10 +402,53 @@ struct TextReader {
     /// Rows read before the last batch, and in it.
     rows: usize,
     last: usize,
+    place: RowPlace,
 }
 
 impl Reader for TextReader {
     fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+        loop {
+            if !self.decode(batch)? {
+                return Ok(false);
+            }
+            if !self.shared.counts {
+                return Ok(true);
+            }
+            let file = &self.shared.files[self.file];
+            let (rows, skip) = (batch.rows, file.skip.load(Ordering::Acquire));
+            let skipped = skip.min(rows as u64) as usize;
+            file.rows.fetch_add(rows as u64, Ordering::AcqRel);
+            self.place.pass(rows);
+            if skipped == 0 {
+                return Ok(true);
+            }
+            file.skip.store(skip - skipped as u64, Ordering::Release);
+            self.shared.progress.rows.fetch_sub(skipped as u64, Ordering::Relaxed);
+            if skipped < rows {
+                cut_front(batch, skipped)?;
+                self.place.rows -= skipped;
+                return Ok(true);
+            }
+            batch.clear();
+        }
+    }
+
+    fn system(&self, column: SystemColumn) -> Option<Column> {
+        self.place.column(column)
+    }
+
+    /// Counts records, so it is right where none is left out.
+    fn place(&self, row: usize) -> Option<String> {
+        let block = self.decoder.as_ref()?.block();
+        let quoted = matches!(self.shared.table.format, TextFormat::Csv(_));
+        let start = start_of_record(block.text(), self.rows + row, quoted);
+        Some(format!("line {} of {}", block.line_of(start), self.shared.table.inputs[self.file].name()))
+    }
+}
+
+impl TextReader {
+    /// Decodes the next rows of the block; whether there were any.
+    fn decode(&mut self, batch: &mut Batch) -> Result<bool> {
         let shared = &self.shared;
         let Some(decoder) = &mut self.decoder else { return Ok(false) };
         if shared.progress.stopped.load(Ordering::Relaxed) {
@@ -388,14 +467,6 @@ impl Reader for TextReader {
             self.give_back();
         }
         Ok(rows > 0)
-    }
-
-    /// Counts records, so it is right where none is left out.
-    fn place(&self, row: usize) -> Option<String> {
-        let block = self.decoder.as_ref()?.block();
-        let quoted = matches!(self.shared.table.format, TextFormat::Csv(_));
-        let start = start_of_record(block.text(), self.rows + row, quoted);
-        Some(format!("line {} of {}", block.line_of(start), self.shared.table.inputs[self.file].name()))
     }
 }
 
@@ -430,6 +501,7 @@ impl TextReader {
 impl Drop for TextReader {
     fn drop(&mut self) {
         self.give_back();
+        self.shared.files[self.file].is_read.store(false, Ordering::Release);
     }
 }
 

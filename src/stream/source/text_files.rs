@@ -9,11 +9,11 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use super::block::Input;
-use super::listing::{Wanted, is_stdin, list};
+use super::listing::{FILE_COLUMNS, Wanted, is_stdin, list};
 use super::text::{TextFormat, TextTable};
 use crate::batch::engine_schema;
 use crate::error::Result;
-use crate::pipeline::{Files, Format, Scan, ScanRequest, Table};
+use crate::pipeline::{Files, Format, Scan, ScanRequest, SystemColumn, Table};
 use crate::stream::decode::{OnError, csv, json};
 
 /// Bytes that columns are found out from.
@@ -83,6 +83,13 @@ impl Table for TextFiles {
         match is_stdin(&self.path) {
             true => format!("stdin {}", self.format.word()),
             false => format!("file {} {}", self.format.word(), self.path),
+        }
+    }
+
+    fn system_columns(&self) -> &[SystemColumn] {
+        match self.stream {
+            None => FILE_COLUMNS,
+            Some(_) => &[SystemColumn::Partition, SystemColumn::Offset],
         }
     }
 

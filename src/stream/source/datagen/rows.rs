@@ -18,7 +18,9 @@ use arrow::datatypes::SchemaRef;
 use super::options::Pace;
 use crate::batch::{Batch, Column, Flat, Kind, Values};
 use crate::error::{Error, Result};
-use crate::pipeline::{Morsel, Progress, Reader, Scan, ScanRequest, Table, Take, same_partitions};
+use crate::pipeline::{
+    Morsel, Progress, Reader, RowPlace, Scan, ScanRequest, SystemColumn, Table, Take, same_partitions,
+};
 
 /// Batches per morsel of a bounded table, at most; of an unbounded one, always fewer.
 const MORSEL_BATCHES_BOUNDED: u64 = 16;
@@ -69,6 +71,10 @@ impl<S: RowSource> Table for RowTable<S> {
 
     fn describe(&self) -> String {
         self.source.describe()
+    }
+
+    fn system_columns(&self) -> &[SystemColumn] {
+        &[SystemColumn::Partition, SystemColumn::Offset]
     }
 
     fn row_count(&self) -> Option<u64> {
@@ -151,6 +157,7 @@ impl<S: RowSource> Scan for RowScan<S> {
             batch_rows: self.batch_rows,
             projection: self.projection.clone(),
             scratch: Scratch::default(),
+            place: RowPlace { next: 0, rows: 0, time: None },
             progress: self.progress.clone(),
         };
         Ok(Take::Morsel(Morsel { partition: 0, sequence, is_last, reader: Box::new(reader) }))
@@ -185,10 +192,15 @@ struct RowReader<S> {
     batch_rows: u64,
     projection: Arc<[usize]>,
     scratch: Scratch,
+    place: RowPlace,
     progress: Arc<Progress>,
 }
 
 impl<S: RowSource> Reader for RowReader<S> {
+    fn system(&self, column: SystemColumn) -> Option<Column> {
+        self.place.column(column)
+    }
+
     fn read(&mut self, batch: &mut Batch) -> Result<bool> {
         if self.rows.is_empty() || self.progress.stopped.load(Ordering::Relaxed) {
             return Ok(false);
@@ -201,6 +213,7 @@ impl<S: RowSource> Reader for RowReader<S> {
         }
         batch.rows = (rows.end - rows.start) as usize;
         self.rows.start = end;
+        self.place = RowPlace { next: end, rows: batch.rows, time: None };
         self.progress.add_rows(batch.rows);
         Ok(true)
     }

@@ -29,6 +29,7 @@ fn read(table: &dyn Table, rows: usize, batch_rows: usize) -> RecordBatch {
     let schema = table.schema();
     let projection = (0..schema.fields().len()).collect();
     let request = ScanRequest {
+        system: Vec::new(),
         projection,
         predicates: vec![],
         batch_rows,

@@ -64,6 +64,7 @@ fn open(options: &[(&str, &str)], schema: Option<SchemaRef>) -> Result<Arc<dyn T
 fn request(table: &dyn Table, batch_rows: usize) -> ScanRequest {
     let projection = (0..table.schema().fields().len()).collect();
     ScanRequest {
+        system: Vec::new(),
         projection,
         predicates: Vec::new(),
         batch_rows,

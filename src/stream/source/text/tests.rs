@@ -24,6 +24,7 @@ impl Random {
 
 fn request(table: &TextTable, batch_rows: usize) -> ScanRequest {
     ScanRequest {
+        system: Vec::new(),
         projection: (0..table.schema.fields().len()).collect(),
         predicates: Vec::new(),
         batch_rows,
@@ -596,4 +597,56 @@ fn tables_find_out_their_columns() {
     assert_eq!((found.num_rows(), found.num_columns()), (2, 2), "the sample is read as well");
     let missing = TextTable::infer(vec![Input::file(folder.path().join("none"))], json(), OnError::Fail).unwrap_err();
     assert_eq!(missing.kind(), crate::Kind::Outside);
+}
+
+/// The numbers of the rows, with the values of the first column, of what a scan has left.
+fn numbered(scan: &dyn Scan, batches: usize) -> Vec<(usize, i64, i64)> {
+    let (mut batch, mut found) = (Batch::default(), Vec::new());
+    let mut left = batches;
+    loop {
+        let mut morsel = match scan.take().unwrap() {
+            Take::End => return found,
+            Take::Pending => panic!("one worker reads a block to its end before it takes the next"),
+            Take::Morsel(morsel) => morsel,
+        };
+        batch.clear();
+        while morsel.reader.read(&mut batch).unwrap() {
+            let offsets = morsel.reader.system(SystemColumn::Offset).expect("files have it");
+            let Column::Array(offsets) = offsets else { panic!("an array") };
+            let offsets =
+                arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(&offsets).values().to_vec();
+            let Column::Flat(flat) = &batch.columns[0] else { panic!("numbers are flat") };
+            let crate::batch::Values::I32(values) = &flat.values else { panic!("of their type") };
+            assert_eq!((offsets.len(), values.len()), (batch.rows, batch.rows));
+            found.extend(offsets.iter().zip(values).map(|(at, value)| (morsel.partition, *at, i64::from(*value))));
+            batch.clear();
+        }
+        left -= 1;
+        if left == 0 {
+            return found;
+        }
+    }
+}
+
+#[test]
+fn rows_are_numbered_across_blocks_and_behind_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = |file: i32| (0..1000).map(|row| format!("{},\"x\ny\"\n\n", file * 5000 + row)).collect::<String>();
+    let inputs = (0..2).map(|n| file(&folder, &format!("{n}.csv"), format!("n,s\n{}", rows(n)).as_bytes()));
+    let table =
+        TextTable::new(inputs.collect(), csv(true), &two_columns(), OnError::Fail).unwrap().with_block_bytes(300);
+    for batch_rows in [1, 7, 64] {
+        let wanted =
+            ScanRequest { system: vec![SystemColumn::Offset], projection: vec![0], ..request(&table, batch_rows) };
+        let scan = table.open(&wanted).unwrap();
+        let mut found = numbered(scan.as_ref(), 23);
+        let position = scan.position().unwrap();
+        assert_eq!(position.iter().sum::<u64>(), found.len() as u64, "positions count rows where rows are numbered");
+        let again = table.open(&wanted).unwrap();
+        again.seek(&position).unwrap();
+        found.extend(numbered(again.as_ref(), usize::MAX));
+        found.sort_unstable();
+        let all = (0..2).flat_map(|file| (0..1000).map(move |row| (file, row, file as i64 * 5000 + row)));
+        assert!(found.into_iter().eq(all), "{batch_rows} rows a batch");
+    }
 }
