@@ -25,6 +25,11 @@ pub struct Config {
     pub keep_open: bool,
     /// Whether a query is refused whose state grows for as long as its input comes.
     pub strict: bool,
+    /// How long groups without a window are kept once no row of theirs comes, where neither a hint nor their table says
+    /// so; `None`: for ever.
+    pub state_ttl: Option<Duration>,
+    /// How long input without an end may gather before it is taken, unless a batch is full; by table, where it says so.
+    pub linger: Duration,
     /// Whether statements may load native code: `CREATE FUNCTION ... LANGUAGE NATIVE`. What is loaded runs with all the
     /// rights of this process.
     pub allow_native: bool,
@@ -46,6 +51,8 @@ impl Default for Config {
             level: None,
             keep_open: false,
             strict: false,
+            state_ttl: None,
+            linger: Duration::ZERO,
             allow_native: false,
             snapshots: false,
             idle_sleep: Duration::from_millis(1),

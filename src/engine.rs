@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -26,7 +27,7 @@ pub use crate::pipeline::{LookupOptions, LookupTable};
 use crate::query::{BATCHES_WAITING, Query};
 use crate::runtime::{self, Options};
 pub use crate::runtime::{Clock, Control, Metrics, OperatorMetrics, Running, Snapshot, SourceMetrics, Stepped};
-use crate::sql::{self, Catalog, LogicalQuery, Planned};
+use crate::sql::{self, Catalog, LogicalQuery, Planned, Setting};
 pub use crate::sql::{ExplainKind, FunctionInfo, Parsed};
 use crate::stream::connect::DefaultConnectors;
 use crate::stream::operator::Budget;
@@ -54,6 +55,21 @@ struct Inner {
     clock: Clock,
     budget: Arc<Budget>,
     lives: Mutex<Lives>,
+    settings: Mutex<Settings>,
+}
+
+/// What SET may change, for the statements that follow.
+#[derive(Debug, Clone, Copy)]
+struct Settings {
+    strict: bool,
+    state_ttl: Option<Duration>,
+    linger: Duration,
+}
+
+impl Settings {
+    fn of(config: &Config) -> Self {
+        Settings { strict: config.strict, state_ttl: config.state_ttl, linger: config.linger }
+    }
 }
 
 /// What a statement has come to.
@@ -92,6 +108,12 @@ pub enum Statement {
     Query(Prepared),
 }
 
+/// The duration that a text such as `5s`, `250ms` or `1m30s` stands for, as SQL reads it.
+pub fn duration(text: &str) -> Option<Duration> {
+    let nanoseconds = sql::nanoseconds(text)?;
+    u64::try_from(nanoseconds).ok().map(Duration::from_nanos)
+}
+
 impl Default for Engine {
     fn default() -> Self {
         Engine::new(Config::default())
@@ -113,11 +135,44 @@ impl Engine {
     pub fn with_clock(config: Config, connectors: Arc<dyn Connectors>, clock: Clock) -> Self {
         let budget = Arc::new(Budget::new(config.memory_bytes));
         let (catalog, lives) = (Mutex::default(), Mutex::default());
-        Engine { inner: Arc::new(Inner { catalog, connectors, config, clock, budget, lives }) }
+        let settings = Mutex::new(Settings::of(&config));
+        Engine { inner: Arc::new(Inner { catalog, connectors, config, clock, budget, lives, settings }) }
     }
 
     pub fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.inner.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The engine's configuration with what SET has changed.
+    fn current_config(&self) -> Config {
+        let Settings { strict, state_ttl, linger } = *self.settings();
+        Config { strict, state_ttl, linger, ..self.inner.config.clone() }
+    }
+
+    /// Changes a setting; what it says now.
+    fn set(&self, setting: Setting) -> String {
+        let mut settings = self.settings();
+        let default = Settings::of(&self.inner.config);
+        let micros = |micros: i64| Duration::from_micros(micros.unsigned_abs());
+        let now = match setting {
+            Setting::Strict(strict) => {
+                settings.strict = strict.unwrap_or(default.strict);
+                settings.strict.to_string()
+            }
+            Setting::StateTtl(ttl) => {
+                settings.state_ttl = ttl.map_or(default.state_ttl, |ttl| (ttl > 0).then(|| micros(ttl)));
+                settings.state_ttl.map_or_else(|| "none".to_string(), |ttl| format!("{ttl:?}"))
+            }
+            Setting::Linger(linger) => {
+                settings.linger = linger.map_or(default.linger, micros);
+                format!("{:?}", settings.linger)
+            }
+        };
+        format!("{} is {now}", setting.name())
     }
 
     fn catalog(&self) -> MutexGuard<'_, Catalog> {
@@ -270,10 +325,12 @@ impl Engine {
         let planned = {
             let mut catalog = self.catalog();
             catalog.set_statement_time(self.inner.clock.now());
+            catalog.set_state_ttl(self.settings().state_ttl.map(|ttl| ttl.as_micros() as i64));
             sql::plan(&mut catalog, &Sharing(self), parsed)?
         };
         Ok(match planned {
             Planned::Done(message) => Statement::Done(message),
+            Planned::Set(setting) => Statement::Done(self.set(setting)),
             Planned::CreateMemory { kept, schema } => {
                 let message = format!("table {} created", kept.name);
                 self.create_memory(*kept, schema)?;
@@ -315,7 +372,7 @@ impl Engine {
     fn checked(&self, query: &LogicalQuery, target: Target) -> Result<Prepared> {
         let prepared = Prepared::new(query, target)?;
         match prepared.warnings().into_iter().next() {
-            Some(warning) if self.inner.config.strict => Err(warning),
+            Some(warning) if self.settings().strict => Err(warning),
             _ => Ok(prepared),
         }
     }
@@ -357,7 +414,7 @@ impl Engine {
     pub fn start_into(&self, prepared: &Prepared, sink: Box<dyn Sink>) -> Result<Running> {
         let options = self.options(prepared)?;
         let _held = self.hold_tables(prepared)?;
-        runtime::start(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options, None)
+        runtime::start(&prepared.pipeline, sink, &self.current_config(), self.inner.budget.clone(), &options, None)
     }
 
     /// Goes on with the query of a text where a snapshot of it stood, perhaps with another number of partitions: the rows
@@ -387,7 +444,7 @@ impl Engine {
     /// Goes on with a query where a snapshot of it stood, into a sink of the caller's.
     pub fn resume_into(&self, prepared: &Prepared, sink: Box<dyn Sink>, snapshot: &Snapshot) -> Result<Running> {
         let options = self.options(prepared)?;
-        let (config, budget) = (&self.inner.config, self.inner.budget.clone());
+        let (config, budget) = (&self.current_config(), self.inner.budget.clone());
         runtime::start(&prepared.pipeline, sink, config, budget, &options, Some(snapshot))
     }
 
@@ -395,13 +452,13 @@ impl Engine {
     pub fn step_into(&self, prepared: &Prepared, sink: Box<dyn Sink>) -> Result<Stepped> {
         let options = self.options(prepared)?;
         let _held = self.hold_tables(prepared)?;
-        runtime::stepped(&prepared.pipeline, sink, &self.inner.config, self.inner.budget.clone(), &options, None)
+        runtime::stepped(&prepared.pipeline, sink, &self.current_config(), self.inner.budget.clone(), &options, None)
     }
 
     /// Makes a query that works only when it is told to, going on where a snapshot of it stood.
     pub fn resume_step_into(&self, prepared: &Prepared, sink: Box<dyn Sink>, snapshot: &Snapshot) -> Result<Stepped> {
         let options = self.options(prepared)?;
-        let (config, budget) = (&self.inner.config, self.inner.budget.clone());
+        let (config, budget) = (&self.current_config(), self.inner.budget.clone());
         runtime::stepped(&prepared.pipeline, sink, config, budget, &options, Some(snapshot))
     }
 

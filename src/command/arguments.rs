@@ -1,6 +1,7 @@
 //! The words of the command line, and how they become settings.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::bench::BenchArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -92,6 +93,12 @@ pub struct EngineArguments {
     /// Refuse queries whose state grows for as long as their input comes
     #[arg(long)]
     pub strict: bool,
+    /// Forget groups without a window once no row of theirs has come for so long, such as 1h [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub state_ttl: Option<Duration>,
+    /// Let input without an end gather for so long, such as 1ms, unless a batch is full [default: not at all]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub linger: Option<Duration>,
     /// Let SQL load native code: CREATE FUNCTION ... LANGUAGE NATIVE
     #[arg(long)]
     pub allow_native: bool,
@@ -258,10 +265,17 @@ impl EngineArguments {
             partitions: self.partitions.map_or(default.partitions, |partitions| partitions as usize),
             memory_bytes: self.memory.or(default.memory_bytes),
             strict: self.strict,
+            state_ttl: self.state_ttl.filter(|ttl| !ttl.is_zero()),
+            linger: self.linger.unwrap_or(default.linger),
             allow_native: self.allow_native,
             ..default
         }
     }
+}
+
+/// Reads a duration such as `5s` or `1m30s`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    millstream::engine::duration(text).ok_or_else(|| "must be a duration such as 5s or 250ms".to_string())
 }
 
 /// Reads `NAME=PATH`. Names are lower case unless quoted, as in SQL.

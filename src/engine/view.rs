@@ -19,7 +19,7 @@ use super::{Engine, Prepared, Target};
 use crate::batch::Change;
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    ChangeMode, Changelog, Connectors, Node, Pipeline, ScanSpec, Sink, Spec, Table, TableDefinition,
+    ChangeMode, Changelog, Connectors, Node, Pipeline, ScanSpec, Sink, Spec, Table, TableDefinition, Tuning,
 };
 use crate::runtime::Running;
 use crate::sql::{Kept, LogicalQuery};
@@ -181,10 +181,19 @@ impl Engine {
         let schema = Arc::new(Schema::new(table.schema().fields().iter().map(free).collect::<Vec<_>>()));
         let changes = if changelog == Changelog::Append { ChangeMode::Append } else { ChangeMode::Updating };
         let projection = (0..schema.fields().len()).collect();
-        let (predicates, watermark, fetch) = (Vec::new(), None, None);
+        let (predicates, watermark, tuning, fetch) = (Vec::new(), None, Tuning::default(), None);
         let name = name.to_string();
-        let scan_spec =
-            ScanSpec { name, table, projection, system: Vec::new(), compute: None, predicates, watermark, fetch };
+        let scan_spec = ScanSpec {
+            name,
+            table,
+            projection,
+            system: Vec::new(),
+            compute: None,
+            predicates,
+            watermark,
+            tuning,
+            fetch,
+        };
         let (spec, inputs) = (Spec::Scan(scan_spec), Vec::new());
         let node = Node { spec, inputs, schema, changes, time: None, bounded: false, place: None };
         let pipeline = Pipeline { nodes: vec![node], needs_input_order: true };

@@ -1,6 +1,8 @@
 //! State without a bound, over input without an end: what a query that runs for long will fail of.
 
-use super::{AggregateSpec, NodeId, Pipeline, Spec};
+use super::{
+    AggregateSpec, Completion, JoinSpec, JoinStrategy, NodeId, OverSpec, Pipeline, RankSpec, Spec, SymmetricSpec,
+};
 use crate::error::Place;
 
 /// A node whose state grows for as long as rows come.
@@ -16,20 +18,86 @@ impl Pipeline {
     /// The nodes whose state grows with input that does not end.
     pub fn growing(&self) -> Vec<Growth> {
         let grows = |(id, node): (NodeId, &super::Node)| {
-            let why = match &node.spec {
-                _ if self.is_bounded_below(id) => return None,
-                Spec::Aggregate(AggregateSpec { window: None, ttl: None, key_count, .. }) if *key_count > 0 => {
-                    "GROUP BY without a window keeps a group for every key there ever was; group by a window, or forget \
-                     idle groups with /*+ STATE_TTL('1h') */"
-                }
-                _ => return None,
-            };
+            let why = if self.is_bounded_below(id) { None } else { self.growth(id, &node.spec) }?;
             Some(Growth { node: id, why: why.to_string(), place: node.place })
         };
         self.nodes.iter().enumerate().filter_map(grows).collect()
     }
 
+    /// What of an operator's state grows, over input that does not end.
+    fn growth(&self, id: NodeId, spec: &Spec) -> Option<&'static str> {
+        match spec {
+            Spec::Aggregate(aggregate) => aggregate_growth(aggregate),
+            Spec::Upsert(_) => Some(
+                "an upsert table keeps a row for every key there ever was; delete keys that are done with tombstones",
+            ),
+            Spec::ByKey(_) => Some(
+                "a sink with a PRIMARY KEY keeps all rows that are there; write changes by 'changelog' = 'retract'",
+            ),
+            Spec::Over(over) => over_growth(over),
+            Spec::Rank(rank) => rank_growth(rank),
+            Spec::Join(join) => self.join_growth(id, join),
+            _ => None,
+        }
+    }
+
+    fn join_growth(&self, id: NodeId, join: &JoinSpec) -> Option<&'static str> {
+        let JoinStrategy::Symmetric(symmetric) = &join.strategy else { return None };
+        let ends = |side: usize| self.nodes[self.nodes[id].inputs[side]].bounded;
+        match symmetric {
+            SymmetricSpec { lookup: true, .. } if ends(1) => None,
+            SymmetricSpec { lookup: true, .. } => {
+                Some("a lookup join keeps all rows of its right side; let them change by a PRIMARY KEY of few values")
+            }
+            SymmetricSpec { time: None, .. } => Some(
+                "a join without a span of time keeps all rows of both sides; say in ON how far apart in time its rows \
+                 are, or join the same windows",
+            ),
+            SymmetricSpec { time: Some(bound), .. } if bound.lower.is_none() || bound.upper.is_none() => Some(
+                "a join whose span of time is open at one end keeps rows for good; say in ON how far apart in time its \
+                 rows are at most",
+            ),
+            _ => None,
+        }
+    }
+
     fn is_bounded_below(&self, id: NodeId) -> bool {
         self.nodes[id].inputs.iter().all(|input| self.nodes[*input].bounded)
+    }
+}
+
+fn aggregate_growth(aggregate: &AggregateSpec) -> Option<&'static str> {
+    let collects = |call: &super::AggregateCall| call.distinct;
+    match aggregate {
+        AggregateSpec { window: None, ttl: None, key_count: 1.., .. } => Some(
+            "GROUP BY without a window keeps a group for every key there ever was; group by a window, or forget idle \
+             groups with /*+ STATE_TTL('1h') */",
+        ),
+        AggregateSpec { window: None, key_count: 0, aggregates, .. } if aggregates.iter().any(collects) => Some(
+            "DISTINCT without a window keeps every value there ever was; group by a window, or use APPROX_DISTINCT",
+        ),
+        _ => None,
+    }
+}
+
+fn over_growth(over: &OverSpec) -> Option<&'static str> {
+    match over.completion {
+        Completion::Changes | Completion::End => Some(
+            "OVER above rows that come and go keeps all rows; order by the column with the watermark over rows that stay",
+        ),
+        _ => None,
+    }
+}
+
+fn rank_growth(rank: &RankSpec) -> Option<&'static str> {
+    match rank.completion {
+        Completion::Window { .. } => None,
+        _ if rank.takes_back => Some(
+            "the first rows of rows that come and go keep all rows; rank within a window, whose columns PARTITION BY names",
+        ),
+        _ if rank.key_count > 0 => {
+            Some("the first rows per key are kept for every key there ever was; PARTITION BY a window as well")
+        }
+        _ => None,
     }
 }

@@ -63,8 +63,19 @@ pub struct ScanSpec {
     pub predicates: Vec<Predicate>,
     /// How the watermark follows from the rows; `None`: the table has no event time.
     pub watermark: Option<WatermarkSpec>,
+    /// What the table's definition says of how it is run.
+    pub tuning: Tuning,
     /// Rows the query needs at most, where it needs no more.
     pub fetch: Option<usize>,
+}
+
+/// What a table's definition says of queries over it, in microseconds; `None`: what holds for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tuning {
+    /// How long groups of its rows are kept once no row of theirs comes.
+    pub state_ttl: Option<i64>,
+    /// How long its rows may gather before they are taken, unless a batch is full.
+    pub linger: Option<i64>,
 }
 
 /// The last row per key counts: rows become changes.

@@ -148,6 +148,7 @@ impl Assembly<'_> {
                     system: Vec::new(),
                     compute: None,
                     watermark: None,
+                    tuning: Tuning::default(),
                     fetch: None,
                 };
                 self.scan(id, &scan, node)
@@ -271,6 +272,8 @@ impl Assembly<'_> {
             scan.progress().unfinished.store(readers, Ordering::SeqCst);
         }
         let shared = readers > 1;
+        let linger = spec.tuning.linger.unwrap_or(self.config.linger.as_micros() as i64);
+        let linger = if node.bounded { 0 } else { linger };
         let parts = (0..readers).map(|_| {
             let tracker = spec.watermark.as_ref().map(|watermark| {
                 let time_type = node.schema.field(watermark.column).data_type().clone();
@@ -280,7 +283,8 @@ impl Assembly<'_> {
             let compute = spec.compute.as_ref().map(|program| Computed::new(program, self.context));
             let task =
                 ScanTask::new(scan.clone(), target, compute, tracker, awaited.clone(), shared, self.config.keep_open)
-                    .with_system(&spec.system);
+                    .with_system(&spec.system)
+                    .with_linger(linger, self.config.batch_rows);
             Some(Part {
                 stage: Stage { inputs: vec![Input::Scan(Box::new(task))], ..Stage::default() },
                 end: End::Input(0),

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::function::KernelContext;
 use crate::pipeline::{
-    Morsel, Pipeline, Progress, Reader, RecursionSpec, Scan, ScanRequest, ScanSpec, Spec, Table, Take,
+    Morsel, Pipeline, Progress, Reader, RecursionSpec, Scan, ScanRequest, ScanSpec, Spec, Table, Take, Tuning,
 };
 use crate::state::GroupIndex;
 use crate::stream::operator::Budget;
@@ -164,6 +164,7 @@ impl Terms {
                     system: Vec::new(),
                     compute: None,
                     watermark: None,
+                    tuning: Tuning::default(),
                     fetch: None,
                 });
             }

@@ -36,12 +36,35 @@ pub(super) struct ScanTask {
     /// Whether other workers read the same source partitions.
     shared: bool,
     keep_open: bool,
+    /// Input that gathers before it is taken.
+    linger: Linger,
     current: Option<Current>,
     /// Morsels of partitions that are too far ahead of the others, each with where it was left.
     waiting: Vec<(Current, Position)>,
     batch: Batch,
     sent: i64,
     ended: bool,
+}
+
+/// How long input may gather before it is taken.
+#[derive(Debug, Default)]
+struct Linger {
+    /// 0: it never does.
+    micros: i64,
+    batch_rows: u64,
+    /// When some was taken last.
+    taken_at: Option<i64>,
+}
+
+impl Linger {
+    /// Whether what is at hand may gather on: it was taken a moment ago, and does not make a batch yet.
+    fn waits(&self, scan: &dyn Scan, now: i64) -> bool {
+        if self.micros == 0 || self.taken_at.is_none_or(|taken_at| now.saturating_sub(taken_at) >= self.micros) {
+            return false;
+        }
+        let at_hand = || Some(scan.offered()?.saturating_sub(scan.position().ok()?.iter().sum()));
+        at_hand().is_none_or(|rows| rows < self.batch_rows)
+    }
 }
 
 /// What becomes of a source's rows before anyone sees them.
@@ -133,6 +156,7 @@ impl ScanTask {
             awaited,
             shared,
             keep_open,
+            linger: Linger::default(),
             current: None,
             waiting: Vec::new(),
             batch,
@@ -145,6 +169,17 @@ impl ScanTask {
     pub(super) fn with_system(mut self, system: &[SystemColumn]) -> Self {
         self.columns.system = system.to_vec();
         self
+    }
+
+    /// The same, where input may gather for so many microseconds, unless it makes a batch of so many rows.
+    pub(super) fn with_linger(mut self, micros: i64, batch_rows: usize) -> Self {
+        self.linger = Linger { micros, batch_rows: batch_rows as u64, taken_at: None };
+        self
+    }
+
+    /// When input may be taken that gathers now, in microseconds since 1970.
+    pub(super) fn next_take(&self) -> Option<i64> {
+        self.linger.taken_at.filter(|_| self.linger.micros > 0).map(|taken_at| taken_at + self.linger.micros)
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -178,7 +213,8 @@ impl ScanTask {
             self.waiting.extend(self.current.take().map(|current| (current, tracker.leave())));
         }
         match self.current.take() {
-            None => self.begin(graph, control),
+            None if self.linger.waits(self.scan.as_ref(), now) => self.wait(graph),
+            None => self.begin(graph, control, now),
             Some(Current::Direct(morsel)) => self.read(morsel, graph),
             Some(Current::Ahead { batches, known, at }) => self.process(batches, known, at, graph),
         }
@@ -205,7 +241,7 @@ impl ScanTask {
         if self.keep_open { Ending::Hold } else { Ending::Flush }
     }
 
-    fn begin(&mut self, graph: &mut Graph, control: &Control) -> Result<Step> {
+    fn begin(&mut self, graph: &mut Graph, control: &Control, now: i64) -> Result<Step> {
         // A cut waits for every morsel that was begun, however far ahead it is.
         let is_cut = control.cut().asked().is_some();
         if let Some(tracker) = &mut self.tracker
@@ -222,6 +258,7 @@ impl ScanTask {
             Take::End if !self.waiting.is_empty() => return self.wait(graph),
             Take::End => return self.wait_for_others(graph),
         };
+        self.linger.taken_at = Some(now);
         let Some(tracker) = &mut self.tracker else {
             self.current = Some(Current::Direct(morsel));
             return Ok(Step::Worked);

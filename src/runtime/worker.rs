@@ -201,7 +201,8 @@ impl Worker {
         self.waker.fall_asleep();
         let waiting = self.stages.iter().any(Stage::has_message);
         if !waiting {
-            let due = self.stages.iter().filter_map(|stage| stage.graph.next_tick()).min();
+            let gathering = self.stages.iter().flat_map(|stage| &stage.inputs).filter_map(Input::next_take);
+            let due = self.stages.iter().filter_map(|stage| stage.graph.next_tick()).chain(gathering).min();
             let until = due.map(|due| Duration::from_micros(due.saturating_sub(self.clock.now()).max(0) as u64));
             std::thread::park_timeout(until.map_or(self.idle_sleep, |until| until.min(self.idle_sleep)));
         }
@@ -297,6 +298,14 @@ impl Input {
             Input::Scan(scan) => scan.target,
             Input::Values { target, .. } => *target,
             Input::Exchange { slot, .. } => Target { slot: *slot, port: 0 },
+        }
+    }
+
+    /// When rows may be taken that gather now.
+    fn next_take(&self) -> Option<i64> {
+        match self {
+            Input::Scan(scan) if !scan.has_ended() => scan.next_take(),
+            _ => None,
         }
     }
 

@@ -19,7 +19,8 @@ use super::plan::is_window_function;
 use super::users::UserFunctions;
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    Changelog, Connectors, Scan, ScanRequest, SystemColumn, Table, TableDefinition, WatermarkRules, WindowFunction,
+    Changelog, Connectors, Scan, ScanRequest, SystemColumn, Table, TableDefinition, Tuning, WatermarkRules,
+    WindowFunction,
 };
 
 /// All names that statements may use.
@@ -32,6 +33,8 @@ pub struct Catalog {
     endings: Arc<Vec<String>>,
     /// What `now()` says in the statement that is planned, in microseconds since 1970.
     statement_time: i64,
+    /// How long groups are kept where nothing else says so, in microseconds.
+    state_ttl: Option<i64>,
 }
 
 /// What a name in FROM can be.
@@ -66,6 +69,8 @@ pub struct TableEntry {
     pub(super) watermark: Option<WatermarkClause>,
     /// What its options say about watermarks beyond that.
     pub(super) watermark_rules: WatermarkRules,
+    /// What they say of how queries over it are run.
+    pub(super) tuning: Tuning,
     /// Columns that its source does not have.
     pub(super) computed: Vec<ComputedColumn>,
     pub(super) table: Option<Arc<dyn Table>>,
@@ -106,6 +111,7 @@ pub struct CatalogTable {
     pub definition: TableDefinition,
     /// Columns that follow from those of `table`, in the order of the schema.
     pub computed: Vec<Computed>,
+    pub tuning: Tuning,
     schema: SchemaRef,
 }
 
@@ -140,6 +146,15 @@ impl Catalog {
     /// Says what time it is in the statements that are planned from now on, in microseconds since 1970.
     pub fn set_statement_time(&mut self, micros: i64) {
         self.statement_time = micros;
+    }
+
+    /// Says how long groups without a window are kept where neither a hint nor a table does, in microseconds.
+    pub fn set_state_ttl(&mut self, micros: Option<i64>) {
+        self.state_ttl = micros;
+    }
+
+    pub(super) fn state_ttl(&self) -> Option<i64> {
+        self.state_ttl
     }
 
     pub(super) fn statement_time(&self) -> i64 {
@@ -351,6 +366,7 @@ impl TableEntry {
             kind: self.kind,
             watermark: self.watermark.clone(),
             watermark_rules: self.watermark_rules.clone(),
+            tuning: self.tuning,
             computed: self.computed.clone(),
             table: self.table.clone(),
             followed: self.followed.clone(),
@@ -391,6 +407,7 @@ impl CatalogTable {
             primary_key,
             definition,
             computed: Vec::new(),
+            tuning: Tuning::default(),
         }
     }
 

@@ -61,7 +61,7 @@ pub fn rewrite(text: &str) -> Result<String> {
 
 /// Runs a script once.
 pub fn play(script: &Script, setup: Setup) -> Result<Played> {
-    let config = Config { partitions: setup.partitions, ..Config::default() };
+    let config = Config { partitions: setup.partitions, strict: script.strict, ..Config::default() };
     let mut driver = Driver::new(config)?;
     script.sources.iter().for_each(|(name, source)| driver.source(name, *source));
     script.sinks.iter().for_each(|name| driver.sink(name));

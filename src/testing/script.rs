@@ -46,6 +46,8 @@ pub struct Script {
     /// The numbers of workers to try it with.
     pub partitions: Vec<usize>,
     pub cuts: Vec<Cut>,
+    /// Whether queries are refused whose state grows without a bound.
+    pub strict: bool,
     pub steps: Vec<Step>,
     /// The file's lines.
     pub(super) lines: Vec<String>,
@@ -99,6 +101,7 @@ impl Script {
             sinks: Vec::new(),
             partitions: vec![1, 2, 3],
             cuts: vec![Cut::Whole, Cut::Rows],
+            strict: false,
             steps: Vec::new(),
             lines: text.lines().map(str::to_string).collect(),
         };
@@ -138,6 +141,7 @@ impl Script {
             }
             "sink" if !rest.is_empty() => self.sinks.push(rest.trim().to_string()),
             "partitions" => self.partitions = rest.split_whitespace().map(number).collect::<Result<_>>()?,
+            "strict" if rest.is_empty() => self.strict = true,
             "cuts" => {
                 let cut = |word: &str| match word {
                     "whole" => Ok(Cut::Whole),

@@ -198,7 +198,15 @@ impl Compiler {
 
     /// How long an operator without a window keeps what it knows of the rows of a node, in microseconds; `None`: for ever.
     fn state_ttl_over(&self, node: NodeId) -> Option<i64> {
-        self.state_ttl.over(self.tables_below(node).into_iter())
+        let hinted = self.state_ttl.over(self.tables_below(node).into_iter());
+        hinted.or_else(|| self.declared_ttl(node)).or(self.state_ttl.otherwise)
+    }
+
+    /// The longest that the tables below a node say in their definitions.
+    fn declared_ttl(&self, node: NodeId) -> Option<i64> {
+        let node = &self.nodes[node];
+        let own = if let Spec::Scan(scan) = &node.spec { scan.tuning.state_ttl } else { None };
+        own.into_iter().chain(node.inputs.iter().filter_map(|input| self.declared_ttl(*input))).max()
     }
 
     /// Fails where a hint names a table that is not read.

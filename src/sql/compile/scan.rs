@@ -84,6 +84,7 @@ impl Compiler {
             },
             system,
             compute,
+            tuning: table.tuning,
             watermark,
             fetch: scan.fetch.filter(|_| changelog == Changelog::Append),
         };

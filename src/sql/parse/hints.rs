@@ -12,6 +12,8 @@ use crate::sql::error;
 pub struct StateTtl {
     /// A table, or `None` for all of them, and microseconds.
     pub of: Vec<(Option<String>, i64)>,
+    /// What holds where neither a hint nor a table says so, in microseconds.
+    pub otherwise: Option<i64>,
 }
 
 impl StateTtl {

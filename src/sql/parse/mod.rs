@@ -11,6 +11,7 @@ mod window; //     WINDOW TUMBLING(...), TUMBLE(TABLE ...)
 mod buffer; //     ROWS WINDOW BUFFER n ROWS
 mod emit; //       EMIT ...
 mod hints; //      /*+ STATE_TTL(...) */
+mod set; //        SET name = value
 mod function; //   CREATE FUNCTION
 mod as_of; //      ASOF JOIN, FOR SYSTEM_TIME AS OF
 mod tokens; //     tokens and their places
@@ -26,12 +27,13 @@ pub use emit::Emit;
 pub use function::{CreateFunction, NamedFunction};
 pub use hints::StateTtl;
 pub(super) use hints::state_ttl;
+pub use set::Setting;
 pub use statement::{
     CreateTable, CreateTableAs, CreateView, Drop, Dropped, ExplainKind, Insert, QueryStatement, Statement,
 };
 pub(crate) use tokens::place;
 pub(super) use window::PARTITION_ARGUMENT;
-pub(super) use window::nanoseconds;
+pub(crate) use window::nanoseconds;
 
 use std::ops::Range;
 

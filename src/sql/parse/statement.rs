@@ -16,6 +16,7 @@ use super::define::{self, WatermarkClause};
 use super::depth;
 use super::emit::{self, Emit};
 use super::function::{self, CreateFunction, NamedFunction};
+use super::set::{self, Setting};
 use super::spelling;
 use super::tokens::{DIALECT, is_word, place, place_of, starts_with};
 use super::trying;
@@ -41,6 +42,8 @@ pub enum Statement {
     },
     Explain(ExplainKind, Box<Statement>),
     Analyze(Box<Statement>),
+    /// `SET name = value`.
+    Set(Setting),
     ShowTables,
     ShowFunctions,
     Describe(ObjectName),
@@ -138,6 +141,7 @@ pub(super) fn parse(tokens: &[TokenWithSpan]) -> Result<Statement> {
     match () {
         _ if starts_with(tokens, &["EXPLAIN"]) => parse_explain(tokens),
         _ if function::is_create(tokens) => function::parse(tokens),
+        _ if starts_with(tokens, &["SET"]) => set::parse(tokens).map(Statement::Set),
         _ if starts_with(tokens, &["SHOW"]) => parse_show(tokens),
         _ if starts_with(tokens, &["SUBSCRIBE"]) => parse_subscribe(tokens),
         _ if starts_with(tokens, &["DESCRIBE"]) || starts_with(tokens, &["DESC"]) => parse_describe(tokens),

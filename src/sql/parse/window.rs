@@ -415,7 +415,7 @@ pub(super) fn duration(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
 }
 
 /// Nanoseconds of a text such as `5s`, `1m30s` or `2 hours`; `None`: it is no duration of a certain length.
-pub(in crate::sql) fn nanoseconds(text: &str) -> Option<i64> {
+pub(crate) fn nanoseconds(text: &str) -> Option<i64> {
     let tokens = super::tokens::tokenize(text).ok()?;
     if !is_short_duration(&tokens) {
         return None;

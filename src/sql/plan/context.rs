@@ -86,6 +86,7 @@ impl<'a> Context<'a> {
             _ => entry.open(self.connectors)?,
         };
         let mut opened = CatalogTable::new(entry.definition(), table, None, entry.primary_key.clone());
+        opened.tuning = entry.tuning;
         let of_table = |e: Error| e.context(format!("table {}", entry.name));
         // A system column with the watermark is a column like others.
         let timed = entry.watermark.as_ref().and_then(|clause| SystemColumn::from_name(&normalize(&clause.column)));

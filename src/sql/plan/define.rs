@@ -9,7 +9,7 @@ use sqlparser::ast::{ColumnDef, ColumnOption, Ident, ObjectName, ObjectNamePart,
 use super::context::Context;
 use super::{Planned, computed, system, view, watermark};
 use crate::error::{Error, Result};
-use crate::pipeline::SystemColumn;
+use crate::pipeline::{SystemColumn, Tuning};
 use crate::sql::catalog::{Catalog, Kept, Relation, TableEntry, TableKind, View};
 use crate::sql::error::from_datafusion;
 use crate::sql::parse::{CreateTable, CreateView, Drop, Dropped, Parsed, place};
@@ -92,6 +92,7 @@ pub(super) fn create_table(context: &Context<'_>, statement: &CreateTable) -> Re
     }
     let mut options = statement.options.clone();
     let watermark_rules = super::rules::take(&mut options).map_err(|e| e.at(at))?;
+    let tuning = super::rules::tuning(&mut options).map_err(|e| e.at(at))?;
     if statement.watermark.is_none() && watermark_rules != Default::default() {
         let message =
             format!("options about watermarks need a watermark; declare WATERMARK FOR in the columns of {name}");
@@ -102,6 +103,7 @@ pub(super) fn create_table(context: &Context<'_>, statement: &CreateTable) -> Re
         schema,
         options,
         watermark_rules,
+        tuning,
         primary_key,
         is_declared: true,
         is_unbounded: statement.is_unbounded,
@@ -113,7 +115,11 @@ pub(super) fn create_table(context: &Context<'_>, statement: &CreateTable) -> Re
 
 /// A table that is kept in memory, and its columns.
 pub(super) fn memory(entry: TableEntry) -> Result<(Kept, SchemaRef)> {
-    let TableEntry { name, schema, options, primary_key, watermark, computed, .. } = entry;
+    let TableEntry { name, schema, options, primary_key, watermark, computed, tuning, .. } = entry;
+    if tuning != Tuning::default() {
+        let message = "options 'state.ttl' and 'linger' do not go with a table in memory";
+        return Err(Error::user(format!("{message}: {name}")));
+    }
     if let Some(option) = options.keys().find(|option| *option != "connector") {
         return Err(Error::user(format!("option '{option}' does not go with a table in memory: {name}")));
     }

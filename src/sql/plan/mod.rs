@@ -61,7 +61,7 @@ use self::context::Context;
 use super::catalog::{Catalog, Kept, Relation, TableKind};
 use super::error::from_datafusion;
 use super::optimize::{exactly, optimize};
-use super::parse::{ExplainKind, Parsed, QueryStatement, StateTtl, Statement, state_ttl};
+use super::parse::{ExplainKind, Parsed, QueryStatement, Setting, StateTtl, Statement, state_ttl};
 use super::stack::with_deep_stack;
 use crate::error::{Error, Place, Result};
 use crate::pipeline::{Connectors, EmitMode, TableDefinition};
@@ -103,6 +103,8 @@ pub enum Planned {
     DropKept { names: Vec<String>, cascade: bool, message: String },
     /// Load a function from a shared library.
     CreateFunction(FunctionDefinition),
+    /// Change a setting of the session.
+    Set(Setting),
     /// Nothing more: the catalog has changed.
     Done(String),
     /// Print a step of the query's way.
@@ -223,6 +225,7 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
         Statement::CreateFunction(statement) => function::create(&context, statement).map(Planned::CreateFunction),
         Statement::NamedFunction(statement) => function::named(statement).map(Planned::Done),
         Statement::DropFunction { names, if_exists } => function::drop(catalog, names, *if_exists).map(Planned::Done),
+        Statement::Set(setting) => Ok(Planned::Set(setting.clone())),
         Statement::ShowTables => show::tables(catalog).map(Planned::Rows),
         Statement::ShowFunctions => show::functions(catalog).map(Planned::Rows),
         Statement::Describe(name) => describe(&context, name).map(Planned::Rows),
@@ -324,7 +327,8 @@ fn finish(context: &Context<'_>, plan: LogicalPlan, statement: &QueryStatement, 
     let emit = statement.emit.as_ref();
     let syntax = format!("{:#}{}", statement.query, emission::shown(emit));
     let (emit, emit_place) = (emit.and_then(|emit| emit.mode), emit.and_then(|emit| emit.place));
-    let state_ttl = state_ttl(&parsed.text).map_err(|e| e.at(Some(parsed.place)))?;
+    let hinted = state_ttl(&parsed.text).map_err(|e| e.at(Some(parsed.place)))?;
+    let state_ttl = StateTtl { otherwise: context.catalog.state_ttl(), ..hinted };
     let query = LogicalQuery {
         plan,
         emit,

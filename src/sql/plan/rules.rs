@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::pipeline::{FuturePolicy, WatermarkRules};
+use crate::pipeline::{FuturePolicy, Tuning, WatermarkRules};
 use crate::sql::parse::nanoseconds;
 
 const PREFIX: &str = "watermark.";
@@ -14,6 +14,24 @@ const KNOWN: &[&str] = &[
     "watermark.max-future",
     "watermark.max-jump",
 ];
+
+/// Takes the options out that say how queries over the table are run.
+///
+/// Failure: a value that is no duration.
+pub(super) fn tuning(options: &mut BTreeMap<String, String>) -> Result<Tuning> {
+    let mut take = |key: &str| match options.remove(key) {
+        None => Ok(None),
+        Some(value) => match nanoseconds(&value) {
+            Some(nanoseconds) if nanoseconds >= 0 => Ok(Some(nanoseconds / 1_000)),
+            _ => Err(Error::user(format!("option '{key}' must be a duration such as 5s, not '{value}'"))),
+        },
+    };
+    let tuning = Tuning { state_ttl: take("state.ttl")?, linger: take("linger")? };
+    match tuning.state_ttl {
+        Some(0) => Err(Error::user("option 'state.ttl' must be longer than nothing")),
+        _ => Ok(tuning),
+    }
+}
 
 /// Takes the options out that begin with `watermark.`, or with `scan.watermark.` as elsewhere.
 ///
