@@ -14,9 +14,12 @@ mod machine; //   CPU time, memory, bandwidth
 mod peers; //     other engines
 mod report; //    results as text, JSON and a page
 mod plot; //      bars and curves
+mod latency; //   from the moment an event was due to the moment its result leaves
+mod histogram; // how long that took, of millions of events
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use millstream::error::{Error, Result};
@@ -60,6 +63,9 @@ pub struct BenchArguments {
     /// Write the results as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// How long input gathers, of latency [default: 1ms]
+    #[arg(long, value_name = "DURATION", value_parser = super::arguments::duration)]
+    pub linger: Option<Duration>,
     /// Where the tables are kept between runs [default: a folder for temporary files]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -78,6 +84,8 @@ pub enum SuiteName {
     Clickbench,
     /// Filters, groups, windows and a join over bids
     Core,
+    /// How long events take through a query, at parts of the rate it sustains
+    Latency,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -105,6 +113,9 @@ pub struct Results {
 }
 
 pub fn run(arguments: &BenchArguments) -> std::result::Result<(), Stop> {
+    if arguments.suite == SuiteName::Latency {
+        return latency::run(arguments);
+    }
     let suite = Suite::new(arguments)?;
     let folder = folder(arguments, &suite)?;
     data::prepare(&suite, &folder)?;

@@ -67,11 +67,22 @@ fn seconds(seconds: f64) -> String {
 /// A line per query: threads to the right, speed upwards, and the line of perfect scaling behind.
 pub fn scaling(lines: &[(String, Vec<(f64, f64)>)]) -> String {
     let most = lines.iter().flat_map(|(_, points)| points).fold(1.0f64, |most, (x, y)| most.max(*x).max(*y));
-    lines_plot(lines, most, most, "threads", "times as fast as one")
+    lines_plot(lines, (most, most), ("threads", "times as fast as one"), true)
 }
 
-/// Lines over two axes that begin at zero.
-fn lines_plot(lines: &[(String, Vec<(f64, f64)>)], x_most: f64, y_most: f64, x_name: &str, y_name: &str) -> String {
+/// A line per load: milliseconds to the right, the share of events upwards.
+pub fn distribution(lines: &[(String, Vec<(f64, f64)>)]) -> String {
+    let most = lines.iter().flat_map(|(_, points)| points).fold(1.0f64, |most, (x, _)| most.max(*x));
+    lines_plot(lines, (most, 1.0), ("milliseconds", "share of events"), false)
+}
+
+/// Lines over two axes that begin at zero. `is_guided`: whether the diagonal stands behind them.
+fn lines_plot(
+    lines: &[(String, Vec<(f64, f64)>)],
+    (x_most, y_most): (f64, f64),
+    (x_name, y_name): (&str, &str),
+    is_guided: bool,
+) -> String {
     let (left, bottom, width, height) = (50.0, 300.0, 820.0, 280.0);
     let place = |x: f64, y: f64| (left + x / x_most * width, bottom - y / y_most * height);
     let mut svg = String::from("<svg viewBox=\"0 0 960 340\" role=\"img\">\n");
@@ -79,11 +90,16 @@ fn lines_plot(lines: &[(String, Vec<(f64, f64)>)], x_most: f64, y_most: f64, x_n
     let _ = writeln!(
         svg,
         "<path d=\"M{left} {end_y} V{bottom} H{end_x}\" fill=\"none\" stroke=\"#b8c4ce\"/>\
-         <path d=\"M{left} {bottom} L{end_x} {end_y}\" stroke=\"#b8c4ce\" stroke-dasharray=\"4 4\"/>\
          <text x=\"{end_x}\" y=\"{}\" font-size=\"12\" text-anchor=\"end\">{x_name}</text>\
          <text x=\"{left}\" y=\"12\" font-size=\"12\">{y_name}</text>",
         bottom + 32.0
     );
+    if is_guided {
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{left} {bottom} L{end_x} {end_y}\" stroke=\"#b8c4ce\" stroke-dasharray=\"4 4\"/>"
+        );
+    }
     for tick in 1..=(x_most as usize).min(16) {
         let (x, _) = place(tick as f64, 0.0);
         let _ = writeln!(

@@ -53,6 +53,7 @@ impl Suite {
             SuiteName::Tpch => ("tpch", "tpch", TPCH, 1.0, Origin::Parquet),
             SuiteName::H2o => ("h2o", "h2o", H2O, 10e6, Origin::Parquet),
             SuiteName::Clickbench => ("clickbench", "hits", &[][..], 1e6, Origin::Parquet),
+            SuiteName::Latency => return Err(Error::bug("latency has no tables")),
             SuiteName::Core => ("core", "nexmark", CORE, 10e6, Origin::Memory),
         };
         let scale = arguments.scale.unwrap_or(scale);

@@ -225,7 +225,7 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
         Statement::CreateFunction(statement) => function::create(&context, statement).map(Planned::CreateFunction),
         Statement::NamedFunction(statement) => function::named(statement).map(Planned::Done),
         Statement::DropFunction { names, if_exists } => function::drop(catalog, names, *if_exists).map(Planned::Done),
-        Statement::Set(setting) => Ok(Planned::Set(setting.clone())),
+        Statement::Set(setting) => Ok(Planned::Set(*setting)),
         Statement::ShowTables => show::tables(catalog).map(Planned::Rows),
         Statement::ShowFunctions => show::functions(catalog).map(Planned::Rows),
         Statement::Describe(name) => describe(&context, name).map(Planned::Rows),
