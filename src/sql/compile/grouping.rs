@@ -251,12 +251,15 @@ fn numbered<'a>(sets: Vec<Vec<&'a Expr>>, keys: &[&Expr], id: &DataType) -> Resu
     if keys.len() >= u64::BITS as usize {
         return Err(refuse(keys[0], "grouping sets over more than 63 keys are not supported"));
     }
-    let number = |index: usize| {
-        let set = &sets[index];
-        let repeats = sets[..index].iter().filter(|earlier| *earlier == set).count();
+    // A set is what it lacks: CUBE(a, b), ROLLUP(a, b) makes (a, a, b) of (a, b) as well.
+    let lacking = |set: &Vec<&Expr>| -> u64 {
         let bit = |(index, key): (usize, &&Expr)| u64::from(!set.contains(key)) << (keys.len() - 1 - index);
-        let lacking: u64 = keys.iter().enumerate().map(bit).sum();
-        let number = ScalarValue::UInt64(Some((repeats as u64) << keys.len() | lacking));
+        keys.iter().enumerate().map(bit).sum()
+    };
+    let lacking: Vec<u64> = sets.iter().map(lacking).collect();
+    let number = |index: usize| {
+        let repeats = lacking[..index].iter().filter(|earlier| **earlier == lacking[index]).count();
+        let number = ScalarValue::UInt64(Some((repeats as u64) << keys.len() | lacking[index]));
         number.cast_to(id).map_err(foreign)
     };
     let ids = (0..sets.len()).map(number).collect::<Result<Vec<_>>>()?;
