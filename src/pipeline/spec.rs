@@ -7,8 +7,8 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
 use super::{
-    AsOfSpec, Bounds, CustomSpec, LookupSpec, OverSpec, Pipeline, Predicate, RankSpec, SymmetricSpec, SystemColumn, Table,
-    WindowKind,
+    AsOfSpec, Bounds, CustomSpec, LookupSpec, OverSpec, Pipeline, Predicate, RankSpec, SymmetricSpec, SystemColumn,
+    Table, WindowKind,
 };
 use crate::expression::Program;
 use crate::function::AggregateFunction;
