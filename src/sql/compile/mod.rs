@@ -209,7 +209,7 @@ impl Compiler {
         own.into_iter().chain(node.inputs.iter().filter_map(|input| self.declared_ttl(*input))).max()
     }
 
-    /// Fails where a hint names a table that is not read.
+    /// Fails where a hint names a table that is not read, or nothing over input that does not end goes by it.
     fn check_state_ttl(&self) -> Result<()> {
         let Some(root) = self.nodes.len().checked_sub(1) else { return Ok(()) };
         let tables = self.tables_below(root);
@@ -226,8 +226,19 @@ impl Compiler {
                 );
                 Err(Error::user(message))
             }
-            None => Ok(()),
+            None => self.check_state_ttl_acts(root),
         }
+    }
+
+    fn check_state_ttl_acts(&self, root: NodeId) -> Result<()> {
+        let forgets = |node: &Node| matches!(&node.spec, Spec::Aggregate(spec) if spec.ttl.is_some());
+        if self.state_ttl.of.is_empty() || self.nodes[root].bounded || self.nodes.iter().any(forgets) {
+            return Ok(());
+        }
+        Err(Error::user(
+            "the hint STATE_TTL has groups forgotten in GROUP BY without a window; this query has none: take the hint \
+             away, and bound joins and ranks by time or by a window",
+        ))
     }
 
     /// Adds a node and gives its number.
