@@ -19,6 +19,8 @@ use super::RankShape;
 use crate::error::Result;
 use crate::stream::operator::held::size_bytes;
 
+/// Bytes of an array beside its values.
+const ARRAY_BYTES: usize = 128;
 /// After one comparison per so many rows, a batch writes all of its rows down.
 const ASKED_SHARE: usize = 2;
 
@@ -153,9 +155,10 @@ impl Converters {
     }
 }
 
-/// Rows and bytes in batches that entries point into.
+/// The batches that entries point into, their rows and bytes.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
+    pub batches: AtomicUsize,
     pub rows: AtomicUsize,
     pub bytes: AtomicUsize,
 }
@@ -195,7 +198,9 @@ impl Stored {
         converters: &Arc<Converters>,
         tally: &Arc<Tally>,
     ) -> Arc<Self> {
-        let bytes = order.iter().chain(&own).map(size_bytes).sum();
+        let bytes: usize = order.iter().chain(&own).map(|column| size_bytes(column) + ARRAY_BYTES).sum();
+        let bytes = bytes + size_of::<Stored>();
+        tally.batches.fetch_add(1, Relaxed);
         tally.rows.fetch_add(rows, Relaxed);
         tally.bytes.fetch_add(bytes, Relaxed);
         let (converters, tally, written) = (converters.clone(), tally.clone(), Default::default());
@@ -245,6 +250,7 @@ impl Stored {
 impl Drop for Stored {
     fn drop(&mut self) {
         let written: usize = self.written.iter().filter_map(|written| written.all.get()).map(Rows::size).sum();
+        self.tally.batches.fetch_sub(1, Relaxed);
         self.tally.rows.fetch_sub(self.rows, Relaxed);
         self.tally.bytes.fetch_sub(self.bytes + written, Relaxed);
     }

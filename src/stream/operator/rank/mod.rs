@@ -14,15 +14,15 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt64Array, new_null_array};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array, UInt64Array, new_null_array};
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
 use self::changes::Changed;
 pub(super) use self::changes::push_changes;
 use self::entry::Entry as RankedRow;
 use self::table::{RankTable, Ranked};
-use crate::batch::Batch;
+use crate::batch::{Batch, Change};
 use crate::error::{Error, Result};
 use crate::function::KernelContext;
 use crate::pipeline::{Completion, RankSpec};
@@ -62,6 +62,8 @@ pub struct Rank {
 
 /// The key of the one table where there are no windows.
 const ALL: i64 = i64::MAX;
+/// Rows of a snapshot that are taken in at once.
+const RESTORED_ROWS: usize = 8192;
 
 impl Rank {
     /// Failure: rows with columns that cannot be ordered.
@@ -107,6 +109,19 @@ impl Rank {
             }
         }
         push_in_batches(&self.output(table, &ranked)?, ranked.len(), self.shape.batch_rows, next)
+    }
+
+    /// Takes rows of a window in as often as they were there, which is less than not at all for those taken back too early.
+    fn restore_rows(&mut self, end: i64, rows: &[ArrayRef], counts: &[i64]) -> Result<()> {
+        let times = |(row, count): (usize, &i64)| std::iter::repeat_n(row as u32, count.unsigned_abs() as usize);
+        let picks: Vec<u32> = counts.iter().enumerate().flat_map(times).collect();
+        let change = |&row: &u32| if counts[row as usize] < 0 { Change::DELETE } else { Change::INSERT };
+        let changes: Vec<Change> = picks.iter().map(change).collect();
+        let picks = UInt32Array::from(picks);
+        let wide = rows.iter().map(|column| Ok(take(column, &picks, None)?)).collect::<Result<Vec<_>>>()?;
+        let table = Self::table(&mut self.tables, &self.shape, end)?;
+        let groups = table.find_groups(&wide, picks.len())?;
+        table.take(&wide, &groups, Some(&changes), |_, _| {})
     }
 
     fn push_changes(&mut self, wide: &[ArrayRef], batch: &Batch, rows: usize, next: &mut Next<'_>) -> Result<()> {
@@ -209,16 +224,12 @@ impl Operator for Rank {
                 return Err(Error::bug(format!("these are no ranked rows: {}", section.name)));
             }
             let counts = columns[width].as_primitive::<Int64Type>();
-            let ends = columns[width + 1].as_primitive::<Int64Type>();
-            for row in 0..section.rows.num_rows() {
-                let table = Self::table(&mut self.tables, &self.shape, ends.value(row))?;
-                let one: Vec<ArrayRef> = columns[..width].iter().map(|column| column.slice(row, 1)).collect();
-                let groups = table.find_groups(&one, 1)?;
-                let change =
-                    if counts.value(row) < 0 { crate::batch::Change::DELETE } else { crate::batch::Change::INSERT };
-                for _ in 0..counts.value(row).unsigned_abs() {
-                    table.take(&one, &groups, Some(&[change]), |_, _| {})?;
-                }
+            let ends = columns[width + 1].as_primitive::<Int64Type>().values();
+            let mut from = 0;
+            for run in ends.chunk_by(|a, b| a == b).flat_map(|run| run.chunks(RESTORED_ROWS)) {
+                let rows: Vec<ArrayRef> = columns[..width].iter().map(|column| column.slice(from, run.len())).collect();
+                self.restore_rows(run[0], &rows, &counts.values()[from..from + run.len()])?;
+                from += run.len();
             }
         }
         Ok(())

@@ -23,7 +23,10 @@ use crate::stream::operator::over::look_up;
 
 /// Batches are written anew when they hold so many rows per row that is still there,
 const STORED_PER_ROW: usize = 3;
-/// in batches of so many.
+/// or more batches than these and fewer rows in each, as those of a few rows leave them;
+const BATCHES_MIN: usize = 256;
+const ROWS_PER_BATCH_MIN: usize = 64;
+/// then in batches of so many.
 const STORED_ROWS: usize = 8192;
 
 /// A row that is shown, and its rank.
@@ -159,10 +162,14 @@ impl RankTable {
         touched.sort_unstable();
         touched.dedup();
         self.store(&batch, &touched)?;
-        if self.tally.rows.load(Relaxed) > STORED_PER_ROW * (self.entries + STORED_ROWS) {
-            self.store_anew()?;
-        }
-        Ok(())
+        if self.is_loose() { self.store_anew() } else { Ok(()) }
+    }
+
+    /// Whether stored batches hold much beside the rows that are still there.
+    fn is_loose(&self) -> bool {
+        let (rows, batches) = (self.tally.rows.load(Relaxed), self.tally.batches.load(Relaxed));
+        rows > STORED_PER_ROW * (self.entries + STORED_ROWS)
+            || batches > BATCHES_MIN + self.entries / ROWS_PER_BATCH_MIN
     }
 
     /// Stores the rows of a batch that entries of these groups point at, and points them there.

@@ -141,3 +141,21 @@ fn rows_that_stay_of_many_batches_are_written_anew() {
         assert_eq!(folded(&outputs(make, &told)), expected, "{function:?}");
     }
 }
+
+/// Rows that come one by one take no more memory than those that come together, nearly; nor do those of a snapshot.
+#[test]
+fn batches_of_one_row_are_put_together() {
+    let all: Vec<[i64; 3]> = (0..5000).map(|key| [key, 1, key]).collect();
+    let bytes = |rows_at_once: usize| {
+        let shape = shape(RankFunction::RowNumber, 1, 1, false, Completion::End);
+        let mut rank = Rank::new(shape).expect("columns that can be written");
+        for some in all.chunks(rows_at_once) {
+            let wide = rows(some);
+            rank.restore_rows(super::ALL, &wide, &vec![1; some.len()]).expect("rows of these types");
+        }
+        assert_eq!(rank.remarks(), "keys 5000");
+        rank.size_bytes()
+    };
+    let (together, one_by_one) = (bytes(5000), bytes(1));
+    assert!(one_by_one < 2 * together, "{one_by_one} bytes one by one, {together} together");
+}
