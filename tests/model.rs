@@ -3,6 +3,8 @@
 //! `MODEL_SEED=n` begins at another seed, `MODEL_CASES=n` runs more of them; a failure prints the seed of its case.
 #![allow(clippy::unwrap_used, clippy::err_expect, reason = "a failed unwrap in a test is a failed test")]
 
+#[path = "support/answer.rs"]
+mod answer; // rows as text, folded up
 #[path = "model/cell.rs"]
 mod cell; //  values and rows
 #[path = "model/fixed.rs"]

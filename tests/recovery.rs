@@ -3,47 +3,31 @@
 //! What left before the snapshot and what leaves after it, folded up together, is what an undisturbed run gives.
 #![allow(clippy::unwrap_used, clippy::err_expect, reason = "a failed unwrap in a test is a failed test")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millstream::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
 use millstream::arrow::datatypes::SchemaRef;
-use millstream::arrow::util::display::{ArrayFormatter, FormatOptions};
 use millstream::batch::Change;
 use millstream::config::Config;
 use millstream::engine::{Engine, Snapshot};
 use millstream::pipeline::Changelog;
-use millstream::query::{Query, Rows};
+use millstream::query::Query;
 use millstream::stream::source::push::PushHandle;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+#[path = "support/answer.rs"]
+mod answer; //  rows as text, folded up
 #[path = "support/squares.rs"]
 mod squares; // aggregates of users' own
 
-/// Rows as text, each with how often it is there.
-type Answer = BTreeMap<String, i64>;
+use answer::{Answer, fold};
 
 fn engine(partitions: usize, batch_rows: usize) -> Engine {
     let engine = Engine::new(Config { partitions, batch_rows, ..Config::default() });
     squares::register(&engine);
     engine
-}
-
-fn fold(answer: &mut Answer, rows: &Rows) {
-    let options = FormatOptions::default().with_null("NULL");
-    let columns: Vec<_> =
-        rows.batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
-    for row in 0..rows.batch.num_rows() {
-        let text: Vec<_> = columns.iter().map(|column| column.value(row).to_string()).collect();
-        let weight = rows.changes.as_ref().map_or(1, |changes| changes[row].weight());
-        let count = answer.entry(text.join(" ")).or_default();
-        *count += weight;
-        if *count == 0 {
-            answer.remove(&text.join(" "));
-        }
-    }
 }
 
 fn finish(query: Query, answer: &mut Answer) {

@@ -5,15 +5,13 @@
 //! Windows and groups are held against the model, and their rows counted: in = on time + late + filtered + in no window.
 //! Joins, frames, ranks and sessions over streams are held against the same SQL over a table that holds the same rows.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millstream::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
-use millstream::arrow::util::display::{ArrayFormatter, FormatOptions};
 use millstream::config::Config;
 use millstream::engine::{Engine, Snapshot};
-use millstream::query::{Query, Rows};
+use millstream::query::Query;
 use millstream::state::key_mode;
 use millstream::stream::source::push::PushHandle;
 use millstream_kernels::level;
@@ -21,6 +19,7 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
+use super::answer::{Answer, fold};
 use super::run::{self, Setting};
 use super::spec::{Function, Spec};
 use super::world::World;
@@ -180,24 +179,6 @@ fn streams_say_in_the_end_what_tables_say() {
         }
         Ok(())
     });
-}
-
-/// Rows as text, each with how often it is there.
-type Answer = BTreeMap<String, i64>;
-
-fn fold(answer: &mut Answer, rows: &Rows) {
-    let options = FormatOptions::default().with_null("NULL");
-    let columns: Vec<_> =
-        rows.batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
-    for row in 0..rows.batch.num_rows() {
-        let text: Vec<_> = columns.iter().map(|column| column.value(row).to_string()).collect();
-        let weight = rows.changes.as_ref().map_or(1, |changes| changes[row].weight());
-        let count = answer.entry(text.join(" ")).or_default();
-        *count += weight;
-        if *count == 0 {
-            answer.remove(&text.join(" "));
-        }
-    }
 }
 
 fn finish(query: Query, answer: &mut Answer) -> Result<(), String> {

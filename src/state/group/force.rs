@@ -19,10 +19,13 @@ pub const MODES: [&str; 6] = ["dense", "packed 64", "packed 128", "string", "num
 /// One more than the place in [`MODES`]; 0: none is asked for.
 static WANTED: AtomicU8 = AtomicU8::new(0);
 
-/// Lets tables made from now on, in the whole process, begin in a mode where their keys allow it; `None` and a name that
-/// there is not: as the keys would have it.
+/// Lets tables made from now on, in the whole process, begin in a mode where their keys allow it; `None`: as the keys
+/// would have it.
+///
+/// Panics: a name that is not one of [`MODES`].
 pub fn force(mode: Option<&str>) {
-    let at = mode.and_then(|mode| MODES.iter().position(|known| *known == mode));
+    let place = |mode| MODES.iter().position(|known| *known == mode).expect("one of the modes");
+    let at = mode.map(place);
     WANTED.store(at.map_or(0, |at| at as u8 + 1), Ordering::Relaxed);
 }
 
