@@ -22,6 +22,7 @@ mod numbered; // several keys, strings among them by their numbers
 mod packed; // keys of at most 128 bits, open addressing
 mod slots; //  open addressing, and growing without a stall
 mod rows; //   keys of any type, written as bytes
+mod tags; //   slots of keys that lie elsewhere, growing in the same way
 mod views; //  one string key, and the vector of bytes that rows use too
 
 use arrow::array::new_empty_array;
@@ -122,6 +123,7 @@ impl GroupIndex {
         let load = match &self.mode {
             Mode::Packed64(table) => table.load(),
             Mode::Packed128(table) => table.load(),
+            Mode::Views(table) => table.load(),
             _ => return self.mode().to_string(),
         };
         format!("{}, load {:.2}, {:.2} probes a row", self.mode(), load.0, load.1)

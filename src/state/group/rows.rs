@@ -40,6 +40,7 @@ impl Rows {
     }
 
     pub(super) fn lookup(&mut self, keys: &[Argument<'_>], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        self.table.keep_moving(rows);
         self.each(keys, rows, groups, Views::group_of_bytes)
     }
 

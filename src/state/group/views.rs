@@ -1,7 +1,7 @@
 //! One string key: short strings are compared as the 16-byte views they are, long ones by view, then bytes.
 //!
 //! ```text
-//! slot    tag (high hash bits) | group number
+//! slot    half of the hash | group number      see `tags.rs`
 //! group   short: the Arrow view itself; long: length, prefix, offset into the table's bytes
 //! ```
 
@@ -12,10 +12,10 @@ use arrow::datatypes::DataType;
 use millstream_kernels::{aggregate, gather, hash, level, probe, view};
 
 use super::EMPTY;
-use crate::batch::{Argument, Dictionary, DictionaryValues, Strings};
+use super::tags::{Place, Tags};
+use crate::batch::{Argument, Dictionary, DictionaryValues, Strings, held_bytes, make_room};
 use crate::error::Result;
 
-const SLOTS_MIN: usize = 1 << 10;
 /// From this many slots on, a probe misses L2 often enough to ask ahead.
 const SLOTS_PREFETCH_MIN: usize = 1 << 16;
 /// How many rows ahead an entry is asked for; a slot twice as many.
@@ -26,9 +26,7 @@ const DICTIONARIES_MAX: usize = 16;
 #[derive(Debug)]
 pub(super) struct Views {
     seed: u64,
-    /// Tag and group number.
-    slots: Vec<(u32, u32)>,
-    hashes: Vec<u64>,
+    slots: Tags,
     /// Of the rows of a batch.
     row_hashes: Vec<u64>,
     entries: Vec<u128>,
@@ -50,8 +48,7 @@ impl Views {
     pub(super) fn new(seed: u64) -> Self {
         Views {
             seed,
-            slots: vec![(0, EMPTY); SLOTS_MIN],
-            hashes: Vec::new(),
+            slots: Tags::new(),
             row_hashes: Vec::new(),
             entries: Vec::new(),
             bytes: Vec::new(),
@@ -65,6 +62,7 @@ impl Views {
     }
 
     pub(super) fn lookup(&mut self, key: &Argument<'_>, rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        self.keep_moving(rows);
         if key.constant_is_null() {
             let group = self.null_group();
             groups.resize(rows, group);
@@ -80,7 +78,7 @@ impl Views {
             return Ok(());
         }
         groups.reserve(rows);
-        if self.slots.len() >= SLOTS_PREFETCH_MIN {
+        if self.slots.count() >= SLOTS_PREFETCH_MIN {
             self.lookup_ahead(key, &strings, rows, groups);
             return Ok(());
         }
@@ -110,15 +108,12 @@ impl Views {
         hashes.extend((0..rows).map(|row| hash::bytes(self.seed, strings.bytes(row))));
         let nullable = key.validity().is_some();
         for row in 0..rows {
-            let mask = self.slots.len() - 1;
             if let Some(&ahead) = hashes.get(row + 2 * PREFETCH_ROWS) {
-                probe::prefetch(&self.slots, ahead as usize & mask);
+                self.slots.prefetch(ahead);
             }
-            if let Some(&ahead) = hashes.get(row + PREFETCH_ROWS) {
-                let (tag, group) = self.slots[ahead as usize & mask];
-                if tag == (ahead >> 32) as u32 {
-                    probe::prefetch(&self.entries, group as usize);
-                }
+            let guess = hashes.get(row + PREFETCH_ROWS).and_then(|&ahead| self.slots.first_guess(ahead));
+            if let Some(group) = guess {
+                probe::prefetch(&self.entries, group as usize);
             }
             let group = if nullable && key.is_null(row) {
                 self.null_group()
@@ -215,15 +210,12 @@ impl Views {
     #[inline]
     fn find_one(&self, bytes: &[u8], found: u128) -> u32 {
         let hash = hash::bytes(self.seed, bytes);
-        let (tag, mask) = ((hash >> 32) as u32, self.slots.len() - 1);
-        let mut at = hash as usize & mask;
-        loop {
-            let (slot_tag, group) = self.slots[at];
-            if group == EMPTY || (slot_tag == tag && self.is_equal(group, bytes, found)) {
-                return group;
-            }
-            at = (at + 1) & mask;
-        }
+        self.slots.find(hash, |group| self.is_equal(group, bytes, found)).unwrap_or(EMPTY)
+    }
+
+    /// Moves what a batch of `rows` rows should, if the table has grown.
+    pub(super) fn keep_moving(&mut self, rows: usize) {
+        self.slots.keep_moving(rows);
     }
 
     /// The group of `bytes`, which need no view: rows of keys written as bytes come here.
@@ -236,7 +228,6 @@ impl Views {
         if self.null_group == EMPTY {
             self.null_group = self.entries.len() as u32;
             self.entries.push(0);
-            self.hashes.push(0);
         }
         self.null_group
     }
@@ -248,17 +239,9 @@ impl Views {
 
     #[inline(always)]
     fn find_or_insert_hashed(&mut self, hash: u64, bytes: &[u8], found: u128) -> u32 {
-        let (tag, mask) = ((hash >> 32) as u32, self.slots.len() - 1);
-        let mut at = hash as usize & mask;
-        loop {
-            let (slot_tag, group) = self.slots[at];
-            if group == EMPTY {
-                return self.insert(at, hash, bytes, found);
-            }
-            if slot_tag == tag && self.is_equal(group, bytes, found) {
-                return group;
-            }
-            at = (at + 1) & mask;
+        match self.slots.find(hash, |group| self.is_equal(group, bytes, found)) {
+            Ok(group) => group,
+            Err(place) => self.insert(place, hash, bytes, found),
         }
     }
 
@@ -284,39 +267,25 @@ impl Views {
     }
 
     #[cold]
-    fn insert(&mut self, at: usize, hash: u64, bytes: &[u8], found: u128) -> u32 {
+    fn insert(&mut self, place: Place, hash: u64, bytes: &[u8], found: u128) -> u32 {
         let group = self.entries.len() as u32;
         let entry = if bytes.len() <= 12 {
             found
         } else {
-            let offset = self.bytes.len() as u128;
+            let offset = self.bytes.len();
+            make_room(&mut self.bytes, offset + bytes.len());
             self.bytes.extend_from_slice(bytes);
-            (found as u64) as u128 | offset << 64
+            (found as u64) as u128 | (offset as u128) << 64
         };
+        make_room(&mut self.entries, group as usize + 1);
         self.entries.push(entry);
-        self.hashes.push(hash);
-        self.slots[at] = ((hash >> 32) as u32, group);
-        if self.entries.len() * 2 > self.slots.len() {
-            self.grow();
-        }
+        self.slots.insert(place, hash, group);
         group
     }
 
-    fn grow(&mut self) {
-        let slots = self.slots.len() * 4;
-        let mask = slots - 1;
-        self.slots.clear();
-        self.slots.resize(slots, (0, EMPTY));
-        for (group, &hash) in self.hashes.iter().enumerate() {
-            if group as u32 == self.null_group {
-                continue;
-            }
-            let mut at = hash as usize & mask;
-            while self.slots[at].1 != EMPTY {
-                at = (at + 1) & mask;
-            }
-            self.slots[at] = ((hash >> 32) as u32, group as u32);
-        }
+    /// Which share of the slots is taken, and how many a lookup looks at.
+    pub(super) fn load(&self) -> (f64, f64) {
+        (self.entries.len() as f64 / self.slots.count() as f64, self.slots.probes())
     }
 
     pub(super) fn keys(&self, data_type: &DataType, groups: &[u32]) -> Result<ArrayRef> {
@@ -328,8 +297,7 @@ impl Views {
     }
 
     pub(super) fn clear(&mut self) {
-        self.slots.fill((0, EMPTY));
-        self.hashes.clear();
+        self.slots.clear();
         self.entries.clear();
         self.bytes.clear();
         let in_use = self.dictionaries.iter_mut().filter(|codes| codes.values.strong_count() > 0);
@@ -338,9 +306,10 @@ impl Views {
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        (self.slots.capacity() + self.hashes.capacity() + self.row_hashes.capacity()) * 8
-            + self.entries.capacity() * 16
-            + self.bytes.capacity()
+        self.slots.size_bytes()
+            + self.row_hashes.capacity() * 8
+            + held_bytes(&self.entries)
+            + held_bytes(&self.bytes)
             + self.dictionaries.iter().map(|codes| codes.groups.capacity() * 4).sum::<usize>()
     }
 }
