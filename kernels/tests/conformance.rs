@@ -521,6 +521,17 @@ fn gathers_and_scatters() {
         gather::scatter(&out, &rows, &mut back);
         gather::scalar::scatter(&out, &rows, &mut back_truth);
         assert_rows!(back, back_truth, "{case}");
+        // Rows without a gap between them, and almost so.
+        let from = rng.below(case.rows as u64 + 1) as u16;
+        let mut run: Vec<u16> = (from..case.rows as u16).collect();
+        for _ in 0..2 {
+            gather::take(&values, &run, &mut out);
+            gather::scalar::take(&values, &run, &mut truth);
+            assert_rows!(out, truth, "{case}");
+            if let [_, .., second, _] = &mut run[..] {
+                *second -= 1;
+            }
+        }
     });
 }
 

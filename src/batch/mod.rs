@@ -16,6 +16,7 @@ mod room; //       vectors of state that grow large
 mod selection; //  which rows of a batch still count
 mod slice; //      typed, borrowed looks at a column, as kernels want them
 mod types; //      the types in which the engine carries values
+mod watermarks; // the watermark before each row
 
 pub(crate) use buffers::{with_few_buffers, without_waste};
 pub use change::Change;
@@ -29,6 +30,7 @@ pub use selection::Selection;
 pub(crate) use slice::true_rows;
 pub use slice::{Argument, Fixed, Kind, Strings};
 pub use types::{engine_schema, engine_type};
+pub use watermarks::Watermarks;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
@@ -61,8 +63,8 @@ pub struct Batch {
     /// What each row does to the answer; `None` means every row is an insert.
     pub changes: Option<Vec<Change>>,
     /// For each row, the watermark its own source partition had reached before it, in ticks of the time column.
-    /// `None` means no row of this batch can be late.
-    pub watermarks: Option<Vec<i64>>,
+    /// Without any, no row of this batch can be late.
+    pub watermarks: Watermarks,
     pub form: Form,
     /// Whether its selected rows meet the conditions of the filter behind the scan that they come from: it handed them to the
     /// scan, and takes this away.
@@ -97,7 +99,7 @@ impl Batch {
         self.rows = 0;
         self.selection.clear();
         self.changes = None;
-        self.watermarks = None;
+        self.watermarks.clear();
         self.form = Form::Rows;
         self.meets_conditions = false;
     }
@@ -128,10 +130,18 @@ impl Batch {
 
     /// The watermarks before the selected rows, in order.
     pub fn selected_watermarks(&self) -> Option<Vec<i64>> {
-        let watermarks = self.watermarks.as_ref()?;
+        let watermarks = self.watermarks.as_slice()?;
         Some(match self.selection.as_slice() {
-            None => watermarks.clone(),
+            None => watermarks.to_vec(),
             Some(rows) => rows.iter().map(|&row| watermarks[row as usize]).collect(),
         })
+    }
+
+    /// Makes `out` the watermarks before the selected rows: into memory that is used again.
+    pub fn select_watermarks(&self, out: &mut Watermarks) {
+        match self.selection.as_slice() {
+            None => out.clone_from(&self.watermarks),
+            Some(rows) => out.take_rows(&self.watermarks, rows.iter().map(|&row| row as usize)),
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
 use crate::pipeline::{FuturePolicy, WatermarkRules, WatermarkSpec, ticks_per_second, time_unit};
-use crate::time::{END, START, lateness};
+use crate::time::{END, START, lateness, lateness_of_all};
 
 use arrow::datatypes::DataType;
 
@@ -406,12 +406,18 @@ impl WatermarkTracker {
         let is_ahead = |row: usize| ahead.as_ref().is_some_and(|ahead| ahead[row]);
         let mark = |row: usize| (!marks.is_null(row) && !is_ahead(row)).then(|| mark_values[place(row, &marks)]);
         let time = |row: usize| (!times.is_null(row)).then(|| time_values[place(row, &times)]);
-        let behind = lateness(&mut self.at.watermark, batch.rows, mark, time, &mut self.before);
+        let is_plain = |argument: &Argument<'_>| !argument.is_constant() && argument.validity().is_none();
+        let behind = match ahead.is_none() && is_plain(&marks) && is_plain(&times) {
+            true => lateness_of_all(&mut self.at.watermark, mark_values, time_values, &mut self.before),
+            false => lateness(&mut self.at.watermark, batch.rows, mark, time, &mut self.before),
+        };
         if let Some(aside) = aside {
             let marked = self.before.iter_mut().zip(aside).filter(|(_, aside)| **aside);
             marked.for_each(|(before, _)| *before = END);
         }
-        batch.watermarks = (behind || aside.is_some()).then(|| self.before.clone());
+        if behind || aside.is_some() {
+            batch.watermarks.set(&self.before);
+        }
         Ok(())
     }
 

@@ -15,7 +15,7 @@ pub use assigner::{Bounds, WindowAssigner};
 pub use calendar::{Calendar, CalendarUnit, is_zone};
 pub use grid::Grid;
 pub use unit::ticks_per_second;
-pub use watermark::{Inputs, lateness};
+pub use watermark::{Inputs, lateness, lateness_of_all};
 pub use window::Windows;
 
 /// The watermark before anything is known.

@@ -77,6 +77,21 @@ pub fn lateness(
     behind
 }
 
+/// The same for rows that lack neither.
+pub fn lateness_of_all(watermark: &mut i64, marks: &[i64], times: &[i64], before: &mut Vec<i64>) -> bool {
+    assert_eq!(marks.len(), times.len(), "columns of one length");
+    before.clear();
+    before.resize(times.len(), 0);
+    let (mut behind, mut running) = (false, *watermark);
+    for ((before, &time), &mark) in before.iter_mut().zip(times).zip(marks) {
+        *before = running;
+        behind |= time < running;
+        running = running.max(mark);
+    }
+    *watermark = running;
+    behind
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +111,10 @@ mod tests {
     fn only_rows_behind_their_own_watermark_count() {
         let (mut watermark, mut before) = (START, Vec::new());
         let mut run = |marks: &[i64], times: &[i64]| {
+            let (mut other, mut of_all) = (watermark, Vec::new());
             let behind = lateness(&mut watermark, 2, |row| Some(marks[row]), |row| Some(times[row]), &mut before);
+            assert_eq!(behind, lateness_of_all(&mut other, marks, times, &mut of_all));
+            assert_eq!((other, &of_all), (watermark, &before));
             (behind, before.clone(), watermark)
         };
         assert_eq!(run(&[5, 8], &[10, 13]), (false, vec![START, 5], 8));

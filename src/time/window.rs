@@ -19,6 +19,8 @@ pub struct Windows {
     pub slide: i64,
     pub offset: i64,
     pub cumulates: bool,
+    /// Steps of a pane.
+    pane: i64,
     /// The steps all of whose windows begin and end on the scale.
     lowest: i64,
     highest: i64,
@@ -32,7 +34,8 @@ impl Windows {
         assert!(size > 0 && slide > 0, "windows have a size and a slide");
         let lowest = i64::MIN.saturating_add(size).saturating_add(slide).saturating_add(slide);
         let highest = i64::MAX.saturating_sub(size).saturating_sub(slide);
-        Windows { size, slide, offset: offset.rem_euclid(slide), cumulates: false, lowest, highest }
+        let pane = gcd(size, slide);
+        Windows { size, slide, offset: offset.rem_euclid(slide), cumulates: false, pane, lowest, highest }
     }
 
     /// Windows that grow by `step` until they are of `size`, over and over.
@@ -42,12 +45,12 @@ impl Windows {
         assert!(size > 0 && step > 0 && size % step == 0, "a cumulating window is a number of steps");
         let lowest = i64::MIN.saturating_add(size).saturating_add(size);
         let highest = i64::MAX.saturating_sub(size).saturating_sub(size);
-        Windows { size, slide: step, offset: offset.rem_euclid(size), cumulates: true, lowest, highest }
+        Windows { size, slide: step, offset: offset.rem_euclid(size), cumulates: true, pane: step, lowest, highest }
     }
 
     /// Steps of a pane: the most that every window is a whole number of.
     pub fn pane(&self) -> i64 {
-        gcd(self.size, self.slide)
+        self.pane
     }
 
     /// How many panes a window may have.

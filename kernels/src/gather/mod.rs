@@ -10,9 +10,34 @@ pub mod scalar;
 use fearless_simd::dispatch;
 
 /// Makes `out` the values at the listed rows. Panics when a row lies past the values.
+///
+/// Rows that follow each other without a gap are copied at once: parts of batches in order of time are such.
 pub fn take<T: Copy>(values: &[T], rows: &[u16], out: &mut Vec<T>) {
     out.clear();
-    append(values, rows, out);
+    match rows.first().map(|&first| usize::from(first)) {
+        Some(first) if is_run(rows) => {
+            assert!(first + rows.len() <= values.len(), "each row has a value");
+            out.extend_from_slice(&values[first..first + rows.len()]);
+        }
+        _ => append(values, rows, out),
+    }
+}
+
+/// Whether each row is the one behind the row before it.
+fn is_run(rows: &[u16]) -> bool {
+    let (Some(&first), Some(&last)) = (rows.first(), rows.last()) else { return false };
+    // Looked at whole only where the ends agree.
+    usize::from(last) + 1 == usize::from(first) + rows.len()
+        && dispatch!(crate::level::detect(), _s => all_follow(rows, first))
+}
+
+#[inline(always)]
+fn all_follow(rows: &[u16], first: u16) -> bool {
+    let mut follow = true;
+    for (at, &row) in rows.iter().enumerate() {
+        follow &= row == first.wrapping_add(at as u16);
+    }
+    follow
 }
 
 /// Adds the values at the listed rows behind what `out` holds. Panics when a row lies past the values.

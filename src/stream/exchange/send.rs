@@ -146,7 +146,7 @@ impl Exchange {
         out.rows = rows.len();
         out.form = batch.form;
         out.changes = batch.changes.as_ref().map(|changes| rows.iter().map(|&row| changes[row as usize]).collect());
-        out.watermarks = batch.watermarks.as_ref().map(|marks| rows.iter().map(|&row| marks[row as usize]).collect());
+        out.watermarks.take_rows(&batch.watermarks, rows.iter().map(|&row| row as usize));
         self.senders[receiver].post(Message::Batch(out));
         Ok(())
     }

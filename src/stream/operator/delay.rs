@@ -24,7 +24,7 @@ impl Delay {
 
 impl Operator for Delay {
     fn push(&mut self, _port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
-        if let Some(watermarks) = &mut batch.watermarks {
+        if let Some(watermarks) = batch.watermarks.as_mut_slice() {
             watermarks.iter_mut().for_each(|watermark| *watermark = watermark.saturating_sub(self.ticks));
         }
         next.push(batch)

@@ -58,7 +58,7 @@ impl Branch {
         out.rows = self.evaluator.rows();
         out.selection.clear();
         out.changes = batch.selected_changes();
-        out.watermarks = batch.selected_watermarks();
+        batch.select_watermarks(&mut out.watermarks);
         Ok(())
     }
 }

@@ -43,14 +43,15 @@ impl Project {
         self.out.rows = batch.rows;
         std::mem::swap(&mut self.out.selection, &mut batch.selection);
         self.out.changes = batch.changes.take();
-        self.out.watermarks = batch.watermarks.take();
+        std::mem::swap(&mut self.out.watermarks, &mut batch.watermarks);
+        batch.watermarks.clear();
     }
 
     fn compute(&mut self, batch: &mut Batch) -> Result<()> {
         self.evaluator.run(batch)?;
         self.out.rows = self.evaluator.rows();
         self.out.changes = batch.selected_changes();
-        self.out.watermarks = batch.selected_watermarks();
+        batch.select_watermarks(&mut self.out.watermarks);
         for output in 0..self.out.columns.len() {
             self.evaluator.take_output(batch, output, &mut self.out.columns[output]);
         }

@@ -92,8 +92,7 @@ impl Unnest {
         self.out.selection.clear();
         let of_rows = |row: &u16| *row as usize;
         self.out.changes = batch.changes.as_ref().map(|all| rows.iter().map(of_rows).map(|row| all[row]).collect());
-        self.out.watermarks =
-            batch.watermarks.as_ref().map(|all| rows.iter().map(of_rows).map(|row| all[row]).collect());
+        self.out.watermarks.take_rows(&batch.watermarks, rows.iter().map(of_rows));
         self.out.now = batch.now;
         next.push(&mut self.out)
     }

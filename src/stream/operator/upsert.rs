@@ -101,7 +101,9 @@ impl Operator for Upsert {
         let mut pushed =
             Batch { columns: new.map(column).collect::<Result<_>>()?, rows: picks.len(), ..Batch::default() };
         pushed.changes = Some(out);
-        pushed.watermarks = watermarks.map(|_| marks);
+        if watermarks.is_some() {
+            pushed.watermarks.set(&marks);
+        }
         next.push(&mut pushed)
     }
 

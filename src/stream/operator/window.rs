@@ -150,8 +150,7 @@ impl Window {
         self.out.selection = Selection::default();
         self.out.changes =
             batch.changes.as_ref().map(|changes| physical.iter().map(|&row| changes[row as usize]).collect());
-        self.out.watermarks =
-            batch.watermarks.as_ref().map(|marks| physical.iter().map(|&row| marks[row as usize]).collect());
+        self.out.watermarks.take_rows(&batch.watermarks, physical.iter().map(|&row| row as usize));
         next.push(&mut self.out)
     }
 }

@@ -177,7 +177,7 @@ impl RowCountAggregate {
         self.out.rows = keys.len();
         self.out.selection.clear();
         self.out.changes = None;
-        self.out.watermarks = None;
+        self.out.watermarks.clear();
         Ok(())
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Table {
     weights: Option<Vec<i64>>,
     /// How many of the first groups are there even when no row is.
     standing_groups: u32,
+    /// Where its groups are in the table that it was merged into and will be taken out of again.
+    places: Vec<u32>,
 }
 
 /// Memory for one batch on its way into a table; shared by all tables of an operator.
@@ -38,7 +40,8 @@ impl Table {
     pub(super) fn new(shape: TableShape, takes_back: bool) -> Self {
         let index = GroupIndex::new(shape.key_types.clone(), shape.seed, shape.level());
         let states = States::new(&shape, takes_back);
-        Table { index, states, weights: takes_back.then(Vec::new), standing_groups: 0, shape }
+        let weights = takes_back.then(Vec::new);
+        Table { index, states, weights, standing_groups: 0, places: Vec::new(), shape }
     }
 
     /// Says that no other table sees the same pairs of group and DISTINCT arguments.
@@ -104,17 +107,17 @@ impl Table {
                 mine[to as usize] += theirs.get(from).copied().unwrap_or(0);
             }
         }
+        if self.shape.unmerges {
+            other.places.clone_from(&scratch.groups);
+        }
         Ok(())
     }
 
-    /// Takes all groups of `other`, which were merged in before, out again; leaves in `scratch.groups` where they are here.
-    pub(super) fn unmerge(
-        &mut self,
-        other: &mut Table,
-        scratch: &mut Scratch,
-        keys: &mut Vec<KernelColumn>,
-    ) -> Result<()> {
-        self.find_groups_of(other, scratch, keys)?;
+    /// Takes all groups of `other`, which is as it was when it was merged in last, out again; leaves in `scratch.groups`
+    /// where they are here.
+    pub(super) fn unmerge(&mut self, other: &mut Table, scratch: &mut Scratch) -> Result<()> {
+        assert_eq!(other.places.len(), other.len(), "a table that is taken out was merged in");
+        std::mem::swap(&mut scratch.groups, &mut other.places);
         if let (Some(mine), Some(theirs)) = (&mut self.weights, &other.weights) {
             for (from, &to) in scratch.groups.iter().enumerate() {
                 mine[to as usize] -= theirs.get(from).copied().unwrap_or(0);
@@ -224,7 +227,7 @@ impl Table {
         out.selection.clear();
         out.form = Form::Rows;
         out.changes = None;
-        out.watermarks = None;
+        out.watermarks.clear();
         Ok(())
     }
 
@@ -314,6 +317,7 @@ impl Table {
     pub(super) fn clear(&mut self) {
         self.index.clear();
         self.standing_groups = 0;
+        self.places.clear();
         self.states.clear();
         if let Some(weights) = &mut self.weights {
             weights.clear();
@@ -322,6 +326,6 @@ impl Table {
 
     pub(super) fn size_bytes(&self) -> usize {
         let weights = self.weights.as_ref().map_or(0, |weights| weights.capacity() * 8);
-        self.index.size_bytes() + self.states.size_bytes() + weights
+        self.index.size_bytes() + self.states.size_bytes() + weights + self.places.capacity() * 4
     }
 }

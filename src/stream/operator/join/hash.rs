@@ -272,8 +272,7 @@ impl HashJoin {
             }
             self.out.clear();
             self.out.rows = pairs.probe.len();
-            let marks = batch.watermarks.as_ref();
-            self.out.watermarks = marks.map(|marks| pairs.probe.iter().map(|&row| marks[row as usize]).collect());
+            self.out.watermarks.take_rows(&batch.watermarks, pairs.probe.iter().map(|&row| row as usize));
             next.push(&mut self.out)?;
         }
         pairs.probe.clear();
@@ -342,7 +341,8 @@ impl HashJoin {
         self.out.clear();
         self.out.rows = batch.rows;
         std::mem::swap(&mut self.out.selection, &mut batch.selection);
-        self.out.watermarks = batch.watermarks.take();
+        std::mem::swap(&mut self.out.watermarks, &mut batch.watermarks);
+        batch.watermarks.clear();
         next.push(&mut self.out)
     }
 

@@ -247,8 +247,7 @@ impl Operator for LookupJoin {
             for &column in &self.spec.outputs {
                 out.columns.push(self.column(batch, &answers, piece, column)?);
             }
-            let marks = batch.watermarks.as_ref();
-            out.watermarks = marks.map(|marks| piece.iter().map(|(row, _)| marks[*row as usize]).collect());
+            out.watermarks.take_rows(&batch.watermarks, piece.iter().map(|(row, _)| *row as usize));
             next.push(&mut out)?;
         }
         Ok(())

@@ -196,7 +196,7 @@ impl SessionAggregate {
         self.out.rows = sessions.len();
         self.out.selection.clear();
         self.out.changes = None;
-        self.out.watermarks = None;
+        self.out.watermarks.clear();
         Ok(())
     }
 

@@ -55,9 +55,9 @@ impl WindowedAggregate {
         let Assigner::Fixed { windows, .. } = &self.assigner else { return None };
         let done = self.panes.open.partition_point(|pane| self.last_end(pane) <= self.emitted);
         let mut first: Option<i64> = None;
-        for pane in &self.panes.open[done..] {
-            // A window ends after the panes it holds begin.
-            if first.is_some_and(|end| end <= pane.key.start()) {
+        for pane in self.panes.open.range(done..) {
+            // A window ends after the panes it holds begin; without late panes the first one's window is the first.
+            if first.is_some_and(|end| end <= pane.key.start() || !self.panes.has_late()) {
                 break;
             }
             let after = self.emitted.max(pane.key.first_end().saturating_sub(1));

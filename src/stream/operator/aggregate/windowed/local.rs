@@ -30,7 +30,7 @@ impl WindowedAggregate {
         };
         let reached = grid.step(watermark);
         let first_end = |pane: &Pane| windows.first_end(pane.key.start()).unwrap_or(START);
-        let open = &mut self.panes.open;
+        let open = self.panes.open.make_contiguous();
         let end = open.partition_point(|pane| first_end(pane) <= reached);
         // Panes that are behind for some of their windows may have to wait, between others.
         let is_due = |pane: &Pane| first_end(pane) <= reached && pane.key.first_end() <= reached;
@@ -39,7 +39,7 @@ impl WindowedAggregate {
         }
         let due = open[..end].partition_point(is_due);
         let mut sending = self.panes.close(due);
-        self.panes.open[..end - due].sort_unstable_by_key(|pane| pane.key);
+        self.panes.open.make_contiguous()[..end - due].sort_unstable_by_key(|pane| pane.key);
         let mut groups = 0;
         for pane in &mut sending {
             groups += pane.table.len();

@@ -26,7 +26,7 @@ use super::TableShape;
 use super::changes::Changed;
 use super::local::Local;
 use super::table::Scratch;
-use crate::batch::{Argument, Batch, Column, Form, KernelColumn, ROWS_MAX, Selection};
+use crate::batch::{Argument, Batch, Column, Form, KernelColumn, ROWS_MAX, Selection, Watermarks};
 use crate::error::Result;
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
@@ -63,6 +63,7 @@ pub struct WindowedAggregate {
     local: Option<Local>,
     changed: Changed,
     whole: Selection,
+    watermarks: Watermarks,
     bounds: Vec<Bounds>,
     out: Batch,
 }
@@ -114,6 +115,7 @@ impl WindowedAggregate {
             merge_keys: Vec::new(),
             local: None,
             whole: Selection::default(),
+            watermarks: Watermarks::default(),
             bounds: Vec::new(),
             out,
         })
@@ -165,32 +167,34 @@ impl WindowedAggregate {
 
     /// Sorts the selected rows into `split` by pane or by window, and counts late ones.
     fn split(&mut self, batch: &Batch) -> Result<()> {
-        let watermarks = batch.selected_watermarks();
+        batch.select_watermarks(&mut self.watermarks);
+        let watermarks = self.watermarks.as_slice();
         let times = self.times.output(batch, 0);
         self.split.clear();
         let (split, bounds) = (&mut self.split, &mut self.bounds);
         let (mut late_rows, mut unplaced_rows) = (0, 0);
-        let mut count = |placed| match placed {
+        let mut count = |placed, rows: usize| match placed {
             Placed::InWindows => {}
-            Placed::Late => late_rows += 1,
-            Placed::Nowhere => unplaced_rows += 1,
+            Placed::Late => late_rows += rows as u64,
+            Placed::Nowhere => unplaced_rows += rows as u64,
         };
         match &mut self.assigner {
-            Assigner::Fixed { windows, grid: Grid::Ticks } if !self.by_window => {
-                each_row(&times, watermarks.as_deref(), |row, time| {
-                    count(time.map_or(Placed::Nowhere, |(step, reached)| place(windows, row, step, reached, split)));
-                })?;
+            Assigner::Fixed { windows, grid: Grid::Ticks } if !self.by_window && !times.is_constant() => {
+                split_runs(windows, &times, watermarks, split, count)?;
             }
             Assigner::Fixed { windows, grid } if !self.by_window => {
-                each_row(&times, watermarks.as_deref(), |row, time| {
+                each_row(&times, watermarks, |row, time| {
                     let time = time.map(|(tick, watermark)| (grid.step(tick), grid.step(watermark)));
-                    count(time.map_or(Placed::Nowhere, |(step, reached)| place(windows, row, step, reached, split)));
+                    match time.map_or(Err(Placed::Nowhere), |(step, reached)| place(windows, step, reached)) {
+                        Ok(key) => split.list(key).push(row),
+                        Err(placed) => count(placed, 1),
+                    }
                 })?;
             }
-            assigner => each_row(&times, watermarks.as_deref(), |row, time| {
-                let Some((tick, watermark)) = time else { return count(Placed::Nowhere) };
+            assigner => each_row(&times, watermarks, |row, time| {
+                let Some((tick, watermark)) = time else { return count(Placed::Nowhere, 1) };
                 bounds.clear();
-                count(assigner.windows(tick, watermark, bounds));
+                count(assigner.windows(tick, watermark, bounds), 1);
                 bounds.iter().for_each(|window| split.list(PaneKey::window(*window)).push(row));
             })?,
         }
@@ -223,21 +227,59 @@ impl WindowedAggregate {
     }
 }
 
-/// Puts a row into the list of its pane. A step so near the ends of the scale that its windows cannot be told counts as
-/// late.
-#[inline(always)]
-fn place(windows: &Windows, row: u16, step: i64, reached: i64, split: &mut Split) -> Placed {
+/// The pane of a row. A step so near the ends of the scale that its windows cannot be told counts as late.
+#[inline]
+fn place(windows: &Windows, step: i64, reached: i64) -> std::result::Result<PaneKey, Placed> {
     let Some(last_end) = windows.last_end(step) else {
-        return if windows.is_on_scale(step) { Placed::Nowhere } else { Placed::Late };
+        return Err(if windows.is_on_scale(step) { Placed::Nowhere } else { Placed::Late });
     };
     if last_end <= reached {
-        return Placed::Late;
+        return Err(Placed::Late);
     }
     let in_time_for_all = reached == START || windows.first_end(step).is_some_and(|end| end > reached);
     let first_end =
         if in_time_for_all { START } else { windows.first_end_after(step, reached).expect("the last window is open") };
-    split.list(PaneKey::pane(windows.pane_start(step), first_end)).push(row);
-    Placed::InWindows
+    Ok(PaneKey::pane(windows.pane_start(step), first_end))
+}
+
+/// Sorts rows into `split` by pane, where a step is a tick: rows that follow each other in one pane, all in time for all
+/// of its windows, are placed at once.
+fn split_runs(
+    windows: &Windows,
+    times: &Argument<'_>,
+    watermarks: Option<&[i64]>,
+    split: &mut Split,
+    mut count: impl FnMut(Placed, usize),
+) -> Result<()> {
+    let values = times.values::<i64>()?;
+    let rows = times.rows();
+    let reached = |row: usize| watermarks.map_or(START, |watermarks| watermarks[row]);
+    let nullable = times.validity().is_some();
+    let mut row = 0;
+    while row < rows {
+        let key = if nullable && times.is_null(row) {
+            Err(Placed::Nowhere)
+        } else {
+            place(windows, values[row], reached(row))
+        };
+        let from = row;
+        row += 1;
+        match key {
+            Ok(key) => {
+                let (start, end) = (key.start(), key.start().saturating_add(windows.pane()));
+                if key.first_end() == START && windows.is_on_scale(start) && windows.is_on_scale(end) {
+                    // The first window of a pane ends behind it: what has not reached the pane's end makes no row late.
+                    let stays = |row: usize| start <= values[row] && values[row] < end && reached(row) < end;
+                    while row < rows && stays(row) && !(nullable && times.is_null(row)) {
+                        row += 1;
+                    }
+                }
+                split.list(key).extend(from as u16..=(row - 1) as u16);
+            }
+            Err(placed) => count(placed, 1),
+        }
+    }
+    Ok(())
 }
 
 /// Calls `visit` with each row, and with its time and the watermark before it where it has a time.

@@ -3,10 +3,13 @@
 //! Invariants  a table in the pool is empty and keeps its memory. The pool holds no more tables than were lately open at
 //!             once; what is beyond that is given back.
 
+use std::collections::VecDeque;
+
 use super::super::TableShape;
 use super::super::table::Table;
 use super::sliding::Share;
 use super::split::PaneKey;
+use crate::time::START;
 
 /// Small, so that one may be put between many.
 pub(super) struct Pane {
@@ -22,7 +25,10 @@ pub(super) struct Pane {
 pub(super) struct Panes {
     shape: TableShape,
     takes_back: bool,
-    pub(super) open: Vec<Pane>,
+    /// In order: streams open panes behind the last one and close the first, and neither moves the others.
+    pub(super) open: VecDeque<Pane>,
+    /// How many of them count from some later window on only.
+    late: usize,
     /// On their way out; kept for its memory.
     closing: Vec<Pane>,
     #[expect(clippy::vec_box, reason = "tables go between open panes and the pool without being moved")]
@@ -35,8 +41,8 @@ pub(super) struct Panes {
 
 impl Panes {
     pub(super) fn new(shape: TableShape, takes_back: bool) -> Self {
-        let (open, closing, pool) = (Vec::new(), Vec::new(), Vec::new());
-        Panes { shape, takes_back, open, closing, pool, peak: 0, open_bytes: 0, pool_bytes: 0 }
+        let (open, closing, pool) = (VecDeque::new(), Vec::new(), Vec::new());
+        Panes { shape, takes_back, open, late: 0, closing, pool, peak: 0, open_bytes: 0, pool_bytes: 0 }
     }
 
     pub(super) fn shape(&self) -> &TableShape {
@@ -46,13 +52,14 @@ impl Panes {
     /// Where the pane of this key is, made if there is none.
     pub(super) fn find(&mut self, key: PaneKey) -> usize {
         // Streams mostly write to the last pane.
-        if self.open.last().is_some_and(|pane| pane.key == key) {
+        if self.open.back().is_some_and(|pane| pane.key == key) {
             return self.open.len() - 1;
         }
         match self.open.binary_search_by_key(&key, |pane| pane.key) {
             Ok(at) => at,
             Err(at) => {
                 let table = self.take();
+                self.late += usize::from(key.first_end() != START);
                 self.open.insert(at, Pane { key, table, share: Share::None, bytes: 0 });
                 at
             }
@@ -91,6 +98,7 @@ impl Panes {
         let mut closing = std::mem::take(&mut self.closing);
         closing.extend(self.open.drain(..count));
         self.open_bytes -= closing.iter().map(|pane| pane.bytes).sum::<usize>();
+        self.late -= closing.iter().filter(|pane| pane.key.first_end() != START).count();
         closing
     }
 
@@ -112,6 +120,11 @@ impl Panes {
         self.open_bytes + self.pool_bytes
     }
 
+    /// Whether some open pane counts from a later window on than the others of its time.
+    pub(super) fn has_late(&self) -> bool {
+        self.late > 0
+    }
+
     /// How many tables wait to be used again.
     pub(super) fn pooled(&self) -> usize {
         self.pool.len()
@@ -119,7 +132,7 @@ impl Panes {
 
     /// The mode of the keys, as EXPLAIN ANALYZE shows it.
     pub(super) fn mode(&self) -> &'static str {
-        let table = self.open.last().map(|pane| &pane.table).or(self.pool.last());
+        let table = self.open.back().map(|pane| &pane.table).or(self.pool.last());
         table.map_or("none", |table| table.index.mode())
     }
 }

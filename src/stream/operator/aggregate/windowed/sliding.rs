@@ -103,7 +103,7 @@ impl Sliding {
         match self.way {
             Way::Merge => {
                 let mut table = panes.take();
-                for pane in panes.open[from..to].iter_mut().filter(|pane| counts(pane)) {
+                for pane in panes.open.range_mut(from..to).filter(|pane| counts(pane)) {
                     table.merge(&mut pane.table, memory.scratch, memory.keys)?;
                 }
                 Ok((table, None))
@@ -122,7 +122,7 @@ impl Sliding {
                 self.enter_back(panes, (from, to), counts, memory)?;
                 let mut table = panes.take();
                 let stacks = self.front.last_mut().into_iter().chain(&mut self.back);
-                let aside = panes.open[from..to].iter_mut().filter(|pane| pane.share == Share::Aside);
+                let aside = panes.open.range_mut(from..to).filter(|pane| pane.share == Share::Aside);
                 for part in stacks.chain(aside.map(|pane| &mut pane.table)) {
                     table.merge(part, memory.scratch, memory.keys)?;
                 }
@@ -154,9 +154,9 @@ impl Sliding {
             running.clear();
             self.presence.clear();
             self.alive = 0;
-            panes.open[from..to].iter_mut().for_each(|pane| pane.share = Share::None);
+            panes.open.range_mut(from..to).for_each(|pane| pane.share = Share::None);
         }
-        for pane in panes.open[from..to].iter_mut().filter(|pane| pane.share == Share::None && counts(pane)) {
+        for pane in panes.open.range_mut(from..to).filter(|pane| pane.share == Share::None && counts(pane)) {
             running.merge(&mut pane.table, memory.scratch, memory.keys)?;
             self.presence.resize(running.len(), 0);
             for &group in &memory.scratch.groups[..pane.table.len()] {
@@ -179,7 +179,7 @@ impl Sliding {
     ) -> Result<()> {
         let mut back = self.back.take().unwrap_or_else(|| panes.take());
         let stands = |pane: &Pane| matches!(pane.share, Share::Back | Share::Front);
-        let newest = panes.open[from..to].iter().rposition(stands).map(|at| from + at);
+        let newest = panes.open.range(from..to).rposition(stands).map(|at| from + at);
         for at in from..to {
             let pane = &mut panes.open[at];
             if pane.share != Share::None || !counts(pane) {
@@ -198,11 +198,11 @@ impl Sliding {
 
     /// Lets the first `count` panes leave, as far as they count.
     pub(super) fn leave(&mut self, panes: &mut Panes, count: usize, memory: &mut Memory<'_>) -> Result<()> {
-        if panes.open[..count].iter().all(|pane| pane.share == Share::None) {
+        if panes.open.range(..count).all(|pane| pane.share == Share::None) {
             return Ok(());
         }
-        if panes.open[count..].iter().all(|pane| pane.share == Share::None) {
-            panes.open[..count].iter_mut().for_each(|pane| pane.share = Share::None);
+        if panes.open.range(count..).all(|pane| pane.share == Share::None) {
+            panes.open.range_mut(..count).for_each(|pane| pane.share = Share::None);
             self.clear(panes);
             return Ok(());
         }
@@ -212,7 +212,7 @@ impl Sliding {
                 Share::Running => {
                     let running = self.running.as_mut().expect("a pane is in the running table");
                     let pane = &mut panes.open[at];
-                    running.unmerge(&mut pane.table, memory.scratch, memory.keys)?;
+                    running.unmerge(&mut pane.table, memory.scratch)?;
                     for &group in &memory.scratch.groups[..pane.table.len()] {
                         let presence = &mut self.presence[group as usize];
                         *presence -= 1;
