@@ -106,6 +106,17 @@ pub trait AggregateFunction: Send + Sync + Debug {
         true
     }
 
+    /// Whether its states also tell what `other` would give over the same rows: then that one needs none of its own.
+    fn covers(&self, other: &dyn AggregateFunction) -> bool {
+        let _ = other;
+        false
+    }
+
+    /// What the states of a function that covers this one are to be read as; of the engine's own functions only.
+    fn reading(&self) -> Option<&dyn Any> {
+        None
+    }
+
     /// Whether it is one of the engine's own rather than a function of another library.
     fn is_native(&self) -> bool {
         true
@@ -156,6 +167,12 @@ pub trait AggregateStates: Send {
 
     /// Writes the results of `groups` into `out`, one row each, without disturbing the states.
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()>;
+
+    /// Writes what `function` would give of the same rows; the states' own function covers it.
+    fn finish_as(&mut self, function: &dyn AggregateFunction, groups: &[u32], out: &mut Column) -> Result<()> {
+        let (_, _) = (groups, out);
+        Err(Error::bug(format!("{} is read from states that do not tell it", function.name())))
+    }
 
     /// The states of the first `group_count` groups as columns of `state_types`, without disturbing them.
     fn save(&mut self, group_count: usize) -> Result<Vec<ArrayRef>>;

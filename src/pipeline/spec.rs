@@ -221,6 +221,8 @@ pub struct AggregateCall {
     pub distinct: bool,
     /// Whether one more output of the program says which rows count.
     pub filtered: bool,
+    /// The call whose states tell its result too: it has no arguments, no filter and no states of its own then.
+    pub of: Option<usize>,
     /// As EXPLAIN shows it.
     pub text: String,
 }

@@ -2,12 +2,14 @@
 //!
 //! Invariants  an average is cut off, not rounded, at the scale of its type, four digits below the argument's.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, DecimalType};
 use millstream_kernels::{aggregate, grouped};
 
+use super::count::Count;
 use super::table::{Native, Rows, Table};
 use super::value;
 use crate::batch::{Argument, Column};
@@ -66,6 +68,14 @@ impl Sum {
             states: Vec::new(),
             memory: Vec::new(),
         }
+    }
+
+    /// Writes what these settings make of the states of `groups`.
+    fn write(&self, states: &[State], groups: &[u32], out: &mut Column) -> Result<()> {
+        value::write(groups, out, |group| {
+            let state = states[group];
+            if state.count > 0 { self.result(state).map(Some) } else { Ok(None) }
+        })
     }
 
     fn result(&self, state: State) -> Result<i128> {
@@ -146,11 +156,19 @@ impl Table for Sum {
         Some(Sum { states, ..self.clone_settings() })
     }
 
+    fn covers(&self, other: &dyn Any) -> bool {
+        other.is::<Count>() || other.downcast_ref::<Self>().is_some_and(|other| other.scale == self.scale)
+    }
+
+    fn finish_as(&mut self, other: &dyn Any, groups: &[u32], out: &mut Column) -> Result<()> {
+        match other.downcast_ref::<Self>() {
+            Some(other) => other.write(&self.states, groups, out),
+            None => value::write(groups, out, |group| Ok(Some(self.states[group].count))),
+        }
+    }
+
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
-        value::write(groups, out, |group| {
-            let state = self.states[group];
-            if state.count > 0 { self.result(state).map(Some) } else { Ok(None) }
-        })
+        self.write(&self.states, groups, out)
     }
 
     fn state_types(&self) -> Vec<DataType> {

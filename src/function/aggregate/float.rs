@@ -6,6 +6,7 @@
 //!             NaN and infinities are counted apart, so that taking one back gives the finite sum again. A sum that
 //!             overflowed to infinity stays there.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -13,6 +14,7 @@ use arrow::datatypes::DataType;
 use millstream_kernels::{aggregate, grouped};
 
 use super::compensated::Compensated;
+use super::count::Count;
 use super::table::{Native, Rows, Table};
 use super::value::{self, Wide};
 use crate::batch::{Argument, Column, Kind};
@@ -41,12 +43,23 @@ struct State {
 }
 
 /// How many NaN, +infinity and -infinity a group holds.
-type Specials = [i64; 3];
+pub(super) type Specials = [i64; 3];
 
+/// The sum of all values of a group, of its finite ones and the others.
+pub(super) fn total(finite: Compensated, specials: Option<&Specials>) -> f64 {
+    match specials {
+        None | Some([0, 0, 0]) => finite.total(),
+        Some([0, up, 0]) if *up > 0 => f64::INFINITY,
+        Some([0, 0, down]) if *down > 0 => f64::NEG_INFINITY,
+        _ => f64::NAN,
+    }
+}
+
+/// Sums; what keeps sums beside other things gives its results too.
 #[derive(Debug, Clone)]
-struct Sum {
-    kind: Kind,
-    is_average: bool,
+pub(super) struct Sum {
+    pub(super) kind: Kind,
+    pub(super) is_average: bool,
     states: Vec<State>,
     /// Per group, or empty when there was none.
     specials: Vec<Specials>,
@@ -55,12 +68,15 @@ struct Sum {
 
 impl Sum {
     fn total(&self, group: usize) -> f64 {
-        match self.specials.get(group) {
-            None | Some([0, 0, 0]) => self.states[group].finite.total(),
-            Some([0, up, 0]) if *up > 0 => f64::INFINITY,
-            Some([0, 0, down]) if *down > 0 => f64::NEG_INFINITY,
-            _ => f64::NAN,
-        }
+        total(self.states[group].finite, self.specials.get(group))
+    }
+
+    fn write(&self, is_average: bool, groups: &[u32], out: &mut Column) -> Result<()> {
+        value::write(groups, out, |group| {
+            let count = self.states[group].count;
+            let total = self.total(group);
+            Ok((count > 0).then(|| if is_average { total / count as f64 } else { total }))
+        })
     }
 
     fn add_rows(&mut self, rows: &Rows<'_>, values: &[f64]) {
@@ -88,7 +104,8 @@ impl Sum {
     }
 }
 
-fn kind_of(value: f64) -> usize {
+/// Which of [`Specials`] counts a value that is not finite.
+pub(super) fn kind_of(value: f64) -> usize {
     if value.is_nan() { 0 } else { 1 + usize::from(value < 0.0) }
 }
 
@@ -129,12 +146,19 @@ impl Table for Sum {
         Ok(())
     }
 
+    fn covers(&self, other: &dyn Any) -> bool {
+        other.is::<Count>() || other.downcast_ref::<Self>().is_some_and(|other| other.kind == self.kind)
+    }
+
+    fn finish_as(&mut self, other: &dyn Any, groups: &[u32], out: &mut Column) -> Result<()> {
+        match other.downcast_ref::<Self>() {
+            Some(other) => self.write(other.is_average, groups, out),
+            None => value::write(groups, out, |group| Ok(Some(self.states[group].count))),
+        }
+    }
+
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
-        value::write(groups, out, |group| {
-            let count = self.states[group].count;
-            let total = self.total(group);
-            Ok((count > 0).then(|| if self.is_average { total / count as f64 } else { total }))
-        })
+        self.write(self.is_average, groups, out)
     }
 
     fn state_types(&self) -> Vec<DataType> {

@@ -3,6 +3,7 @@
 //! Invariants  the true sum of a group is `sum + carry * 2^64`. Carries exist only once a sum has left 64 bits, which
 //!             most tables never see; that the final sum does not fit its type is an error when it is asked for.
 
+use std::any::Any;
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use millstream_kernels::{aggregate, grouped};
 
+use super::count::Count;
 use super::table::{Native, Rows, Table};
 use super::value::{self, Wide};
 use crate::batch::{Argument, Column, Kind};
@@ -111,6 +113,61 @@ impl<T: Word> Sum<T> {
     }
 }
 
+impl<T: Word> Sum<T> {
+    fn write(&self, is_average: bool, groups: &[u32], out: &mut Column) -> Result<()> {
+        if is_average {
+            return value::write(groups, out, |group| {
+                let count = self.states[group].count;
+                Ok((count > 0).then(|| self.total(group) as f64 / count as f64))
+            });
+        }
+        if self.carries.is_empty() {
+            return value::write(groups, out, |group| {
+                let state = self.states[group];
+                Ok((state.count > 0).then_some(state.sum))
+            });
+        }
+        value::write(groups, out, |group| {
+            if self.states[group].count <= 0 {
+                return Ok(None);
+            }
+            let total = self.total(group);
+            T::try_from(total).map(Some).map_err(|_| {
+                let sql_type = T::SQL_TYPE;
+                Error::user(format!("sum overflows {sql_type}: {total}; cast the argument to DECIMAL(38, 0)"))
+            })
+        })
+    }
+
+    /// Adds states whose sums fit their word, one to each of `groups`.
+    fn add_all(&mut self, groups: &[u32], others: &[State<T>]) {
+        let (group_count, others) = (self.states.len(), &others[..groups.len()]);
+        let carries = &mut self.carries;
+        grouped::update(groups, None, &mut self.states, |state, row| {
+            let other = others[row];
+            let (sum, overflows) = state.sum.add(other.sum);
+            *state = State { sum, count: state.count + other.count };
+            if overflows {
+                carry_of(carries, group_count, groups[row] as usize, T::carry(other.sum));
+            }
+        });
+    }
+
+    /// Takes such states off again.
+    fn subtract_all(&mut self, groups: &[u32], others: &[State<T>]) {
+        let (group_count, others) = (self.states.len(), &others[..groups.len()]);
+        let carries = &mut self.carries;
+        grouped::update(groups, None, &mut self.states, |state, row| {
+            let other = others[row];
+            let (sum, overflows) = state.sum.subtract(other.sum);
+            *state = State { sum, count: state.count - other.count };
+            if overflows {
+                carry_of(carries, group_count, groups[row] as usize, -T::carry(other.sum));
+            }
+        });
+    }
+}
+
 /// Adds to the carry of a group.
 #[cold]
 fn carry_of(carries: &mut Vec<i64>, group_count: usize, group: usize, carry: i64) {
@@ -160,6 +217,10 @@ impl<T: Word> Table for Sum<T> {
     }
 
     fn merge(&mut self, groups: &[u32], other: &Self) -> Result<()> {
+        if other.carries.is_empty() {
+            self.add_all(groups, &other.states);
+            return Ok(());
+        }
         for (from, &group) in groups.iter().enumerate() {
             self.add(group as usize, other.total(from), other.states[from].count);
         }
@@ -167,6 +228,10 @@ impl<T: Word> Table for Sum<T> {
     }
 
     fn unmerge(&mut self, groups: &[u32], other: &Self) -> Result<()> {
+        if other.carries.is_empty() {
+            self.subtract_all(groups, &other.states);
+            return Ok(());
+        }
         for (from, &group) in groups.iter().enumerate() {
             self.add(group as usize, -other.total(from), -other.states[from].count);
         }
@@ -182,23 +247,19 @@ impl<T: Word> Table for Sum<T> {
         Some(picked)
     }
 
-    fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
-        if self.is_average {
-            return value::write(groups, out, |group| {
-                let count = self.states[group].count;
-                Ok((count > 0).then(|| self.total(group) as f64 / count as f64))
-            });
+    fn covers(&self, other: &dyn Any) -> bool {
+        other.is::<Count>() || other.downcast_ref::<Self>().is_some_and(|other| other.kind == self.kind)
+    }
+
+    fn finish_as(&mut self, other: &dyn Any, groups: &[u32], out: &mut Column) -> Result<()> {
+        match other.downcast_ref::<Self>() {
+            Some(other) => self.write(other.is_average, groups, out),
+            None => value::write(groups, out, |group| Ok(Some(self.states[group].count))),
         }
-        value::write(groups, out, |group| {
-            if self.states[group].count <= 0 {
-                return Ok(None);
-            }
-            let total = self.total(group);
-            T::try_from(total).map(Some).map_err(|_| {
-                let sql_type = T::SQL_TYPE;
-                Error::user(format!("sum overflows {sql_type}: {total}; cast the argument to DECIMAL(38, 0)"))
-            })
-        })
+    }
+
+    fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
+        self.write(self.is_average, groups, out)
     }
 
     fn state_types(&self) -> Vec<DataType> {

@@ -6,6 +6,7 @@
 //!             NaN and infinities are counted apart: a group that holds one has NaN for a result, and its finite
 //!             result again when they are taken back. Squares beyond 1e308 make the variance infinite for good.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -13,6 +14,8 @@ use arrow::datatypes::DataType;
 use millstream_kernels::grouped;
 
 use super::compensated::Compensated;
+use super::count::Count;
+use super::float::{self, Specials, kind_of};
 use super::table::{Native, Rows, Table};
 use super::value::{self, Wide};
 use crate::batch::{Argument, Column, Kind};
@@ -79,29 +82,44 @@ struct Moments {
     is_deviation: bool,
     states: Vec<State>,
     /// How many values of a group are not finite; empty when there was none.
-    specials: Vec<i64>,
+    specials: Vec<Specials>,
     memory: Vec<f64>,
 }
 
 impl Moments {
-    fn result(&self, group: usize) -> Option<f64> {
-        let state = self.states[group];
-        let special = self.specials.get(group).copied().unwrap_or(0);
-        let count = state.count + special;
-        let degrees = count - i64::from(self.is_sample);
+    /// Writes what the settings of `of` make of the states of `groups`.
+    fn write(&self, of: &Self, groups: &[u32], out: &mut Column) -> Result<()> {
+        value::write(groups, out, |group| Ok(self.result(of, group)))
+    }
+
+    fn special(&self, group: usize) -> i64 {
+        self.specials.get(group).map_or(0, |specials| specials.iter().sum())
+    }
+
+    fn total(&self, group: usize) -> f64 {
+        float::total(self.states[group].sum, self.specials.get(group))
+    }
+
+    fn count(&self, group: usize) -> i64 {
+        self.states[group].count + self.special(group)
+    }
+
+    fn result(&self, of: &Self, group: usize) -> Option<f64> {
+        let (count, special) = (self.count(group), self.special(group));
+        let degrees = count - i64::from(of.is_sample);
         if count <= 0 || degrees <= 0 {
             return None;
         }
-        let variance = if special > 0 { f64::NAN } else { state.distances() / degrees as f64 };
-        Some(if self.is_deviation { variance.sqrt() } else { variance })
+        let variance = if special > 0 { f64::NAN } else { self.states[group].distances() / degrees as f64 };
+        Some(if of.is_deviation { variance.sqrt() } else { variance })
     }
 
     fn add_rows(&mut self, rows: &Rows<'_>, values: &[f64]) {
         let group_count = self.states.len();
         let specials = &mut self.specials;
         let mut special = |row: usize, weight: i64| {
-            value::grow(specials, group_count, 0);
-            specials[rows.groups[row] as usize] += weight;
+            value::grow(specials, group_count, [0; 3]);
+            specials[rows.groups[row] as usize][kind_of(values[row])] += weight;
         };
         match rows.weights {
             None => grouped::update(rows.groups, rows.validity, &mut self.states, |state, row| {
@@ -119,7 +137,7 @@ impl Table for Moments {
     fn grow(&mut self, group_count: usize) {
         value::grow(&mut self.states, group_count, State::default());
         if !self.specials.is_empty() {
-            value::grow(&mut self.specials, group_count, 0);
+            value::grow(&mut self.specials, group_count, [0; 3]);
         }
     }
 
@@ -135,34 +153,58 @@ impl Table for Moments {
         for (from, &group) in other.states.iter().zip(groups) {
             self.states[group as usize].merge(from);
         }
-        if other.specials.iter().any(|&special| special != 0) {
-            value::grow(&mut self.specials, self.states.len(), 0);
+        if other.specials.iter().any(|special| special != &[0; 3]) {
+            value::grow(&mut self.specials, self.states.len(), [0; 3]);
             for (from, &group) in other.specials.iter().zip(groups) {
-                self.specials[group as usize] += from;
+                self.specials[group as usize].iter_mut().zip(from).for_each(|(count, from)| *count += from);
             }
         }
         Ok(())
     }
 
+    fn covers(&self, other: &dyn Any) -> bool {
+        let is_sum = || other.downcast_ref::<float::Sum>().is_some_and(|other| other.kind == self.kind);
+        let is_kin = || other.downcast_ref::<Self>().is_some_and(|other| other.kind == self.kind);
+        other.is::<Count>() || is_kin() || is_sum()
+    }
+
+    fn finish_as(&mut self, other: &dyn Any, groups: &[u32], out: &mut Column) -> Result<()> {
+        if let Some(other) = other.downcast_ref::<Self>() {
+            return self.write(other, groups, out);
+        }
+        let Some(sum) = other.downcast_ref::<float::Sum>() else {
+            return value::write(groups, out, |group| Ok(Some(self.count(group))));
+        };
+        value::write(groups, out, |group| {
+            let (count, total) = (self.count(group), self.total(group));
+            Ok((count > 0).then(|| if sum.is_average { total / count as f64 } else { total }))
+        })
+    }
+
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
-        value::write(groups, out, |group| Ok(self.result(group)))
+        self.write(self, groups, out)
     }
 
     fn state_types(&self) -> Vec<DataType> {
         let (float, count) = (DataType::Float64, DataType::Int64);
-        vec![count.clone(), float.clone(), float.clone(), float.clone(), float, count]
+        vec![count.clone(), float.clone(), float.clone(), float.clone(), float, count.clone(), count.clone(), count]
     }
 
     fn save(&self, group_count: usize) -> Result<Vec<ArrayRef>> {
         let (float, count) = (DataType::Float64, DataType::Int64);
         let part = |of: fn(&State) -> f64| value::saved(&float, group_count, |group| Some(of(&self.states[group])));
+        let special = |kind: usize| {
+            value::saved(&count, group_count, |group| Some(self.specials.get(group).map_or(0, |special| special[kind])))
+        };
         Ok(vec![
             value::saved(&count, group_count, |group| Some(self.states[group].count))?,
             part(|state| state.sum.sum)?,
             part(|state| state.sum.error)?,
             part(|state| state.squares.sum)?,
             part(|state| state.squares.error)?,
-            value::saved(&count, group_count, |group| Some(self.specials.get(group).copied().unwrap_or(0)))?,
+            special(0)?,
+            special(1)?,
+            special(2)?,
         ])
     }
 
@@ -174,9 +216,12 @@ impl Table for Moments {
             sum: Compensated { sum: sums[row], error: sum_errors[row] },
             squares: Compensated { sum: squares[row], error: square_errors[row] },
         }));
-        let specials = value::loaded::<i64>(&columns[5])?;
-        if specials.iter().any(|&special| special != 0) {
-            self.specials.extend_from_slice(specials);
+        for kind in 0..3 {
+            let counts = value::loaded::<i64>(&columns[5 + kind])?;
+            if counts.iter().any(|&count| count != 0) {
+                value::grow(&mut self.specials, counts.len(), [0; 3]);
+                self.specials.iter_mut().zip(counts).for_each(|(special, &count)| special[kind] = count);
+            }
         }
         Ok(())
     }

@@ -39,6 +39,18 @@ pub(in crate::function) trait Table: Clone + Debug + Send + Sync + 'static {
         Err(Error::bug("states were taken out of an aggregate that cannot give them back"))
     }
 
+    /// Whether the results of an empty table `other`, of this or another kind, can be told from this one.
+    fn covers(&self, other: &dyn Any) -> bool {
+        let _ = other;
+        false
+    }
+
+    /// Writes the results of `groups` as `other` would; only asked for where it is covered.
+    fn finish_as(&mut self, other: &dyn Any, groups: &[u32], out: &mut Column) -> Result<()> {
+        let (_, _, _) = (other, groups, out);
+        Err(Error::bug("a result was read from states that do not tell it"))
+    }
+
     /// An empty table's clone with the states of `groups`; `None`: by way of `save`.
     fn pick(&self, groups: &[u32]) -> Option<Self> {
         let _ = groups;
@@ -156,6 +168,14 @@ impl<T: Table> AggregateFunction for Native<T> {
     fn skips_nulls(&self) -> bool {
         !T::TAKES_NULLS
     }
+
+    fn covers(&self, other: &dyn AggregateFunction) -> bool {
+        other.reading().is_some_and(|other| self.empty.covers(other))
+    }
+
+    fn reading(&self) -> Option<&dyn Any> {
+        Some(&self.empty)
+    }
 }
 
 /// A table with the memory that its updates need.
@@ -214,6 +234,12 @@ impl<T: Table> AggregateStates for States<T> {
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
         self.table.grow(groups.iter().max().map_or(0, |&group| group as usize + 1));
         self.table.finish(groups, out)
+    }
+
+    fn finish_as(&mut self, function: &dyn AggregateFunction, groups: &[u32], out: &mut Column) -> Result<()> {
+        let reading = function.reading().ok_or_else(|| Error::bug("only native functions are read from others"))?;
+        self.table.grow(groups.iter().max().map_or(0, |&group| group as usize + 1));
+        self.table.finish_as(reading, groups, out)
     }
 
     fn save(&mut self, group_count: usize) -> Result<Vec<ArrayRef>> {

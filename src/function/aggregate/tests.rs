@@ -622,3 +622,61 @@ fn what_there_is_not() {
     let saved = count.states().save(3).unwrap();
     assert_eq!(sum.states().merge_saved(&[0, 1, 2], 3, &saved).unwrap_err().kind(), ErrorKind::Bug);
 }
+
+/// What is read from the states of another function is what its own states give: also after merging and taking back.
+#[test]
+fn covered_functions_are_read_from_the_states_of_others() {
+    use DataType::{Decimal128, Float32, Float64, Int16, Int64, UInt32, UInt64};
+    let integers = |sum: DataType| vec![("sum", sum), ("avg", Float64), ("count", Int64)];
+    let mut floats = integers(Float64);
+    floats.extend(["var", "var_pop", "stddev", "stddev_pop"].map(|name| (name, Float64)));
+    let decimals = vec![("sum", Decimal128(20, 2)), ("avg", Decimal128(14, 6)), ("count", Int64)];
+    let kinds = [
+        (Int16, integers(Int64)),
+        (Int64, integers(Int64)),
+        (UInt32, integers(UInt64)),
+        (Float32, floats.clone()),
+        (Float64, floats),
+        (Decimal128(10, 2), decimals),
+    ];
+    let mut pairs = 0;
+    for (arg, functions) in kinds {
+        let all: Vec<_> = functions
+            .iter()
+            .map(|(name, result)| resolve(name, std::slice::from_ref(&arg), result).expect("there is one"))
+            .collect();
+        for (owner, other) in all.iter().flat_map(|owner| all.iter().map(move |other| (owner, other))) {
+            if !owner.covers(other.as_ref()) {
+                continue;
+            }
+            pairs += 1;
+            for seed in 0..8 {
+                let what = format!("{other:?} of {owner:?}, seed {seed}");
+                let steps =
+                    script(&mut Random(seed), std::slice::from_ref(&arg), [1, 70][seed as usize % 2], true, true);
+                let count = steps.last().unwrap().group_count;
+                let (mut own, mut told) = (other.states(), owner.states());
+                for step in &steps {
+                    step.run(&mut *own).unwrap();
+                    step.run(&mut *told).unwrap();
+                }
+                let order: Vec<u32> = (0..count as u32).rev().collect();
+                let mut out = Column::default();
+                told.finish_as(other.as_ref(), &order, &mut out).unwrap();
+                let told = out.to_array(&other.result_type(), count, &Selection::default()).unwrap();
+                let expected = finish(other.as_ref(), &mut *own, count).unwrap();
+                for row in 0..count {
+                    let same = match (value(&told, row), value(&expected, row)) {
+                        (Value::Float(a), Value::Float(b)) => {
+                            a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-12 * b.abs().max(1.0)
+                        }
+                        (a, b) => a == b,
+                    };
+                    assert!(same, "{what}: {:?} for {:?}", value(&told, row), value(&expected, row));
+                }
+            }
+        }
+    }
+    // Sum and average tell each other and themselves; both tell the count, and moments tell all of them.
+    assert_eq!(pairs, 4 * 6 + 2 * (6 + 4 * 7));
+}

@@ -80,16 +80,16 @@ pub(super) fn write<T: Fixed>(
     let flat = out.flat_mut(|v| T::of_values(v).is_some(), || T::into_values(Vec::new()));
     flat.rows = groups.len();
     let mut validity = std::mem::take(flat.validity_mut(groups.len()));
-    validity.fill(0);
     let values = T::of_values_mut(&mut flat.values).expect("made of this type above");
     values.clear();
     values.reserve(groups.len());
-    for (row, &group) in groups.iter().enumerate() {
-        let value = result(group as usize)?;
-        if value.is_some() {
-            bitmap::set(&mut validity, row);
+    for (word, groups) in validity.iter_mut().zip(groups.chunks(u64::BITS as usize)) {
+        *word = 0;
+        for (bit, &group) in groups.iter().enumerate() {
+            let value = result(group as usize)?;
+            *word |= u64::from(value.is_some()) << bit;
+            values.push(value.unwrap_or_default());
         }
-        values.push(value.unwrap_or_default());
     }
     let complete = bitmap::all_set(&validity, groups.len());
     *flat.validity_mut(0) = validity;

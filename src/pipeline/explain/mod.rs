@@ -203,6 +203,9 @@ fn describe_aggregate(aggregate: &AggregateSpec, node: &Node, names: &[String]) 
     let mut text = parts.join(" ");
     for call in &aggregate.aggregates {
         text += &format!(", {}", call.text);
+        if let Some(of) = call.of {
+            text += &format!(" of {}", aggregate.aggregates[of].text);
+        }
     }
     text + match (aggregate.emit, &aggregate.window, node.bounded) {
         (EmitMode::Changes, ..) => ", after each batch",

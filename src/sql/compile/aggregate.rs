@@ -12,6 +12,7 @@ use datafusion_expr::{Aggregate, Expr, LogicalPlan};
 use super::call::Call;
 use super::closed::Closed;
 use super::columns::Columns;
+use super::covered;
 use super::expression::Expressions;
 use super::place::place_of;
 use super::types::engine_schema;
@@ -139,8 +140,10 @@ impl Compiler {
             }
         }
         let mut aggregates = Vec::with_capacity(calls.len());
+        let mut nullable = Vec::with_capacity(calls.len());
         for (expr, field) in calls.iter().zip(&schema.fields()[keys.len()..]) {
             let call = Call::new(expr, field.data_type())?;
+            nullable.push(call.takes_nulls(&expressions)?);
             let bound = call.bind(&mut expressions, emit == EmitMode::Changes, updating)?;
             self.needs_input_order |= bound.function.is_order_sensitive();
             aggregates.push(bound);
@@ -171,11 +174,13 @@ impl Compiler {
             Closed { kind, data_type: windowed.data_type.clone(), columns: columns.collect() }
         });
         let time = closed.as_ref().and_then(event_time);
+        let mut program = Arc::unwrap_or_clone(expressions.finish());
+        covered::share(&mut program, key_count, &mut aggregates, &nullable);
+        let program = Arc::new(program);
         let standing_groups = grouped.standing.clone();
         let forgets = window.is_none() && key_count > 0 && emit == EmitMode::Changes;
         let ttl = if forgets { self.state_ttl_over(grouped.node) } else { None };
-        let spec =
-            AggregateSpec { program: expressions.finish(), key_count, aggregates, standing_groups, window, emit, ttl };
+        let spec = AggregateSpec { program, key_count, aggregates, standing_groups, window, emit, ttl };
         let Node { bounded, place, .. } = self.nodes[grouped.node];
         let node = Node {
             spec: Spec::Aggregate(spec),

@@ -59,6 +59,12 @@ impl<'a> Call<'a> {
         })
     }
 
+    /// Whether an argument may be null.
+    pub fn takes_nulls(&self, expressions: &Expressions<'_>) -> Result<bool> {
+        let mut nullable = self.args.iter().map(|arg| arg.nullable(expressions.schema()).map_err(bridge::foreign));
+        nullable.try_fold(false, |any, nullable| Ok(any || nullable?))
+    }
+
     /// Adds the call's arguments, then its filter, to the outputs, and finds the function.
     ///
     /// `incremental`: results leave after each batch. `retracts`: rows may be taken back.
@@ -68,6 +74,7 @@ impl<'a> Call<'a> {
         incremental: bool,
         retracts: bool,
     ) -> Result<AggregateCall> {
+        self.leave_widening_out(expressions)?;
         let native = self.native(expressions, retracts)?;
         let function = match native {
             Some(function) => function,
@@ -83,7 +90,25 @@ impl<'a> Call<'a> {
         }
         let (distinct, filtered) = (self.distinct && !self.args.is_empty(), self.filter.is_some());
         let text = shown(self.expr);
-        Ok(AggregateCall { function, arg_count: arg_types.len(), arg_types, distinct, filtered, text })
+        Ok(AggregateCall { function, arg_count: arg_types.len(), arg_types, distinct, filtered, of: None, text })
+    }
+
+    /// Takes a cast away that only widens numbers for a function of ours that does so itself: then `AVG(i)` sees what
+    /// `SUM(i)` and `COUNT(i)` see, and is exact.
+    fn leave_widening_out(&mut self, expressions: &Expressions<'_>) -> Result<()> {
+        let [Expr::Cast(cast)] = self.args.as_slice() else { return Ok(()) };
+        let is_widest = matches!(cast.field.data_type(), DataType::Int64 | DataType::UInt64 | DataType::Float64);
+        if !is_widest || bridge::function::aggregate_overloads(self.function).is_some() {
+            return Ok(());
+        }
+        let from = expressions.engine_type_of(&cast.expr)?;
+        let adds_up =
+            !matches!(self.function.name(), "min" | "max" | "first_value" | "last_value" | "median" | "count");
+        let found = aggregate::resolve(self.function.name(), &[from], self.result).filter(|_| adds_up);
+        if found.is_some_and(|function| function.result_type() == *self.result) {
+            self.args = vec![cast.expr.as_ref().clone()];
+        }
+        Ok(())
     }
 
     /// The sort keys that are arguments of the call: a WITHIN GROUP key is the first argument anyway.

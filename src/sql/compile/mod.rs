@@ -7,6 +7,7 @@
 mod aggregate; //  groups, windows of groups, DISTINCT
 mod call; //       one aggregate call: its function, arguments, order and filter
 mod closed; //     windows that have closed, grouped again
+mod covered; //    aggregates read from the states of others
 mod columns; //    what the columns of a plan node are in the pipeline
 mod custom; //     users' operators
 mod expression; // expressions into programs

@@ -176,7 +176,7 @@ pub(super) fn first_value(data_type: &DataType, text: &str) -> Option<AggregateC
     let types = vec![data_type.clone()];
     let function = aggregate::resolve("first_value", &types, data_type)?;
     let text = text.to_string();
-    Some(AggregateCall { function, arg_count: 1, arg_types: types, distinct: false, filtered: false, text })
+    Some(AggregateCall { function, arg_count: 1, arg_types: types, distinct: false, filtered: false, of: None, text })
 }
 
 /// Whether a frame is the default one of a function with ORDER BY.

@@ -37,10 +37,18 @@ fn windows_and_groups() {
          WHERE j > 3 GROUP BY window_start, window_end, k",
         "
 Project: window_start, window_end, k, count(*) AS n, sum(j) AS total [append, time window_end, unbounded]
-  Aggregate: by k in tumble(10s) of ts, count(*), sum(j), when the window closes [append, time window_end, unbounded] state: panes x groups, bounded by the watermark
+  Aggregate: by k in tumble(10s) of ts, count(*) of sum(j), sum(j), when the window closes [append, time window_end, unbounded] state: panes x groups, bounded by the watermark
     Project: k, j, ts [append, time ts, unbounded]
       Filter: (j > 3) [append, time ts, unbounded]
         Scan: s (memory), columns k j ts, may skip unless j > 3, watermark (ts - INTERVAL '5s') [append, time ts, unbounded]
+",
+    );
+    check(
+        "SELECT k, count(f), avg(f), sum(f), stddev(f), max(f), avg(i), count(i), sum(i) FILTER (WHERE b), count(*) \
+         FROM t GROUP BY k",
+        "
+Aggregate: by k, count(f) of stddev(f), avg(f) of stddev(f), sum(f) of stddev(f), stddev(f), max(f), avg(i), count(i) of avg(i), sum(i) FILTER (WHERE b), count(*), when the input ends [append, bounded] state: grows with distinct keys
+  Scan: t (memory), columns k i f b [append, bounded]
 ",
     );
     check(

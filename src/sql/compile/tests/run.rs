@@ -168,18 +168,25 @@ fn grouped(spec: &AggregateSpec, rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
     let (groups, group_count, out_keys) = number_groups(&keys, row_count)?;
     let mut columns = out_keys;
     let mut at = spec.key_count;
-    for call in &spec.aggregates {
-        let args = &inputs[at..at + call.arg_count];
-        let constants: Vec<Option<ArrayRef>> = spec.program.outputs[at..at + call.arg_count]
+    let own = spec.aggregates.iter().map(|call| {
+        let from = at;
+        at += call.arg_count + usize::from(call.filtered);
+        (from, call)
+    });
+    let own: Vec<_> = own.collect();
+    for (number, call) in spec.aggregates.iter().enumerate() {
+        // A call that is read from another's states sees what that one sees.
+        let (at, owner) = own[call.of.unwrap_or(number)];
+        let args = &inputs[at..at + owner.arg_count];
+        let constants: Vec<Option<ArrayRef>> = spec.program.outputs[at..at + owner.arg_count]
             .iter()
             .map(|output| match output {
                 Operand::Constant(constant) => Some(spec.program.constants[*constant].0.clone()),
                 _ => None,
             })
             .collect();
-        let filter = call.filtered.then(|| inputs[at + call.arg_count].as_boolean().clone());
-        at += call.arg_count + usize::from(call.filtered);
-        let wanted = distinct_rows(call.distinct, args, filter.as_ref(), &groups)?;
+        let filter = owner.filtered.then(|| inputs[at + owner.arg_count].as_boolean().clone());
+        let wanted = distinct_rows(owner.distinct, args, filter.as_ref(), &groups)?;
         let half = row_count / 2;
         let mut tables = [call.function.states(), call.function.states()];
         for (table, range) in tables.iter_mut().zip([0..half, half..row_count]) {

@@ -56,9 +56,14 @@ impl TableShape {
         self.key_types.iter().cloned().chain(between.iter().cloned()).chain(results).collect()
     }
 
+    /// The calls that have states.
+    fn own_calls(&self) -> impl Iterator<Item = &AggregateCall> {
+        self.calls.iter().filter(|call| call.of.is_none())
+    }
+
     /// How many columns the states of all aggregates are when they are saved.
     fn state_columns(&self) -> usize {
-        self.calls.iter().map(|call| if call.distinct { 1 } else { call.function.state_types().len() }).sum()
+        self.own_calls().map(|call| if call.distinct { 1 } else { call.function.state_types().len() }).sum()
     }
 
     fn level(&self) -> Level {

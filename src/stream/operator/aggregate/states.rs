@@ -1,4 +1,6 @@
 //! The states of all aggregates of a table, side by side: a group has the same number in each.
+//!
+//! An aggregate whose result the states of another one tell has none: `AVG(x)` is read from those of `SUM(x)`.
 
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
@@ -12,7 +14,7 @@ use crate::expression::Evaluator;
 use crate::function::{AggregateStates, Update};
 use crate::pipeline::AggregateCall;
 
-/// One column of states per aggregate.
+/// One column of states per aggregate that has its own.
 pub(super) struct States {
     shape: TableShape,
     takes_back: bool,
@@ -24,7 +26,7 @@ pub(super) struct States {
 impl States {
     /// States of no group.
     pub(super) fn new(shape: &TableShape, takes_back: bool) -> Self {
-        let states = shape.calls.iter().map(|call| empty(shape, call, takes_back)).collect();
+        let states = shape.own_calls().map(|call| empty(shape, call, takes_back)).collect();
         States { shape: shape.clone(), takes_back, count: 0, states }
     }
 
@@ -49,7 +51,7 @@ impl States {
     ) -> Result<()> {
         self.count = self.count.max(group_count);
         let mut output = self.shape.key_types.len();
-        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
+        for (call, states) in self.shape.own_calls().zip(&mut self.states) {
             let args: SmallVec<[Argument<'_>; 4]> =
                 (output..output + call.arg_count).map(|arg| evaluator.output(batch, arg)).collect();
             output += call.arg_count;
@@ -92,7 +94,7 @@ impl States {
     pub(super) fn pick(&mut self, groups: &[u32]) -> Result<States> {
         let mut picked = Vec::with_capacity(self.states.len());
         let positions: Vec<u32> = (0..groups.len() as u32).collect();
-        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
+        for (call, states) in self.shape.own_calls().zip(&mut self.states) {
             let found = match states.pick(groups)? {
                 Some(found) => found,
                 None => {
@@ -112,7 +114,19 @@ impl States {
 
     /// Writes the results of `groups`, a column per aggregate.
     pub(super) fn finish(&mut self, groups: &[u32], columns: &mut [Column]) -> Result<()> {
-        self.states.iter_mut().zip(columns).try_for_each(|(states, column)| states.finish(groups, column))
+        let mut own = 0;
+        for (call, column) in self.shape.calls.iter().zip(&mut *columns) {
+            if call.of.is_none() {
+                self.states[own].finish(groups, column)?;
+                own += 1;
+            }
+        }
+        for (call, column) in self.shape.calls.iter().zip(columns) {
+            let Some(of) = call.of else { continue };
+            let own = self.shape.calls[..of].iter().filter(|call| call.of.is_none()).count();
+            self.states[own].finish_as(call.function.as_ref(), groups, column)?;
+        }
+        Ok(())
     }
 
     /// The states of the first `group_count` groups as columns, those of one aggregate after those of another.
@@ -128,7 +142,7 @@ impl States {
     pub(super) fn load(&mut self, groups: &[u32], group_count: usize, columns: &[ArrayRef]) -> Result<()> {
         self.count = self.count.max(group_count);
         let mut from = 0;
-        for (call, states) in self.shape.calls.iter().zip(&mut self.states) {
+        for (call, states) in self.shape.own_calls().zip(&mut self.states) {
             let count = if call.distinct { 1 } else { call.function.state_types().len() };
             states.merge_saved(groups, group_count, &columns[from..from + count])?;
             from += count;

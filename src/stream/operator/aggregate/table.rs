@@ -191,7 +191,7 @@ impl Table {
         let arguments: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|column| column.argument(rows)).collect();
         self.index.lookup(&arguments, rows, &mut scratch.groups)?;
         let group_count = self.index.len();
-        let types = self.shape.calls.iter().flat_map(|call| call.function.state_types());
+        let types = self.shape.own_calls().flat_map(|call| call.function.state_types());
         let saved = types
             .zip(&mut batch.columns[key_count + between..])
             .map(|(data_type, column)| column.to_array(&data_type, rows, &Selection::default()));

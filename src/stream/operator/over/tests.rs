@@ -23,7 +23,8 @@ fn sum(frame: Frame) -> OverCall {
     let types = vec![DataType::Int64];
     let function = aggregate::resolve("sum", &types, &DataType::Int64).expect("a sum");
     let text = "sum(n)".to_string();
-    let call = AggregateCall { function, arg_count: 1, arg_types: types, distinct: false, filtered: false, text };
+    let call =
+        AggregateCall { function, arg_count: 1, arg_types: types, distinct: false, filtered: false, of: None, text };
     OverCall { function: OverFunction::Aggregate(call), frame, arg_count: 1, filtered: false, text: "sum".to_string() }
 }
 
