@@ -57,6 +57,15 @@ impl Program {
         }
     }
 
+    /// The same with these outputs only.
+    pub fn picked(&self, outputs: &[usize]) -> Program {
+        Program {
+            outputs: outputs.iter().map(|&output| self.outputs[output]).collect(),
+            output_types: outputs.iter().map(|&output| self.output_types[output].clone()).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Whether every output is an input as it is.
     pub fn is_selection_of_inputs(&self) -> bool {
         self.steps.is_empty() && self.outputs.iter().all(|output| matches!(output, Operand::Input(_)))

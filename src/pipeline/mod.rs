@@ -12,6 +12,7 @@ mod as_of; //    joins by the nearest
 pub mod options; // options of a definition
 mod lookup; //   tables that are asked by key
 mod over; //     what OVER asks for
+pub mod parting; // which columns decide the worker of a row
 mod spec; //     what each node does, a spec per operator
 mod symmetric; // joins that keep both sides
 mod system; //   what sources know beside their columns

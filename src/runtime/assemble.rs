@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::expression::{Operand, Program};
 use crate::function::KernelContext;
+use crate::pipeline::parting::{self, Parting};
 use crate::pipeline::*;
 use crate::stream::exchange::{Route, Waker};
 use crate::stream::operator::*;
@@ -60,6 +61,7 @@ pub(super) fn assemble(
         key_routes: key_routes(pipeline),
         key_filters: HashMap::new(),
         forked: HashMap::new(),
+        parted_by: HashMap::new(),
     };
     let root = assembly.node(pipeline.nodes.len() - 1)?;
     let mut parts = assembly.gather(root)?;
@@ -104,6 +106,8 @@ pub(super) struct Assembly<'a> {
     pub(super) key_filters: HashMap<(NodeId, usize), Arc<KeyFilter>>,
     /// Of nodes that several read, the parts of readers that have not asked yet.
     pub(super) forked: HashMap<NodeId, Vec<Parts>>,
+    /// By which columns exchanges have parted the rows of nodes.
+    pub(super) parted_by: HashMap<NodeId, Parting>,
 }
 
 impl Assembly<'_> {
@@ -170,6 +174,7 @@ impl Assembly<'_> {
                     let keys = node.schema.fields().iter().take(spec.key_count);
                     let keys = keys.map(|field| field.data_type().clone()).collect();
                     parts = self.exchange(parts, Route::Hash(keys))?;
+                    self.parted_by.insert(id, vec![(0..spec.key_count).collect()]);
                 }
                 self.append_to_all(&mut parts, id)?;
                 Ok(parts)
@@ -180,6 +185,7 @@ impl Assembly<'_> {
                     parts = self.gather(parts)?;
                 }
                 self.append_to_all(&mut parts, id)?;
+                self.keep_parting(id);
                 Ok(parts)
             }
             Spec::Custom(spec) => self.custom(id, node, spec),
@@ -196,6 +202,7 @@ impl Assembly<'_> {
             | Spec::Divert(_) => {
                 let mut parts = self.node(node.inputs[0])?;
                 self.append_to_all(&mut parts, id)?;
+                self.keep_parting(id);
                 Ok(parts)
             }
         }
@@ -405,7 +412,16 @@ impl Assembly<'_> {
         let mut spec = spec.clone();
         let first = parts.iter().position(Option::is_some).unwrap_or(0);
         let mut owners = vec![first; spec.standing_groups.len()];
-        if parts.iter().flatten().count() > 1 {
+        let is_spread = parts.iter().flatten().count() > 1;
+        let parted = match spec.standing_groups.is_empty() {
+            true => parting::through(&self.parting(node.inputs[0]), &spec.program, spec.key_count),
+            false => Parting::new(),
+        };
+        let parted = parting::fitting(&parted, spec.key_count, self.options.portable).cloned();
+        if is_spread && spec.key_count > 0 {
+            self.parted_by.insert(id, vec![parted.clone().unwrap_or((0..spec.key_count).collect())]);
+        }
+        if is_spread && parted.is_none() {
             let (program, mut shuffled) = shuffled(&spec);
             let local = may_be_local(&spec, takes_back).then(|| shuffled.clone());
             let local = local.or_else(|| different_rows(&shuffled, takes_back));
@@ -452,6 +468,18 @@ impl Assembly<'_> {
 }
 
 impl Assembly<'_> {
+    /// What the rows of a node are parted by.
+    pub(super) fn parting(&self, id: NodeId) -> Parting {
+        self.parted_by.get(&id).cloned().unwrap_or_default()
+    }
+
+    /// Notes that a node has left its rows where they were.
+    fn keep_parting(&mut self, id: NodeId) {
+        let node = &self.pipeline.nodes[id];
+        let kept = parting::kept(node, &self.parting(node.inputs[0]));
+        self.parted_by.insert(id, kept);
+    }
+
     /// Parts rows by the arguments of DISTINCT, counts what each worker owns of them, and leaves adding up to the
     /// aggregate behind: its spec, without DISTINCT.
     fn distinct_by_value(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::assemble::Assembly;
 use super::parts::Parts;
 use crate::error::Result;
+use crate::pipeline::parting::{self, Parting};
 use crate::pipeline::{JoinKind, JoinSide, JoinSpec, JoinStrategy, KeyFilter, Node, NodeId};
 use crate::stream::exchange::Route;
 use crate::stream::operator::{AsOfJoin, HashJoin, Operator, SymmetricJoin};
@@ -28,7 +29,7 @@ impl Assembly<'_> {
     pub(super) fn join(&mut self, id: NodeId, node: &Node, spec: &JoinSpec) -> Result<Parts> {
         let left = self.node(node.inputs[0])?;
         let right = self.node(node.inputs[1])?;
-        let ([left, right], is_whole) = self.met(spec, left, right)?;
+        let ([left, right], is_whole) = self.met(id, spec, left, right)?;
         let workers =
             if is_whole { 1 } else { left.iter().zip(&right).filter(|(l, r)| l.is_some() && r.is_some()).count() };
         let mut tells = self.told_keys(id, workers);
@@ -76,22 +77,57 @@ impl Assembly<'_> {
 
     /// Both sides in the workers where they meet: afterwards a worker has both or none. And whether each of them has the
     /// whole table.
-    fn met(&mut self, spec: &JoinSpec, left: Parts, right: Parts) -> Result<([Parts; 2], bool)> {
+    fn met(&mut self, id: NodeId, spec: &JoinSpec, left: Parts, right: Parts) -> Result<([Parts; 2], bool)> {
         let alone = |parts: &Parts| parts.iter().skip(1).all(Option::is_none);
         if alone(&left) && alone(&right) {
             return Ok(([left, right], true));
         }
         let meeting = meeting(spec, &left, &right);
+        let inputs = &self.pipeline.nodes[id].inputs;
+        let left_width = self.pipeline.nodes[inputs[0]].schema.fields().len();
+        let parted_by = [self.parting(inputs[0]), self.parting(inputs[1])];
         let sides = match meeting {
-            Meeting::Owner => [
-                self.exchange(left, Route::Keys(spec.left_keys.clone()))?,
-                self.exchange(right, Route::Keys(spec.right_keys.clone()))?,
-            ],
-            Meeting::Everywhere(JoinSide::Left) => [self.exchange(left, Route::All)?, right],
-            Meeting::Everywhere(JoinSide::Right) => [left, self.exchange(right, Route::All)?],
+            Meeting::Owner => return Ok((self.to_owners(id, spec, [left, right], parted_by)?, false)),
+            Meeting::Everywhere(build) => {
+                let (probe, stays) =
+                    (build.other(), if build == JoinSide::Left { &parted_by[1] } else { &parted_by[0] });
+                self.parted_by.insert(id, parting::of_side(spec, left_width, probe, stays));
+                match build {
+                    JoinSide::Left => [self.exchange(left, Route::All)?, right],
+                    JoinSide::Right => [left, self.exchange(right, Route::All)?],
+                }
+            }
             Meeting::First => [self.gather(left)?, self.gather(right)?],
         };
         Ok((sides, meeting != Meeting::Owner))
+    }
+}
+
+impl Assembly<'_> {
+    /// Both sides in the workers that own their keys. Rows that are parted by keys of the join already stay, and the other
+    /// side comes to them.
+    fn to_owners(
+        &mut self,
+        id: NodeId,
+        spec: &JoinSpec,
+        [left, right]: [Parts; 2],
+        parted_by: [Parting; 2],
+    ) -> Result<[Parts; 2]> {
+        let count = spec.left_keys.outputs.len();
+        let by_keys = |side: JoinSide, parted_by: &Parting| {
+            let parted = parting::through(parted_by, spec.keys(side), count);
+            parting::fitting(&parted, count, self.options.portable).cloned()
+        };
+        let (of_left, of_right) = (by_keys(JoinSide::Left, &parted_by[0]), by_keys(JoinSide::Right, &parted_by[1]));
+        let keys = of_left.clone().or_else(|| of_right.clone()).unwrap_or((0..count).collect());
+        let route = |side: JoinSide| Route::Keys(Arc::new(spec.keys(side).picked(&keys)));
+        let left_width = self.pipeline.nodes[self.pipeline.nodes[id].inputs[0]].schema.fields().len();
+        let left_stays = of_left.as_ref() == Some(&keys);
+        let right_stays = of_right.as_ref() == Some(&keys);
+        let left = if left_stays { left } else { self.exchange(left, route(JoinSide::Left))? };
+        let right = if right_stays { right } else { self.exchange(right, route(JoinSide::Right))? };
+        self.parted_by.insert(id, parting::of_join(spec, left_width, &keys));
+        Ok([left, right])
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use super::assemble::Assembly;
 use super::parts::Parts;
 use crate::error::Result;
+use crate::pipeline::parting;
 use crate::pipeline::{Completion, Node, NodeId, OverSpec, RankSpec, SortSpec};
 use crate::stream::exchange::Route;
 use crate::stream::operator::*;
@@ -98,6 +99,15 @@ impl Assembly<'_> {
         }
         if parts.iter().flatten().count() <= 1 {
             return Ok(parts);
+        }
+        let input = self.parting(self.pipeline.nodes[id].inputs[0]);
+        let parted = parting::through(&input, program, keys.len());
+        if parting::fitting(&parted, keys.len(), self.options.portable).is_some() {
+            self.parted_by.insert(id, input);
+            return Ok(parts);
+        }
+        if !keys.is_empty() {
+            self.parted_by.insert(id, parting::plain_inputs(program, keys.len()).into_iter().collect());
         }
         let route = if keys.is_empty() { Route::First } else { Route::Hash(keys) };
         self.exchange(parts, route)

@@ -46,6 +46,9 @@ fn write_node(
     let inputs: Vec<&Schema> = node.inputs.iter().map(|&input| pipeline.nodes[input].schema.as_ref()).collect();
     let (name, mut does) = describe(node, &inputs);
     does.extend(key_routes(pipeline).iter().filter(|route| route.scan == id).map(|route| asked_keys(pipeline, route)));
+    if let Some(keys) = parting::already_parted(pipeline, id) {
+        does.push_str(&format!(", rows parted by {} before", parting_keys(node, &keys, &inputs)));
+    }
     if pipeline.readers(id) > 1 {
         does.push_str(&format!(", computed once for {} readers", pipeline.readers(id)));
     }
@@ -68,6 +71,19 @@ fn write_node(
     for &input in &node.inputs {
         write_node(pipeline, input, depth + 1, note, text);
     }
+}
+
+/// The keys of these numbers of a node that groups.
+fn parting_keys(node: &Node, keys: &[usize], inputs: &[&Schema]) -> String {
+    let names = inputs.first().map_or(Vec::new(), |input| names_of(input));
+    let program = match &node.spec {
+        Spec::Aggregate(spec) => &spec.program,
+        Spec::Over(spec) => &spec.program,
+        Spec::Rank(spec) => &spec.program,
+        _ => return String::new(),
+    };
+    let shown: Vec<String> = keys.iter().map(|&key| program.show(program.outputs[key], &names)).collect();
+    shown.join(", ")
 }
 
 /// `, may skip unless l_orderkey is a key o_orderkey of a join`: which rows of a scan are left out for a join's table.

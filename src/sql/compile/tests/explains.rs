@@ -52,6 +52,14 @@ Aggregate: by k, count(f) of stddev(f), avg(f) of stddev(f), sum(f) of stddev(f)
 ",
     );
     check(
+        "SELECT k, x, count(*) AS n FROM (SELECT k, max(j) AS x FROM t GROUP BY k) AS g GROUP BY k, x",
+        "
+Aggregate: by k, x, count(*), when the input ends, rows parted by k before [append, bounded] state: grows with distinct keys
+  Aggregate: by k, max(j), when the input ends [append, bounded] state: grows with distinct keys
+    Scan: t (memory), columns k j [append, bounded]
+",
+    );
+    check(
         "SELECT k, corr(j, f) FROM s GROUP BY k",
         "
 Aggregate: by k, corr(j, f), after each batch [updating, unbounded] state: grows with distinct keys: add a window or STATE_TTL foreign: corr
