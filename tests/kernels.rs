@@ -23,6 +23,8 @@ mod squares; //   aggregates that say what SUM says
 mod states; //    aggregates wherever they may stand
 #[path = "kernels/vector.rs"]
 mod vector; //    kernels over whole columns
+#[path = "kernels/window.rs"]
+mod window; //    window functions written for DataFusion
 
 use millstream::arrow::util::display::{ArrayFormatter, FormatOptions};
 use millstream::config::Config;

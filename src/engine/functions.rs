@@ -134,8 +134,8 @@ impl Engine {
         self.catalog().functions_mut().add_udaf(function.into());
     }
 
-    /// Makes a window function written for DataFusion known to SQL by its name. Queries that call it are refused: OVER runs
-    /// the engine's own window functions, and aggregates of every kind.
+    /// Makes a window function written for DataFusion known to SQL: OVER gives it whole partitions, sorted, with their
+    /// frames and peers. Where partitions of a stream do not end, queries that call it are refused.
     pub fn register_udwf(&self, function: impl Into<Arc<WindowUDF>>) {
         self.catalog().functions_mut().add_udwf(function.into());
     }

@@ -4,7 +4,8 @@
 //! Invariants  a kernel writes one value per row; values under nulls never make it fail; it keeps no state between
 //!             batches. Users' kernels enter through the same traits as the engine's own.
 
-mod kernel; // the traits
+mod kernel; //    the traits
+mod partition; // that of functions of sorted rows
 
 pub mod custom; //    the users' own: closures and traits as kernels
 pub mod native; //    kernels of shared libraries
@@ -13,3 +14,4 @@ pub mod aggregate; // count, sum, min, max and their kin, a family per file
 pub mod scalar; //    arithmetic, comparison, boolean logic, casts, windows, a family per file
 
 pub use kernel::{AggregateFunction, AggregateStates, KernelContext, ScalarKernel, Update};
+pub use partition::{Partition, PartitionFunction};

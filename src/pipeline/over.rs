@@ -8,6 +8,7 @@ use arrow::datatypes::IntervalMonthDayNano;
 
 use super::AggregateCall;
 use crate::expression::Program;
+use crate::function::PartitionFunction;
 
 /// Computes functions of the rows around each row and puts the results behind its columns.
 #[derive(Debug, Clone)]
@@ -108,6 +109,8 @@ pub enum OverFunction {
         ignores_nulls: bool,
     },
     Aggregate(AggregateCall),
+    /// A function of another library, of whole partitions.
+    Foreign(Arc<dyn PartitionFunction>),
 }
 
 /// Which rows around a row a function sees.
@@ -162,6 +165,7 @@ impl OverFunction {
             OverFunction::RowNumber | OverFunction::Ntile(_) | OverFunction::Lag { .. } | OverFunction::Nth { .. } => {
                 true
             }
+            OverFunction::Foreign(_) => true,
             OverFunction::Aggregate(call) => {
                 let cuts = frame.units == FrameUnits::Rows && !frame.is_whole();
                 cuts || call.function.is_order_sensitive()
@@ -171,6 +175,10 @@ impl OverFunction {
 
     /// Whether the function looks at its frame at all.
     pub fn has_frame(&self) -> bool {
-        matches!(self, OverFunction::Aggregate(_) | OverFunction::Nth { .. })
+        match self {
+            OverFunction::Aggregate(_) | OverFunction::Nth { .. } => true,
+            OverFunction::Foreign(function) => function.has_frame(),
+            _ => false,
+        }
     }
 }

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use datafusion_common::{Result, ScalarValue};
-use datafusion_expr::function::{AccumulatorArgs, PartitionEvaluatorArgs, WindowUDFFieldArgs};
+use datafusion_expr::function::AccumulatorArgs;
 use datafusion_expr::registry::FunctionRegistry;
 use datafusion_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, PartitionEvaluator, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility, WindowUDF, WindowUDFImpl,
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 use millstream::arrow::array::{ArrayRef, AsArray, Float64Array};
-use millstream::arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
+use millstream::arrow::datatypes::{DataType, Field, Float64Type};
 
-use super::{engine, error, rows};
+use super::{engine, rows};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Cube(Signature);
@@ -102,41 +102,6 @@ fn register_all(registry: &mut dyn FunctionRegistry) -> Result<()> {
 
 const T: &str = "(VALUES (1, 2.0), (1, 3.0), (2, NULL)) AS t(k, x)";
 
-/// A window function with the name of a built-in one.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Backwards(Signature);
-
-impl WindowUDFImpl for Backwards {
-    fn name(&self) -> &str {
-        "row_number"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.0
-    }
-
-    fn partition_evaluator(&self, _: PartitionEvaluatorArgs) -> Result<Box<dyn PartitionEvaluator>> {
-        unreachable!("it is refused before it runs")
-    }
-
-    fn field(&self, _: WindowUDFFieldArgs) -> Result<FieldRef> {
-        Ok(Arc::new(Field::new("row_number", DataType::UInt64, false)))
-    }
-}
-
-#[test]
-fn window_functions_are_refused_and_never_taken_for_built_in_ones() {
-    let engine = engine();
-    let call = "SELECT row_number() OVER (ORDER BY x) AS n FROM (VALUES (1), (2)) AS t(x)";
-    let first = format!("SELECT n FROM ({call}) AS r WHERE n <= 1");
-    assert_eq!(rows(&engine, &first), ["1"]);
-    engine.register_udwf(WindowUDF::from(Backwards(Signature::nullary(Volatility::Immutable))));
-    for sql in [call, &first] {
-        let error = error(&engine, sql);
-        assert!(error.contains("do not run: row_number"), "{error}");
-    }
-}
-
 #[test]
 fn they_run_one_by_one_and_as_a_package() {
     let single = engine();
@@ -150,4 +115,24 @@ fn they_run_one_by_one_and_as_a_package() {
         grouped.sort();
         assert_eq!(grouped, ["1 6.0", "2 1.0"]);
     }
+}
+
+/// No SQL makes a value of a union type; a table in memory may hold some.
+#[test]
+fn functions_of_unions_take_what_arrow_brings() {
+    use millstream::arrow::array::{Int32Array, RecordBatch, StringArray, UnionArray};
+    use millstream::arrow::buffer::ScalarBuffer;
+    use millstream::arrow::datatypes::UnionFields;
+    let fields = vec![Field::new("number", DataType::Int32, true), Field::new("text", DataType::Utf8, true)];
+    let fields = UnionFields::try_new([0, 1], fields).unwrap();
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(Int32Array::from(vec![7, 0])), Arc::new(StringArray::from(vec!["", "seven"]))];
+    let union = UnionArray::try_new(fields, ScalarBuffer::from(vec![0_i8, 1]), None, columns).unwrap();
+    let engine = engine();
+    let batch = RecordBatch::try_from_iter([("u", Arc::new(union) as ArrayRef)]).unwrap();
+    engine.register_batches("t", vec![batch]).unwrap();
+    assert_eq!(
+        rows(&engine, "SELECT union_tag(u), union_extract(u, 'number'), union_extract(u, 'text') FROM t"),
+        ["number 7 NULL", "text NULL seven"]
+    );
 }

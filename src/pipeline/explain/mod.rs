@@ -404,6 +404,7 @@ fn foreign(node: &Node) -> Option<String> {
         for call in &over.calls {
             match &call.function {
                 OverFunction::Aggregate(call) if !call.function.is_native() => add(call.function.name()),
+                OverFunction::Foreign(function) => add(function.name()),
                 _ => {}
             }
         }

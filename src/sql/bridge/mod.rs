@@ -10,5 +10,6 @@ mod exact; //         rewrites expressions so that their arithmetic and comparis
 mod float; //         floats in the one form that compares as PostgreSQL does
 pub mod function; //  our functions as functions DataFusion can plan
 pub mod scalar; //    an expression as a kernel
+pub mod window; //    a window function as a function of partitions
 
 pub use error::foreign;

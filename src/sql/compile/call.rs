@@ -214,7 +214,8 @@ pub(super) fn shown(expr: &Expr) -> String {
     text.replace("count(1)", "count(*)")
 }
 
-fn literal(expr: &Expr) -> Option<ScalarValue> {
+/// The value of an argument that is written into the query.
+pub(super) fn literal(expr: &Expr) -> Option<ScalarValue> {
     match expr {
         Expr::Alias(alias) => literal(&alias.expr),
         Expr::Literal(value, _) => Some(value.clone()),

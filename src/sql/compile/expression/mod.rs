@@ -134,7 +134,7 @@ impl<'a> Expressions<'a> {
         expr.get_type(self.schema()).map_err(bridge::foreign)
     }
 
-    pub(super) fn schema(&self) -> &'a DFSchema {
+    pub fn schema(&self) -> &'a DFSchema {
         &self.columns.schema
     }
 }

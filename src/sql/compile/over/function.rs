@@ -4,8 +4,8 @@ use arrow::array::ArrayRef;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
 use datafusion_common::ScalarValue;
-use datafusion_expr::expr::{AggregateFunction, NullTreatment, WindowFunction};
-use datafusion_expr::{AggregateUDF, Expr, WindowFunctionDefinition, WindowUDF};
+use datafusion_expr::expr::{AggregateFunction, NullTreatment, WindowFunction, WindowFunctionParams};
+use datafusion_expr::{AggregateUDF, Expr, ExprSchemable, WindowFunctionDefinition, WindowUDF};
 use std::sync::Arc;
 
 use super::frame::frame;
@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::function::aggregate;
 use crate::pipeline::{AggregateCall, Completion, Frame, FrameBound, FrameUnits, OverCall, OverFunction};
 use crate::sql::bridge::foreign;
-use crate::sql::compile::call::{Call, shown};
+use crate::sql::bridge::window::{ForeignWindow, ForeignWindowCall};
+use crate::sql::compile::call::{Call, literal as literal_of, shown};
 use crate::sql::compile::columns::refuse;
 use crate::sql::compile::expression::Expressions;
 use crate::sql::compile::types::engine_value;
@@ -45,20 +46,19 @@ pub(super) fn call(
             if params.distinct || params.filter.is_some() {
                 return Err(Error::user(format!("DISTINCT and FILTER are for aggregates, not for {}", udf.name())));
             }
-            if !is_built_in(udf) {
-                let message = "OVER runs the engine's own window functions only; register an aggregate instead, or take its rows out and call it there";
-                return Err(Error::user(format!(
-                    "window functions written for DataFusion do not run: {}; {message}",
-                    udf.name()
-                )));
-            }
-            let function = ranking(udf.name(), &params.args, params.null_treatment)?;
-            let arg_count = usize::from(function_reads(&function));
-            if arg_count == 1 {
-                let arg =
-                    params.args.first().ok_or_else(|| Error::user(format!("{} needs an argument", udf.name())))?;
-                expressions.output_as(arg, field.data_type())?;
-            }
+            let (function, arg_count) = if is_built_in(udf) {
+                let function = ranking(udf.name(), &params.args, params.null_treatment)?;
+                let reads = function_reads(&function);
+                if reads {
+                    let arg = params.args.first();
+                    let arg = arg.ok_or_else(|| Error::user(format!("{} needs an argument", udf.name())))?;
+                    expressions.output_as(arg, field.data_type())?;
+                }
+                (function, usize::from(reads))
+            } else {
+                params.args.iter().try_for_each(|arg| expressions.output(arg).map(|_| ()))?;
+                (foreign_window(expressions, udf, params, field.data_type())?, params.args.len())
+            };
             OverCall { function, frame, arg_count, filtered: false, text }
         }
     };
@@ -76,6 +76,32 @@ pub(super) fn call(
 /// Whether it is a function of the window library, and none of the user's that has the name of one.
 pub(in crate::sql::compile) fn is_built_in(function: &WindowUDF) -> bool {
     datafusion_functions_window::all_default_window_functions().iter().any(|known| known.as_ref() == function)
+}
+
+/// A window function written for DataFusion.
+fn foreign_window(
+    expressions: &Expressions<'_>,
+    udf: &Arc<WindowUDF>,
+    params: &WindowFunctionParams,
+    result: &DataType,
+) -> Result<OverFunction> {
+    let (mut fields, mut literals) = (Vec::new(), Vec::new());
+    for (index, arg) in params.args.iter().enumerate() {
+        let field = arg.to_field(expressions.schema()).map_err(foreign)?.1;
+        fields.push(Arc::new(field.as_ref().clone().with_name(format!("{{{index}}}")).with_nullable(true)));
+        literals.extend(literal_of(arg).map(|value| (index, value)));
+    }
+    let keys = params.order_by.iter().filter(|key| !matches!(key.expr, Expr::Literal(..)));
+    let order_types = keys.map(|key| key.expr.get_type(expressions.schema()).map_err(foreign));
+    let call = ForeignWindowCall {
+        function: udf.clone(),
+        fields,
+        literals,
+        ignore_nulls: params.null_treatment == Some(NullTreatment::IgnoreNulls),
+        order_types: order_types.collect::<Result<_>>()?,
+        result: result.clone(),
+    };
+    Ok(OverFunction::Foreign(Arc::new(ForeignWindow::new(call)?)))
 }
 
 fn function_reads(function: &OverFunction) -> bool {
@@ -144,7 +170,7 @@ fn whole_number(expr: &Expr, name: &str) -> Result<i64> {
 fn aggregated(
     expressions: &mut Expressions<'_>,
     udf: &Arc<AggregateUDF>,
-    params: &datafusion_expr::expr::WindowFunctionParams,
+    params: &WindowFunctionParams,
     frame: Frame,
     result: &DataType,
     when: Completion,

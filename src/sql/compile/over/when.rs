@@ -109,6 +109,7 @@ pub(super) fn on_stream(mut call: OverCall, data_type: &DataType, when: Completi
         OverFunction::PercentRank => Err(needs_all("percent_rank")),
         OverFunction::CumeDist => Err(needs_all("cume_dist")),
         OverFunction::Ntile(_) => Err(needs_all("ntile")),
+        OverFunction::Foreign(function) => Err(needs_all(&format!("{}, written for DataFusion,", function.name()))),
         OverFunction::Rank | OverFunction::DenseRank if when == Completion::Arrival => {
             call.function = OverFunction::RowNumber;
             Ok(call)

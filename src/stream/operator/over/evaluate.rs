@@ -10,7 +10,7 @@ use super::OverShape;
 use super::aggregate::Aggregated;
 use super::frame::{Frames, frames};
 use super::sorted::{Passed, Sorted};
-use super::{rank, value};
+use super::{foreign, rank, value};
 use crate::batch::{Column, KernelColumn};
 use crate::error::Result;
 use crate::pipeline::{Frame, OverCall, OverFunction};
@@ -164,6 +164,9 @@ impl Call<'_> {
                     before: self.states,
                 };
                 aggregated.results(sorted, frames)
+            }
+            (OverFunction::Foreign(function), frames) => {
+                foreign::of_partitions(function.as_ref(), sorted, &self.args, frames)
             }
             (OverFunction::Nth { .. } | OverFunction::Aggregate(_), None) => {
                 unreachable!("the frames of these are found above")

@@ -11,6 +11,7 @@
 mod aggregate; // aggregates over frames
 mod evaluate; //  all functions over all rows at hand
 mod extreme; //   min and max by a queue
+mod foreign; //   functions of other libraries
 mod frame; //     the frame of each row
 mod gather; //    when the input, or a window, ends
 mod prefix; //    sums as differences of running totals
