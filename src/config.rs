@@ -36,8 +36,39 @@ pub struct Config {
     /// Whether queries keep all their state so that a snapshot can be taken of any of them at any time. Without it some
     /// queries over input that ends are faster, and say so when they are asked for a snapshot.
     pub snapshots: bool,
+    /// How tables of groups begin to find their keys, where these allow it; `None`: as suits the keys. No answer depends
+    /// on it: for tests.
+    pub key_mode: Option<KeyMode>,
     /// How long an idle worker sleeps before it looks around again.
     pub idle_sleep: Duration,
+}
+
+/// How a table finds the group of a key: `EXPLAIN ANALYZE` tells which a query's tables have come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyMode {
+    Dense,
+    Packed64,
+    Packed128,
+    String,
+    Numbered,
+    Rows,
+}
+
+impl KeyMode {
+    pub const ALL: [KeyMode; 6] =
+        [Self::Dense, Self::Packed64, Self::Packed128, Self::String, Self::Numbered, Self::Rows];
+
+    /// As `EXPLAIN ANALYZE` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            KeyMode::Dense => "dense",
+            KeyMode::Packed64 => "packed 64",
+            KeyMode::Packed128 => "packed 128",
+            KeyMode::String => "string",
+            KeyMode::Numbered => "numbered",
+            KeyMode::Rows => "rows",
+        }
+    }
 }
 
 impl Default for Config {
@@ -55,6 +86,7 @@ impl Default for Config {
             linger: Duration::ZERO,
             allow_native: false,
             snapshots: false,
+            key_mode: None,
             idle_sleep: Duration::from_millis(1),
         }
     }

@@ -18,7 +18,7 @@ use super::recursion::RecursiveTable;
 use super::scan::{Computed, ScanTask};
 use super::worker::{Input, Stage, Worker};
 use crate::batch::Batch;
-use crate::config::Config;
+use crate::config::{Config, KeyMode};
 use crate::error::{Error, Result};
 use crate::expression::{Operand, Program};
 use crate::function::KernelContext;
@@ -53,7 +53,7 @@ pub(super) fn assemble(
         options,
         context,
         partitions,
-        seed: query_seed(),
+        seed: query_seed(config),
         metrics: Registry { operators: Vec::new(), scans: Vec::new(), budget },
         done: (0..partitions).map(|_| Vec::new()).collect(),
         wakers,
@@ -83,9 +83,10 @@ pub(super) fn assemble(
 }
 
 /// A seed that other queries do not share, so that keys chosen to collide in one do not in the next.
-fn query_seed() -> u64 {
+fn query_seed(config: &Config) -> u64 {
     use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    crate::state::seed(random, config.key_mode.map(KeyMode::name))
 }
 
 /// Pipeline nodes on their way into stages.

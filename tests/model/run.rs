@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use millstream::batch::Change;
-use millstream::config::Config;
+use millstream::config::{Config, KeyMode};
 use millstream::engine::Engine;
 use millstream::runtime::Metrics;
 use millstream::stream::source::memory::MemoryTable;
@@ -20,13 +20,16 @@ pub struct Setting {
     pub partitions: usize,
     pub level: Level,
     pub keep_open: bool,
+    /// How tables of groups begin to find their keys.
+    pub key_mode: Option<KeyMode>,
 }
 
 impl Setting {
     pub fn show(&self) -> String {
         let level = level::name(self.level);
         let open = if self.keep_open { ", windows kept open" } else { "" };
-        format!("{} rows a batch, {} partitions, {level}{open}", self.batch_rows, self.partitions)
+        let keys = self.key_mode.map_or(String::new(), |mode| format!(", keys {}", mode.name()));
+        format!("{} rows a batch, {} partitions, {level}{open}{keys}", self.batch_rows, self.partitions)
     }
 
     pub fn config(&self) -> Config {
@@ -35,6 +38,7 @@ impl Setting {
             partitions: self.partitions,
             level: Some(self.level),
             keep_open: self.keep_open,
+            key_mode: self.key_mode,
             local_groups_max: if self.batch_rows < 50 { 3 } else { 16_384 },
             ..Config::default()
         }
@@ -47,7 +51,8 @@ pub fn grid() -> Vec<Setting> {
     let mut all = Vec::new();
     for batch_rows in [1, 7, 64, 8192, 65_536] {
         for partitions in [1, 2, 5] {
-            let points = levels.iter().map(|&level| Setting { batch_rows, partitions, level, keep_open: false });
+            let points =
+                levels.iter().map(|&level| Setting { batch_rows, partitions, level, keep_open: false, key_mode: None });
             all.extend(points);
         }
     }

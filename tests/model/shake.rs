@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millstream::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
-use millstream::config::Config;
+use millstream::config::{Config, KeyMode};
 use millstream::engine::{Engine, Snapshot};
 use millstream::query::Query;
-use millstream::state::key_mode;
 use millstream::stream::source::push::PushHandle;
 use millstream_kernels::level;
 use rand::rngs::StdRng;
@@ -35,18 +34,15 @@ fn shake(name: &str, salt: u64, case: impl Fn(u64, &mut StdRng) -> Result<(), St
     let mut seed = first;
     while Instant::now() < until || seed - first < CASES_MIN {
         let mut random = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003) ^ salt);
-        let mode = *key_mode::MODES.choose(&mut random).unwrap();
-        key_mode::force(random.random_bool(0.7).then_some(mode));
-        let done = case(seed, &mut random);
-        key_mode::force(None);
-        done.unwrap_or_else(|failure| panic!("MILLSTREAM_SHAKE_SEED={seed}, keys {mode}: {failure}"));
+        case(seed, &mut random).unwrap_or_else(|failure| panic!("MILLSTREAM_SHAKE_SEED={seed}: {failure}"));
         seed += 1;
     }
     println!("{name}: {} cases from seed {first} on, no difference", seed - first);
 }
 
 fn setting(random: &mut StdRng) -> Setting {
-    Setting { keep_open: false, ..*run::grid().choose(random).unwrap() }
+    let key_mode = random.random_bool(0.7).then(|| *KeyMode::ALL.choose(random).unwrap());
+    Setting { keep_open: false, key_mode, ..*run::grid().choose(random).unwrap() }
 }
 
 #[test]

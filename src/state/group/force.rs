@@ -1,6 +1,5 @@
 //! A mode that tables of groups begin in whatever their keys would choose: for tests, since no answer depends on it.
-
-use std::sync::atomic::{AtomicU8, Ordering};
+//! A seed carries it, because that reaches every table of a query.
 
 use arrow::datatypes::DataType;
 use millstream_kernels::level::Level;
@@ -16,25 +15,24 @@ use super::{Kind, Mode};
 /// The names of the modes that can be asked for.
 pub const MODES: [&str; 6] = ["dense", "packed 64", "packed 128", "string", "numbered", "rows"];
 
-/// One more than the place in [`MODES`]; 0: none is asked for.
-static WANTED: AtomicU8 = AtomicU8::new(0);
+/// Bits of a seed that hash; those above say which mode is asked for: one more than its place in [`MODES`], 0: none.
+const HASH_BITS: u32 = 61;
 
-/// Lets tables made from now on, in the whole process, begin in a mode where their keys allow it; `None`: as the keys
-/// would have it.
+/// A seed whose tables begin in a mode where their keys allow it; `None`: as the keys would have it.
 ///
 /// Panics: a name that is not one of [`MODES`].
-pub fn force(mode: Option<&str>) {
+pub fn seed(random: u64, mode: Option<&str>) -> u64 {
     let place = |mode| MODES.iter().position(|known| *known == mode).expect("one of the modes");
-    let at = mode.map(place);
-    WANTED.store(at.map_or(0, |at| at as u8 + 1), Ordering::Relaxed);
+    let asked = mode.map_or(0, |mode| place(mode) as u64 + 1);
+    random << (u64::BITS - HASH_BITS) >> (u64::BITS - HASH_BITS) | asked << HASH_BITS
 }
 
-/// The mode asked for, if keys of these types can be in it.
+/// The mode that a seed asks for, if keys of these types can be in it.
 pub(super) fn wanted(types: &[DataType], seed: u64, level: Level) -> Option<Mode> {
-    match WANTED.load(Ordering::Relaxed) {
+    match (seed >> HASH_BITS) as usize {
         0 => None,
         _ if types.is_empty() => None,
-        at => begin(types, seed, level, MODES[usize::from(at) - 1]),
+        at => begin(types, seed, level, MODES.get(at - 1)?),
     }
 }
 
