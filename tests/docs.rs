@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use millstream::arrow::array::AsArray;
 use millstream::config::Config;
-use millstream::engine::{Engine, Statement};
+use millstream::engine::{Engine, FunctionInfo, Statement};
 use millstream::error::Result;
 use millstream::pipeline::{Connectors, Sink, TableDefinition};
 use millstream::stream::connect::DefaultConnectors;
@@ -233,6 +233,28 @@ fn the_reference_of_functions_is_up_to_date() {
     let page = fs::read_to_string(&path).unwrap_or_default();
     assert!(page == wanted, "docs/functions.md is not what functions tell; UPDATE=1 cargo test --test docs writes it");
     assert!(Engine::default().functions().iter().all(|function| !function.signature.is_empty()), "all have a form");
+}
+
+/// What shows how to call a function runs as it stands.
+#[test]
+fn examples_of_functions_run() {
+    let engine = Engine::default();
+    let mut wrong = Vec::new();
+    for FunctionInfo { name, example, .. } in engine.functions() {
+        if example.is_empty() {
+            // Values of union types come from Arrow alone: no SQL makes one.
+            assert!(name.starts_with("union_"), "there is an example of each function: {name}");
+            continue;
+        }
+        let is_query = example.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("select"));
+        let sql = if is_query { example } else { format!("SELECT {example}") };
+        match engine.sql(&sql).and_then(|query| query.collect()) {
+            Ok(batches) if batches.iter().any(|batch| batch.num_rows() > 0) => {}
+            Ok(_) => wrong.push(format!("{name}: {sql}: no rows")),
+            Err(e) => wrong.push(format!("{name}: {sql}: {e}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{} examples do not run:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]

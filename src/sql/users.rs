@@ -56,7 +56,9 @@ impl UserFunctions {
                 if let Some(trying) = trying {
                     let name = format!("try_{name}");
                     let text = format!("{doc} NULL where it fails.");
-                    self.docs.insert(name.clone(), Doc { text: text.trim().to_string(), example: String::new() });
+                    // The same call under the other name.
+                    let example = if example.is_empty() { String::new() } else { format!("try_{example}") };
+                    self.docs.insert(name.clone(), Doc { text: text.trim().to_string(), example });
                     self.add_scalar(&name, args, trying);
                 }
             }

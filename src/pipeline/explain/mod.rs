@@ -211,7 +211,9 @@ fn describe_aggregate(aggregate: &AggregateSpec, node: &Node, names: &[String]) 
         parts.push(format!("by {}", shown[..aggregate.key_count].join(", ")));
     }
     if let Some(window) = &aggregate.window {
-        parts.push(format!("in {}", describe_window(&window.kind, &window.data_type, &names[window.column])));
+        // Windows of so many rows have no column of times.
+        let column = names.get(window.column).map_or("", String::as_str);
+        parts.push(format!("in {}", describe_window(&window.kind, &window.data_type, column)));
     }
     if parts.is_empty() {
         parts.push("over all rows".to_string());

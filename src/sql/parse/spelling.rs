@@ -47,7 +47,7 @@ fn respell(call: &mut Function) -> Result<()> {
         "countif" | "count_if" => count_if(call)?,
         "arg_max" | "argmax" | "max_by" => extreme_by(call, false)?,
         "arg_min" | "argmin" | "min_by" => extreme_by(call, true)?,
-        "timestampdiff" | "timestampadd" => quote_unit(call),
+        "timestampdiff" | "timestampadd" | "try_timestampdiff" | "try_timestampadd" => quote_unit(call),
         "to_char" => letters_to_percent(call)?,
         _ => {}
     }

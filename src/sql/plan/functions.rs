@@ -30,6 +30,10 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
         }
         scalars.insert(function.name().to_string(), function);
     }
+    // They ask DataFusion's own scans; here a source tells by columns: `_partition`, `_offset`.
+    for source_dependent in ["input_file_name", "file_row_index"] {
+        scalars.remove(source_dependent);
+    }
     if let Some(now) = scalars.get("now").cloned() {
         scalars.insert("localtimestamp".to_string(), now);
     }

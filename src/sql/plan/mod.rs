@@ -34,6 +34,7 @@ mod view; //       CREATE VIEW
 mod insert; //     INSERT INTO
 mod show; //       SHOW, DESCRIBE
 mod reference; //  what is told of functions
+mod examples; //   calls of those that show none
 
 pub(super) use as_of::{AsOf, AsOfNode};
 pub(super) use context::WorkTable;

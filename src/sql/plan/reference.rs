@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use datafusion_expr::{AggregateUDF, Documentation, ScalarUDF, WindowUDF};
 
+use super::examples::example;
 use super::functions::{FUNCTIONS, WINDOW_FUNCTIONS};
 use crate::sql::bridge::function::{
     AggregateOverload, ScalarOverload, aggregate_overloads, scalar_overloads, type_name,
@@ -45,7 +46,7 @@ pub fn functions(catalog: &Catalog) -> Vec<FunctionInfo> {
     for name in WINDOW_FUNCTIONS {
         let (signature, description) = group_doc(name);
         let signature = signature.replacen("f_start", name, 1).replacen("f_end", name, 1);
-        add(info(name, "group", signature, description.to_string(), String::new(), None));
+        add(info(name, "group", signature, description.to_string(), group_example(name), None));
     }
     let theirs = users.scalars.iter().map(|(name, function)| scalar(name, function));
     let theirs = theirs.chain(users.aggregates.iter().map(|(name, function)| aggregate(name, function)));
@@ -80,6 +81,25 @@ fn group_doc(name: &str) -> (&'static str, &'static str) {
         _ => ("f_end(...)", "The end of the window that the query groups by."),
     }
 }
+
+/// A query that groups by one of them.
+fn group_example(name: &str) -> String {
+    let (window, bound) = match name.rsplit_once('_') {
+        Some((window, "start" | "end")) => (window, format!("{name}(at, ..), ")),
+        _ => (name, String::new()),
+    };
+    let args = match window {
+        "tumble" => "INTERVAL '10' SECOND",
+        "hop" | "cumulate" => "INTERVAL '5' SECOND, INTERVAL '10' SECOND",
+        "session" => "INTERVAL '3' SECOND",
+        "tumble_rows" => return format!("SELECT count(*) {ROWS} GROUP BY tumble_rows(2)"),
+        _ => return format!("SELECT count(*) {ROWS} GROUP BY hop_rows(1, 2)"),
+    };
+    let bound = bound.replace("..", args);
+    format!("SELECT {bound}count(*) {ROWS} GROUP BY {window}(at, {args})")
+}
+
+const ROWS: &str = "FROM (VALUES (TIMESTAMP '2026-01-01 00:00:01'), (TIMESTAMP '2026-01-01 00:00:12')) AS t(at)";
 
 fn scalar(name: &str, function: &ScalarUDF) -> FunctionInfo {
     let Some(overloads) = scalar_overloads(function) else {
@@ -117,11 +137,13 @@ fn window(name: &str, function: &WindowUDF) -> FunctionInfo {
 
 fn of_library(name: &str, kind: &str, real: &str, documentation: Option<&Documentation>) -> FunctionInfo {
     let alias_of = (name != real).then(|| real.to_string());
+    let ours = example(real).map(str::to_string);
     let Some(documentation) = documentation else {
-        return info(name, kind, format!("{name}(...)"), String::new(), String::new(), alias_of);
+        return info(name, kind, format!("{name}(...)"), String::new(), ours.unwrap_or_default(), alias_of);
     };
     let signature = one_line(&documentation.syntax_example).replacen(real, name, 1);
-    let example = documentation.sql_example.as_deref().and_then(first_statement).unwrap_or_default();
+    let theirs = || documentation.sql_example.as_deref().and_then(first_statement);
+    let example = ours.or_else(theirs).unwrap_or_default();
     info(name, kind, signature, first_sentence(&documentation.description), example, alias_of)
 }
 
