@@ -304,6 +304,79 @@ fn the_demo_shows_its_query_and_its_rate() {
     assert!(ran.err.contains("92,000 rows read") && ran.err.contains("rows/s"), "{}", ran.err);
 }
 
+/// Compiles the example of kernels in C into `folder`; says so and gives false where there is no compiler.
+fn compile_kernels(folder: &Path) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut cc = Command::new("cc");
+    cc.args(["-O2", "-shared", "-fPIC", "-o", "libkernels.so", "-I"]).arg(root.join("include"));
+    match cc.arg(root.join("examples/plugin-c/kernels.c")).arg("-lm").current_dir(folder).status() {
+        Ok(status) => assert!(status.success(), "the example in C compiles"),
+        Err(error) => {
+            eprintln!("skipped: there is no C compiler to build a library of kernels with: {error}");
+            return false;
+        }
+    }
+    true
+}
+
+#[test]
+fn native_kernels_are_loaded_by_the_owner_alone() {
+    let folder = folder();
+    if !compile_kernels(folder.path()) {
+        return;
+    }
+    let answer = "SELECT hypotenuse(price, 24) AS h FROM 'bids.csv' WHERE auction = 1 ORDER BY ts LIMIT 1";
+    let create =
+        "CREATE FUNCTION side(DOUBLE, DOUBLE) RETURNS DOUBLE LANGUAGE NATIVE AS './libkernels.so', 'hypotenuse_kernel';
+        SELECT side(7, 24) AS h";
+    let check = |arguments: &[&str], code: i32, out: &str, part: &str| {
+        let ran = run(folder.path(), &[arguments, &["--format", "csv"]].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (code, out), "{arguments:?}: {}", ran.err);
+        assert!(ran.err.contains(part), "{arguments:?}: {}", ran.err);
+    };
+    check(&["--load", "./libkernels.so", "-c", answer], 0, "h\n26.0\n", "");
+    check(&["run", "-c", answer, "--load", "libkernels.so"], 0, "h\n26.0\n", "");
+    check(&["-c", answer], 1, "", "hypotenuse");
+    // What the owner loads lets SQL load nothing.
+    for owner in [&[][..], &["--load", "libkernels.so"]] {
+        let place = "1 | CREATE FUNCTION side(";
+        check(&[owner, &["-c", create]].concat(), 1, "", place);
+        check(&[owner, &["-c", create]].concat(), 1, "", "native code is not allowed here");
+    }
+    check(&["--allow-native", "-c", create], 0, "h\n25.0\n", "");
+    let squares = "SELECT squares(price) AS s FROM 'bids.csv'";
+    check(&["--load", "libkernels.so", "-c", squares, "--partitions", "2"], 0, "s\n525.0\n", "");
+    check(&["--load", "missing.so", "-c", answer], 2, "", "missing.so");
+    check(&["--load", "bids.csv", "-c", answer], 2, "", "bids.csv");
+    let unknown = create.replace("hypotenuse_kernel", "no_such_kernel");
+    check(&["--allow-native", "-c", &unknown], 1, "", "no_such_kernel");
+}
+
+/// What `millstream kernel new` lays out is built and tested as its reader would, and its library is loaded.
+#[test]
+fn a_new_crate_of_kernels_builds_tests_and_loads() {
+    let folder = folder();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let ran = run(folder.path(), &["kernel", "new", "side-length", "--sdk", root]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("cargo test"), "{}", ran.out);
+    let again = run(folder.path(), &["kernel", "new", "side-length"]);
+    assert!(again.code == 1 && again.err.contains("it is there already"), "{}", again.err);
+    let crates = folder.path().join("side-length");
+    for arguments in [&["test", "--offline", "--quiet"][..], &["build", "--offline", "--quiet"]] {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(arguments).current_dir(&crates).env("CARGO_TARGET_DIR", crates.join("target"));
+        let built = command.output().expect("cargo runs");
+        assert!(built.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&built.stderr));
+    }
+    let library =
+        format!("side-length/target/debug/{}side_length{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let sql = "SELECT side_length(3, 4) AS a, side_length_of_all(price) AS b FROM 'bids.csv' WHERE auction = 2";
+    let ran = run(folder.path(), &["--load", &library, "-c", sql, "--format", "csv"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "a,b\n5.0,20.0\n"), "{}", ran.err);
+}
+
 fn spawn(command: &mut Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
 }

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 ///
 /// Failure: no library, one without kernels, or for another version of the contract.
 pub fn load_all(path: &Path) -> Result<Vec<Function>> {
-    let kernels = Library::open(path).and_then(Library::kernels).map_err(|why| refused(path, why))?;
+    let kernels = open(path)?.kernels().map_err(|why| refused(path, why))?;
     kernels.into_iter().map(|kernel| function(kernel, None).map_err(|e| e.context(shown(path)))).collect()
 }
 
@@ -30,8 +30,12 @@ pub fn load_all(path: &Path) -> Result<Vec<Function>> {
 ///
 /// Failure: as with [`load_all`], or no such symbol.
 pub fn load(path: &Path, symbol: &str) -> Result<Function> {
-    let kernel = Library::open(path).and_then(|library| library.kernel(symbol)).map_err(|why| refused(path, why))?;
+    let kernel = open(path)?.kernel(symbol).map_err(|why| refused(path, why))?;
     function(kernel, Some(symbol)).map_err(|e| e.context(shown(path)))
+}
+
+fn open(path: &Path) -> Result<Library> {
+    Library::open(path).map_err(|why| Error::outside(why).context(shown(path)))
 }
 
 fn refused(path: &Path, why: String) -> Error {
