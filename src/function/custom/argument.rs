@@ -45,6 +45,8 @@ pub trait Arg {
     ) -> Self::Chunk<'m>;
     /// The value of a row of the chunk.
     fn get<'c>(chunk: Self::Chunk<'c>, row: usize) -> Self::Item<'c>;
+    /// Rows of the chunk as a chunk of their own.
+    fn part<'c>(chunk: Self::Chunk<'c>, first: usize, rows: usize) -> Self::Chunk<'c>;
     /// The value of a row of the chunk as a view, for types that are text; of long ones with a part of their bytes for
     /// the place where they lie. Equal texts have equal views.
     fn view(_chunk: Self::Chunk<'_>, _row: usize) -> u128 {
@@ -96,6 +98,10 @@ macro_rules! fixed {
             fn get<'c>(chunk: Self::Chunk<'c>, row: usize) -> Self::Item<'c> {
                 #[allow(clippy::redundant_closure_call, reason = "types that wrap nothing are given as they are")]
                 ($wrap)(chunk[row])
+            }
+            #[inline(always)]
+            fn part<'c>(chunk: Self::Chunk<'c>, first: usize, rows: usize) -> Self::Chunk<'c> {
+                &chunk[first..first + rows]
             }
         }
     };
@@ -173,11 +179,16 @@ impl Arg for bool {
     fn get<'c>(chunk: Self::Chunk<'c>, row: usize) -> Self::Item<'c> {
         chunk[row]
     }
+
+    #[inline(always)]
+    fn part<'c>(chunk: Self::Chunk<'c>, first: usize, rows: usize) -> Self::Chunk<'c> {
+        &chunk[first..first + rows]
+    }
 }
 
 /// Writes bits from bit `start` on, a multiple of 64, as booleans.
 #[inline(always)]
-fn unpack(source: Side<'_, u64>, start: usize, out: &mut [bool]) {
+pub(super) fn unpack(source: Side<'_, u64>, start: usize, out: &mut [bool]) {
     for (index, bits) in out.chunks_mut(64).enumerate() {
         let word = match source {
             Side::Column(words) => words[start / 64 + index],
@@ -219,6 +230,10 @@ macro_rules! borrowed {
             #[inline(always)]
             fn get<'c>((array, start, stride): Self::Chunk<'c>, row: usize) -> Self::Item<'c> {
                 array.value(start + row * stride)
+            }
+            #[inline(always)]
+            fn part<'c>((array, start, stride): Self::Chunk<'c>, first: usize, _: usize) -> Self::Chunk<'c> {
+                (array, start + first * stride, stride)
             }
             #[inline(always)]
             fn view((array, start, stride): Self::Chunk<'_>, row: usize) -> u128 {
@@ -284,6 +299,10 @@ impl Arg for Interval {
         let value = values[start + row * stride];
         Interval { months: value.months, days: value.days, nanoseconds: value.nanoseconds }
     }
+
+    fn part<'c>((values, start, stride): Self::Chunk<'c>, first: usize, _: usize) -> Self::Chunk<'c> {
+        (values, start + first * stride, stride)
+    }
 }
 
 /// What a closure takes that wants to see nulls.
@@ -327,6 +346,11 @@ impl<T: Arg> Arg for Option<T> {
     #[inline(always)]
     fn get<'c>((chunk, valid): Self::Chunk<'c>, row: usize) -> Self::Item<'c> {
         valid[row].then(|| T::get(chunk, row))
+    }
+
+    #[inline(always)]
+    fn part<'c>((chunk, valid): Self::Chunk<'c>, first: usize, rows: usize) -> Self::Chunk<'c> {
+        (T::part(chunk, first, rows), &valid[first..first + rows])
     }
 }
 

@@ -10,6 +10,11 @@
 //! all but the first constant     the constants are read once, and what follows from them alone is computed once
 //! one text, few distinct         a text met before in the batch gives the row of its result
 //! ```
+//!
+//! Invariants  the function is called as what it is, never through a reference as a function: the standard library's call
+//!             through a reference is not inlined across codegen units, and a call per row is no vector arithmetic.
+
+use std::ops::Range;
 
 use arrow::datatypes::DataType;
 use fearless_simd::dispatch;
@@ -132,51 +137,47 @@ fn each<'t, R: Return>(
     if R::CAN_BE_NULL || R::CAN_FAIL {
         there.fill(true);
     }
-    let mut put = |row: usize| match function(row, target).resolve() {
-        Ok(Some(value)) => {
-            R::Value::put(target, row, value);
-            None
-        }
-        Ok(None) => {
-            there[row] = false;
-            None
-        }
-        Err(_) if is_try => {
-            there[row] = false;
-            None
-        }
-        Err(message) => Some(Failure { row, message }),
-    };
-    let Some(mask) = mask else {
-        for row in 0..rows {
-            if let Some(failure) = put(row)
-                && R::CAN_FAIL
-            {
-                return Some(failure);
-            }
-        }
-        return None;
-    };
+    let Some(mask) = mask else { return run(0..rows, is_try, target, there, &function) };
     for first in (0..rows).step_by(64) {
         let mut word = mask[first / 64];
         if word == u64::MAX {
-            for row in first..first + 64 {
-                if let Some(failure) = put(row)
-                    && R::CAN_FAIL
-                {
-                    return Some(failure);
-                }
+            let failure = run(first..first + 64, is_try, target, there, &function);
+            if failure.is_some() {
+                return failure;
             }
             continue;
         }
         while word != 0 {
             let row = first + word.trailing_zeros() as usize;
             word &= word - 1;
-            if let Some(failure) = put(row)
-                && R::CAN_FAIL
-            {
-                return Some(failure);
+            let failure = run(row..row + 1, is_try, target, there, &function);
+            if failure.is_some() {
+                return failure;
             }
+        }
+    }
+    None
+}
+
+/// Evaluates rows, one after the other, up to the first that fails.
+#[inline(always)]
+fn run<'t, R: Return, F: Fn(usize, &mut <R::Value as Value>::Chunk<'t>) -> R>(
+    rows: Range<usize>,
+    is_try: bool,
+    target: &mut <R::Value as Value>::Chunk<'t>,
+    there: &mut [bool; CHUNK],
+    function: &F,
+) -> Option<Failure> {
+    let mut failed = None;
+    for row in rows {
+        let result = (*function)(row, target);
+        let (put, missing) = (|value| R::Value::put(target, row, value), || there[row] = false);
+        if result.settle(put, missing, |message| failed = Some(message)) {
+            // Only what can fail comes here.
+            if !is_try {
+                return failed.map(|message| Failure { row, message });
+            }
+            there[row] = false;
         }
     }
     None
@@ -311,9 +312,9 @@ macro_rules! functions {
                 #[inline(always)]
                 #[allow(clippy::too_many_arguments, reason = "one per argument of the closure")]
                 fn apply<R, $first $(, $type)*>(
-                    function: impl Fn($first $(, $type)*) -> R, $first: $first $(, $type: $type)*
+                    function: &impl Fn($first $(, $type)*) -> R, $first: $first $(, $type: $type)*
                 ) -> R {
-                    function($first $(, $type)*)
+                    (*function)($first $(, $type)*)
                 }
                 evaluate!(
                     self, call, out, R, apply, [], $first $first_source $first_memory
@@ -346,10 +347,10 @@ macro_rules! functions {
                 #[inline(always)]
                 #[allow(clippy::too_many_arguments, reason = "one per argument of the closure")]
                 fn apply<R: Done, $first $(, $type)*>(
-                    function: impl Fn($first $(, $type)*, &mut StringWriter) -> R,
+                    function: &impl Fn($first $(, $type)*, &mut StringWriter) -> R,
                     $first: $first $(, $type: $type)*, writer: &mut StringWriter,
                 ) -> R::Return {
-                    function($first $(, $type)*, writer).done()
+                    (*function)($first $(, $type)*, writer).done()
                 }
                 evaluate!(
                     self, call, out, R::Return, apply, [target], $first $first_source $first_memory

@@ -14,6 +14,8 @@ pub trait Inputs: 'static {
     type Chunks<'a>: Copy;
     /// Whether some argument is given nulls.
     const TAKES_NULLS: bool;
+    /// Whether what stands under nulls may be calculated with.
+    const IS_HARMLESS: bool;
 
     fn data_types() -> Vec<DataType>;
     /// Per argument, whether it is given nulls.
@@ -28,6 +30,8 @@ pub trait Inputs: 'static {
     ) -> Self::Chunks<'m>;
     /// The values of a row of the chunk.
     fn get<'c>(chunks: Self::Chunks<'c>, row: usize) -> Self::Items<'c>;
+    /// Rows of the chunk as a chunk of their own.
+    fn part<'c>(chunks: Self::Chunks<'c>, first: usize, rows: usize) -> Self::Chunks<'c>;
 }
 
 /// A function that takes a row into a state. `M` tells functions of different signatures apart.
@@ -44,6 +48,7 @@ macro_rules! inputs {
             type Memories = ($($type::Memory,)+);
             type Chunks<'a> = ($($type::Chunk<'a>,)+);
             const TAKES_NULLS: bool = false $(|| $type::TAKES_NULLS)+;
+            const IS_HARMLESS: bool = true $(&& $type::IS_HARMLESS)+;
 
             fn data_types() -> Vec<DataType> {
                 vec![$($type::data_type()),+]
@@ -76,6 +81,11 @@ macro_rules! inputs {
             fn get<'c>(chunks: Self::Chunks<'c>, row: usize) -> Self::Items<'c> {
                 ($($type::get(chunks.$index, row),)+)
             }
+
+            #[inline(always)]
+            fn part<'c>(chunks: Self::Chunks<'c>, first: usize, rows: usize) -> Self::Chunks<'c> {
+                ($($type::part(chunks.$index, first, rows),)+)
+            }
         }
 
         impl<S, Func, $($type: Arg + 'static),+> UpdateFn<S, fn($($type),+)> for Func
@@ -89,8 +99,9 @@ macro_rules! inputs {
             fn call(&self, state: &mut S, input: <Self::Inputs as Inputs>::Items<'_>) {
                 #[inline(always)]
                 #[allow(non_snake_case, clippy::too_many_arguments, reason = "one per argument, called as its type")]
-                fn apply<S, $($type),+>(function: impl Fn(&mut S, $($type),+), state: &mut S, $($type: $type),+) {
-                    function(state, $($type),+);
+                fn apply<S, $($type),+>(function: &impl Fn(&mut S, $($type),+), state: &mut S, $($type: $type),+) {
+                    // Not through the reference as a function: see `closure`.
+                    (*function)(state, $($type),+);
                 }
                 apply(self, state, $(input.$index),+);
             }

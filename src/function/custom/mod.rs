@@ -16,6 +16,7 @@ mod vector; //   kernels over whole columns
 mod state; //    what an aggregate keeps
 mod aggregate; // aggregates, as a trait and of closures
 mod states; //   an aggregate's states as a table
+mod lanes; //    the rows of one group
 
 pub use aggregate::{Absent, Aggregate, Fold, Retract, RetractFn, Run, RunFn, Unmerge, UnmergeFn};
 pub use argument::Arg;

@@ -13,6 +13,7 @@ use millstream_kernels::{bitmap, grouped};
 use super::aggregate::Aggregate;
 use super::argument::CHUNK;
 use super::inputs::Inputs;
+use super::lanes::{LANES, LANES_OF_NUMBERS, Lanes};
 use super::state::{Encode, State};
 use super::value::{Return, Value};
 use crate::batch::{Argument, Column};
@@ -80,11 +81,6 @@ struct States<A: Aggregate> {
     picked: Vec<u16>,
 }
 
-/// As many states take the rows of one group in turn, so that one row need not wait for the one before; of numbers as many
-/// as fill four vectors.
-const LANES: usize = 8;
-const LANES_OF_NUMBERS: usize = 32;
-
 impl<A: Aggregate> States<A> {
     /// Whether states hold memory of their own, which is counted.
     const HAS_HEAP: bool = std::mem::needs_drop::<A::State>();
@@ -102,67 +98,33 @@ impl<A: Aggregate> States<A> {
             && !Self::HAS_HEAP
             && size_of::<A::State>() <= Self::LANE_BYTES
             && !self.aggregate.is_order_sensitive();
-        let (aggregate, states, heap_bytes) = (&*self.aggregate, &mut self.states[..], &mut self.heap_bytes);
-        let (picked, level) = (&mut self.picked, rows.level);
-        Self::guard(&self.name, || {
-            dispatch!(rows.level, _simd => {
-                if lanes && size_of::<A::State>() <= size_of::<u64>() {
-                    add_in_lanes::<A, LANES_OF_NUMBERS>(aggregate, &mut states[0], sources, rows.count(), mask, level, picked);
-                } else if lanes {
-                    add_in_lanes::<A, LANES>(aggregate, &mut states[0], sources, rows.count(), mask, level, picked);
-                } else {
-                    add_by_group(aggregate, states, sources, rows, mask, heap_bytes);
-                }
+        if !lanes {
+            let (aggregate, states, heap_bytes) = (&*self.aggregate, &mut self.states[..], &mut self.heap_bytes);
+            return Self::guard(&self.name, || {
+                dispatch!(rows.level, _simd => add_by_group(aggregate, states, sources, rows, mask, heap_bytes));
             });
+        }
+        let (is_number, count) = (size_of::<A::State>() <= size_of::<u64>(), rows.count());
+        // What stands under nulls may make it panic; then only what is there counts. No state has changed.
+        let blends = mask.filter(|_| is_number && A::Input::IS_HARMLESS && count >= LANES_OF_NUMBERS);
+        if let Some(words) = blends
+            && self.in_lanes(rows.level, |lanes| lanes.blend::<LANES_OF_NUMBERS>(sources, count, words)).is_ok()
+        {
+            return Ok(());
+        }
+        self.in_lanes(rows.level, |lanes| match mask {
+            None if is_number => lanes.all::<LANES_OF_NUMBERS>(sources, count),
+            None => lanes.all::<LANES>(sources, count),
+            Some(words) if is_number => lanes.picked::<LANES_OF_NUMBERS>(sources, count, words),
+            Some(words) => lanes.picked::<LANES>(sources, count, words),
         })
     }
-}
 
-#[inline(always)]
-fn add_in_lanes<A: Aggregate, const LANES: usize>(
-    aggregate: &A,
-    state: &mut A::State,
-    sources: <A::Input as Inputs>::Sources<'_>,
-    count: usize,
-    mask: Option<&[u64]>,
-    level: Level,
-    picked: &mut Vec<u16>,
-) {
-    let mut memories = A::Input::memories();
-    let mut lanes: [A::State; LANES] = std::array::from_fn(|_| aggregate.init());
-    for start in (0..count).step_by(CHUNK) {
-        let rows = CHUNK.min(count - start);
-        let chunks = A::Input::chunks(sources, start, rows, &mut memories);
-        match mask {
-            None => {
-                if aggregate.update_run(state, chunks, rows) {
-                    continue;
-                }
-                let whole = rows / LANES * LANES;
-                for first in (0..whole).step_by(LANES) {
-                    for (lane, state) in lanes.iter_mut().enumerate() {
-                        aggregate.update(state, A::Input::get(chunks, first + lane));
-                    }
-                }
-                for row in whole..rows {
-                    aggregate.update(&mut lanes[row % LANES], A::Input::get(chunks, row));
-                }
-            }
-            Some(words) => {
-                bitmap::to_selection(level, &words[start / 64..], rows, picked);
-                let steps = picked.chunks_exact(LANES);
-                for (lane, &row) in steps.remainder().iter().enumerate() {
-                    aggregate.update(&mut lanes[lane], A::Input::get(chunks, row as usize));
-                }
-                for step in steps {
-                    for (lane, state) in lanes.iter_mut().enumerate() {
-                        aggregate.update(state, A::Input::get(chunks, step[lane] as usize));
-                    }
-                }
-            }
-        }
+    fn in_lanes(&mut self, level: Level, run: impl FnOnce(&mut Lanes<'_, A>)) -> Result<()> {
+        let (aggregate, state, picked) = (&*self.aggregate, &mut self.states[0], &mut self.picked);
+        let mut lanes = Lanes { aggregate, state, picked, level };
+        Self::guard(&self.name, || run(&mut lanes))
     }
-    lanes.iter().for_each(|lane| aggregate.merge(state, lane));
 }
 
 /// Takes a chunk in at once, where the aggregate can.

@@ -322,6 +322,10 @@ pub trait Return {
     const CAN_BE_NULL: bool;
 
     fn resolve(self) -> Result<Option<Self::Value>, String>;
+
+    /// The same by calling one of three, so that a loop over what cannot fail holds no text that would have to be dropped;
+    /// whether it is an error.
+    fn settle(self, put: impl FnOnce(Self::Value), missing: impl FnOnce(), failed: impl FnOnce(String)) -> bool;
 }
 
 impl<T: Value> Return for T {
@@ -332,6 +336,12 @@ impl<T: Value> Return for T {
     #[inline(always)]
     fn resolve(self) -> Result<Option<T>, String> {
         Ok(Some(self))
+    }
+
+    #[inline(always)]
+    fn settle(self, put: impl FnOnce(T), _: impl FnOnce(), _: impl FnOnce(String)) -> bool {
+        put(self);
+        false
     }
 }
 
@@ -344,6 +354,15 @@ impl<T: Value> Return for Option<T> {
     fn resolve(self) -> Result<Option<T>, String> {
         Ok(self)
     }
+
+    #[inline(always)]
+    fn settle(self, put: impl FnOnce(T), missing: impl FnOnce(), _: impl FnOnce(String)) -> bool {
+        match self {
+            Some(value) => put(value),
+            None => missing(),
+        }
+        false
+    }
 }
 
 impl<T: Value, E: Display> Return for Result<T, E> {
@@ -355,6 +374,20 @@ impl<T: Value, E: Display> Return for Result<T, E> {
     fn resolve(self) -> Result<Option<T>, String> {
         self.map(Some).map_err(|error| error.to_string())
     }
+
+    #[inline(always)]
+    fn settle(self, put: impl FnOnce(T), _: impl FnOnce(), failed: impl FnOnce(String)) -> bool {
+        match self {
+            Ok(value) => {
+                put(value);
+                false
+            }
+            Err(error) => {
+                failed(error.to_string());
+                true
+            }
+        }
+    }
 }
 
 impl<T: Value, E: Display> Return for Result<Option<T>, E> {
@@ -365,6 +398,17 @@ impl<T: Value, E: Display> Return for Result<Option<T>, E> {
     #[inline(always)]
     fn resolve(self) -> Result<Option<T>, String> {
         self.map_err(|error| error.to_string())
+    }
+
+    #[inline(always)]
+    fn settle(self, put: impl FnOnce(T), missing: impl FnOnce(), failed: impl FnOnce(String)) -> bool {
+        match self {
+            Ok(value) => value.settle(put, missing, |_| ()),
+            Err(error) => {
+                failed(error.to_string());
+                true
+            }
+        }
     }
 }
 
