@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 #define MILLSTREAM_KERNEL_ABI_MAJOR 1
-#define MILLSTREAM_KERNEL_ABI_MINOR 0
+#define MILLSTREAM_KERNEL_ABI_MINOR 1
 #define MILLSTREAM_KERNEL_ABI_VERSION ((uint32_t)(MILLSTREAM_KERNEL_ABI_MAJOR << 16 | MILLSTREAM_KERNEL_ABI_MINOR))
 
 #ifndef ARROW_C_DATA_INTERFACE
@@ -92,6 +92,10 @@ struct MillstreamKernel {
   /* Takes rows out again that were taken in; null where that cannot be. Like `update`. */
   int32_t (*retract)(void *states, const uint32_t *groups, const uint64_t *mask, const struct ArrowArray *const *args,
                      int64_t rows, struct MillstreamError *error);
+
+  /* Since 1.1. Takes all rows of the mask into one state, as `update` does with a group for each; may be null. */
+  int32_t (*update_one)(void *state, const uint64_t *mask, const struct ArrowArray *const *args, int64_t rows,
+                        struct MillstreamError *error);
 };
 
 #ifdef __cplusplus

@@ -58,6 +58,27 @@ static int32_t squares_update(void *states, const uint32_t *groups, const uint64
   return 0;
 }
 
+/* All rows of one group: eight sums, so that one addition need not wait for the one before. */
+static int32_t squares_update_one(void *state, const uint64_t *mask, const struct ArrowArray *const *args, int64_t rows,
+                                  struct MillstreamError *error) {
+  (void)error;
+  const double *values = args[0]->buffers[1];
+  double sums[8] = {0};
+  int64_t row = 0;
+  for (; row + 8 <= rows; row += 8) {
+    uint64_t there = mask ? mask[row / 64] >> (row % 64) : ~(uint64_t)0;
+    for (int lane = 0; lane < 8; lane++) {
+      double value = there >> lane & 1 ? values[row + lane] : 0;
+      sums[lane] += value * value;
+    }
+  }
+  for (; row < rows; row++) {
+    if (!mask || mask[row / 64] >> (row % 64) & 1) sums[row % 8] += values[row] * values[row];
+  }
+  for (int lane = 0; lane < 8; lane++) ((struct Squares *)state)->sum += sums[lane];
+  return 0;
+}
+
 static int32_t squares_retract(void *states, const uint32_t *groups, const uint64_t *mask,
                                const struct ArrowArray *const *args, int64_t rows, struct MillstreamError *error) {
   (void)error;
@@ -94,6 +115,7 @@ const struct MillstreamKernel *squares_kernel(void) {
       .merge = squares_merge,
       .finish = squares_finish,
       .retract = squares_retract,
+      .update_one = squares_update_one,
   };
   return &kernel;
 }

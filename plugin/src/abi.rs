@@ -5,7 +5,7 @@
 use std::ffi::{c_char, c_void};
 
 /// The version that this engine speaks: the major number in the upper half, the minor one in the lower.
-pub const VERSION: u32 = 1 << 16;
+pub const VERSION: u32 = 1 << 16 | 1;
 
 /// Equal arguments may give other results.
 pub const VOLATILE: u32 = 1;
@@ -57,6 +57,14 @@ pub type Update = unsafe extern "C" fn(
     rows: i64,
     error: *mut ErrorMessage,
 ) -> i32;
+/// Takes rows into one state.
+pub type UpdateOne = unsafe extern "C" fn(
+    state: *mut c_void,
+    mask: *const u64,
+    args: *const *const ArrowArray,
+    rows: i64,
+    error: *mut ErrorMessage,
+) -> i32;
 /// Makes an empty state.
 pub type Init = unsafe extern "C" fn(state: *mut c_void);
 /// Takes another state in.
@@ -88,6 +96,8 @@ pub struct KernelDescription {
     pub merge: Option<Merge>,
     pub finish: Option<Finish>,
     pub retract: Option<Update>,
+    /// Since 1.1.
+    pub update_one: Option<UpdateOne>,
 }
 
 // SAFETY: a description is constant data of a library that stays loaded, and its functions may be called from any

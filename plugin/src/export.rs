@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::abi::{self, ArrowArray, ErrorMessage, Evaluate, Finish, Init, KernelDescription, Merge, Update};
+use crate::abi::{self, ArrowArray, ErrorMessage, Evaluate, Finish, Init, KernelDescription, Merge, Update, UpdateOne};
 use crate::value::{Column, Input, Output, Returned};
 
 /// Runs a call; its error or panic becomes the error's text.
@@ -183,6 +183,44 @@ pub unsafe fn update<S>(
     }
 }
 
+/// As many states take the rows of one group in turn, so that one row need not wait for the one before.
+const LANES: usize = 8;
+
+/// Takes rows into one state.
+///
+/// # Safety
+/// `state` is one of type `S`; `mask` is null or has a bit per row.
+#[inline(always)]
+pub unsafe fn update_one<S: Copy>(
+    state: *mut c_void,
+    mask: *const u64,
+    rows: i64,
+    init: impl Fn() -> S,
+    take_in: impl Fn(&mut S, usize),
+    merge: impl Fn(&mut S, &S),
+) {
+    let mut lanes = [init(); LANES];
+    if mask.is_null() {
+        let whole = rows as usize / LANES * LANES;
+        for first in (0..whole).step_by(LANES) {
+            for (lane, state) in lanes.iter_mut().enumerate() {
+                take_in(state, first + lane);
+            }
+        }
+        (whole..rows as usize).for_each(|row| take_in(&mut lanes[row % LANES], row));
+    } else {
+        for row in 0..rows as usize {
+            // SAFETY: the mask has a bit for that row.
+            if unsafe { *mask.add(row / 64) } >> (row % 64) & 1 == 1 {
+                take_in(&mut lanes[row % LANES], row);
+            }
+        }
+    }
+    // SAFETY: the caller's.
+    let state = unsafe { &mut *state.cast::<S>() };
+    lanes.iter().for_each(|lane| merge(state, lane));
+}
+
 /// The state of a group.
 ///
 /// # Safety
@@ -209,6 +247,7 @@ pub struct Aggregate {
     pub update: Update,
     pub merge: Merge,
     pub finish: Finish,
+    pub update_one: UpdateOne,
 }
 
 impl Description {
@@ -229,6 +268,7 @@ impl Description {
             merge: None,
             finish: None,
             retract: None,
+            update_one: None,
         });
         Description { description, _texts: texts }
     }
@@ -257,6 +297,7 @@ impl Description {
         description.update = Some(functions.update);
         description.merge = Some(functions.merge);
         description.finish = Some(functions.finish);
+        description.update_one = Some(functions.update_one);
         made
     }
 

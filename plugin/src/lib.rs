@@ -69,6 +69,7 @@ macro_rules! __kernels {
         $($rest:tt)*
     ) => {
         $(#[doc = $doc])*
+        #[inline]
         pub fn $name($($arg: $type),+) -> $result $body
 
         #[doc(hidden)]
@@ -114,9 +115,9 @@ macro_rules! __kernels {
                             takes_nulls |= $crate::export::takes_nulls::<$type>();
                             types.push($crate::export::sql::<$type>());
                         )+
-                        let doc = [$($doc),*].concat();
+                        let doc = concat!($($doc),*);
                         let result = <$result as $crate::Returned>::RESULT;
-                        $crate::export::Description::scalar(stringify!($name), &types, result, &doc, takes_nulls, evaluate)
+                        $crate::export::Description::scalar(stringify!($name), &types, result, doc, takes_nulls, evaluate)
                     })
                     .as_ptr()
             }
@@ -141,8 +142,12 @@ macro_rules! __kernels {
 
             type State = $state_type;
 
+            fn empty() -> State {
+                $init
+            }
+
             unsafe extern "C" fn init(state: *mut ::std::ffi::c_void) {
-                let empty = ::std::panic::catch_unwind(|| -> State { $init });
+                let empty = ::std::panic::catch_unwind(empty);
                 // Nothing can be told from here: a state that cannot be made is all zeros.
                 if let Ok(empty) = empty {
                     // SAFETY: the engine lends as many bytes as the description asks for, aligned to eight.
@@ -150,10 +155,13 @@ macro_rules! __kernels {
                 }
             }
 
+            #[inline]
             fn take_in($state: &mut State, $($arg: $type),+) $update
 
+            #[inline]
             fn take_from($state: &mut State, $other: &State) $merge
 
+            #[inline]
             fn result($state: &State) -> $result $finish
 
             unsafe extern "C" fn update(
@@ -181,6 +189,36 @@ macro_rules! __kernels {
                             take_in(state, $( $crate::export::value::<$type>($arg, row) ),+)
                         })
                     };
+                    Ok(())
+                })
+            }
+
+            unsafe extern "C" fn update_one(
+                state: *mut ::std::ffi::c_void,
+                mask: *const u64,
+                args: *const *const $crate::abi::ArrowArray,
+                rows: i64,
+                error: *mut $crate::abi::ErrorMessage,
+            ) -> i32 {
+                // SAFETY: the engine lends a message that is there during the call.
+                $crate::export::guarded(unsafe { error.as_mut() }, || {
+                    let mut next = 0..;
+                    $(
+                        let index = next.next().unwrap_or(0);
+                        // SAFETY: the engine passes as many columns as the signature has, of those types.
+                        let $arg = unsafe { $crate::export::column::<$type>(args, index) };
+                    )+
+                    let take_in = |state: &mut State, row: usize| {
+                        // SAFETY: the columns cover the rows.
+                        unsafe {
+                            if $( $crate::export::is_missing::<$type>($arg, row) )||+ {
+                                return;
+                            }
+                            take_in(state, $( $crate::export::value::<$type>($arg, row) ),+)
+                        }
+                    };
+                    // SAFETY: the engine lends a state of this aggregate.
+                    unsafe { $crate::export::update_one::<State>(state, mask, rows, empty, take_in, take_from) };
                     Ok(())
                 })
             }
@@ -229,11 +267,11 @@ macro_rules! __kernels {
                             takes_nulls |= $crate::export::takes_nulls::<$type>();
                             types.push($crate::export::sql::<$type>());
                         )+
-                        let doc = [$($doc),*].concat();
+                        let doc = concat!($($doc),*);
                         let result = <$result as $crate::Returned>::RESULT;
-                        let functions = $crate::export::Aggregate { init, update, merge, finish };
+                        let functions = $crate::export::Aggregate { init, update, merge, finish, update_one };
                         $crate::export::Description::aggregate::<State>(
-                            stringify!($name), &types, result, &doc, takes_nulls, functions,
+                            stringify!($name), &types, result, doc, takes_nulls, functions,
                         )
                     })
                     .as_ptr()

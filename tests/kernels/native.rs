@@ -162,6 +162,52 @@ fn a_shorter_description_of_the_same_version_still_loads() {
     assert_eq!(rows(&engine, "SELECT f(x) FROM (VALUES (1), (NULL)) AS t(x)"), ["2", "NULL"]);
 }
 
+/// An aggregate as the header of version 1.0 described it, without what came later.
+#[test]
+fn an_aggregate_of_an_older_minor_version_still_loads() {
+    let folder = tempfile::tempdir().unwrap();
+    let example = std::fs::read_to_string(root().join("examples/plugin-c/kernels.c")).unwrap();
+    let older = example
+        .replace(
+            "struct_size = sizeof(struct MillstreamKernel)",
+            "struct_size = offsetof(struct MillstreamKernel, update_one)",
+        )
+        .replace("abi_version = MILLSTREAM_KERNEL_ABI_VERSION", "abi_version = 1u << 16")
+        .replace("#include <math.h>", "#include <math.h>\n#include <stddef.h>");
+    let Some(path) = compile_text(folder.path(), "older", &older) else { return };
+    let engine = engine();
+    engine.load(&path).unwrap();
+    assert_eq!(sorted(&engine, &format!("SELECT squares(a) FROM {T}")), ["70.0"]);
+    assert_eq!(sorted(&engine, &format!("SELECT k, squares(a) FROM {T} GROUP BY k")), ["1 9.0", "2 61.0"]);
+}
+
+/// Rows of one group go by a way of their own, masked and not, of any number.
+#[test]
+fn rows_of_one_group_are_added_up_as_those_of_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(library) = compile(folder.path(), "kernels", &root().join("examples/plugin-c/kernels.c")) else { return };
+    let engine = engine();
+    engine.load(&library).unwrap();
+    let rust = std::env::current_exe().unwrap().parent().unwrap().join(format!(
+        "{}millstream_plugin_example{}",
+        std::env::consts::DLL_PREFIX,
+        std::env::consts::DLL_SUFFIX
+    ));
+    engine.load(&rust).unwrap();
+    for rows in [1, 7, 8, 9, 63, 64, 65, 200] {
+        let values: Vec<String> =
+            (0..rows).map(|i| if i % 5 == 3 { "(NULL, 1)".into() } else { format!("({i}.0, {})", i % 2) }).collect();
+        let table = format!("(VALUES {}) AS t(x, k)", values.join(", "));
+        let squares = |table: &str| format!("SELECT squares(x), mean_square(x), COUNT(x) FROM {table}");
+        let wanted: f64 = (0..rows).filter(|i| i % 5 != 3).map(|i| f64::from(i * i)).sum();
+        let count = (0..rows).filter(|i| i % 5 != 3).count();
+        assert_eq!(sorted(&engine, &squares(&table)), [format!("{wanted:?} {:?} {count}", wanted / count as f64)]);
+        let halves = squares(&format!("{table} GROUP BY k HAVING COUNT(x) > 0"));
+        let halves = sorted(&engine, &format!("SELECT SUM(s) FROM ({}) AS h(s, m, c)", halves));
+        assert_eq!(halves, [format!("{wanted:?}")]);
+    }
+}
+
 #[test]
 fn the_listing_in_c_runs() {
     let page = std::fs::read_to_string(root().join("docs/kernels.md")).unwrap();
