@@ -257,6 +257,60 @@ fn examples_of_functions_run() {
     assert!(wrong.is_empty(), "{} examples do not run:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Lines of code as the page counts them: neither empty nor only a comment.
+fn lines_of_code(files: &[&str]) -> usize {
+    let is_code = |line: &&str| {
+        let line = line.trim_start();
+        !line.is_empty() && !line.starts_with("//") && !line.starts_with("# ")
+    };
+    let of = |file: &&str| {
+        let text = fs::read_to_string(root().join("compare/kernels").join(file)).expect("a listing is there");
+        text.lines().filter(is_code).count()
+    };
+    files.iter().map(of).sum()
+}
+
+#[test]
+fn lines_of_code_are_as_the_page_counts_them() {
+    let page = fs::read_to_string(root().join("docs/kernels.md")).expect("the page is there to be read");
+    let rows: [(&str, [&[&str]; 4]); 3] = [
+        (
+            "haversine, a function of values",
+            [
+                &["millstream/haversine.rs"],
+                &["datafusion/haversine.rs"],
+                &["polars/haversine.rs", "polars/haversine.py"],
+                &["duckdb/haversine.c"],
+            ],
+        ),
+        (
+            "weighted average over time, an aggregate",
+            [
+                &["millstream/ewma.rs"],
+                &["datafusion/ewma.rs"],
+                &["polars/ewma.rs", "polars/ewma.py"],
+                &["duckdb/ewma.c"],
+            ],
+        ),
+        (
+            "haversine as a shared library",
+            [
+                &["millstream/plugin.rs", "millstream/plugin.toml"],
+                &["datafusion/plugin.rs", "datafusion/plugin.toml"],
+                &["polars/haversine.rs", "polars/haversine.py", "polars/plugin.toml"],
+                &["duckdb/haversine.c", "duckdb/plugin.c"],
+            ],
+        ),
+    ];
+    for (what, engines) in rows {
+        let counts = engines.map(|files| lines_of_code(files).to_string());
+        let row = format!("| {what} | {} |", counts.join(" | "));
+        assert!(page.contains(&row), "docs/kernels.md counts otherwise than the listings do: {row}");
+        let least = counts.iter().filter_map(|count| count.parse::<usize>().ok()).min();
+        assert_eq!(least.map(|least| least.to_string()).as_ref(), Some(&counts[0]), "{what} takes fewest lines here");
+    }
+}
+
 #[test]
 fn the_readme_embeds_as_the_example_does() {
     let page = fs::read_to_string(root().join("README.md")).expect("the page is there to be read");

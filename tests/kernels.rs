@@ -5,6 +5,8 @@
 mod aggregate; // aggregates: plain, in windows, over changes, across partitions
 #[path = "kernels/attribute.rs"]
 mod attribute; // #[millstream::kernel]
+#[path = "kernels/connector.rs"]
+mod connector; // a source and a sink
 #[path = "kernels/foreign.rs"]
 mod foreign; //   functions written for DataFusion
 #[path = "kernels/format.rs"]
@@ -15,6 +17,8 @@ mod hostile; //   functions that panic, fail, sleep, or make nonsense
 mod operator; //  table functions and operators
 #[path = "kernels/native.rs"]
 mod native; //    kernels of shared libraries
+#[path = "kernels/peers.rs"]
+mod peers; //     listings that are counted beside other engines'
 #[path = "kernels/scalar.rs"]
 mod scalar; //    closures
 #[path = "support/squares.rs"]

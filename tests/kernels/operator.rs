@@ -123,6 +123,51 @@ fn an_operator_is_taken_down_and_set_up_again() {
     assert_eq!(first.seen, second.seen);
 }
 
+/// Its state travels with the snapshot of a query, whose rest runs elsewhere, in other partitions.
+#[test]
+fn an_operator_goes_on_from_a_snapshot() {
+    let schema = Arc::new(Schema::new(vec![Field::new("k", DataType::Int64, false)]));
+    let keys = |range: std::ops::Range<i64>| {
+        let keys = Int64Array::from_iter_values(range.map(|row| row * row % 7));
+        RecordBatch::try_new(schema.clone(), vec![Arc::new(keys)]).unwrap()
+    };
+    let start = |partitions: usize| {
+        let engine = engine_of(16, partitions);
+        engine.operator("numbered", bind);
+        let handle = engine.register_push("data", schema.clone()).unwrap();
+        (engine, handle)
+    };
+    let sql = "SELECT k, nth FROM numbered(TABLE data, k)";
+    let take = |batch: RecordBatch, found: &mut Vec<(i64, i64)>| {
+        let column = |at: usize| batch.column(at).as_primitive::<Int64Type>().values().to_vec();
+        found.extend(column(0).into_iter().zip(column(1)));
+    };
+    let mut found = Vec::new();
+    let (engine, handle) = start(2);
+    let mut query = engine.sql(sql).unwrap();
+    handle.push(keys(0..90)).unwrap();
+    while found.len() < 90 {
+        let rows = query.next_rows().unwrap().expect("what was pushed comes out");
+        take(rows.batch, &mut found);
+    }
+    let snapshot = query.snapshot().unwrap();
+    drop(query);
+    let (engine, handle) = start(3);
+    let query = engine.resume(sql, &snapshot).unwrap();
+    handle.push(keys(90..200)).unwrap();
+    handle.close();
+    for rows in query {
+        take(rows.unwrap().batch, &mut found);
+    }
+    found.sort_unstable();
+    let mut wanted = Vec::new();
+    for key in 0..7 {
+        let count = (0..200).filter(|row| row * row % 7 == key).count() as i64;
+        wanted.extend((1..=count).map(|nth| (key, nth)));
+    }
+    assert_eq!(found, wanted);
+}
+
 #[test]
 fn a_table_function_is_a_source() {
     for engine in engines() {
