@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
@@ -39,6 +40,14 @@ pub trait ScalarKernel: Send + Sync + Debug {
     /// be reused, and afterwards one of `rows` rows: flat, an Arrow array of `result_type`, or constant.
     /// Failure: an error with a reason the user understands; values under nulls must not cause one.
     fn evaluate(&self, context: &KernelContext, args: &[Argument<'_>], rows: usize, out: &mut Column) -> Result<()>;
+
+    /// The kernel of calls that give some of the arguments as constants, if there is a better one for them: it takes the other
+    /// arguments only, in their order, and gives what this one would. `constants` has a column of one row for each argument
+    /// that is one.
+    fn for_constants(&self, constants: &[Option<ArrayRef>]) -> Option<Arc<dyn ScalarKernel>> {
+        let _ = constants;
+        None
+    }
 
     /// Whether equal arguments give equal results.
     fn is_deterministic(&self) -> bool {

@@ -14,22 +14,22 @@ use crate::bitmap::words;
 #[derive(Debug)]
 pub struct ViewChooser {
     is_text: bool,
-    views: Vec<u128>,
-    sources: Vec<Source>,
-    buffers: Vec<Buffer>,
+    pub(super) views: Vec<u128>,
+    pub(super) sources: Vec<Source>,
+    pub(super) buffers: Vec<Buffer>,
 }
 
 /// A column to choose from.
 #[derive(Debug)]
-struct Source {
-    views: ScalarBuffer<u128>,
+pub(super) struct Source {
+    pub(super) views: ScalarBuffer<u128>,
     /// What is added to the view of a long string.
     shift: u128,
 }
 
 impl Source {
     #[inline(always)]
-    fn view(&self, row: usize) -> u128 {
+    pub(super) fn view(&self, row: usize) -> u128 {
         let view = self.views[row];
         view.wrapping_add(if view as u32 > 12 { self.shift } else { 0 })
     }
@@ -134,8 +134,8 @@ impl ViewChooser {
         let (views, buffers) = (ScalarBuffer::from(self.views), Arc::from(self.buffers));
         if self.is_text {
             // SAFETY: each view is 0 (the empty string), or was taken by `Source::view` from a `StringViewArray`, whose
-            // views are inline UTF-8 with zero padding, or speak of UTF-8 within one of its buffers, or was made by `part` of
-            // the bytes of such a view, between characters: inline, or with their prefix, in the same buffer. Its buffers stand in
+            // views are inline UTF-8 with zero padding, or speak of UTF-8 within one of its buffers, or was made by `part` or
+            // `pieces` of the bytes of such a view, between characters: inline, or with their prefix, in the same buffer. Its buffers stand in
             // `buffers` in their order, the first at the number that `shift` adds to the buffer's number of long views.
             Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, nulls) })
         } else {

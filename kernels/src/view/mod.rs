@@ -5,9 +5,12 @@
 
 mod builder; // views over a block of text, made without a second look at each value
 mod chooser; // views of several columns, row by row
+mod letters; // ASCII letters in one case
+mod piece; //   pieces of strings between separators
 
 pub use builder::{Text, ViewBuilder};
 pub use chooser::ViewChooser;
+pub use letters::ascii_case;
 
 /// The first `length` bytes that a view of at most 12 bytes holds inline.
 ///

@@ -25,6 +25,18 @@ pub struct Digest {
 }
 
 impl Digest {
+    /// Reads `rows hash sum sum ...`, as [`Digest::text`] writes it.
+    pub fn read(text: &str) -> Option<Digest> {
+        let mut words = text.split_whitespace();
+        let (rows, hash) = (words.next()?.parse().ok()?, u64::from_str_radix(words.next()?, 16).ok()?);
+        Some(Digest { rows, hash, sums: words.map(|sum| sum.parse().ok()).collect::<Option<_>>()? })
+    }
+
+    pub fn text(&self) -> String {
+        let sums: Vec<String> = self.sums.iter().map(|sum| format!(" {sum:?}")).collect();
+        format!("{} {:016x}{}", self.rows, self.hash, sums.concat())
+    }
+
     /// Whether both are of the same answer.
     pub fn agrees(&self, other: &Digest) -> bool {
         // A mean of decimals has six digits more or less, in each row.
@@ -154,6 +166,8 @@ mod tests {
         assert!(whole.agrees(&digest(&[(&[2, 1, 7, 7], &[1.5, 0.5, 9.0, 9.0], "x", back)])));
         assert!(!whole.agrees(&digest(&[(&[1, 3], &[0.5, 1.5], "x", None)])));
         assert!(!whole.agrees(&digest(&[(&[1, 2], &[0.5, 1.6], "x", None)])));
+        assert_eq!(Digest::read(&whole.text()), Some(whole));
+        assert_eq!(Digest::read("2 00zz 1.0"), None);
         assert!(Digest::default().agrees(&digest(&[(&[], &[], "x", None)])));
     }
 }

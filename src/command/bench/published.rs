@@ -28,6 +28,7 @@ pub fn read(folder: &Path, suite: SuiteName) -> Result<Vec<Case>> {
             name,
             duckdb: Some(sql.clone()),
             flink: None,
+            answers: Vec::new(),
             sql,
         });
     }

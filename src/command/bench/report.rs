@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::digest::Digest;
 use super::machine::Machine;
 use super::measure::{Answer, Measured};
 use super::peers::PeerResult;
@@ -102,6 +103,7 @@ pub fn json(results: &Results) -> Value {
             "peak_bytes": measured.peak_bytes,
             "state_bytes": measured.state_bytes,
             "answer": answer_text(&measured.answer),
+            "digest": measured.digest.as_ref().map(Digest::text),
         })
     });
     let peers = results.peers.iter().map(|peer| {

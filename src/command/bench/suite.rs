@@ -2,6 +2,7 @@
 
 use millstream::error::{Error, Result};
 
+use super::digest::Digest;
 use super::{BenchArguments, EmitWord, Origin, SuiteName, published};
 
 /// A suite as it was asked for.
@@ -27,6 +28,8 @@ pub struct Case {
     pub duckdb: Option<String>,
     /// And for Flink.
     pub flink: Option<String>,
+    /// The answer at some scales, as DuckDB has given it.
+    pub answers: Vec<(f64, Digest)>,
 }
 
 /// The queries of a suite that come with the program: name and text.
@@ -94,7 +97,7 @@ impl Suite {
 }
 
 impl Case {
-    /// Reads a file of sections: `-- what`, `-- query`, `-- duckdb`, `-- flink`.
+    /// Reads a file of sections: `-- what`, `-- query`, `-- duckdb`, `-- flink`, and `-- answers`, a line per scale.
     fn read(name: &str, text: &str, scale: f64) -> Case {
         let section = |title: &str| {
             let from = text.find(&format!("-- {title}\n"))? + title.len() + 4;
@@ -107,7 +110,13 @@ impl Case {
             sql: fill(section("query").unwrap_or_default()),
             duckdb: section("duckdb").map(fill),
             flink: section("flink"),
+            answers: section("answers").unwrap_or_default().lines().filter_map(recorded).collect(),
         }
+    }
+
+    /// The answer that is recorded for a scale.
+    pub fn answer_at(&self, scale: f64) -> Option<&Digest> {
+        self.answers.iter().find(|(known, _)| *known == scale).map(|(_, digest)| digest)
     }
 
     /// `q1` is also `q01`.
@@ -120,6 +129,12 @@ impl Case {
     }
 }
 
+/// A line of a scale and its answer.
+fn recorded(line: &str) -> Option<(f64, Digest)> {
+    let (scale, answer) = line.split_once(' ')?;
+    Some((scale.parse().ok()?, Digest::read(answer)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +145,8 @@ mod tests {
             let case = Case::read(name, text, 1.0);
             assert!(!case.what.is_empty() && case.sql.contains("SELECT"), "{name}: {case:?}");
             assert!(!case.sql.contains('{'), "{name}: something is left to fill in");
+            let lines = text.split_once("-- answers\n").map_or(0, |(_, answers)| answers.trim().lines().count());
+            assert_eq!(case.answers.len(), lines, "{name}: an answer that cannot be read");
         }
     }
 

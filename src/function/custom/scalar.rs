@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{Array, new_null_array};
+use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::datatypes::DataType;
 use arrow::util::display::array_value_to_string;
 
@@ -33,6 +33,9 @@ pub struct Attributes {
 /// Makes the kernel of a function, or the one whose errors are nulls.
 type Make = dyn Fn(&Scalar, bool) -> Arc<dyn ScalarKernel> + Send + Sync;
 
+/// Makes the kernel of calls with constants.
+type ForConstants = dyn Fn(&[Option<ArrayRef>]) -> Option<Arc<dyn ScalarKernel>> + Send + Sync;
+
 /// A scalar function to be registered with an engine.
 #[derive(Clone)]
 pub struct Scalar {
@@ -42,6 +45,7 @@ pub struct Scalar {
     pub(super) attributes: Attributes,
     pub(super) signature: Signature,
     make: Arc<Make>,
+    for_constants: Option<Arc<ForConstants>>,
 }
 
 impl Scalar {
@@ -66,7 +70,7 @@ impl Scalar {
         };
         let make = move |scalar: &Scalar, is_try: bool| Arc::new(scalar.kernel_of(&function, is_try)) as _;
         let (doc, example) = (String::new(), String::new());
-        Scalar { name: name.into(), doc, example, attributes, signature, make: Arc::new(make) }
+        Scalar { name: name.into(), doc, example, attributes, signature, make: Arc::new(make), for_constants: None }
     }
 
     fn kernel_of<M: 'static, F: ScalarFn<M>>(&self, function: &Arc<F>, is_try: bool) -> Closure<F, M> {
@@ -83,8 +87,20 @@ impl Scalar {
             is_monotonic: attributes.monotonic && attributes.deterministic && !can_be_null && !is_try,
             cost: attributes.cost,
             is_try,
+            for_constants: self.for_constants.clone().filter(|_| !is_try),
             marker: PhantomData,
         }
+    }
+
+    /// Gives calls a kernel of their own where some arguments are constants: a pattern is made ready once, not per row. See
+    /// [`ScalarKernel::for_constants`], also for what `make` is given; it answers `None` where it has nothing better.
+    #[must_use]
+    pub fn for_constants(
+        mut self,
+        make: impl Fn(&[Option<ArrayRef>]) -> Option<Arc<dyn ScalarKernel>> + Send + Sync + 'static,
+    ) -> Self {
+        self.for_constants = Some(Arc::new(make));
+        self
     }
 
     /// What it does, in a sentence: `SHOW FUNCTIONS` tells it.
@@ -179,6 +195,7 @@ struct Closure<F, M> {
     is_monotonic: bool,
     cost: f64,
     is_try: bool,
+    for_constants: Option<Arc<ForConstants>>,
     marker: PhantomData<fn() -> M>,
 }
 
@@ -249,6 +266,10 @@ impl<F: ScalarFn<M>, M: 'static> ScalarKernel for Closure<F, M> {
             return Ok(());
         }
         self.call(context, args, rows, out, self.evaluates_nulls)
+    }
+
+    fn for_constants(&self, constants: &[Option<ArrayRef>]) -> Option<Arc<dyn ScalarKernel>> {
+        self.for_constants.as_ref()?(constants)
     }
 
     fn is_deterministic(&self) -> bool {

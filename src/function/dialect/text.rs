@@ -2,10 +2,13 @@
 
 use std::cell::RefCell;
 
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Int64Type};
 use regex::{CaptureLocations, Regex};
 
 use super::scalar;
 use crate::function::custom::{Scalar, StringWriter};
+use crate::function::scalar as kernels;
 
 pub(super) fn functions() -> Vec<Scalar> {
     let extract = "The first match of a pattern, or of one of its groups; NULL where there is none.";
@@ -16,17 +19,40 @@ pub(super) fn functions() -> Vec<Scalar> {
             split_index,
             "The piece of a text between separators, counted from 0; NULL where there is none.",
             "split_index('a/b/c', '/', 1)",
-        ),
+        )
+        .for_constants(|given| match given {
+            [None, separator, index] => kernels::split_index(&DataType::Utf8View, text(separator)?, number(index)?),
+            _ => None,
+        }),
         scalar("count_char", count_char, "How often a character is in a text.", "count_char('banana', 'a')"),
-        scalar("regexp_extract", regexp_extract, extract, url).cost(150.0),
+        scalar("regexp_extract", regexp_extract, extract, url).cost(150.0).for_constants(|given| match given {
+            [None, pattern, group] => kernels::regexp_extract(&DataType::Utf8View, text(pattern)?, number(group)?),
+            _ => None,
+        }),
         scalar(
             "regexp_extract",
             |text: &str, pattern: &str, out: &mut StringWriter| regexp_extract(text, pattern, 0, out),
             extract,
             "regexp_extract('a=1&b=22', '[0-9]{2}')",
         )
-        .cost(150.0),
+        .cost(150.0)
+        .for_constants(|given| match given {
+            [None, pattern] => kernels::regexp_extract(&DataType::Utf8View, text(pattern)?, 0),
+            _ => None,
+        }),
     ]
+}
+
+/// The text that a call gives, if it gives one.
+fn text(given: &Option<ArrayRef>) -> Option<&str> {
+    let given = given.as_ref()?.as_string_view_opt()?;
+    given.is_valid(0).then(|| given.value(0))
+}
+
+/// The number that a call gives, if it gives one.
+fn number(given: &Option<ArrayRef>) -> Option<i64> {
+    let given = given.as_ref()?.as_primitive_opt::<Int64Type>()?;
+    given.is_valid(0).then(|| given.value(0))
 }
 
 fn split_index(text: &str, separator: &str, index: i64, out: &mut StringWriter) -> Option<()> {

@@ -17,6 +17,8 @@ mod choice; //     CASE by masks
 mod lookup; //     CASE as a table
 mod pattern; //    LIKE and IN with what the query gives
 mod regexp; //     regular expressions that the query gives
+mod letters; //    lower and upper
+mod piece; //      split_index with what the query gives
 mod pane; //       date_trunc, date_bin, window_start: fixed-size stretches of time
 pub(in crate::function) mod text; // comparing strings by their views
 pub(in crate::function) mod write; // what all share: typed arguments in, flat columns out
@@ -26,11 +28,13 @@ pub use calendar::date_part;
 pub use cast::cast;
 pub use choice::{Bits, Chooser, can_choose, choice};
 pub use clock::{PROCESSING_TIME, proctime};
+pub use letters::{lower, upper};
 pub use logic::{is_not_null, is_null, not};
 pub use lookup::lookup;
 pub use pane::{date_bin, date_trunc, window_start};
 pub use pattern::{in_list, like};
-pub use regexp::{regexp_like, regexp_replace};
+pub use piece::split_index;
+pub use regexp::{regexp_extract, regexp_like, regexp_replace};
 pub use shift::shift;
 
 use std::sync::Arc;

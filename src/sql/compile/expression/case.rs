@@ -15,6 +15,7 @@ use datafusion_common::{Column, DFSchema, ScalarValue};
 use datafusion_expr::expr::Case;
 use datafusion_expr::{BinaryExpr, Expr, Operator, lit};
 
+use super::lazy::Side;
 use super::native::{NativeCall, binary_op};
 use super::{Expressions, Value};
 use crate::error::Result;
@@ -150,18 +151,23 @@ impl Expressions<'_> {
         self.add_branches(expr, parts, given, result_type)
     }
 
-    /// `a AND b`, `a OR b`: the right side is looked at where the left one does not decide.
+    /// `a AND b`, `a OR b`: the right side is looked at where the left one does not decide, or the dear one where the
+    /// cheap one does not.
     fn connective(&mut self, expr: &Expr, binary: &BinaryExpr) -> Result<Option<Value>> {
         let Some(op) = binary_op(binary.op) else { return Ok(None) };
         let Some(kernel) = scalar::binary(op, &DataType::Boolean, &DataType::Boolean) else { return Ok(None) };
-        let given = Given::new(self, &binary.left)?;
+        let (first, second) = match self.dearer_side(binary)? {
+            Some(Side::Left) => (&binary.right, &binary.left),
+            _ => (&binary.left, &binary.right),
+        };
+        let given = Given::new(self, first)?;
         let is_and = binary.op == Operator::And;
         let mut decided = Expressions::new(&given.columns);
         decided.output(&if is_and { !given.column.clone() } else { given.column.clone() })?;
         let mut value = Expressions::new(&given.columns);
         value.output(&lit(!is_and))?;
         let mut both = Expressions::new(&given.columns);
-        let (left, right) = (both.compile(&given.column)?, both.compile(&binary.right)?);
+        let (left, right) = (both.compile(&given.column)?, both.compile(second)?);
         let right = both.convert(right, &DataType::Boolean)?;
         let operand = both.builder.step(op.symbol().to_string(), kernel, vec![left.operand, right.operand]);
         both.builder.output(operand, DataType::Boolean);

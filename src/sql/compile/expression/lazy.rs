@@ -7,6 +7,18 @@ use datafusion_expr::{BinaryExpr, Expr, Operator};
 use super::Expressions;
 use crate::error::Result;
 
+/// From this many nanoseconds a row on, rows are picked out before a condition is looked at.
+const DEAR: f64 = 20.0;
+/// What a call that DataFusion runs is taken to cost a row, in nanoseconds.
+const FOREIGN_COST: f64 = 10.0;
+
+/// A side of AND or OR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Left,
+    Right,
+}
+
 impl Expressions<'_> {
     /// Whether some values of the columns make `expr` fail.
     pub fn can_fail(&self, expr: &Expr) -> Result<bool> {
@@ -49,9 +61,51 @@ impl Expressions<'_> {
         Ok(match expr {
             Expr::Case(_) | Expr::HigherOrderFunction(_) => true,
             Expr::ScalarFunction(call) => call.func.short_circuits(),
-            Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, right, .. }) => self.can_fail(right)?,
+            Expr::BinaryExpr(binary @ BinaryExpr { op: Operator::And | Operator::Or, right, .. }) => {
+                self.can_fail(right)? || self.dearer_side(binary)?.is_some()
+            }
             _ => false,
         })
+    }
+
+    /// Which side of AND or OR is better looked at only where the other one does not decide; `None`: both are cheap, or
+    /// one of them must be looked at.
+    pub(super) fn dearer_side(&self, binary: &BinaryExpr) -> Result<Option<Side>> {
+        let (left, right) = (self.cost(&binary.left)?, self.cost(&binary.right)?);
+        let (dearer, side) = if left > right { (left, Side::Left) } else { (right, Side::Right) };
+        let is_volatile = || binary.left.is_volatile() || binary.right.is_volatile();
+        if dearer < DEAR || is_volatile() || self.can_fail(&binary.left)? || self.can_fail(&binary.right)? {
+            return Ok(None);
+        }
+        Ok(Some(side))
+    }
+
+    /// About how many nanoseconds a row of `expr` takes beyond what kernels over whole columns do.
+    fn cost(&self, expr: &Expr) -> Result<f64> {
+        let connects = |op: &Operator| matches!(op, Operator::And | Operator::Or);
+        match expr {
+            Expr::Column(_) | Expr::Literal(..) => return Ok(0.0),
+            Expr::Alias(alias) => return self.cost(&alias.expr),
+            // Their own kernels are cheap, and looking for one asks the same question of the parts again.
+            Expr::Between(_) | Expr::Case(_) => return self.children_cost(expr),
+            Expr::BinaryExpr(binary) if connects(&binary.op) => return self.children_cost(expr),
+            _ => (),
+        }
+        let own = self.native_call(expr)?.map_or(FOREIGN_COST, |call| call.kernel.cost());
+        Ok(own + self.children_cost(expr)?)
+    }
+
+    fn children_cost(&self, expr: &Expr) -> Result<f64> {
+        let (mut sum, mut failed) = (0.0, None);
+        let walked = expr.apply_children(|child| {
+            match self.cost(child) {
+                Ok(cost) => sum += cost,
+                Err(error) => failed = Some(error),
+            }
+            Ok(if failed.is_none() { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+        });
+        debug_assert!(walked.is_ok(), "looking at an expression does not fail");
+        failed.map_or(Ok(sum), Err)
     }
 
     pub(super) fn any_child(&self, expr: &Expr, test: impl Fn(&Expr) -> Result<bool>) -> Result<bool> {

@@ -76,8 +76,9 @@ impl Expressions<'_> {
             return self.binary_call(&lengths);
         }
         let Some(op) = binary_op(*op) else { return Ok(None) };
-        if matches!(op, BinaryOp::And | BinaryOp::Or) && self.can_fail(right)? {
-            return Ok(None); // the right side may be evaluated only where the left one does not decide
+        let connects = matches!(op, BinaryOp::And | BinaryOp::Or);
+        if connects && (self.can_fail(right)? || self.dearer_side(binary)?.is_some()) {
+            return Ok(None); // one side is evaluated only where the other one does not decide
         }
         if let Some(call) = self.shift_call(left, op, right)? {
             return Ok(Some(call));
@@ -189,6 +190,9 @@ impl Expressions<'_> {
     fn function_call(&self, call: &ScalarFunction) -> Result<Option<NativeCall>> {
         let types = call.args.iter().map(|arg| self.engine_type_of(arg)).collect::<Result<Vec<_>>>()?;
         if let Some(kernel) = function::scalar_kernel(&call.func, &types) {
+            if let Some(call) = for_constants(kernel.as_ref(), call)? {
+                return Ok(Some(call));
+            }
             return Ok(Some(NativeCall {
                 key: format!("{}{types:?}", call.func.name()),
                 kernel,
@@ -207,10 +211,29 @@ impl Expressions<'_> {
     }
 }
 
+/// The kernel that a function has for the constants of a call.
+fn for_constants(kernel: &dyn ScalarKernel, call: &ScalarFunction) -> Result<Option<NativeCall>> {
+    let given = |arg: &Expr| match arg {
+        Expr::Literal(value, _) => Ok(Some(engine_value(value)?)),
+        _ => Ok(None),
+    };
+    let constants = call.args.iter().map(given).collect::<Result<Vec<_>>>()?;
+    if constants.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    Ok(kernel.for_constants(&constants).map(|kernel| NativeCall {
+        key: format!("{} {:?}", call.func.name(), call.args),
+        kernel,
+        args: call.args.iter().filter(|arg| !matches!(arg, Expr::Literal(..))).cloned().collect(),
+    }))
+}
+
 /// Functions of DataFusion's names that have a kernel of our own, and the one argument it takes.
 fn builtin<'a>(name: &str, args: &'a [Expr], types: &[DataType]) -> Option<(&'a Expr, Arc<dyn ScalarKernel>)> {
     match (name, args, types) {
         ("abs", [arg], [data_type]) => Some((arg, scalar::abs(data_type)?)),
+        ("lower", [arg], [data_type]) => Some((arg, scalar::lower(data_type)?)),
+        ("upper", [arg], [data_type]) => Some((arg, scalar::upper(data_type)?)),
         ("regexp_like", [arg, settings @ ..], [data_type, ..]) => {
             let (flags, all) = regexp_flags(settings.get(1))?;
             let pattern = format!("{flags}{}", text(settings.first()?)?);

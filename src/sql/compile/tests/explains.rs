@@ -11,10 +11,10 @@ fn check(sql: &str, expected: &str) {
 #[test]
 fn rows_one_by_one() {
     check(
-        "SELECT k, j + 1 AS x FROM s WHERE upper(k) = 'A' AND j > 3",
+        "SELECT k, j + 1 AS x FROM s WHERE reverse(k) = 'A' AND j > 3",
         "
 Project: k, (CAST(j AS Int64) + 1) AS x [append, unbounded]
-  Filter: (j > 3) AND (upper(k) = 'A') [append, unbounded] foreign: upper
+  Filter: (j > 3) AND (reverse(k) = 'A') [append, unbounded] foreign: reverse
     Project: k, j [append, unbounded]
       Scan: s (memory), columns k j ts, may skip unless j > 3, watermark (ts - INTERVAL '5s') [append, time ts, unbounded]
 ",

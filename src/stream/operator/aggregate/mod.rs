@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 
+use crate::expression::Operand;
 use crate::function::{AggregateStates, KernelContext};
 use crate::pipeline::{AggregateCall, AggregateSpec};
 
@@ -34,6 +35,9 @@ use crate::pipeline::{AggregateCall, AggregateSpec};
 pub struct TableShape {
     pub key_types: Vec<DataType>,
     pub calls: Arc<Vec<crate::pipeline::AggregateCall>>,
+    /// For a DISTINCT call, the earlier one without a filter that has the same arguments; both counted among the calls that have
+    /// states of their own.
+    owners: Arc<Vec<Option<usize>>>,
     pub seed: u64,
     pub context: KernelContext,
     /// Whether tables that were merged into others will be taken out again.
@@ -47,7 +51,8 @@ impl TableShape {
     pub fn new(spec: &AggregateSpec, seed: u64, context: KernelContext) -> Self {
         let key_types = spec.program.output_types[..spec.key_count].to_vec();
         let (calls, one_group) = (Arc::new(spec.aggregates.clone()), key_types.is_empty());
-        TableShape { key_types, calls, seed, context, unmerges: false, one_group }
+        let owners = Arc::new(owners(spec));
+        TableShape { key_types, calls, owners, seed, context, unmerges: false, one_group }
     }
 
     /// The types of keys, then `between`, then results.
@@ -71,6 +76,25 @@ impl TableShape {
     }
 }
 
+/// For each call with states of its own, the earlier one that sees all its pairs of group and arguments.
+fn owners(spec: &AggregateSpec) -> Vec<Option<usize>> {
+    let calls: Vec<&AggregateCall> = spec.aggregates.iter().filter(|call| call.of.is_none()).collect();
+    let mut output = spec.key_count;
+    let args = calls.iter().map(|call| {
+        let args = &spec.program.outputs[output..output + call.arg_count];
+        output += call.arg_count + usize::from(call.filtered);
+        args
+    });
+    let args: Vec<&[Operand]> = args.collect();
+    let shares = |call: usize, owner: usize| {
+        let (one, other) = (calls[call], calls[owner]);
+        let alike = other.distinct && !other.filtered && one.function.skips_nulls() == other.function.skips_nulls();
+        alike && args[call] == args[owner]
+    };
+    let owner = |call: usize| (0..call).find(|&owner| shares(call, owner));
+    (0..calls.len()).map(|call| calls[call].distinct.then(|| owner(call)).flatten()).collect()
+}
+
 /// Empty states of a call, each value once where it says DISTINCT.
 pub(super) fn call_states(call: &AggregateCall, seed: u64, context: KernelContext) -> Box<dyn AggregateStates> {
     let states = call.function.states();
@@ -80,6 +104,7 @@ pub(super) fn call_states(call: &AggregateCall, seed: u64, context: KernelContex
             let shape = TableShape {
                 key_types: vec![DataType::UInt32],
                 calls: Arc::default(),
+                owners: Arc::default(),
                 seed,
                 context,
                 unmerges: false,

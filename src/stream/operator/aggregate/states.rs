@@ -7,12 +7,11 @@ use arrow::compute::take;
 use smallvec::SmallVec;
 
 use super::TableShape;
-use super::distinct::Distinct;
+use super::distinct::{Distinct, Follower};
 use crate::batch::{Argument, Batch, Change, Column, true_rows};
 use crate::error::Result;
 use crate::expression::Evaluator;
 use crate::function::{AggregateStates, Update};
-use crate::pipeline::AggregateCall;
 
 /// One column of states per aggregate that has its own.
 pub(super) struct States {
@@ -26,8 +25,7 @@ pub(super) struct States {
 impl States {
     /// States of no group.
     pub(super) fn new(shape: &TableShape, takes_back: bool) -> Self {
-        let states = shape.own_calls().map(|call| empty(shape, call, takes_back)).collect();
-        States { shape: shape.clone(), takes_back, count: 0, states }
+        States { shape: shape.clone(), takes_back, count: 0, states: empty(shape, takes_back) }
     }
 
     /// Says that no other states see the same pairs of group and DISTINCT arguments.
@@ -35,6 +33,8 @@ impl States {
         for states in &mut self.states {
             if let Some(distinct) = states.as_any_mut().downcast_mut::<Distinct>() {
                 distinct.own_pairs();
+            } else if let Some(follower) = states.as_any_mut().downcast_mut::<Follower>() {
+                follower.own_pairs();
             }
         }
     }
@@ -92,21 +92,18 @@ impl States {
 
     /// The states of some groups, as those of groups 0, 1, 2 ...
     pub(super) fn pick(&mut self, groups: &[u32]) -> Result<States> {
-        let mut picked = Vec::with_capacity(self.states.len());
+        let mut picked = empty(&self.shape, self.takes_back);
         let positions: Vec<u32> = (0..groups.len() as u32).collect();
-        for (call, states) in self.shape.own_calls().zip(&mut self.states) {
-            let found = match states.pick(groups)? {
-                Some(found) => found,
+        for (picked, states) in picked.iter_mut().zip(&mut self.states) {
+            match states.pick(groups)? {
+                Some(found) => *picked = found,
                 None => {
                     let saved = states.save(self.count)?;
                     let indices = UInt32Array::from(groups.to_vec());
                     let saved = saved.iter().map(|column| Ok(take(column, &indices, None)?));
-                    let mut found = empty(&self.shape, call, self.takes_back);
-                    found.merge_saved(&positions, groups.len(), &saved.collect::<Result<Vec<ArrayRef>>>()?)?;
-                    found
+                    picked.merge_saved(&positions, groups.len(), &saved.collect::<Result<Vec<ArrayRef>>>()?)?;
                 }
-            };
-            picked.push(found);
+            }
         }
         let count = groups.len();
         Ok(States { shape: self.shape.clone(), takes_back: self.takes_back, count, states: picked })
@@ -160,10 +157,20 @@ impl States {
     }
 }
 
-fn empty(shape: &TableShape, call: &AggregateCall, takes_back: bool) -> Box<dyn AggregateStates> {
-    let states = call.function.states();
-    match call.distinct {
-        true => Box::new(Distinct::new(shape, call, states, takes_back || shape.unmerges)),
-        false => states,
+/// Empty states of each call; those that share pairs do so from the first row on.
+fn empty(shape: &TableShape, takes_back: bool) -> Vec<Box<dyn AggregateStates>> {
+    let takes_back = takes_back || shape.unmerges;
+    let mut all: Vec<Box<dyn AggregateStates>> = Vec::with_capacity(shape.calls.len());
+    for (number, call) in shape.own_calls().enumerate() {
+        let states = call.function.states();
+        let owner = shape.owners.get(number).copied().flatten().filter(|_| !takes_back);
+        let owner = owner.and_then(|owner| all[owner].as_any_mut().downcast_mut::<Distinct>());
+        let states: Box<dyn AggregateStates> = match owner {
+            Some(owner) => Box::new(owner.follower(states)),
+            None if call.distinct => Box::new(Distinct::new(shape, call, states, takes_back)),
+            None => states,
+        };
+        all.push(states);
     }
+    all
 }

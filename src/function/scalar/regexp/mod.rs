@@ -2,18 +2,23 @@
 //!
 //! ```text
 //! ^https?://(?:www\.)?([^/]+)/.*$  replaced by \1     a walk over literals and one run: no automaton, no copy
+//! (&|^)id=([^&]*)  and one of its groups               a search for the literal, and one for the end
 //! all others                                          the regex library, with its prefilters
 //! ```
-//! Invariants  both give what the library gives. Patterns that are no more than a literal have become LIKE before.
+//! Invariants  all give what the library gives. Patterns that are no more than a literal have become LIKE before.
+
+mod extract; // a match, or one of its groups
+mod walk; //    patterns of literals around one group
 
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, StringViewArray, StringViewBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, StringViewBuilder};
 use arrow::datatypes::DataType;
-use memchr::memchr;
-use millstream_kernels::view::ViewChooser;
 use regex::Regex;
+
+pub use extract::regexp_extract;
+use walk::{Extract, Walk};
 
 use super::write;
 use crate::batch::{Argument, Column};
@@ -57,11 +62,23 @@ fn quoted(text: &str) -> String {
 const COST: f64 = 50.0;
 
 fn texts<'a>(arg: &Argument<'a>) -> Result<&'a StringViewArray> {
-    let array = match arg.column() {
-        Column::Array(array) | Column::Constant(array) => array.as_string_view_opt(),
-        _ => None,
-    };
-    array.ok_or_else(|| Error::bug("a pattern met a column that is not of strings"))
+    array(arg)?.as_string_view_opt().ok_or_else(no_texts)
+}
+
+fn array<'a>(arg: &Argument<'a>) -> Result<&'a ArrayRef> {
+    match arg.column() {
+        Column::Array(array) | Column::Constant(array) => Ok(array),
+        _ => Err(no_texts()),
+    }
+}
+
+fn no_texts() -> Error {
+    Error::bug("a pattern met a column that is not of strings")
+}
+
+/// A column made from another, row by row: of one value where that one is.
+fn column_like(arg: &Argument<'_>, array: ArrayRef) -> Column {
+    if arg.is_constant() { Column::Constant(array) } else { Column::Array(array) }
 }
 
 #[derive(Debug)]
@@ -132,8 +149,7 @@ impl ScalarKernel for Replace {
                 None => replaced.append_null(),
             }
         }
-        let array = Arc::new(replaced.finish());
-        *out = if args[0].is_constant() { Column::Constant(array) } else { Column::Array(array) };
+        *out = column_like(&args[0], Arc::new(replaced.finish()));
         Ok(())
     }
 
@@ -153,157 +169,6 @@ impl ScalarKernel for Replace {
 impl fmt::Debug for Replace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Replace({})", self.shown)
-    }
-}
-
-/// A pattern that matches all of a text or nothing, replaced by its group: the text becomes a part of itself.
-#[derive(Debug)]
-struct Extract {
-    walk: Walk,
-    shown: String,
-}
-
-impl ScalarKernel for Extract {
-    fn name(&self) -> &str {
-        "regexp_replace"
-    }
-
-    fn result_type(&self) -> DataType {
-        DataType::Utf8View
-    }
-
-    fn evaluate(&self, _: &KernelContext, args: &[Argument<'_>], _: usize, out: &mut Column) -> Result<()> {
-        let texts = texts(&args[0])?;
-        let mut parts = ViewChooser::new(true, texts.len());
-        let array = match args[0].column() {
-            Column::Array(array) | Column::Constant(array) => array,
-            _ => return Err(Error::bug("strings are arrays")),
-        };
-        let source = parts.source(array).ok_or_else(|| Error::bug("strings are strings"))?;
-        for row in (0..texts.len()).filter(|row| texts.is_valid(*row)) {
-            let text = texts.value(row);
-            let (start, end) = self.walk.group(text.as_bytes()).unwrap_or((0, text.len()));
-            parts.part(source, row, start, end);
-        }
-        let array = parts.finish(texts.nulls().cloned());
-        *out = if args[0].is_constant() { Column::Constant(array) } else { Column::Array(array) };
-        Ok(())
-    }
-
-    fn can_fail(&self) -> bool {
-        false
-    }
-
-    fn cost(&self) -> f64 {
-        COST / 2.0
-    }
-
-    fn show(&self, args: &[String]) -> String {
-        format!("regexp_replace({}, {})", args.join(", "), self.shown)
-    }
-}
-
-/// A pattern of ASCII literals, some of them optional, around one group of all but one character: `^a(?:b)?c?([^d]+)d.*$`.
-#[derive(Debug, PartialEq)]
-struct Walk(Vec<Part>);
-
-#[derive(Debug, PartialEq)]
-enum Part {
-    Literal(Vec<u8>),
-    /// Taken where it stands there, and left out where the rest does not match behind it.
-    Optional(Vec<u8>),
-    /// At least one character other than this one. The literal behind begins with it, so that there is one way to match.
-    Group(u8),
-}
-
-impl Walk {
-    /// The pattern as a walk; `None` for all that is not known to mean the same.
-    fn of(pattern: &str) -> Option<Walk> {
-        let mut rest = pattern.strip_prefix('^')?.strip_suffix(".*$")?;
-        let mut parts: Vec<Part> = Vec::new();
-        while !rest.is_empty() {
-            if let Some(group) = rest.strip_prefix("([^") {
-                let (except, behind) = character(group)?;
-                rest = behind.strip_prefix("]+)")?;
-                parts.push(Part::Group(except));
-                continue;
-            }
-            let literal = if let Some(group) = rest.strip_prefix("(?:") {
-                let (mut literal, mut behind) = (Vec::new(), group);
-                while !behind.starts_with(')') {
-                    let (byte, more) = character(behind)?;
-                    literal.push(byte);
-                    behind = more;
-                }
-                rest = &behind[1..];
-                literal
-            } else {
-                let (byte, behind) = character(rest)?;
-                rest = behind;
-                vec![byte]
-            };
-            if let Some(behind) = rest.strip_prefix('?') {
-                rest = behind;
-                parts.push(Part::Optional(literal));
-            } else if let Some(Part::Literal(before)) = parts.last_mut() {
-                before.extend(literal);
-            } else {
-                parts.push(Part::Literal(literal));
-            }
-            // Repeated, or optional and lazy: another meaning.
-            if rest.starts_with(['*', '+', '{', '?']) {
-                return None;
-            }
-        }
-        let is_group = |part: &Part| matches!(part, Part::Group(_));
-        let ends_group = |pair: &[Part]| match pair {
-            [Part::Group(except), Part::Literal(literal)] => literal.first() == Some(except),
-            [Part::Group(_), _] => false,
-            _ => true,
-        };
-        let is_known = parts.iter().filter(|part| is_group(part)).count() == 1
-            && parts.windows(2).all(ends_group)
-            && !parts.last().is_some_and(is_group);
-        is_known.then_some(Walk(parts))
-    }
-
-    /// Where the group is, if the pattern matches.
-    fn group(&self, text: &[u8]) -> Option<(usize, usize)> {
-        walk(&self.0, text, 0, (0, 0))
-    }
-}
-
-/// Matches the parts from byte `at` on, and then what is left of the line and the text.
-fn walk(parts: &[Part], text: &[u8], at: usize, group: (usize, usize)) -> Option<(usize, usize)> {
-    let rest = &text[at..];
-    let Some((part, parts)) = parts.split_first() else {
-        return memchr(b'\n', rest).is_none().then_some(group);
-    };
-    match part {
-        Part::Literal(literal) if rest.starts_with(literal) => walk(parts, text, at + literal.len(), group),
-        Part::Literal(_) => None,
-        Part::Optional(literal) => {
-            let with = rest.starts_with(literal).then(|| walk(parts, text, at + literal.len(), group)).flatten();
-            with.or_else(|| walk(parts, text, at, group))
-        }
-        Part::Group(except) => {
-            let length = memchr(*except, rest).filter(|length| *length > 0)?;
-            walk(parts, text, at + length, (at, at + length))
-        }
-    }
-}
-
-/// The character that a pattern begins with, where it stands for itself, and what is behind.
-fn character(pattern: &str) -> Option<(u8, &str)> {
-    let (&byte, behind) = pattern.as_bytes().split_first()?;
-    match byte {
-        b'\\' => {
-            let (&escaped, _) = behind.split_first()?;
-            // Before letters and digits it means something else.
-            escaped.is_ascii_punctuation().then(|| (escaped, &pattern[2..]))
-        }
-        _ if byte.is_ascii_alphanumeric() || b"/:_=,;@%\"'<>! ".contains(&byte) => Some((byte, &pattern[1..])),
-        _ => None,
     }
 }
 

@@ -4,7 +4,11 @@
 //! with changes the last retraction of one is taken out. Rows with a null argument are left out, unless the function
 //! takes nulls for values: then all of them are one value.
 
+mod follower; // calls with a filter beside one without
+mod pairs; //    groups and arguments, numbered
+
 use std::any::Any;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, StructArray, UInt32Array};
 use arrow::buffer::OffsetBuffer;
@@ -12,27 +16,30 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Fields, Int64Type};
 use millstream_kernels::bitmap;
 use smallvec::SmallVec;
-use std::sync::Arc;
+
+pub(super) use follower::Follower;
+use pairs::Pairs;
 
 use super::TableShape;
-use crate::batch::{Argument, Change, Column, Flat, KernelColumn, Selection, Values};
+use crate::batch::{Argument, Change, Column, KernelColumn};
 use crate::error::{Error, Result};
 use crate::function::{AggregateStates, KernelContext, Update};
 use crate::pipeline::AggregateCall;
-use crate::state::GroupIndex;
+
+/// Pairs that several calls of a table see. A table belongs to one worker, so nobody ever waits for the lock.
+type Shared = Arc<Mutex<Pairs>>;
+
+fn locked(pairs: &Shared) -> MutexGuard<'_, Pairs> {
+    pairs.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// States that see each pair of group and arguments once.
 pub(super) struct Distinct {
-    pairs: GroupIndex,
+    pairs: Shared,
     /// How often each pair is there; only kept for inputs that take back.
     counts: Option<Vec<i64>>,
-    /// Whether group 0 is all there is: then values alone are the keys.
-    one_group: bool,
     /// Whether it sees pairs that no other instance sees: then the states behind the pairs are all that must travel.
     has_own_pairs: bool,
-    /// Memory for a batch.
-    found: Vec<u32>,
-    arg_types: Vec<DataType>,
     skips_nulls: bool,
     inner: Box<dyn AggregateStates>,
     context: KernelContext,
@@ -46,21 +53,20 @@ impl Distinct {
         inner: Box<dyn AggregateStates>,
         takes_back: bool,
     ) -> Self {
-        let one_group = shape.one_group && !call.arg_types.is_empty();
-        let group = (!one_group).then_some(DataType::UInt32);
-        let types = group.into_iter().chain(call.arg_types.iter().cloned()).collect();
         Distinct {
-            pairs: GroupIndex::new(types, shape.seed, shape.level()),
+            pairs: Arc::new(Mutex::new(Pairs::new(shape, &call.arg_types))),
             counts: takes_back.then(Vec::new),
-            one_group,
             has_own_pairs: false,
-            found: Vec::new(),
-            arg_types: call.arg_types.clone(),
             skips_nulls: call.function.skips_nulls(),
             inner,
             context: shape.context,
             group_count: 0,
         }
+    }
+
+    /// States that see those pairs of this call that pass a filter, for inputs that take nothing back.
+    pub(super) fn follower(&self, inner: Box<dyn AggregateStates>) -> Follower {
+        Follower::new(self.pairs.clone(), inner, self.context)
     }
 
     /// Says that no other instance sees the same pairs: saved states are those of the function without DISTINCT.
@@ -73,31 +79,23 @@ impl Distinct {
     /// `weight`: how often each row is added. `takes_back`: whether pairs may disappear.
     fn take(
         &mut self,
+        pairs: &mut Pairs,
         groups: &[u32],
         args: &[Argument<'_>],
         weight: impl Fn(usize) -> i64,
         takes_back: bool,
     ) -> Result<()> {
-        let mut pairs = std::mem::take(&mut self.found);
-        let known = self.pairs.len();
-        if self.one_group {
-            self.pairs.lookup(args, groups.len(), &mut pairs)?;
-        } else {
-            let group_column = group_column(groups);
-            let mut keys: SmallVec<[Argument<'_>; 4]> = SmallVec::new();
-            keys.push(Argument::new(&group_column, None, groups.len()));
-            keys.extend(args.iter().copied());
-            self.pairs.lookup(&keys, groups.len(), &mut pairs)?;
-        }
+        let known = pairs.len();
+        pairs.find(groups, args)?;
         if self.counts.is_none() && takes_back && (0..groups.len()).any(|row| weight(row) < 0) {
             return Err(Error::bug("rows were taken back from an input that takes none back"));
         }
-        let (mut rows, mut feed) = (Vec::new(), Vec::new());
+        let (mut rows, mut changes) = (Vec::new(), Vec::new());
         match &mut self.counts {
             // New pairs are numbered in the order in which they appear.
             None => {
-                let (mut next, end) = (known as u32, self.pairs.len() as u32);
-                let mut left = pairs.iter().enumerate();
+                let (mut next, end) = (known as u32, pairs.len() as u32);
+                let mut left = pairs.found.iter().enumerate();
                 while next < end
                     && let Some((row, _)) = left.find(|(_, pair)| **pair == next)
                 {
@@ -106,78 +104,114 @@ impl Distinct {
                 }
             }
             Some(counts) => {
-                counts.resize(self.pairs.len(), 0);
-                for (row, &pair) in pairs.iter().enumerate() {
+                counts.resize(pairs.len(), 0);
+                for (row, &pair) in pairs.found.iter().enumerate() {
                     let count = &mut counts[pair as usize];
                     let before = *count > 0;
                     *count += weight(row);
                     let after = *count > 0;
                     if before != after {
                         rows.push(row as u32);
-                        feed.push(if after { Change::INSERT } else { Change::DELETE });
+                        changes.push(if after { Change::INSERT } else { Change::DELETE });
                     }
                 }
             }
         }
-        self.found = pairs;
         if rows.is_empty() {
             return Ok(());
         }
-        let feed_groups: Vec<u32> = rows.iter().map(|&row| groups[row as usize]).collect();
-        let columns = self.select(args, &rows)?;
-        self.feed(&feed_groups, &columns, takes_back.then_some(&feed[..]))
-    }
-
-    /// The arguments of some rows, as columns of their own.
-    fn select(&self, args: &[Argument<'_>], rows: &[u32]) -> Result<Vec<ArrayRef>> {
-        let rows = UInt32Array::from(rows.to_vec());
-        let pick = |(arg, data_type): (&Argument<'_>, &DataType)| Ok(take(&arg.to_array(data_type)?, &rows, None)?);
-        args.iter().zip(&self.arg_types).map(pick).collect()
-    }
-
-    fn feed(&mut self, groups: &[u32], columns: &[ArrayRef], changes: Option<&[Change]>) -> Result<()> {
-        let columns: Vec<KernelColumn> = columns.iter().cloned().map(kernel_column).collect();
-        let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(groups.len())).collect();
-        let update = Update { groups, group_count: self.group_count, args: &args, filter: None, changes };
-        self.inner.update(&self.context, &update)
+        let groups: Vec<u32> = rows.iter().map(|&row| groups[row as usize]).collect();
+        let columns = select(args, &pairs.arg_types, &rows)?;
+        let changes = takes_back.then_some(&changes[..]);
+        feed(self.inner.as_mut(), &self.context, &groups, self.group_count, &columns, changes)
     }
 
     /// All pairs that mean something: groups, argument columns, and how often each is there.
     fn pairs(&self) -> Result<(Vec<u32>, Vec<ArrayRef>, Vec<i64>)> {
         let count = |pair: u32| self.counts.as_ref().map_or(1, |counts| counts[pair as usize]);
-        let pairs: Vec<u32> = (0..self.pairs.len() as u32).filter(|&pair| count(pair) != 0).collect();
-        let column = |key: usize, data_type: &DataType| {
-            let mut column = Column::default();
-            self.pairs.keys(key, &pairs, &mut column)?;
-            column.to_array(data_type, pairs.len(), &Selection::default())
-        };
-        let counts: Vec<i64> = pairs.iter().map(|&pair| count(pair)).collect();
-        if self.one_group {
-            let args = self.arg_types.iter().enumerate().map(|(arg, data_type)| column(arg, data_type));
-            return Ok((vec![0; pairs.len()], args.collect::<Result<_>>()?, counts));
-        }
-        let groups = column(0, &DataType::UInt32)?;
-        let groups = groups.as_primitive::<arrow::datatypes::UInt32Type>().values().to_vec();
-        let args = self.arg_types.iter().enumerate().map(|(arg, data_type)| column(arg + 1, data_type));
-        Ok((groups, args.collect::<Result<_>>()?, counts))
+        let pairs = locked(&self.pairs);
+        let there: Vec<u32> = (0..pairs.len() as u32).filter(|&pair| count(pair) != 0).collect();
+        let counts: Vec<i64> = there.iter().map(|&pair| count(pair)).collect();
+        let (groups, columns) = pairs.columns(&there)?;
+        Ok((groups, columns, counts))
     }
 
-    fn take_arrays(&mut self, groups: &[u32], columns: Vec<ArrayRef>, counts: &[i64]) -> Result<()> {
+    fn take_arrays(&mut self, groups: &[u32], columns: Vec<ArrayRef>, counts: &[i64], takes_back: bool) -> Result<()> {
         let columns: Vec<KernelColumn> = columns.into_iter().map(kernel_column).collect();
         let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(groups.len())).collect();
-        let takes_back = counts.iter().any(|count| *count < 0);
-        self.take(groups, &args, |row| counts[row], takes_back)
+        let pairs = self.pairs.clone();
+        self.take(&mut locked(&pairs), groups, &args, |row| counts[row], takes_back)
     }
 }
 
-fn group_column(groups: &[u32]) -> Column {
-    let mut flat = Flat::new(Values::U32(groups.to_vec()));
-    flat.rows = groups.len();
-    Column::Flat(flat)
+/// Some rows of a batch's arguments, as columns of their own.
+fn select(args: &[Argument<'_>], types: &[DataType], rows: &[u32]) -> Result<Vec<ArrayRef>> {
+    let rows = UInt32Array::from(rows.to_vec());
+    let pick = |(arg, data_type): (&Argument<'_>, &DataType)| Ok(take(&arg.to_array(data_type)?, &rows, None)?);
+    args.iter().zip(types).map(pick).collect()
+}
+
+fn feed(
+    inner: &mut dyn AggregateStates,
+    context: &KernelContext,
+    groups: &[u32],
+    group_count: usize,
+    columns: &[ArrayRef],
+    changes: Option<&[Change]>,
+) -> Result<()> {
+    let columns: Vec<KernelColumn> = columns.iter().cloned().map(kernel_column).collect();
+    let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(groups.len())).collect();
+    inner.update(context, &Update { groups, group_count, args: &args, filter: None, changes })
 }
 
 fn kernel_column(array: ArrayRef) -> KernelColumn {
     KernelColumn::new(Column::Array(array))
+}
+
+/// One list per group, of its argument rows as structs, each with how often it is there.
+fn lists(
+    arg_types: &[DataType],
+    groups: &[u32],
+    mut columns: Vec<ArrayRef>,
+    counts: Vec<i64>,
+    group_count: usize,
+) -> Result<Vec<ArrayRef>> {
+    columns.push(Arc::new(Int64Array::from(counts)));
+    let mut order: Vec<u32> = (0..groups.len() as u32).collect();
+    order.sort_by_key(|&pair| groups[pair as usize]);
+    let mut lengths = vec![0usize; group_count];
+    groups.iter().for_each(|&group| lengths[group as usize] += 1);
+    let order = UInt32Array::from(order);
+    let sorted = columns.iter().map(|column| Ok(take(column, &order, None)?)).collect::<Result<Vec<ArrayRef>>>()?;
+    let fields: Fields = arg_types
+        .iter()
+        .enumerate()
+        .map(|(arg, data_type)| Field::new(format!("arg{arg}"), data_type.clone(), true))
+        .chain([Field::new("count", DataType::Int64, true)])
+        .collect();
+    let rows = StructArray::try_new(fields.clone(), sorted, None)?;
+    let item = Arc::new(Field::new_struct("item", fields, false));
+    let list = ListArray::try_new(item, OffsetBuffer::from_lengths(lengths), Arc::new(rows), None)?;
+    Ok(vec![Arc::new(list)])
+}
+
+/// What [`lists`] has made, row by row.
+struct SavedRows {
+    groups: Vec<u32>,
+    columns: Vec<ArrayRef>,
+    counts: Int64Array,
+}
+
+fn saved_rows(groups: &[u32], lists: &ArrayRef) -> SavedRows {
+    let list = lists.as_list::<i32>();
+    let mut mine = Vec::new();
+    for (row, &group) in groups.iter().enumerate() {
+        mine.extend(std::iter::repeat_n(group, list.value_length(row) as usize));
+    }
+    let (from, to) = (list.value_offsets()[0] as usize, list.value_offsets()[list.len()] as usize);
+    let rows = list.values().slice(from, to - from);
+    let (counts, columns) = rows.as_struct().columns().split_last().expect("counts stand behind the arguments");
+    SavedRows { groups: mine, columns: columns.to_vec(), counts: counts.as_primitive::<Int64Type>().clone() }
 }
 
 /// Rows that count: the filter's, without null arguments where these are skipped; `None` when all do.
@@ -199,13 +233,16 @@ impl AggregateStates for Distinct {
         if update.groups.is_empty() {
             return self.inner.update(context, update);
         }
-        match counting_rows(update, self.skips_nulls) {
+        let pairs = self.pairs.clone();
+        let pairs = &mut locked(&pairs);
+        pairs.rows = counting_rows(update, self.skips_nulls);
+        match pairs.rows.take() {
             None => {
                 let weight = |row: usize| update.changes.map_or(1, |changes| changes[row].weight());
-                self.take(update.groups, update.args, weight, update.changes.is_some())?;
+                self.take(pairs, update.groups, update.args, weight, update.changes.is_some())?;
             }
             Some(rows) => {
-                let columns = self.select(update.args, &rows)?;
+                let columns = select(update.args, &pairs.arg_types, &rows)?;
                 let groups: Vec<u32> = rows.iter().map(|&row| update.groups[row as usize]).collect();
                 let changes: Option<Vec<Change>> =
                     update.changes.map(|changes| rows.iter().map(|&row| changes[row as usize]).collect());
@@ -213,7 +250,8 @@ impl AggregateStates for Distinct {
                 let args: SmallVec<[Argument<'_>; 4]> =
                     columns.iter().map(|column| column.argument(groups.len())).collect();
                 let weight = |row: usize| changes.as_ref().map_or(1, |changes| changes[row].weight());
-                self.take(&groups, &args, weight, changes.is_some())?;
+                self.take(pairs, &groups, &args, weight, changes.is_some())?;
+                pairs.rows = Some(rows);
             }
         }
         // Groups whose rows all fell out still have their empty state.
@@ -227,7 +265,8 @@ impl AggregateStates for Distinct {
         self.group_count = group_count;
         let (theirs, columns, counts) = other.pairs()?;
         let mine: Vec<u32> = theirs.iter().map(|&group| groups[group as usize]).collect();
-        self.take_arrays(&mine, columns, &counts)?;
+        let takes_back = counts.iter().any(|count| *count < 0);
+        self.take_arrays(&mine, columns, &counts, takes_back)?;
         let grow = Update { groups: &[], group_count, args: &[], filter: None, changes: None };
         self.inner.update(&self.context.clone(), &grow)
     }
@@ -237,59 +276,33 @@ impl AggregateStates for Distinct {
         let other = other.ok_or_else(|| Error::bug("a distinct aggregate was taken out of another function"))?;
         let (theirs, columns, counts) = other.pairs()?;
         let mine: Vec<u32> = theirs.iter().map(|&group| groups[group as usize]).collect();
-        let columns: Vec<KernelColumn> = columns.into_iter().map(kernel_column).collect();
-        let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(mine.len())).collect();
-        self.take(&mine, &args, |row| -counts[row], true)
+        let counts: Vec<i64> = counts.into_iter().map(|count| -count).collect();
+        self.take_arrays(&mine, columns, &counts, true)
     }
 
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
         self.inner.finish(groups, out)
     }
 
-    /// One list per group, of its argument rows as structs, each with how often it is there.
     fn save(&mut self, group_count: usize) -> Result<Vec<ArrayRef>> {
         if self.has_own_pairs {
             return self.inner.save(group_count);
         }
-        let (groups, mut columns, counts) = self.pairs()?;
-        columns.push(Arc::new(Int64Array::from(counts)));
-        let mut order: Vec<u32> = (0..groups.len() as u32).collect();
-        order.sort_by_key(|&pair| groups[pair as usize]);
-        let mut lengths = vec![0usize; group_count];
-        groups.iter().for_each(|&group| lengths[group as usize] += 1);
-        let order = UInt32Array::from(order);
-        let sorted = columns.iter().map(|column| Ok(take(column, &order, None)?)).collect::<Result<Vec<ArrayRef>>>()?;
-        let fields: Fields = self
-            .arg_types
-            .iter()
-            .enumerate()
-            .map(|(arg, data_type)| Field::new(format!("arg{arg}"), data_type.clone(), true))
-            .chain([Field::new("count", DataType::Int64, true)])
-            .collect();
-        let rows = StructArray::try_new(fields.clone(), sorted, None)?;
-        let item = Arc::new(Field::new_struct("item", fields, false));
-        let list = ListArray::try_new(item, OffsetBuffer::from_lengths(lengths), Arc::new(rows), None)?;
-        Ok(vec![Arc::new(list)])
+        let (groups, columns, counts) = self.pairs()?;
+        lists(&locked(&self.pairs).arg_types, &groups, columns, counts, group_count)
     }
 
     fn merge_saved(&mut self, groups: &[u32], group_count: usize, columns: &[ArrayRef]) -> Result<()> {
         self.group_count = group_count;
-        let list = columns[0].as_list::<i32>();
-        let mut mine = Vec::new();
-        for (row, &group) in groups.iter().enumerate() {
-            mine.extend(std::iter::repeat_n(group, list.value_length(row) as usize));
-        }
-        let (from, to) = (list.value_offsets()[0] as usize, list.value_offsets()[list.len()] as usize);
-        let rows = list.values().slice(from, to - from);
-        let (counts, columns) = rows.as_struct().columns().split_last().expect("counts stand behind the arguments");
-        let counts = counts.as_primitive::<Int64Type>().values();
-        self.take_arrays(&mine, columns.to_vec(), counts)?;
+        let saved = saved_rows(groups, &columns[0]);
+        let takes_back = saved.counts.values().iter().any(|count| *count < 0);
+        self.take_arrays(&saved.groups, saved.columns, saved.counts.values(), takes_back)?;
         let grow = Update { groups: &[], group_count, args: &[], filter: None, changes: None };
         self.inner.update(&self.context.clone(), &grow)
     }
 
     fn clear(&mut self) {
-        self.pairs.clear();
+        locked(&self.pairs).clear();
         if let Some(counts) = &mut self.counts {
             counts.clear();
         }
@@ -298,7 +311,7 @@ impl AggregateStates for Distinct {
     }
 
     fn size_bytes(&self) -> usize {
-        self.pairs.size_bytes()
+        locked(&self.pairs).size_bytes()
             + self.counts.as_ref().map_or(0, |counts| counts.capacity() * 8)
             + self.inner.size_bytes()
     }
