@@ -18,6 +18,15 @@ fn push() {
     assert_eq!((count("|/about|20|"), count("|/|40|")), (3, 3), "{shown}");
 }
 
+#[test]
+fn lookup() {
+    let shown = run("lookup");
+    let rows: Vec<String> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
+    for row in ["|100|3|Edsger|", "|101|1|Ada|", "|103|9||"] {
+        assert!(rows.iter().any(|known| known == row), "{row} in {shown}");
+    }
+}
+
 /// Runs an example. Cargo builds them with the tests of a package; where this test alone was asked for, and they are not
 /// there, they are built here.
 fn run(name: &str) -> String {

@@ -62,7 +62,7 @@ impl OptimizerRule for SpellOutIn {
 /// A condition that holds where it is true.
 fn spelled_out(conjunct: Expr, input: &LogicalPlan) -> Result<Expr> {
     match conjunct {
-        Expr::InSubquery(within) if !within.negated => Ok(Expr::InSubquery(within)),
+        Expr::InSubquery(within) if !within.negated => named(within),
         Expr::InSubquery(within) => not_in(within, input),
         Expr::Not(inner) => match *inner {
             Expr::InSubquery(within) => {
@@ -83,7 +83,7 @@ fn spelled_out(conjunct: Expr, input: &LogicalPlan) -> Result<Expr> {
 /// The same below an OR, where no join can take the place of the condition.
 fn positive(expr: Expr, input: &LogicalPlan) -> Result<Expr> {
     match expr {
-        Expr::InSubquery(within) if !within.negated => Ok(Expr::InSubquery(within)),
+        Expr::InSubquery(within) if !within.negated => named(within),
         Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
             let (left, right) = (positive(*left, input)?, positive(*right, input)?);
             Ok(Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right: Box::new(right) }))
@@ -92,11 +92,43 @@ fn positive(expr: Expr, input: &LogicalPlan) -> Result<Expr> {
     }
 }
 
+/// A query that depends on its surroundings, with its value under a name of its own.
+fn named(within: InSubquery) -> Result<Expr> {
+    let query = &within.subquery;
+    let schema = query.subquery.schema();
+    if query.outer_ref_columns.is_empty() || schema.fields().len() != 1 || schema.field(0).name() == VALUE {
+        return Ok(Expr::InSubquery(within));
+    }
+    let plan = valued(&query.subquery)?.build()?;
+    let subquery = query.with_plan(Arc::new(plan));
+    Ok(Expr::InSubquery(InSubquery { subquery, ..within }))
+}
+
+/// A query's one column as one expression, called [`VALUE`]. What the planner's rule pulls up must not meet a column of the same
+/// name, and it puts the value once more into every projection on its way: so there is only one.
+fn valued(plan: &LogicalPlan) -> Result<LogicalPlanBuilder> {
+    let mut value = Expr::Column(plan.schema().columns().remove(0));
+    let mut input = plan;
+    while let LogicalPlan::Projection(below) = input
+        && !below.expr.iter().any(Expr::is_volatile)
+    {
+        let columns = below.schema.columns();
+        let of =
+            |column: &Column| Some(below.expr[columns.iter().position(|known| known == column)?].clone().unalias());
+        let replaced = value.transform_up(|expr| match &expr {
+            Expr::Column(column) => Ok(of(column).map_or_else(|| Transformed::no(expr.clone()), Transformed::yes)),
+            _ => Ok(Transformed::no(expr)),
+        })?;
+        (value, input) = (replaced.data, &below.input);
+    }
+    LogicalPlanBuilder::from(input.clone()).project([value.alias(VALUE)])
+}
+
 /// `NOT IN` as a conjunct.
 fn not_in(within: InSubquery, input: &LogicalPlan) -> Result<Expr> {
     let plain = within.subquery.outer_ref_columns.is_empty() && !within.expr.column_refs().is_empty();
     if plain || !may_be_null(&within, input)? {
-        return Ok(Expr::InSubquery(within));
+        return named(within);
     }
     let equal = equality(&within, input)?;
     Ok(not_exists(filtered(&within.subquery, Expr::IsNotFalse(Box::new(equal)))?))
@@ -154,11 +186,9 @@ fn equality(within: &InSubquery, input: &LogicalPlan) -> Result<Expr> {
 
 /// The rows of a query for which `condition` over its value holds.
 fn filtered(query: &Subquery, condition: Expr) -> Result<Arc<LogicalPlan>> {
-    let plan = query.subquery.as_ref();
-    let [column] = &plan.schema().columns()[..] else {
-        return plan_err!("a query behind IN has one column, not {}", plan.schema().fields().len());
-    };
-    // A name of its own: what the planner's rule pulls up must not meet a column of the same name.
-    let value = Expr::Column(column.clone()).alias(VALUE);
-    Ok(Arc::new(LogicalPlanBuilder::from(plan.clone()).project([value])?.filter(condition)?.build()?))
+    let columns = query.subquery.schema().fields().len();
+    if columns != 1 {
+        return plan_err!("a query behind IN has one column, not {columns}");
+    }
+    Ok(Arc::new(valued(&query.subquery)?.filter(condition)?.build()?))
 }
