@@ -71,6 +71,8 @@ pub struct Batch {
     pub meets_conditions: bool,
     /// The clock when it set out, in microseconds since 1970: the same for all of its rows.
     pub now: i64,
+    /// The watermark that had come to the operator at work before it, in ticks of its event time; `None`: none yet.
+    pub watermark: Option<i64>,
 }
 
 impl Batch {

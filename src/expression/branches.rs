@@ -103,7 +103,7 @@ impl ScalarKernel for Branches {
 
     fn evaluate(&self, context: &KernelContext, args: &[Argument<'_>], rows: usize, out: &mut Column) -> Result<()> {
         let mut memory = self.memory(context);
-        memory.load(args, rows, context.now);
+        memory.load(args, rows, context);
         let chosen = memory.run(self, context, args, Chooser::new(context.level, &self.result_type, rows, out));
         memory.release();
         if let Ok(mut free) = self.free.try_lock() {
@@ -142,9 +142,9 @@ impl ScalarKernel for Branches {
 }
 
 impl Memory {
-    fn load(&mut self, args: &[Argument<'_>], rows: usize, now: i64) {
+    fn load(&mut self, args: &[Argument<'_>], rows: usize, context: &KernelContext) {
         self.batch.rows = rows;
-        self.batch.now = now;
+        (self.batch.now, self.batch.watermark) = (context.now, context.watermark);
         self.batch.selection.clear();
         self.batch.columns.resize_with(args.len(), Column::default);
         for (column, arg) in self.batch.columns.iter_mut().zip(args) {

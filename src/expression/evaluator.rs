@@ -62,7 +62,7 @@ impl Evaluator {
     /// Failure: what a kernel reports, an overflow or a division by zero among them.
     pub fn run(&mut self, batch: &Batch) -> Result<()> {
         self.rows = batch.selected_rows();
-        self.context.now = batch.now;
+        (self.context.now, self.context.watermark) = (batch.now, batch.watermark);
         let program = self.program.clone();
         self.load(batch)?;
         if !self.per_value.run(&program, &self.context) {

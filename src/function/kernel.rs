@@ -18,11 +18,13 @@ pub struct KernelContext {
     pub level: Level,
     /// The clock when the batch at hand set out, in microseconds since 1970.
     pub now: i64,
+    /// The watermark that had come to the operator before the batch at hand, in ticks of its event time; `None`: none yet.
+    pub watermark: Option<i64>,
 }
 
 impl Default for KernelContext {
     fn default() -> Self {
-        KernelContext { level: millstream_kernels::level::detect(), now: 0 }
+        KernelContext { level: millstream_kernels::level::detect(), now: 0, watermark: None }
     }
 }
 

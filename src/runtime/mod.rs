@@ -107,7 +107,7 @@ pub fn start(
 
 /// What kernels are told.
 fn context(options: &Options) -> KernelContext {
-    options.level.map_or_else(KernelContext::default, |level| KernelContext { level, now: 0 })
+    options.level.map_or_else(KernelContext::default, |level| KernelContext { level, ..KernelContext::default() })
 }
 
 /// Makes a query of `pipeline` into `sink` that works when its owner says so, on the owner's thread.

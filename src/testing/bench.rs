@@ -41,7 +41,7 @@ pub fn bench_kernel(kernel: impl Into<Function>) -> Result<String> {
         let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
         let bytes: usize = function.args.iter().chain([&kernel.result_type()]).map(width).sum();
         for level in level::available() {
-            let context = KernelContext { level, now: 0 };
+            let context = KernelContext { level, ..KernelContext::default() };
             let taken = measure(kernel.as_ref(), &context, &columns)?;
             let own = built_in(&function.args, &context, &columns)?;
             let speed = bytes as f64 / taken;

@@ -98,7 +98,7 @@ impl Check<'_> {
         let args: Vec<Argument<'_>> = columns.iter().map(|column| column.argument(rows)).collect();
         for level in level::available() {
             let name = level::name(level);
-            let context = KernelContext { level, now: 0 };
+            let context = KernelContext { level, ..KernelContext::default() };
             let mut out = std::mem::take(&mut self.out);
             let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 self.kernel.evaluate(&context, &args, rows, &mut out).map(|()| out)
@@ -150,7 +150,7 @@ impl Check<'_> {
             let columns: Vec<KernelColumn> =
                 values.into_iter().map(|value| KernelColumn::new(Column::Array(value))).collect();
             let args: Vec<Argument<'_>> = columns.iter().map(|column| column.argument(1)).collect();
-            let context = KernelContext { level: level::available()[0], now: 0 };
+            let context = KernelContext { level: level::available()[0], ..KernelContext::default() };
             let mut out = Column::default();
             kernel.evaluate(&context, &args, 1, &mut out).map_err(|error| (row, error.message().to_string()))?;
             let found = result(&out, &kernel.result_type(), 1).map_err(|why| (row, why))?;

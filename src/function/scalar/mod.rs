@@ -9,7 +9,7 @@ mod shift; //      timestamps moved by a constant interval
 mod calendar; //   date_part: year, month, day and their kin
 mod cast; //       numbers to wider numbers, dates and timestamps
 mod decimal; //    the same of decimals, as far as 38 digits go
-mod clock; //      proctime()
+mod clock; //      proctime() and current_watermark(ts)
 mod compare; //    = <> < <= > >= of fixed-width values and strings, IS [NOT] DISTINCT FROM
 mod logic; //      AND OR NOT, IS [NOT] NULL
 mod keys; //       values that the query gives, found in columns
@@ -27,7 +27,7 @@ pub use arithmetic::{abs, negate};
 pub use calendar::date_part;
 pub use cast::cast;
 pub use choice::{Bits, Chooser, can_choose, choice};
-pub use clock::{PROCESSING_TIME, proctime};
+pub use clock::{PROCESSING_TIME, current_watermark, proctime};
 pub use letters::{lower, upper};
 pub use logic::{is_not_null, is_null, not};
 pub use lookup::lookup;

@@ -194,7 +194,7 @@ pub fn evaluate(kernel: &dyn ScalarKernel, args: &[Loaded], rows: usize) -> Resu
             flat.validity_mut(rows + 100).fill(0x5555_5555_5555_5555);
             out = Column::Flat(flat);
         }
-        kernel.evaluate(&KernelContext { level, now: 0 }, &arguments, rows, &mut out)?;
+        kernel.evaluate(&KernelContext { level, ..KernelContext::default() }, &arguments, rows, &mut out)?;
         results.push(out.to_array(&kernel.result_type(), rows, &Selection::default())?);
     }
     let first = one_nan(&results[0]);

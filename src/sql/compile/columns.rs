@@ -16,6 +16,8 @@ pub struct Columns {
     pub schema: DFSchema,
     /// One per field of `schema`.
     pub slots: Vec<Slot>,
+    /// The batch's column that carries the event time whose watermark expressions may ask for.
+    pub time: Option<usize>,
 }
 
 /// Where a column of the plan is.
@@ -33,7 +35,7 @@ impl Columns {
         assert_eq!(schema.fields().len(), batch.fields().len(), "a node has the columns of its plan");
         let slots = batch.fields().iter().enumerate();
         let slots = slots.map(|(index, field)| Slot::Input { index, data_type: field.data_type().clone() });
-        Columns { schema: schema.clone(), slots: slots.collect() }
+        Columns { schema: schema.clone(), slots: slots.collect(), time: None }
     }
 
     /// The slot a column stands for. Failure: a name the plan does not have here.
@@ -78,7 +80,7 @@ impl Columns {
             },
             input => input.clone(),
         };
-        Columns { schema: self.schema.clone(), slots: self.slots.iter().map(slot).collect() }
+        Columns { schema: self.schema.clone(), slots: self.slots.iter().map(slot).collect(), time: None }
     }
 
     /// The window columns that `expr` reads.

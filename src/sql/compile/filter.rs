@@ -21,7 +21,8 @@ impl Compiler {
             return Ok(ranked);
         }
         let input = self.plan(&filter.input)?;
-        let columns = self.columns(input, &filter.input);
+        let mut columns = self.columns(input, &filter.input);
+        columns.time = self.nodes[input].time.as_ref().map(|time| time.column);
         self.add_filter(input, &columns, &filter.predicate)
     }
 

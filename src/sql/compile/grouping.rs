@@ -209,7 +209,7 @@ impl Passed {
 
     fn columns(self) -> Result<Columns> {
         let schema = DFSchema::new_with_metadata(self.fields, HashMap::new()).map_err(foreign)?;
-        Ok(Columns { schema, slots: self.slots })
+        Ok(Columns { schema, slots: self.slots, time: None })
     }
 }
 

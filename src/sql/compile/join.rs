@@ -217,5 +217,5 @@ fn side_by_side([left, right]: &[Columns; 2]) -> Result<Columns> {
         Slot::Input { index, data_type } => Slot::Input { index: index + offset, data_type: data_type.clone() },
         window => window.clone(),
     });
-    Ok(Columns { schema, slots: left.slots.iter().cloned().chain(moved).collect() })
+    Ok(Columns { schema, slots: left.slots.iter().cloned().chain(moved).collect(), time: None })
 }

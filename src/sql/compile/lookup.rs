@@ -124,11 +124,13 @@ impl Compiler {
         let behind = |schema: &DFSchema, of_table: &[usize]| Columns {
             schema: schema.clone(),
             slots: of_table.iter().map(|&column| slot(&side.lookup, width, column)).collect(),
+            time: None,
         };
         let right = behind(join.right.schema(), &side.columns);
         let both = Columns {
             schema: columns.schema.join(&right.schema).map_err(foreign)?,
             slots: columns.slots.iter().chain(&right.slots).cloned().collect(),
+            time: None,
         };
         let mut conditions = Vec::new();
         let keys = self.lookup_keys(join, &side, &columns, &right, |a, b| {

@@ -21,6 +21,7 @@ impl Compiler {
         let schema = engine_schema(&projection.schema);
         let exprs: Vec<&Expr> = projection.expr.iter().collect();
         self.narrow_join(input, &mut columns, &exprs)?;
+        columns.time = self.nodes[input].time.as_ref().map(|time| time.column);
         if self.is_renaming(input, &columns, &exprs, &schema) {
             self.nodes[input].schema = schema;
             return Ok(input);

@@ -50,7 +50,7 @@ impl Compiler {
 
 /// Evaluates a row of expressions that read no column.
 fn constants(row: &[Expr], schema: &SchemaRef) -> Result<Vec<ArrayRef>> {
-    let none = Columns { schema: DFSchema::empty(), slots: Vec::new() };
+    let none = Columns { schema: DFSchema::empty(), slots: Vec::new(), time: None };
     let mut expressions = Expressions::new(&none);
     for (expr, field) in row.iter().zip(schema.fields()) {
         expressions.output_as(expr, field.data_type())?;

@@ -227,7 +227,7 @@ impl Compiler {
         let event_time = self.time_after(below.node, &sources);
         let node = self.add_above(below.node, spec, Arc::new(Schema::new(fields)), event_time);
         self.nodes[node].place = projection.expr.iter().find_map(place_of);
-        let columns = Columns { schema: projection.schema.as_ref().clone(), slots };
+        let columns = Columns { schema: projection.schema.as_ref().clone(), slots, time: None };
         Ok(Windowed { node, columns, time, ..below })
     }
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::Operator;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::time::{END, Inputs};
+use crate::time::{END, Inputs, START};
 
 /// How the input of a query ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,6 +257,7 @@ impl Next<'_> {
         self.visit(|slot, port, next| {
             slot.counters.rows_in.fetch_add(rows, Ordering::Relaxed);
             slot.counters.batches_in.fetch_add(1, Ordering::Relaxed);
+            batch.watermark = Some(slot.inputs.minimum()).filter(|minimum| *minimum != START && *minimum != END);
             slot.operator.push(port, batch, next)
         })
     }

@@ -15,6 +15,7 @@ use crate::function::ScalarKernel;
 use crate::function::scalar::{self, BinaryOp};
 use crate::pipeline::show_duration;
 use crate::sql::bridge::function;
+use crate::sql::compile::columns::refuse;
 use crate::sql::compile::types::engine_value;
 use crate::sql::optimize::{compare_lengths, compares};
 
@@ -202,12 +203,27 @@ impl Expressions<'_> {
         if call.func.name() == "proctime" && call.args.is_empty() {
             return Ok(Some(NativeCall { key: "proctime".to_string(), kernel: scalar::proctime(), args: Vec::new() }));
         }
+        if call.func.name() == "current_watermark" {
+            return Ok(Some(self.current_watermark(&call.args, &types)?));
+        }
         let found = builtin(call.func.name(), &call.args, &types);
         Ok(found.map(|(arg, kernel)| {
             // Literals are settings of the kernel, not arguments.
             let settings: Vec<&Expr> = call.args.iter().filter(|arg| matches!(arg, Expr::Literal(..))).collect();
             NativeCall { key: format!("{} {settings:?}", call.func.name()), kernel, args: vec![arg.clone()] }
         }))
+    }
+
+    /// The watermark of the input, by the column that has it.
+    fn current_watermark(&self, args: &[Expr], types: &[DataType]) -> Result<NativeCall> {
+        let time = self.columns.time.filter(|time| self.columns.plain(&args[0]) == Some(*time));
+        if time.is_none() {
+            let why = "CURRENT_WATERMARK takes the column that has the watermark where it stands, in WHERE or the SELECT list; \
+                       below an aggregate, a join or OVER put it into a subquery";
+            return Err(refuse(&args[0], why));
+        }
+        let kernel = scalar::current_watermark(&types[0]);
+        Ok(NativeCall { key: "current_watermark".to_string(), kernel, args: args.to_vec() })
     }
 }
 
