@@ -20,8 +20,8 @@ use crate::batch::Change;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    ByKeySpec, ChangeMode, Changelog, Connectors, Lookup, LookupRelation, Node, Pipeline, Sink, Spec, Table,
-    TableDefinition, WindowFunction, explain,
+    ByKeySpec, ChangeMode, Changelog, Connectors, Lookup, LookupRelation, Node, Pipeline, Sink, Spec, SystemColumn,
+    Table, TableDefinition, WindowFunction, explain,
 };
 pub use crate::pipeline::{LookupOptions, LookupTable};
 use crate::query::{BATCHES_WAITING, Query};
@@ -275,6 +275,16 @@ impl Engine {
         let (handle, table) = push::channel(schema, push::Capacity::default());
         self.register_table(name, Arc::new(table))?;
         Ok(handle)
+    }
+
+    /// The same, where more is known of each row than its columns say, as a broker knows its key: what is pushed has,
+    /// behind the table's columns, one for each of `system` in this order. In SQL they are `_timestamp`, `_key` and
+    /// `_headers`; a time that is pushed can carry the watermark.
+    pub fn register_push_with(&self, name: &str, schema: SchemaRef, system: &[SystemColumn]) -> Result<PushHandle> {
+        let capacity = push::Capacity::default();
+        let (mut handles, table) = push::with_system(schema, system, 1, capacity, Changelog::Append);
+        self.register_table(name, Arc::new(table))?;
+        Ok(handles.remove(0))
     }
 
     /// An unbounded table whose rows come and go, pushed with their changes. An upsert table wants a `CREATE TABLE`

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::cast;
 use arrow::datatypes::SchemaRef;
 
 use super::fit::Fit;
@@ -62,6 +63,18 @@ pub fn changing(
     capacity: Capacity,
     changelog: Changelog,
 ) -> (Vec<PushHandle>, PushTable) {
+    with_system(schema, &[], handles, capacity, changelog)
+}
+
+/// The same, of a table that knows more of its rows: what is pushed has, behind the table's columns, one for each of
+/// `system` in this order, of its type or one that can be cast to it. SQL reads them by their names.
+pub fn with_system(
+    schema: SchemaRef,
+    system: &[SystemColumn],
+    handles: usize,
+    capacity: Capacity,
+    changelog: Changelog,
+) -> (Vec<PushHandle>, PushTable) {
     let queue = || Queue {
         batches: VecDeque::new(),
         position: 0,
@@ -75,6 +88,8 @@ pub fn changing(
     let state = State { queues: (0..handles).map(|_| queue()).collect(), reader: Readership::Awaited };
     let shared = Shared {
         schema: engine_schema(&schema),
+        system: system.to_vec(),
+        has: OWN.iter().filter(|own| !system.contains(own)).chain(system).copied().collect(),
         changelog,
         capacity,
         state: Mutex::new(state),
@@ -87,8 +102,15 @@ pub fn changing(
     ((0..handles).map(handle).collect(), PushTable { shared: shared.clone() })
 }
 
+/// What every pushed row has: an offset counts the rows that were pushed into the handle.
+const OWN: [SystemColumn; 2] = [SystemColumn::Partition, SystemColumn::Offset];
+
 struct Shared {
     schema: SchemaRef,
+    /// What is pushed behind the columns of the schema.
+    system: Vec<SystemColumn>,
+    /// All that is known of a row beside its columns.
+    has: Vec<SystemColumn>,
     changelog: Changelog,
     capacity: Capacity,
     state: Mutex<State>,
@@ -114,8 +136,14 @@ enum Readership {
     Gone,
 }
 
-/// A batch, and what each of its rows does; `None`: all are given.
-type Pushed = (RecordBatch, Option<Vec<Change>>);
+/// What was pushed at a time.
+struct Pushed {
+    rows: RecordBatch,
+    /// What is known of them beside their columns.
+    system: Vec<ArrayRef>,
+    /// What each row does; `None`: all are given.
+    changes: Option<Vec<Change>>,
+}
 
 struct Queue {
     batches: VecDeque<Pushed>,
@@ -135,6 +163,28 @@ struct Queue {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rows of the table, and what is known of them beside.
+    fn split(&self, batch: &RecordBatch) -> Result<(RecordBatch, Vec<ArrayRef>)> {
+        if self.system.is_empty() {
+            return Ok((batch.clone(), Vec::new()));
+        }
+        let own = self.schema.fields().len();
+        if batch.num_columns() != own + self.system.len() {
+            let names: Vec<&str> = self.system.iter().map(|column| column.name()).collect();
+            let message = "columns are wanted behind the table's own";
+            return Err(Error::user(format!(
+                "{} {message}, in all {}: a batch has {}",
+                names.join(", "),
+                own + names.len(),
+                batch.num_columns()
+            )));
+        }
+        let known = self.system.iter().zip(&batch.columns()[own..]).map(|(column, array)| {
+            cast(array, &column.data_type()).map_err(|e| Error::user(format!("{} cannot be read: {e}", column.name())))
+        });
+        Ok((batch.project(&(0..own).collect::<Vec<_>>())?, known.collect::<Result<_>>()?))
     }
 
     fn wake_reader(&self) {
@@ -182,7 +232,8 @@ impl PushHandle {
 
     fn put(&self, batch: RecordBatch, changes: Option<&[Change]>, wait: bool) -> Result<(), TryPush> {
         self.check(&batch, changes).map_err(TryPush::Mismatch)?;
-        Fit::by_position(&self.shared.schema, batch.schema_ref()).map_err(TryPush::Mismatch)?;
+        let (rows, system) = self.shared.split(&batch).map_err(TryPush::Mismatch)?;
+        Fit::by_position(&self.shared.schema, rows.schema_ref()).map_err(TryPush::Mismatch)?;
         let mut state = self.shared.lock();
         loop {
             if state.reader == Readership::Gone || state.queues[self.partition].closed {
@@ -201,7 +252,7 @@ impl PushHandle {
         let queue = &mut state.queues[self.partition];
         queue.rows += batch.num_rows();
         queue.bytes += batch.get_array_memory_size();
-        queue.batches.push_back((batch, changes.map(<[Change]>::to_vec)));
+        queue.batches.push_back(Pushed { rows, system, changes: changes.map(<[Change]>::to_vec) });
         drop(state);
         self.shared.wake_reader();
         Ok(())
@@ -287,9 +338,8 @@ impl Table for PushTable {
         self.shared.changelog
     }
 
-    /// An offset counts the rows that were pushed into the handle.
     fn system_columns(&self) -> &[SystemColumn] {
-        &[SystemColumn::Partition, SystemColumn::Offset]
+        &self.shared.has
     }
 
     fn is_read_once(&self) -> bool {
@@ -409,7 +459,10 @@ struct PushReader {
 struct Current {
     reader: RecordReader<One>,
     changes: Option<Vec<Change>>,
+    system: Vec<ArrayRef>,
     done: usize,
+    /// Rows of the last batch, which end at `done`.
+    rows: usize,
 }
 
 impl Current {
@@ -417,6 +470,7 @@ impl Current {
         let found = self.reader.read(batch)?;
         let from = self.done;
         self.done += batch.rows;
+        self.rows = batch.rows;
         batch.changes = self.changes.as_ref().filter(|_| found).map(|changes| changes[from..self.done].to_vec());
         Ok(found)
     }
@@ -432,14 +486,14 @@ impl Records for One {
 }
 
 impl PushReader {
-    fn begin(&self, (batch, changes): Pushed) -> Result<Current> {
-        let fit = Fit::by_position(&self.shared.schema, batch.schema_ref())?;
+    fn begin(&self, Pushed { rows, system, changes }: Pushed) -> Result<Current> {
+        let fit = Fit::by_position(&self.shared.schema, rows.schema_ref())?;
         let picked = fit.pick(&self.scan.projection);
-        let record = batch.project(&picked.file_columns)?;
+        let record = rows.project(&picked.file_columns)?;
         let (batch_rows, progress) = (self.scan.batch_rows, self.scan.progress.clone());
         let (fit, picked, source) = (Arc::new(fit), Arc::new(picked), "pushed rows".into());
         let plan = ReadPlan { fit, picked, batch_rows, progress, source };
-        Ok(Current { reader: RecordReader::new(One(Some(record)), plan), changes, done: 0 })
+        Ok(Current { reader: RecordReader::new(One(Some(record)), plan), changes, system, done: 0, rows: 0 })
     }
 }
 
@@ -458,7 +512,11 @@ impl Reader for PushReader {
     }
 
     fn system(&self, column: SystemColumn) -> Option<Column> {
-        self.place.column(column)
+        let (Some(at), Some(current)) = (self.shared.system.iter().position(|known| *known == column), &self.current)
+        else {
+            return self.place.column(column);
+        };
+        Some(Column::Array(current.system[at].slice(current.done - current.rows, current.rows)))
     }
 }
 
