@@ -14,6 +14,7 @@ mod hints; //      /*+ STATE_TTL(...) */
 mod set; //        SET name = value
 mod function; //   CREATE FUNCTION
 mod as_of; //      ASOF JOIN, FOR SYSTEM_TIME AS OF
+mod dialect; //    what is read
 mod tokens; //     tokens and their places
 mod trying; //     TRY(f(x))
 mod spelling; //   other engines' spellings of functions

@@ -1,13 +1,13 @@
 //! Tokens with their places in the text, and small looks at them.
 
-use sqlparser::dialect::GenericDialect;
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
+use super::dialect::OwnDialect;
 use crate::error::{Place, Result};
 use crate::sql::error;
 
 /// The dialect that everything is read in: close to PostgreSQL.
-pub(crate) static DIALECT: GenericDialect = GenericDialect {};
+pub(crate) static DIALECT: OwnDialect = OwnDialect;
 
 /// Cuts a text into tokens, leaving out blanks and comments.
 pub(super) fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>> {

@@ -224,8 +224,8 @@ impl ContextProvider for Context<'_> {
         self.catalog.functions().scalars.get(name).or_else(|| FUNCTIONS.scalars.get(name)).cloned()
     }
 
-    fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {
-        None
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        FUNCTIONS.higher.get(name).cloned()
     }
 
     fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
@@ -249,7 +249,7 @@ impl ContextProvider for Context<'_> {
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {
-        Vec::new()
+        FUNCTIONS.higher.keys().cloned().collect()
     }
 
     fn udaf_names(&self) -> Vec<String> {

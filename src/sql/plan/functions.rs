@@ -1,10 +1,10 @@
 //! The functions of DataFusion that SQL may name: one list, package by package.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use datafusion_expr::planner::ExprPlanner;
-use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
 use crate::function::dialect;
 use crate::sql::users::{Doc, UserFunctions};
@@ -12,6 +12,8 @@ use crate::sql::users::{Doc, UserFunctions};
 /// All functions by name and alias.
 pub(in crate::sql) struct Functions {
     pub(in crate::sql) scalars: BTreeMap<String, Arc<ScalarUDF>>,
+    /// Those that take lambdas.
+    pub(in crate::sql) higher: BTreeMap<String, Arc<HigherOrderUDF>>,
     pub(in crate::sql) aggregates: BTreeMap<String, Arc<AggregateUDF>>,
     pub(in crate::sql) windows: BTreeMap<String, Arc<WindowUDF>>,
     pub(in crate::sql) planners: Vec<Arc<dyn ExprPlanner>>,
@@ -38,11 +40,20 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
         scalars.insert("localtimestamp".to_string(), now);
     }
     scalars.insert("proctime".to_string(), Arc::new(super::clock::proctime()));
+    scalars.insert("current_watermark".to_string(), Arc::new(super::clock::current_watermark()));
     let mut own = UserFunctions::default();
     for function in dialect::functions() {
         own.add(function).expect("the engine's own functions have names that SQL can call");
     }
     scalars.extend(own.scalars);
+    let mut higher = BTreeMap::new();
+    for function in datafusion_functions_nested::all_default_higher_order_functions() {
+        let others =
+            LAMBDA_NAMES.iter().filter(|(_, name)| *name == function.name()).map(|(other, _)| other.to_string());
+        for name in function.aliases().iter().cloned().chain(others).chain([function.name().to_string()]) {
+            higher.insert(name, function.clone());
+        }
+    }
     let mut aggregates = BTreeMap::new();
     for function in datafusion_functions_aggregate::all_default_aggregate_functions() {
         for alias in function.aliases() {
@@ -66,18 +77,15 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
         Arc::new(datafusion_functions_aggregate::planner::AggregateFunctionPlanner),
         Arc::new(datafusion_functions_window::planner::WindowFunctionPlanner),
     ];
-    Functions { scalars, aggregates, windows, planners, docs: own.docs }
+    Functions { scalars, higher, aggregates, windows, planners, docs: own.docs }
 });
 
-/// Functions that DataFusion has and that nobody can call: their lambdas are not read.
-pub(super) static LAMBDA_FUNCTIONS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-    let mut names = BTreeSet::new();
-    for function in datafusion_functions_nested::all_default_higher_order_functions() {
-        names.extend(function.aliases().iter().cloned());
-        names.insert(function.name().to_string());
-    }
-    names
-});
+/// What other engines call functions that take lambdas.
+const LAMBDA_NAMES: &[(&str, &str)] = &[
+    ("transform", "array_transform"),
+    ("array_exists", "array_any_match"),
+    ("filter", "array_filter"),
+];
 
 /// The engine's own group functions, which the planner turns into windows before it looks for functions.
 pub(super) const WINDOW_FUNCTIONS: &[&str] = &[

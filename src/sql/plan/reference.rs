@@ -41,6 +41,8 @@ pub fn functions(catalog: &Catalog) -> Vec<FunctionInfo> {
     };
     let users = catalog.functions();
     FUNCTIONS.scalars.iter().for_each(|(name, function)| add(with_doc(scalar(name, function), &FUNCTIONS.docs)));
+    let lambdas = FUNCTIONS.higher.iter();
+    lambdas.for_each(|(name, function)| add(of_library(name, "scalar", function.name(), function.documentation())));
     FUNCTIONS.aggregates.iter().for_each(|(name, function)| add(aggregate(name, function)));
     FUNCTIONS.windows.iter().for_each(|(name, function)| add(window(name, function)));
     for name in WINDOW_FUNCTIONS {

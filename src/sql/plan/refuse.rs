@@ -4,12 +4,11 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor, Value, ValueWithSpan,
-    Visit, Visitor,
+    Distinct, GroupByExpr, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor, Value, ValueWithSpan, Visit,
+    Visitor,
 };
 use sqlparser::tokenizer::Span;
 
-use super::functions::LAMBDA_FUNCTIONS;
 use crate::error::{Error, Result};
 use crate::sql::parse::place;
 
@@ -94,18 +93,6 @@ impl Visitor for Refuser {
             _ => return ControlFlow::Continue(()),
         };
         refuse(&ignored, factor.span())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
-        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
-        let name = function.name.to_string().to_lowercase();
-        match LAMBDA_FUNCTIONS.contains(&name) {
-            true => ControlFlow::Break(
-                Error::user(format!("not supported: functions that take lambdas: {name}"))
-                    .at(place(function.name.span())),
-            ),
-            false => ControlFlow::Continue(()),
-        }
     }
 
     fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<Error> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field};
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchema, DataFusionError};
+use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit, when};
 
 use super::{Expressions, Value};
@@ -31,10 +32,11 @@ impl Expressions<'_> {
     /// Literals stay inside the call, where functions look for them. A lazy call keeps all that may fail inside, too.
     pub(super) fn foreign(&mut self, expr: &Expr) -> Result<Value> {
         let mut arguments = Arguments::default();
+        let fitted = self.fit_keys(expr)?;
         let rewritten = if self.is_lazy(expr)? {
-            self.inline(expr.clone(), &mut arguments)?
+            self.inline(fitted, &mut arguments)?
         } else {
-            self.split(expr.clone(), &mut arguments)?
+            self.split(fitted, &mut arguments)?
         };
         let result = engine_type(&self.plan_type_of(expr)?);
         let fields = arguments.fields.iter().map(|field| (None, field.clone())).collect();
@@ -51,6 +53,21 @@ impl Expressions<'_> {
         let kernel: Arc<dyn ScalarKernel> = Arc::new(kernel.map_err(|e| e.at(place_of(expr)))?);
         let operand = self.builder.step(key, kernel, arguments.operands);
         Ok(Value { operand, data_type: result })
+    }
+
+    /// A call with the key that it looks up in a map as the map has its keys: they are compared as they are.
+    fn fit_keys(&self, expr: &Expr) -> Result<Expr> {
+        let Expr::ScalarFunction(call) = expr else { return Ok(expr.clone()) };
+        let (true, [map, key]) = (call.func.name() == "get_field", call.args.as_slice()) else {
+            return Ok(expr.clone());
+        };
+        let (DataType::Map(entries, _), Expr::Literal(value, metadata)) = (self.plan_type_of(map)?, key) else {
+            return Ok(expr.clone());
+        };
+        let DataType::Struct(fields) = entries.data_type() else { return Ok(expr.clone()) };
+        let value = value.cast_to(fields[0].data_type()).map_err(|e| bridge::foreign(e).at(place_of(expr)))?;
+        let args = vec![map.clone(), Expr::Literal(value, metadata.clone())];
+        Ok(Expr::ScalarFunction(ScalarFunction { func: call.func.clone(), args }))
     }
 
     /// Casts a compiled value where it has another type.

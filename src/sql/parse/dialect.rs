@@ -1,0 +1,125 @@
+//! The dialect that everything is read in: that of sqlparser which knows most words, and lambdas, `x -> x + 1`, beside.
+
+use std::any::TypeId;
+
+use sqlparser::dialect::{Dialect, GenericDialect};
+
+/// [`GenericDialect`], which it says it is, with lambdas.
+#[derive(Debug)]
+pub(crate) struct OwnDialect;
+
+/// What the generic dialect says.
+macro_rules! as_generic {
+    ($($name:ident),+) => {
+        $(fn $name(&self) -> bool {
+            GenericDialect.$name()
+        })+
+    };
+}
+
+impl Dialect for OwnDialect {
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<GenericDialect>()
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        GenericDialect.is_delimited_identifier_start(ch)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        GenericDialect.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        GenericDialect.is_identifier_part(ch)
+    }
+
+    fn supports_lambda_functions(&self) -> bool {
+        true
+    }
+
+    as_generic!(
+        allow_extract_custom,
+        allow_extract_single_quotes,
+        support_map_literal_syntax,
+        supports_array_join_syntax,
+        supports_array_typedef_with_brackets,
+        supports_asc_desc_in_column_definition,
+        supports_bitwise_shift_operators,
+        supports_comma_separated_set_assignments,
+        supports_comma_separated_trim,
+        supports_comment_on,
+        supports_comment_optimizer_hint,
+        supports_connect_by,
+        supports_constraint_keyword_without_name,
+        supports_create_index_with_clause,
+        supports_create_view_comment_syntax,
+        supports_cte_without_as,
+        supports_data_type_signed_suffix,
+        supports_detach,
+        supports_dictionary_syntax,
+        supports_empty_projections,
+        supports_explain_with_utility_options,
+        supports_extract_comma_syntax,
+        supports_filter_during_aggregation,
+        supports_from_first_select,
+        supports_group_by_expr,
+        supports_group_by_with_modifier,
+        supports_install,
+        supports_interpolate,
+        supports_interval_options,
+        supports_key_column_option,
+        supports_left_associative_joins_without_parens,
+        supports_limit_by,
+        supports_limit_comma,
+        supports_load_extension,
+        supports_match_against,
+        supports_match_recognize,
+        supports_multiline_comment_hints,
+        supports_named_fn_args_with_assignment_operator,
+        supports_nested_comments,
+        supports_optimize_table,
+        supports_parens_around_table_factor,
+        supports_parenthesized_set_variables,
+        supports_partition_by_after_order_by,
+        supports_pipe_operator,
+        supports_prewhere,
+        supports_projection_trailing_commas,
+        supports_quote_delimited_string,
+        supports_select_format,
+        supports_select_item_multi_column_alias,
+        supports_select_wildcard_except,
+        supports_select_wildcard_exclude,
+        supports_select_wildcard_ilike,
+        supports_select_wildcard_rename,
+        supports_select_wildcard_replace,
+        supports_set_names,
+        supports_settings,
+        supports_start_transaction_modifier,
+        supports_string_escape_constant,
+        supports_struct_literal,
+        supports_try_convert,
+        supports_unicode_string_literal,
+        supports_update_order_by,
+        supports_user_host_grantee,
+        supports_values_as_table_factor,
+        supports_window_clause_named_window_reference,
+        supports_window_function_null_treatment_arg,
+        supports_with_fill,
+        supports_xml_expressions
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion_sql::parser::DFParserBuilder;
+
+    #[test]
+    fn an_arrow_makes_a_lambda() {
+        let sql = "SELECT transform(list, x -> x + 1), fold(list, (a, b) -> a)";
+        let mut parser = DFParserBuilder::new(sql).with_dialect(&OwnDialect).build().expect("tokens");
+        let read = parser.parse_statement().expect("a statement").to_string();
+        assert_eq!(read, sql);
+    }
+}
