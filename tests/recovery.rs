@@ -17,6 +17,8 @@ use millstream::stream::source::push::PushHandle;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+#[path = "recovery/join.rs"]
+mod join; //    with tables that end
 #[path = "support/answer.rs"]
 mod answer; //  rows as text, folded up
 #[path = "support/squares.rs"]

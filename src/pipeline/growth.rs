@@ -46,12 +46,15 @@ impl Pipeline {
         let ends = |side: usize| self.nodes[self.nodes[id].inputs[side]].bounded;
         match symmetric {
             SymmetricSpec { lookup: true, .. } if ends(1) => None,
+            SymmetricSpec { lookup: true, ttl: [_, Some(_)], .. } | SymmetricSpec { ttl: [Some(_), Some(_)], .. } => {
+                None
+            }
             SymmetricSpec { lookup: true, .. } => {
                 Some("a lookup join keeps all rows of its right side; let them change by a PRIMARY KEY of few values")
             }
             SymmetricSpec { time: None, .. } => Some(
                 "a join without a span of time keeps all rows of both sides; say in ON how far apart in time its rows \
-                 are, or join the same windows",
+                 are, join the same windows, or forget old rows with /*+ STATE_TTL('a' = '1h', 'b' = '1h') */",
             ),
             SymmetricSpec { time: Some(bound), .. } if bound.lower.is_none() || bound.upper.is_none() => Some(
                 "a join whose span of time is open at one end keeps rows for good; say in ON how far apart in time its \
@@ -95,9 +98,10 @@ fn rank_growth(rank: &RankSpec) -> Option<&'static str> {
         _ if rank.takes_back => Some(
             "the first rows of rows that come and go keep all rows; rank within a window, whose columns PARTITION BY names",
         ),
-        _ if rank.key_count > 0 => {
-            Some("the first rows per key are kept for every key there ever was; PARTITION BY a window as well")
-        }
+        _ if rank.key_count > 0 && rank.ttl.is_none() => Some(
+            "the first rows per key are kept for every key there ever was; PARTITION BY a window as well, or forget idle \
+             keys with /*+ STATE_TTL('1h') */",
+        ),
         _ => None,
     }
 }

@@ -62,6 +62,8 @@ pub struct RankSpec {
     pub takes_back: bool,
     /// `End`, `Window` or `Changes`.
     pub completion: Completion,
+    /// How long the rows of a key are kept when no row of it comes, in microseconds; `None`: for good.
+    pub ttl: Option<i64>,
 }
 
 /// How rows that ORDER BY leaves equal are ranked.

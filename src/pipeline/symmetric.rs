@@ -13,6 +13,9 @@ pub struct SymmetricSpec {
     pub at_once: bool,
     /// Whether left rows only look at what the right side holds when they come, and are not kept.
     pub lookup: bool,
+    /// How long after it came a row of the left and of the right side is forgotten, in microseconds; `None`: never, by the
+    /// clock.
+    pub ttl: [Option<i64>; 2],
 }
 
 /// The time between the rows of a pair: `lower <= right - left <= upper`, in ticks; an open end is `None`.
@@ -37,6 +40,11 @@ pub struct TimeColumn {
 }
 
 impl SymmetricSpec {
+    /// How long a side's rows are kept after they came.
+    pub fn ttl(&self, side: JoinSide) -> Option<i64> {
+        self.ttl[usize::from(side == JoinSide::Right)]
+    }
+
     /// Whether the rows of a side may be taken back.
     pub fn updating(&self, side: JoinSide) -> bool {
         self.updating[usize::from(side == JoinSide::Right)]

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::pipeline::parting::{self, Parting};
 use crate::pipeline::{JoinKind, JoinSide, JoinSpec, JoinStrategy, KeyFilter, Node, NodeId};
 use crate::stream::exchange::Route;
-use crate::stream::operator::{AsOfJoin, HashJoin, Operator, SymmetricJoin};
+use crate::stream::operator::{AsOfJoin, HashJoin, Operator, SymmetricJoin, TablePlace};
 
 /// Where the rows of both sides meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +29,14 @@ impl Assembly<'_> {
     pub(super) fn join(&mut self, id: NodeId, node: &Node, spec: &JoinSpec) -> Result<Parts> {
         let left = self.node(node.inputs[0])?;
         let right = self.node(node.inputs[1])?;
-        let ([left, right], is_whole) = self.met(id, spec, left, right)?;
+        let ([left, right], meeting) = self.met(id, spec, left, right)?;
+        let is_whole = meeting != Meeting::Owner;
         let workers =
             if is_whole { 1 } else { left.iter().zip(&right).filter(|(l, r)| l.is_some() && r.is_some()).count() };
         let mut tells = self.told_keys(id, workers);
         let schemas = [0, 1].map(|side| self.pipeline.nodes[node.inputs[side]].schema.clone());
         let mut parts = Parts::with_capacity(self.partitions);
-        for sides in left.into_iter().zip(right) {
+        for (worker, sides) in left.into_iter().zip(right).enumerate() {
             let (Some(left), Some(right)) = sides else {
                 parts.push(None);
                 continue;
@@ -45,7 +46,12 @@ impl Assembly<'_> {
                     let schemas = (&schemas[0], &schemas[1]);
                     let told = if is_whole { std::mem::take(&mut tells) } else { tells.clone() };
                     let rows = self.config.batch_rows;
-                    let join = HashJoin::new(spec, *build, schemas, self.seed, self.context, rows);
+                    let place = match meeting {
+                        Meeting::Owner => TablePlace::Owner,
+                        Meeting::Everywhere(_) => TablePlace::Everywhere { first: worker == 0 },
+                        Meeting::First => TablePlace::One,
+                    };
+                    let join = HashJoin::new(spec, (*build, place), schemas, self.seed, self.context, rows);
                     Box::new(join.telling_keys(told))
                 }
                 JoinStrategy::Symmetric(symmetric) => {
@@ -75,19 +81,18 @@ impl Assembly<'_> {
         told
     }
 
-    /// Both sides in the workers where they meet: afterwards a worker has both or none. And whether each of them has the
-    /// whole table.
-    fn met(&mut self, id: NodeId, spec: &JoinSpec, left: Parts, right: Parts) -> Result<([Parts; 2], bool)> {
+    /// Both sides in the workers where they meet: afterwards a worker has both or none.
+    fn met(&mut self, id: NodeId, spec: &JoinSpec, left: Parts, right: Parts) -> Result<([Parts; 2], Meeting)> {
         let alone = |parts: &Parts| parts.iter().skip(1).all(Option::is_none);
         if alone(&left) && alone(&right) {
-            return Ok(([left, right], true));
+            return Ok(([left, right], Meeting::First));
         }
         let meeting = meeting(spec, &left, &right);
         let inputs = &self.pipeline.nodes[id].inputs;
         let left_width = self.pipeline.nodes[inputs[0]].schema.fields().len();
         let parted_by = [self.parting(inputs[0]), self.parting(inputs[1])];
         let sides = match meeting {
-            Meeting::Owner => return Ok((self.to_owners(id, spec, [left, right], parted_by)?, false)),
+            Meeting::Owner => return Ok((self.to_owners(id, spec, [left, right], parted_by)?, meeting)),
             Meeting::Everywhere(build) => {
                 let (probe, stays) =
                     (build.other(), if build == JoinSide::Left { &parted_by[1] } else { &parted_by[0] });
@@ -99,7 +104,7 @@ impl Assembly<'_> {
             }
             Meeting::First => [self.gather(left)?, self.gather(right)?],
         };
-        Ok((sides, meeting != Meeting::Owner))
+        Ok((sides, meeting))
     }
 }
 

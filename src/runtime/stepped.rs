@@ -44,6 +44,16 @@ impl Stepped {
                 "source partitions that are ahead of others wait with rows at hand, so no snapshot can be taken";
             return Err(Error::user(message));
         }
+        self.control.cut().ask(true, || {});
+        let snapshot = self.cut();
+        self.control.cut().lift(|| {});
+        snapshot
+    }
+
+    /// Lets what is on its way between workers arrive, then has each say what it holds.
+    fn cut(&mut self) -> Result<Snapshot> {
+        self.workers.iter_mut().try_for_each(Worker::settle)?;
+        self.settle()?;
         let mut parts = self.ended.clone();
         for worker in &mut self.workers {
             parts.push(worker.part(true)?);

@@ -155,6 +155,11 @@ impl Worker {
         self.stages.iter().flat_map(|stage| &stage.inputs).any(holds)
     }
 
+    /// Has operators send on what they gather for others.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        self.stages.iter_mut().try_for_each(|stage| stage.graph.settle())
+    }
+
     /// Makes what was written visible, since nothing more is at hand.
     pub(super) fn rest(&mut self) -> Result<()> {
         self.stages.iter_mut().try_for_each(|stage| stage.graph.rest())
@@ -162,8 +167,8 @@ impl Worker {
 
     /// Takes part in a cut: says when its scans rest, and adds its part when all is quiet.
     fn attend(&mut self, cut: u64, control: &Control) -> Result<()> {
-        if self.rested != cut && self.stages.iter().flat_map(|stage| &stage.inputs).all(Input::rests) {
-            self.stages.iter_mut().try_for_each(|stage| stage.graph.settle())?;
+        if self.rested != cut && self.stages.iter().all(Stage::rests) {
+            self.settle()?;
             self.rested = cut;
             control.cut().rest();
         }
@@ -216,11 +221,19 @@ impl Stage {
         self.inputs.iter().any(|input| input.has_message() && self.graph.wants(input.target()))
     }
 
-    /// Feeds each input that is wanted once; whether any had something.
+    /// Whether a snapshot may be taken as far as its inputs are concerned.
+    fn rests(&self) -> bool {
+        self.inputs.iter().all(|input| input.rests() || !self.graph.wants(input.target()))
+    }
+
+    /// Feeds each input that is wanted once; whether any had something. A snapshot holds nothing that is on its way, so
+    /// before one that is taken in whether it is wanted or not.
     fn feed(&mut self, control: &Control, now: i64) -> Result<bool> {
         let mut worked = false;
+        let is_cut = control.cut().asked().is_some();
         for input in &mut self.inputs {
-            if !self.graph.wants(input.target()) {
+            let arrives = is_cut && matches!(input, Input::Exchange { .. });
+            if !arrives && !self.graph.wants(input.target()) {
                 continue;
             }
             worked |= match input {
@@ -233,10 +246,7 @@ impl Stage {
                     self.graph.end(*target, Ending::Flush)?;
                     true
                 }
-                Input::Exchange { receivers, slot } => {
-                    let settles = control.cut().asked().is_some();
-                    receive(&mut self.graph, receivers, *slot, settles)?
-                }
+                Input::Exchange { receivers, slot } => receive(&mut self.graph, receivers, *slot, is_cut)?,
                 _ => false,
             };
         }

@@ -2,9 +2,9 @@
 //!
 //! Owns        its values, in one vector per column of fixed width; strings and nested values as Arrow arrays, which
 //!             `seal` makes one of.
-//! Invariants  a row's number is its place in the order of arrival; nothing is read before `seal`.
+//! Invariants  a row's number is its place in the order of arrival; nothing but whole columns is read before `seal`.
 
-use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::array::{Array, ArrayRef, UInt32Array, new_empty_array};
 use arrow::compute::{concat, take};
 use arrow::datatypes::DataType;
 use millstream_kernels::{bitmap, gather};
@@ -80,7 +80,7 @@ impl StoredRows {
             } else if let Form::Arrays { pending, sealed, bytes } = &mut stored.form {
                 let arrays: Vec<&dyn Array> = pending.iter().map(|array| array.as_ref()).collect();
                 let whole = match arrays.len() {
-                    0 => arrow::array::new_empty_array(&stored.data_type),
+                    0 => new_empty_array(&stored.data_type),
                     _ => with_few_buffers(concat(&arrays)?),
                 };
                 pending.clear();
@@ -102,6 +102,24 @@ impl StoredRows {
             }
         }
         Ok(())
+    }
+
+    /// Column `column` of all rows, before `seal` or after it.
+    pub fn array(&self, column: usize) -> Result<ArrayRef> {
+        let stored = &self.columns[column];
+        match &stored.form {
+            Form::Fixed(values) => {
+                let rows: Vec<u32> = (0..self.rows as u32).collect();
+                let mut out = Column::default();
+                stored.gather_fixed(values, &rows, &mut out);
+                out.to_array(&stored.data_type, self.rows, &Default::default())
+            }
+            Form::Arrays { sealed: Some(array), .. } => Ok(array.clone()),
+            Form::Arrays { pending, .. } => {
+                let arrays: Vec<&dyn Array> = pending.iter().map(|array| array.as_ref()).collect();
+                Ok(if arrays.is_empty() { new_empty_array(&stored.data_type) } else { concat(&arrays)? })
+            }
+        }
     }
 
     /// Column `column` of row `row`, as an array of length 1.

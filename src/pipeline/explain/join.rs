@@ -86,8 +86,13 @@ fn describe_time(bound: &TimeBound, inputs: &[&Schema]) -> String {
 }
 
 /// What a join keeps, and what bounds it.
-pub(super) fn state(join: &JoinSpec) -> &'static str {
-    match &join.strategy {
+pub(super) fn state(join: &JoinSpec) -> String {
+    if let JoinStrategy::Symmetric(symmetric) = &join.strategy
+        && symmetric.ttl != [None; 2]
+    {
+        return state_by_age(symmetric);
+    }
+    let fixed = match &join.strategy {
         JoinStrategy::Hash { build: JoinSide::Left, .. } => "all rows of left",
         JoinStrategy::Hash { build: JoinSide::Right, .. } => "all rows of right",
         JoinStrategy::Symmetric(SymmetricSpec { lookup: true, .. }) => "rows of right, grows with them",
@@ -105,7 +110,18 @@ pub(super) fn state(join: &JoinSpec) -> &'static str {
             true => "rows of left until the watermark passes them; the last row per key of right, grows with its keys",
             false => "all rows of right",
         },
-    }
+    };
+    fixed.to_string()
+}
+
+/// `rows of left that came in the last 1h; of right, grows with them`.
+fn state_by_age(symmetric: &SymmetricSpec) -> String {
+    let side = |name: &str, ttl: Option<i64>| match ttl {
+        Some(ttl) => format!("of {name} that came in the last {}", show_duration(ttl, TimeUnit::Microsecond)),
+        None => format!("of {name}, grows with them"),
+    };
+    let (left, right) = (side("left", symmetric.ttl[0]), side("right", symmetric.ttl[1]));
+    if symmetric.lookup { format!("rows {right}") } else { format!("rows {left}; {right}") }
 }
 
 fn kind(kind: JoinKind) -> &'static str {

@@ -341,6 +341,10 @@ fn state(node: &Node) -> Option<String> {
         let idle = show_duration(*ttl, TimeUnit::Microsecond);
         return Some(format!("groups of the last {idle}, idle ones are forgotten"));
     }
+    if let Spec::Rank(RankSpec { ttl: Some(ttl), .. }) = &node.spec {
+        let idle = show_duration(*ttl, TimeUnit::Microsecond);
+        return Some(format!("first rows per key of the last {idle}, idle ones are forgotten"));
+    }
     let fixed = match &node.spec {
         Spec::Aggregate(AggregateSpec { window: Some(window), .. }) => return Some(window.kind.bound()),
         Spec::Window(WindowSpec { kind: WindowKind::Session { .. }, .. }) => {
@@ -374,7 +378,7 @@ fn state(node: &Node) -> Option<String> {
         Spec::Upsert(_) => Some("a row per key, grows with distinct keys"),
         Spec::Fold => Some("all rows that are there"),
         Spec::ByKey(_) => Some("all rows that are there"),
-        Spec::Join(join) => Some(join::state(join)),
+        Spec::Join(join) => return Some(join::state(join)),
         Spec::Recursion(RecursionSpec { distinct: true, .. }) => Some("all rows"),
         Spec::Recursion(_) => Some("rows of one run"),
         _ => None,

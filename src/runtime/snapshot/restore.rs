@@ -64,7 +64,8 @@ fn restore_slots(parts: &[&OperatorPart], slots: Vec<&mut Slot>, context: Kernel
     let has_ended = parts.iter().all(|part| part.ended);
     let mut shares: Vec<Vec<Section>> = slots.iter().map(|_| Vec::new()).collect();
     for section in parts.iter().flat_map(|part| &part.sections) {
-        share_out(section, &mut shares, context)?;
+        let route = slots.first().map_or(section.route, |slot| slot.operator.route(section));
+        share_out(&Section { route, ..section.clone() }, &mut shares, context)?;
     }
     for (slot, share) in slots.into_iter().zip(shares) {
         slot.inputs.restore(&watermarks(parts, slot.inputs.watermarks().len()));

@@ -111,7 +111,8 @@ impl Compiler {
             return table(JoinSide::Right, right_rows);
         }
         let updating = [left.changes == ChangeMode::Updating, right.changes == ChangeMode::Updating];
-        JoinStrategy::Symmetric(SymmetricSpec { updating, time: None, at_once: true, lookup: true })
+        let ttl = [None, self.state_ttl_over(inputs[1])];
+        JoinStrategy::Symmetric(SymmetricSpec { updating, time: None, at_once: true, lookup: true, ttl })
     }
 
     fn nearest(

@@ -66,7 +66,11 @@ impl Compiler {
         let has_alone = left_alone || right_alone;
         let changes = if stays && (waits || !has_alone) { ChangeMode::Append } else { ChangeMode::Updating };
         let time = bound.map(|bound| TimeBound { hold: hold(&bound, wanted.kind), ..bound });
-        let spec = SymmetricSpec { updating, time, at_once: !waits, lookup: false };
+        let ttl = match &time {
+            Some(_) => [None; 2],
+            None => wanted.inputs.map(|input| self.state_ttl_over(input)),
+        };
+        let spec = SymmetricSpec { updating, time, at_once: !waits, lookup: false, ttl };
         Ok(Way { strategy: JoinStrategy::Symmetric(spec), rest, changes })
     }
 

@@ -46,7 +46,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion_expr::{Distinct, LogicalPlan};
 
 use crate::error::{Error, Place, Result};
-use crate::pipeline::{ChangeMode, EmitMode, EventTime, Node, NodeId, Pipeline, Spec};
+use crate::pipeline::{ChangeMode, EmitMode, EventTime, JoinSpec, JoinStrategy, Node, NodeId, Pipeline, Spec};
 use crate::sql::parse::StateTtl;
 use crate::sql::plan::{Firing, LogicalQuery, SetOperationNode, SingleRowNode, WorkTable};
 use crate::sql::stack::with_deep_stack;
@@ -111,6 +111,8 @@ struct Compiler {
     truncated: HashMap<NodeId, Truncated>,
     /// Columns of some nodes that would do as their event time too.
     other_times: HashMap<NodeId, Vec<usize>>,
+    /// What else nodes are called than their tables are.
+    aliases: HashMap<NodeId, Vec<String>>,
     /// Aggregates that are computed once for several places.
     repeated: Repeated,
 }
@@ -132,6 +134,7 @@ impl Compiler {
             closed: HashMap::new(),
             truncated: HashMap::new(),
             other_times: HashMap::new(),
+            aliases: HashMap::new(),
             repeated: Repeated::new(),
             rank_limit: None,
             rank_is_unread: false,
@@ -155,7 +158,11 @@ impl Compiler {
             LogicalPlan::Sort(sort) => self.sort(sort),
             LogicalPlan::Limit(limit) => self.limit(limit),
             LogicalPlan::Window(window) => self.over(window),
-            LogicalPlan::SubqueryAlias(alias) => self.plan(&alias.input),
+            LogicalPlan::SubqueryAlias(alias) => {
+                let node = self.plan(&alias.input)?;
+                self.aliases.entry(node).or_default().push(alias.alias.table().to_string());
+                Ok(node)
+            }
             // LATERAL without a look at what stands before it.
             LogicalPlan::Subquery(subquery) if subquery.outer_ref_columns.is_empty() => self.plan(&subquery.subquery),
             LogicalPlan::Repartition(repartition) => self.plan(&repartition.input),
@@ -190,11 +197,13 @@ impl Compiler {
         }
     }
 
-    /// The names of the tables below a node.
+    /// The names of the tables below a node, and what the query calls them.
     fn tables_below(&self, node: NodeId) -> Vec<&str> {
+        let aliases = self.aliases.get(&node).into_iter().flatten().map(String::as_str);
         let node = &self.nodes[node];
         let own = if let Spec::Scan(scan) = &node.spec { Some(scan.name.as_str()) } else { None };
-        own.into_iter().chain(node.inputs.iter().flat_map(|input| self.tables_below(*input))).collect()
+        let below = node.inputs.iter().flat_map(|input| self.tables_below(*input));
+        own.into_iter().chain(aliases).chain(below).collect()
     }
 
     /// How long an operator without a window keeps what it knows of the rows of a node, in microseconds; `None`: for ever.
@@ -232,13 +241,18 @@ impl Compiler {
     }
 
     fn check_state_ttl_acts(&self, root: NodeId) -> Result<()> {
-        let forgets = |node: &Node| matches!(&node.spec, Spec::Aggregate(spec) if spec.ttl.is_some());
+        let forgets = |node: &Node| match &node.spec {
+            Spec::Aggregate(spec) => spec.ttl.is_some(),
+            Spec::Rank(spec) => spec.ttl.is_some(),
+            Spec::Join(JoinSpec { strategy: JoinStrategy::Symmetric(symmetric), .. }) => symmetric.ttl != [None; 2],
+            _ => false,
+        };
         if self.state_ttl.of.is_empty() || self.nodes[root].bounded || self.nodes.iter().any(forgets) {
             return Ok(());
         }
         Err(Error::user(
-            "the hint STATE_TTL has groups forgotten in GROUP BY without a window; this query has none: take the hint \
-             away, and bound joins and ranks by time or by a window",
+            "the hint STATE_TTL has GROUP BY without a window, joins without a span of time and first rows per key forget; \
+             this query has none of them over rows that stay: take the hint away",
         ))
     }
 

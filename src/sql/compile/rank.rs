@@ -111,6 +111,9 @@ impl Compiler {
             check_key(&key.expr, &data_type, "ORDER BY")?;
             order.push(SortOptions { descending: !key.asc, nulls_first: key.nulls_first });
         }
+        let takes_back = self.nodes[input].changes == ChangeMode::Updating;
+        let forgets = completion == Completion::Changes && !takes_back && !call.params.partition_by.is_empty();
+        let ttl = if forgets { self.state_ttl_over(input) } else { None };
         let spec = RankSpec {
             program: expressions.finish(),
             key_count: call.params.partition_by.len(),
@@ -119,8 +122,9 @@ impl Compiler {
             first: limit.first,
             last: limit.last,
             shows_rank: limit.shows_rank,
-            takes_back: self.nodes[input].changes == ChangeMode::Updating,
+            takes_back,
             completion,
+            ttl,
         };
         let node = self.add_rank(input, spec, engine_schema(&window.schema));
         self.nodes[node].place = place;

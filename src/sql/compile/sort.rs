@@ -62,6 +62,7 @@ impl Compiler {
             shows_rank: false,
             takes_back: self.nodes[input].changes == ChangeMode::Updating,
             completion: Completion::Changes,
+            ttl: None,
         };
         let schema = self.nodes[input].schema.clone();
         let rank = Arc::new(Field::new("rank", DataType::UInt64, true));

@@ -17,6 +17,8 @@ pub(super) struct Block {
     pub(super) row_links: Vec<Link>,
     /// A count per row, where they are counted.
     pub(super) counts: Vec<u32>,
+    /// When each row came, where rows are forgotten by their age.
+    pub(super) stamps: Vec<i64>,
     /// A bit per row that is gone; empty while none is.
     gone: Vec<u64>,
     pub(super) rows: usize,
@@ -41,6 +43,7 @@ impl Block {
             links: Vec::new(),
             row_links,
             counts: Vec::new(),
+            stamps: Vec::new(),
             gone: Vec::new(),
             rows: 0,
             live: 0,
@@ -116,10 +119,27 @@ impl Block {
         self.lowest = lowest;
     }
 
+    /// Marks rows that came before `threshold` as gone and tells each of them, with its count; the stamp of the first that
+    /// did not. Rows have come in the order of their stamps.
+    pub(super) fn forget_before(&mut self, threshold: i64, mut tell: impl FnMut(usize, u32)) -> Option<i64> {
+        for place in 0..self.rows {
+            if self.is_gone(place) {
+                continue;
+            }
+            if self.stamps[place] >= threshold {
+                return Some(self.stamps[place]);
+            }
+            self.mark_gone(place);
+            tell(place, self.counts.get(place).copied().unwrap_or(0));
+        }
+        None
+    }
+
     /// Gives up the values.
     pub(super) fn empty(&mut self) {
         self.columns = Vec::new();
         self.counts = Vec::new();
+        self.stamps = Vec::new();
         self.gone = Vec::new();
         self.row_links.shrink_to_fit();
         self.links.shrink_to_fit();
@@ -137,6 +157,6 @@ impl Block {
         self.columns.iter().map(Stored::size_bytes).sum::<usize>()
             + (self.links.capacity() + self.row_links.capacity()) * size_of::<Link>()
             + self.counts.capacity() * 4
-            + self.gone.capacity() * 8
+            + (self.gone.capacity() + self.stamps.capacity()) * 8
     }
 }

@@ -63,6 +63,8 @@ pub struct Multimap {
     gone: usize,
     /// No row is older.
     lowest: i64,
+    /// No row came earlier, where they are stamped.
+    first_stamp: i64,
     /// Bytes of the blocks that are full.
     full_bytes: usize,
     /// The old numbers of all rows in the order of their new ones, where the last call has numbered them anew.
@@ -140,6 +142,7 @@ impl Multimap {
             live: 0,
             gone: 0,
             lowest: i64::MAX,
+            first_stamp: i64::MAX,
             full_bytes: 0,
             moved: None,
             scratch: Vec::new(),
@@ -165,7 +168,24 @@ impl Multimap {
     ///
     /// Shapes: `hashes` covers the batch; `counts` covers `rows`.
     pub fn append(&mut self, columns: &[Argument<'_>], hashes: &[u64], rows: &[u16], counts: &[u32]) -> Result<()> {
+        self.append_stamped(columns, hashes, rows, counts, &[])
+    }
+
+    /// The same, of rows that will be forgotten by when they came.
+    ///
+    /// Shapes: `stamps` covers `rows`, and none is before those of rows that came earlier.
+    pub fn append_stamped(
+        &mut self,
+        columns: &[Argument<'_>],
+        hashes: &[u64],
+        rows: &[u16],
+        counts: &[u32],
+        stamps: &[i64],
+    ) -> Result<()> {
         let incoming = self.incoming(columns)?;
+        if let Some(stamp) = stamps.first() {
+            self.first_stamp = self.first_stamp.min(*stamp);
+        }
         let mut row_hashes = std::mem::take(&mut self.row_hashes);
         if self.by_row.is_some() {
             self.hash_rows(columns, hashes.len(), &mut row_hashes)?;
@@ -177,6 +197,7 @@ impl Multimap {
             let number = self.first + at as u32;
             let piece = &rows[from..to];
             self.blocks[at].append(&incoming, piece, counts.get(from..to).unwrap_or_default(), self.shape.time);
+            self.blocks[at].stamps.extend_from_slice(stamps.get(from..to).unwrap_or_default());
             self.lowest = self.lowest.min(self.blocks[at].lowest);
             self.live += piece.len();
             self.link(at, number, piece, hashes, &row_hashes);
@@ -351,15 +372,31 @@ impl Multimap {
         rows: &[u16],
         out: &mut Vec<u32>,
     ) -> Result<()> {
+        let mut missing = false;
+        self.remove_known(columns, batch_rows, rows, out, |_, found| missing |= !found)?;
+        match missing {
+            true => Err(Error::user("a join was told to take back a row that it was not given")),
+            false => Ok(()),
+        }
+    }
+
+    /// The same, where rows may have been forgotten: `tell` is told of each whether there was one.
+    pub fn remove_known(
+        &mut self,
+        columns: &[Argument<'_>],
+        batch_rows: usize,
+        rows: &[u16],
+        out: &mut Vec<u32>,
+        mut tell: impl FnMut(u16, bool),
+    ) -> Result<()> {
         out.clear();
         let incoming = self.incoming(columns)?;
         let mut row_hashes = std::mem::take(&mut self.row_hashes);
         self.hash_rows(columns, batch_rows, &mut row_hashes)?;
         for &row in rows {
-            match self.take(&incoming, row as usize, row_hashes[row as usize]) {
-                Some(id) => out.push(id),
-                None => return Err(Error::user("a join was told to take back a row that it was not given")),
-            }
+            let found = self.take(&incoming, row as usize, row_hashes[row as usize]);
+            tell(row, found.is_some());
+            out.extend(found);
         }
         self.row_hashes = row_hashes;
         Ok(())
@@ -442,6 +479,41 @@ impl Multimap {
         self.lowest = lowest;
     }
 
+    /// Lets rows go that came before `threshold`; those whose count is 0 are listed in `unmatched`, to be read until
+    /// [`release`](Self::release).
+    pub fn forget_before(&mut self, threshold: i64, unmatched: &mut Vec<u32>) {
+        if self.first_stamp >= threshold {
+            return;
+        }
+        let mut first_stamp = None;
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            let before = block.live;
+            let base = (self.first + index as u32) << BLOCK_BITS;
+            first_stamp = block.forget_before(threshold, |place, count| {
+                if count == 0 {
+                    unmatched.push(base + place as u32);
+                }
+            });
+            self.live -= before - block.live;
+            self.gone += before - block.live;
+            if first_stamp.is_some() {
+                break;
+            }
+        }
+        self.first_stamp = first_stamp.unwrap_or(i64::MAX);
+    }
+
+    /// When the first of its rows came, or one before it; `None`: there is none, or rows are not stamped.
+    pub fn first_stamp(&self) -> Option<i64> {
+        Some(self.first_stamp).filter(|stamp| *stamp != i64::MAX)
+    }
+
+    /// When a row came.
+    pub fn stamp(&self, id: u32) -> i64 {
+        let (block, place) = self.place(id);
+        self.blocks[block].stamps[place]
+    }
+
     /// Gives back the memory of rows that are gone. Numbers of rows may change.
     pub fn release(&mut self) -> Result<()> {
         if self.gone == 0 {
@@ -471,7 +543,7 @@ impl Multimap {
         new.by_key.resize(self.live);
         let mut columns: Vec<KernelColumn> = Vec::new();
         columns.resize_with(self.columns.len(), KernelColumn::default);
-        let (mut hashes, mut counts) = (Vec::new(), Vec::new());
+        let (mut hashes, mut counts, mut stamps) = (Vec::new(), Vec::new(), Vec::new());
         let mut moved = Vec::with_capacity(self.live);
         for ids in self.ids(BLOCK_ROWS) {
             moved.extend_from_slice(&ids);
@@ -481,14 +553,16 @@ impl Multimap {
             }
             hashes.clear();
             counts.clear();
+            stamps.clear();
             for &id in &ids {
                 let (block, place) = self.place(id);
                 hashes.push(self.blocks[block].links[place].hash());
                 counts.extend(self.blocks[block].counts.get(place));
+                stamps.extend(self.blocks[block].stamps.get(place));
             }
             let arguments: Vec<Argument<'_>> = columns.iter().map(|column| column.argument(ids.len())).collect();
             let rows: Vec<u16> = (0..ids.len() as u16).collect();
-            new.append(&arguments, &hashes, &rows, &counts)?;
+            new.append_stamped(&arguments, &hashes, &rows, &counts, &stamps)?;
         }
         // Rows without a key are found by their numbers alone.
         new.moved = self.shape.keys.is_empty().then_some(moved);

@@ -11,6 +11,7 @@ mod by_key; //    rows per key, for sinks that write by key
 mod delay; //     holds the watermark back
 mod divert; //    late rows leave sideways
 mod expand; //    rows once per grouping set
+mod expiry; //    groups that no row has touched for long
 mod filter; //    keeps rows
 mod firing; //    when changes leave
 mod fold; //      changes folded up to rows
@@ -48,7 +49,7 @@ pub use filter::Filter;
 pub use firing::Firing;
 pub use fold::Fold;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
-pub use join::{AsOfJoin, HashJoin, LookupJoin, SymmetricJoin};
+pub use join::{AsOfJoin, HashJoin, LookupJoin, SymmetricJoin, TablePlace};
 pub use limit::Limit;
 pub use output::Output;
 pub use over::{Over, OverShape, StreamOver, UpdatingOver, wide};
@@ -64,12 +65,13 @@ pub use window::Window;
 
 use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::state::Section;
+use crate::state::{Section, SectionRoute};
 
 /// One step of a running query, for one partition.
 pub trait Operator: Send {
     /// Whether it wants rows from input `port` now. What feeds it holds them back until it does: a join reads one side
-    /// to its end before the other. The end of an input that is not wanted does not come either.
+    /// to its end before the other. The end of an input that is not wanted does not come either. While a snapshot is taken
+    /// what is on its way comes all the same.
     ///
     /// An operator must not wait for one input before another where both hang on one source.
     fn wants(&self, port: usize) -> bool {
@@ -133,6 +135,12 @@ pub trait Operator: Send {
     /// stand. Operators without state have nothing to say.
     fn snapshot(&mut self) -> Result<Vec<Section>> {
         Ok(Vec::new())
+    }
+
+    /// Whom a section goes to that another query left, which may have spread its rows in another way: asked of the first
+    /// instance.
+    fn route(&self, section: &Section) -> SectionRoute {
+        section.route
     }
 
     /// Takes over what instances before it have held; comes before any push.

@@ -6,7 +6,6 @@
 mod changes; //  old and new results of the groups that a batch touched
 mod distinct; // each value once per group
 mod local; //    groups made before an exchange
-mod expiry; //   groups that no row has touched for long
 mod plain; //    one table for all rows
 mod row_count; // windows of so many rows, per key
 mod session; //  sessions, per key

@@ -4,7 +4,6 @@ use arrow::array::ArrayRef;
 
 use super::TableShape;
 use super::changes::Changed;
-use super::expiry::Expiry;
 use super::local::Local;
 use super::table::{Scratch, Table};
 use crate::batch::{Batch, Column, Form, KernelColumn, ROWS_MAX};
@@ -13,6 +12,7 @@ use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::{AggregateSpec, EmitMode};
 use crate::state::{Section, SectionRoute};
+use crate::stream::operator::expiry::Expiry;
 use crate::stream::operator::{Ending, Next, Operator};
 
 /// A running GROUP BY without windows.
@@ -173,7 +173,9 @@ impl Operator for Aggregate {
     }
 
     fn tick(&mut self, now: i64, _next: &mut Next<'_>) -> Result<()> {
-        let left = self.expiry.as_mut().and_then(|expiry| expiry.left(now, &self.table));
+        let table = &self.table;
+        let stands = |group| table.stands(group);
+        let left = self.expiry.as_mut().and_then(|expiry| expiry.left(now, table.len(), stands));
         if let Some(left) = left {
             self.table.retain(&left, &mut self.scratch)?;
             self.changed.forget();

@@ -461,9 +461,7 @@ impl Operator for AsOfJoin {
         } else if port == 1 {
             // All right rows are known: nobody has to wait any more.
             self.right_ended = true;
-            if self.spec.on_watermark {
-                self.pass(i64::MAX, next)?;
-            }
+            self.pass(i64::MAX, next)?;
         }
         Ok(())
     }

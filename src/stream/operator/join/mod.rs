@@ -16,6 +16,6 @@ mod writer; //    what leaves of joins that keep rows
 mod tests;
 
 pub use as_of::AsOfJoin;
-pub use hash::HashJoin;
+pub use hash::{HashJoin, TablePlace};
 pub use lookup::LookupJoin;
 pub use symmetric::SymmetricJoin;

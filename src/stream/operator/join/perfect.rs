@@ -92,6 +92,19 @@ impl Perfect {
         (bits >> bit & 1 == 1).then(|| self.ranks[word] + (bits & ((1 << bit) - 1)).count_ones())
     }
 
+    /// The keys, by their groups.
+    pub(super) fn values(&self) -> Vec<i64> {
+        let Keys::Bits { least, words, .. } = &self.keys else { return Vec::new() };
+        let mut values = vec![0; self.len()];
+        for (word, &bits) in words.iter().enumerate() {
+            for bit in (0..64).filter(|bit| bits >> bit & 1 == 1) {
+                let value = least.wrapping_add(word as i64 * 64 + bit);
+                values[self.group_of(value) as usize] = value;
+            }
+        }
+        values
+    }
+
     /// Writes the group of each row into `groups`.
     pub(super) fn find(&self, key: &Argument<'_>, rows: usize, groups: &mut Vec<u32>) -> Result<()> {
         macro_rules! by_kind {
@@ -189,6 +202,8 @@ mod tests {
         let position = |value: &i64| keys.iter().position(|key| key == value).map_or(NO_GROUP, |at| at as u32);
         assert_eq!(groups, asked.iter().map(position).collect::<Vec<_>>());
         assert_eq!(groups, indirect);
+        let values = perfect.values();
+        assert!(keys.iter().all(|&key| values[perfect.group_of(key) as usize] == key));
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) struct Side {
     /// The output of the program that is the time.
     pub(super) time: Option<usize>,
     pub(super) checks_lateness: bool,
+    /// How long its rows are kept after they came, in microseconds.
+    pub(super) ttl: Option<i64>,
     seed: u64,
 }
 
@@ -73,6 +75,7 @@ impl Side {
         side_of.alone = alone;
         side_of.key_places = key_places;
         side_of.checks_lateness = symmetric.time.as_ref().is_some_and(|bound| bound.checks_lateness(side));
+        side_of.ttl = symmetric.ttl(side);
         side_of.keeps = !(symmetric.lookup && side == JoinSide::Left);
         Ok(side_of)
     }
@@ -187,6 +190,7 @@ impl Kept {
             key_places: Vec::new(),
             time: None,
             checks_lateness: false,
+            ttl: None,
             seed,
         })
     }

@@ -13,7 +13,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::row::{RowConverter, SortField};
 use millstream_kernels::bitmap;
@@ -44,6 +45,8 @@ pub struct SymmetricJoin {
     context: KernelContext,
     batch_rows: usize,
     late_rows: u64,
+    /// The clock when the last batch set out; it does not go back.
+    now: i64,
     scratch: Scratch,
 }
 
@@ -64,6 +67,9 @@ struct Scratch {
     /// Kept rows of the other side that have lost their last one.
     lost: BTreeSet<u32>,
     taken: Vec<u32>,
+    /// Whether the rows that are taken back are out of the map already.
+    out_already: bool,
+    stamps: Vec<i64>,
 }
 
 /// A condition over pairs, and the columns of both sides that it reads.
@@ -124,6 +130,7 @@ impl SymmetricJoin {
             context,
             batch_rows,
             late_rows: 0,
+            now: i64::MIN,
             scratch: Scratch::default(),
         })
     }
@@ -152,6 +159,9 @@ impl SymmetricJoin {
         for change in [Change::DELETE, Change::INSERT] {
             let sign = usize::from(!change.is_retraction());
             if !scratch.given.meeting[sign].is_empty() || !scratch.given.lone[sign].is_empty() {
+                if change.is_retraction() {
+                    self.take_known(scratch, port, batch)?;
+                }
                 self.meet(scratch, port, batch, change, next)?;
                 self.leave_alone(scratch, port, batch, change, next)?;
                 self.keep(scratch, port, batch, change)?;
@@ -207,6 +217,24 @@ impl SymmetricJoin {
         }
     }
 
+    /// Where rows are forgotten by their age, takes those out that are taken back, and passes over the ones that were
+    /// forgotten: what was told of them stays.
+    fn take_known(&mut self, scratch: &mut Scratch, port: JoinSide, batch: &Batch) -> Result<()> {
+        let side = &mut self.sides[index(port)];
+        scratch.out_already = side.ttl.is_some() && side.keeps;
+        if !scratch.out_already {
+            return Ok(());
+        }
+        let arguments = arguments(&side.evaluator, batch);
+        let kept: SmallVec<[Argument<'_>; 8]> = side.kept.iter().map(|&output| arguments[output]).collect();
+        let mut known = Vec::new();
+        let asked = &scratch.given.meeting[0];
+        let tell = |row: u16, found: bool| known.extend(found.then_some(row));
+        side.map.remove_known(&kept, side.evaluator.rows(), asked, &mut scratch.taken, tell)?;
+        scratch.given.meeting[0] = known;
+        Ok(())
+    }
+
     /// Sends what leaves of the batch's own rows alone, as far as it is known.
     fn leave_alone(
         &mut self,
@@ -220,6 +248,12 @@ impl SymmetricJoin {
         let side = &self.sides[index(port)];
         if side.alone == Alone::Nothing {
             return Ok(());
+        }
+        if change.is_retraction() && scratch.out_already {
+            // Matches that were forgotten since were told all the same.
+            for (&row, &id) in scratch.given.meeting[0].iter().zip(&scratch.taken) {
+                scratch.found[row as usize] = side.map.count(id);
+            }
         }
         // Rows that can have no match any more need not wait for one.
         let waits = !self.spec.at_once && side.keeps;
@@ -244,6 +278,9 @@ impl SymmetricJoin {
         }
         let arguments = arguments(&side.evaluator, batch);
         let kept: SmallVec<[Argument<'_>; 8]> = side.kept.iter().map(|&output| arguments[output]).collect();
+        if change.is_retraction() && scratch.out_already {
+            return side.map.release();
+        }
         if change.is_retraction() {
             let rows = side.evaluator.rows();
             side.map.remove(&kept, rows, &scratch.given.meeting[0], &mut scratch.taken)?;
@@ -254,7 +291,11 @@ impl SymmetricJoin {
         if side.map.shape().counted {
             scratch.counts.extend(rows.iter().map(|&row| scratch.found[row as usize]));
         }
-        side.map.append(&kept, &scratch.hashes, rows, &scratch.counts)
+        scratch.stamps.clear();
+        if side.ttl.is_some() {
+            scratch.stamps.resize(rows.len(), self.now);
+        }
+        side.map.append_stamped(&kept, &scratch.hashes, rows, &scratch.counts, &scratch.stamps)
     }
 
     /// Corrects what was said of rows that have lost their last match.
@@ -287,15 +328,38 @@ impl SymmetricJoin {
             }
             None => {}
         }
-        if let Some(mark) = visible(side.alone, false) {
-            for ids in unmatched.chunks(self.batch_rows) {
-                self.writer.held(port, side.held(), ids, mark, Change::INSERT, next)?;
-            }
-        }
+        self.leave_unmatched(port, &unmatched, next)?;
+        let side = &mut self.sides[index(port)];
         match threshold {
             Some(_) => side.map.release(),
             None => side.clear(self.context),
         }
+    }
+
+    /// Sends kept rows that have had no match and can have none any more.
+    fn leave_unmatched(&mut self, port: JoinSide, unmatched: &[u32], next: &mut Next<'_>) -> Result<()> {
+        let side = &self.sides[index(port)];
+        let Some(mark) = visible(side.alone, false) else { return Ok(()) };
+        for ids in unmatched.chunks(self.batch_rows) {
+            self.writer.held(port, side.held(), ids, mark, Change::INSERT, next)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the rows that came too long before `now`. What was told of them stays.
+    fn age(&mut self, now: i64, next: &mut Next<'_>) -> Result<()> {
+        self.now = self.now.max(now);
+        for port in [JoinSide::Left, JoinSide::Right] {
+            let side = &mut self.sides[index(port)];
+            let Some(ttl) = side.ttl else { continue };
+            let mut unmatched = Vec::new();
+            side.map.forget_before(self.now.saturating_sub(ttl).saturating_add(1), &mut unmatched);
+            if !self.spec.at_once {
+                self.leave_unmatched(port, &unmatched, next)?;
+            }
+            self.sides[index(port)].map.release()?;
+        }
+        Ok(())
     }
 
     fn sections(&mut self, side: JoinSide, out: &mut Vec<Section>) -> Result<()> {
@@ -305,6 +369,9 @@ impl SymmetricJoin {
         let mut fields: Vec<Field> =
             columns.iter().map(|&column| Field::new(format!("c{column}"), shape.types[column].clone(), true)).collect();
         fields.push(Field::new("matches", DataType::UInt32, false));
+        if held.ttl.is_some() {
+            fields.push(Field::new("came", DataType::Int64, false));
+        }
         let schema = Arc::new(Schema::new(fields));
         let key_count = held.key_places.len();
         let route = if key_count == 0 { SectionRoute::First } else { SectionRoute::Key { key_count } };
@@ -317,8 +384,26 @@ impl SymmetricJoin {
             }
             let count = |id: &u32| if shape.counted { held.map.count(*id) } else { 0 };
             arrays.push(Arc::new(UInt32Array::from_iter_values(ids.iter().map(count))));
+            if held.ttl.is_some() {
+                arrays.push(Arc::new(Int64Array::from_iter_values(ids.iter().map(|id| held.map.stamp(*id)))));
+            }
             let rows = RecordBatch::try_new(schema.clone(), arrays)?;
             out.push(Section { name: section_name(side).to_string(), rows, route });
+        }
+        Ok(())
+    }
+
+    /// Takes sections of a side over, in the order in which their rows came where that counts.
+    fn restore_side(&mut self, side: JoinSide, sections: Vec<Section>) -> Result<()> {
+        let Some(first) = sections.first().filter(|_| self.sides[index(side)].ttl.is_some()) else {
+            return sections.iter().try_for_each(|section| self.restore_section(side, section));
+        };
+        let all = concat_batches(&first.rows.schema(), sections.iter().map(|section| &section.rows))?;
+        let came = sort_to_indices(all.column(all.num_columns() - 1), None, None)?;
+        let all = take_record_batch(&all, &came)?;
+        for from in (0..all.num_rows()).step_by(SECTION_ROWS) {
+            let rows = all.slice(from, SECTION_ROWS.min(all.num_rows() - from));
+            self.restore_section(side, &Section { rows, ..first.clone() })?;
         }
         Ok(())
     }
@@ -327,7 +412,7 @@ impl SymmetricJoin {
         let held = &mut self.sides[index(side)];
         let (key_count, count) = (held.key_places.len(), held.map.shape().types.len());
         let (rows, columns) = (section.rows.num_rows(), section.rows.columns());
-        if columns.len() != key_count + count + 1 {
+        if columns.len() != key_count + count + 1 + usize::from(held.ttl.is_some()) {
             return Err(Error::bug(format!("a snapshot's rows of a join have {} columns", columns.len())));
         }
         let loaded: Vec<KernelColumn> =
@@ -343,7 +428,11 @@ impl SymmetricJoin {
         for all in all.chunks(SECTION_ROWS) {
             let positions: Vec<u16> = all.iter().map(|&row| row as u16).collect();
             let counts = if held.map.shape().counted { matches } else { &[] };
-            held.map.append(&arguments[key_count..key_count + count], &hashes, &positions, counts)?;
+            let stamps = match held.ttl {
+                Some(_) => arguments[key_count + count + 1].values::<i64>()?,
+                None => &[],
+            };
+            held.map.append_stamped(&arguments[key_count..key_count + count], &hashes, &positions, counts, stamps)?;
         }
         Ok(())
     }
@@ -492,7 +581,16 @@ impl Residual {
 
 impl Operator for SymmetricJoin {
     fn push(&mut self, port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        self.age(batch.now, next)?;
         self.take(if port == 0 { JoinSide::Left } else { JoinSide::Right }, batch, next)
+    }
+
+    fn tick(&mut self, now: i64, next: &mut Next<'_>) -> Result<()> {
+        self.age(now, next)
+    }
+
+    fn next_tick(&self) -> Option<i64> {
+        self.sides.iter().filter_map(|side| side.map.first_stamp()?.checked_add(side.ttl?)).min()
     }
 
     fn watermark(&mut self, watermark: i64, next: &mut Next<'_>) -> Result<()> {
@@ -523,17 +621,14 @@ impl Operator for SymmetricJoin {
     }
 
     fn restore(&mut self, sections: Vec<Section>) -> Result<()> {
-        for section in sections {
-            let sides = [JoinSide::Left, JoinSide::Right];
-            match sides.into_iter().find(|side| section_name(*side) == section.name) {
-                Some(side) => self.restore_section(side, &section)?,
-                None => {
-                    let message = format!("a join does not take this part of a snapshot: {}", section.name);
-                    return Err(Error::bug(message));
-                }
-            }
+        let of = |side: JoinSide| move |section: &Section| section.name == section_name(side);
+        let (left, others): (Vec<Section>, Vec<Section>) = sections.into_iter().partition(of(JoinSide::Left));
+        let (right, others): (Vec<Section>, Vec<Section>) = others.into_iter().partition(of(JoinSide::Right));
+        if let Some(section) = others.first() {
+            return Err(Error::bug(format!("a join does not take this part of a snapshot: {}", section.name)));
         }
-        Ok(())
+        self.restore_side(JoinSide::Left, left)?;
+        self.restore_side(JoinSide::Right, right)
     }
 
     fn size_bytes(&self) -> usize {

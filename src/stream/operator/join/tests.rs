@@ -244,7 +244,7 @@ fn model(kind: JoinKind, left: &[Row], right: &[Row], matches: impl Fn(&Row, &Ro
 }
 
 fn symmetric(updating: [bool; 2], time: Option<TimeBound>, at_once: bool) -> JoinStrategy {
-    JoinStrategy::Symmetric(SymmetricSpec { updating, time, at_once, lookup: false })
+    JoinStrategy::Symmetric(SymmetricSpec { updating, time, at_once, lookup: false, ttl: [None; 2] })
 }
 
 #[test]

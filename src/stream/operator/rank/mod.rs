@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::function::KernelContext;
 use crate::pipeline::{Completion, RankSpec};
 use crate::state::{Section, SectionRoute};
+use crate::stream::operator::expiry::Expiry;
 use crate::stream::operator::held::{columns, push_in_batches};
 use crate::stream::operator::over::WindowEnds;
 use crate::stream::operator::{Ending, Next, Operator};
@@ -58,6 +59,8 @@ pub struct Rank {
     tables: BTreeMap<i64, RankTable>,
     ends: WindowEnds,
     changed: Changed,
+    /// Set where keys are forgotten.
+    expiry: Option<Expiry>,
 }
 
 /// The key of the one table where there are no windows.
@@ -71,7 +74,8 @@ impl Rank {
         table::check(&shape.types)?;
         let ends = WindowEnds::new(shape.spec.completion);
         let changed = Changed::new(shape.spec.shows_rank);
-        Ok(Rank { shape: Arc::new(shape), tables: BTreeMap::new(), ends, changed })
+        let expiry = shape.spec.ttl.map(Expiry::new);
+        Ok(Rank { shape: Arc::new(shape), tables: BTreeMap::new(), ends, changed, expiry })
     }
 
     fn table<'a>(
@@ -128,6 +132,9 @@ impl Rank {
         let changes = batch.selected_changes();
         let table = Self::table(&mut self.tables, &self.shape, ALL)?;
         let groups = table.find_groups(wide, rows)?;
+        if let Some(expiry) = &mut self.expiry {
+            expiry.touch(&groups, table.key_count(), batch.now);
+        }
         self.changed.begin(table.key_count());
         table.take(wide, &groups, changes.as_deref(), |group, ranked| self.changed.touch(group, ranked))?;
         self.changed.compare(|group| table.ranked(group));
@@ -170,6 +177,18 @@ impl Operator for Rank {
             }
         }
         next.watermark(watermark)
+    }
+
+    fn tick(&mut self, now: i64, _next: &mut Next<'_>) -> Result<()> {
+        let (Some(expiry), Some(table)) = (&mut self.expiry, self.tables.get_mut(&ALL)) else { return Ok(()) };
+        match expiry.left(now, table.key_count(), |_| false) {
+            Some(left) => table.retain(&left),
+            None => Ok(()),
+        }
+    }
+
+    fn next_tick(&self) -> Option<i64> {
+        self.expiry.as_ref().filter(|_| !self.tables.is_empty()).map(Expiry::next_tick)
     }
 
     fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {
@@ -236,7 +255,8 @@ impl Operator for Rank {
     }
 
     fn size_bytes(&self) -> usize {
-        self.tables.values().map(RankTable::size_bytes).sum()
+        let expiry = self.expiry.as_ref().map_or(0, Expiry::size_bytes);
+        self.tables.values().map(RankTable::size_bytes).sum::<usize>() + expiry
     }
 
     fn late_rows(&self) -> u64 {

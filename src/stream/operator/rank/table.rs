@@ -14,7 +14,7 @@ use arrow::row::{Row, RowConverter, SortField};
 
 use super::RankShape;
 use super::entry::{Converters, Entry, Stored, Tally};
-use crate::batch::{Change, with_few_buffers, without_waste};
+use crate::batch::{Change, ROWS_MAX, with_few_buffers, without_waste};
 use crate::error::{Error, Result};
 use crate::pipeline::RankFunction;
 use crate::state::GroupIndex;
@@ -83,6 +83,30 @@ impl RankTable {
             false => Rows::Best { entries: Vec::new(), places: 0 },
         });
         Ok(groups)
+    }
+
+    /// Keeps these groups only, ascending, which are numbered anew in this order.
+    pub fn retain(&mut self, left: &[u32]) -> Result<()> {
+        let keys = self.keys(left)?;
+        let shape = self.shape.clone();
+        let (types, seed, level) = (&shape.types[..shape.spec.key_count], shape.seed, shape.context.level);
+        self.index = GroupIndex::new(types.to_vec(), seed, level);
+        for from in (0..left.len()).step_by(ROWS_MAX) {
+            let rows = ROWS_MAX.min(left.len() - from);
+            let piece: Vec<ArrayRef> = keys.iter().map(|key| key.slice(from, rows)).collect();
+            look_up(&mut self.index, &piece, rows)?;
+        }
+        let mut left = left.iter().peekable();
+        let rows = std::mem::take(&mut self.rows);
+        for (group, rows) in rows.into_iter().enumerate() {
+            if left.next_if(|next| **next as usize == group).is_some() {
+                self.rows.push(rows);
+            } else if let Rows::Best { entries, .. } = rows {
+                self.entries -= entries.len();
+            }
+        }
+        self.rows.shrink_to_fit();
+        if self.is_loose() { self.store_anew() } else { Ok(()) }
     }
 
     /// Takes wide rows in, whose groups are known. `touch` is called with each group right before its rows change.

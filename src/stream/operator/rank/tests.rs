@@ -21,7 +21,8 @@ fn shape(function: RankFunction, first: u64, last: u64, takes_back: bool, comple
     let order = vec![SortOptions { descending: true, nulls_first: false }];
     let program = Arc::new(Program::columns(&columns));
     let shows_rank = true;
-    let spec = RankSpec { program, key_count: 1, order, function, first, last, shows_rank, takes_back, completion };
+    let spec =
+        RankSpec { program, key_count: 1, order, function, first, last, shows_rank, takes_back, completion, ttl: None };
     let (seed, context) = (3, KernelContext::default());
     RankShape { spec, types: vec![DataType::Int64; 5], rank_type: DataType::UInt64, seed, context, batch_rows: 4 }
 }

@@ -4,8 +4,11 @@
 //! probe batch ─▶ keys ─▶ groups ─▶ pairs (probe row, build row) ─▶ residual ─▶ columns gathered by both numbers
 //! ```
 //! Owns        the rows of the build side, and for each whether it has found a match, where that is asked for.
-//! Invariants  the probe side is not wanted before the build side has ended; no batch that leaves has more rows than
-//!             the configuration allows, however many matches a row has.
+//! Invariants  the probe side is not wanted before the build side has ended: rows of it that come all the same, for a
+//!             snapshot, wait. No batch that leaves has more rows than the configuration allows, however many matches a
+//!             row has.
+
+mod waiting; // rows that come before the table is complete
 
 use std::sync::Arc;
 
@@ -13,24 +16,38 @@ use arrow::array::new_null_array;
 use arrow::datatypes::{DataType, SchemaRef};
 use millstream_kernels::bitmap;
 
-use super::build::{Build, Rows, arguments, with_null_key};
+use self::waiting::{WAITING, WATERMARK, Waiting};
+use super::build::{Build, KEYS, NULL_KEY, ROWS, Rows, arguments, with_null_key};
 use super::roles::{Alone, Roles};
 use crate::batch::{Batch, Column, Flat, Values, true_rows};
 use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::{JoinSide, JoinSpec, KeyFilter};
-use crate::state::{NO_GROUP, Section};
+use crate::state::{NO_GROUP, Section, SectionRoute};
 use crate::stream::operator::{Ending, Next, Operator};
+
+/// Where the instances of a join have their rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TablePlace {
+    /// All in one instance.
+    One,
+    /// Each in the instance that owns its key.
+    Owner,
+    /// Each in every instance; `first`: whether this is the first of them.
+    Everywhere { first: bool },
+}
 
 /// A running hash join.
 pub struct HashJoin {
     roles: Roles,
+    place: TablePlace,
     build_side: JoinSide,
     null_aware: bool,
     each_once: bool,
     build: Build,
     state: State,
+    build_keys: Evaluator,
     probe_keys: Evaluator,
     key_count: usize,
     residual: Option<Residual>,
@@ -48,6 +65,9 @@ pub struct HashJoin {
     out: Batch,
     /// Who waits for which of the table's keys.
     told: Vec<(usize, Arc<KeyFilter>)>,
+    waiting: Waiting,
+    /// Of the rows that were taken over from a snapshot, whether each had found a match.
+    restored: Vec<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +108,7 @@ impl HashJoin {
     /// A join of inputs with these columns; `build` is the side that is read first.
     pub fn new(
         spec: &JoinSpec,
-        build: JoinSide,
+        (build, place): (JoinSide, TablePlace),
         (left, right): (&SchemaRef, &SchemaRef),
         seed: u64,
         context: KernelContext,
@@ -125,7 +145,7 @@ impl HashJoin {
                 kept: Vec::new(),
             }
         });
-        let build_schema = if build == JoinSide::Left { left } else { right };
+        let (build_schema, probe_schema) = if build == JoinSide::Left { (left, right) } else { (right, left) };
         let types = stored.iter().map(|&column| build_schema.field(column).data_type().clone()).collect();
         let keeps_rows = roles.pairs || roles.build != Alone::Nothing || residual.is_some();
         let keeps_null_keys = matches!(roles.build, Alone::Unmatched | Alone::Anti | Alone::Mark);
@@ -139,11 +159,13 @@ impl HashJoin {
         out.columns.resize_with(outputs.len(), Column::default);
         HashJoin {
             roles,
+            place,
             build_side: build,
             null_aware: spec.null_aware,
             each_once: spec.each_once,
             build: Build::new(spec, build, (stored, types), (keeps_rows, keeps_null_keys), seed, context),
             state: State::Building,
+            build_keys: Evaluator::new(spec.keys(build).clone(), context),
             probe_keys: Evaluator::new(spec.keys(build.other()).clone(), context),
             key_count: spec.left_keys.outputs.len(),
             residual,
@@ -157,6 +179,8 @@ impl HashJoin {
             pairs: Pairs::default(),
             out,
             told: Vec::new(),
+            waiting: Waiting::new(probe_schema),
+            restored: Vec::new(),
         }
     }
 
@@ -390,6 +414,15 @@ impl HashJoin {
         next.push(&mut self.out)
     }
 
+    /// Which rows of the build side have found a match: a bit each, or nothing where none has.
+    fn matched(&self) -> Vec<u64> {
+        match self.state {
+            // Perhaps restored before, and the side has not ended once more.
+            State::Building => matched_bits(&self.restored, self.build.rows.len()),
+            State::Probing | State::Held => self.build_matched.clone(),
+        }
+    }
+
     fn is_build(&self, port: usize) -> bool {
         (port == 0) == (self.build_side == JoinSide::Left)
     }
@@ -479,6 +512,15 @@ impl Source {
     }
 }
 
+/// A bit for each of `rows` rows, set where it was restored as one that has found a match.
+fn matched_bits(restored: &[bool], rows: usize) -> Vec<u64> {
+    let mut words = Vec::new();
+    bitmap::fill(&mut words, rows, false);
+    let matched = restored.iter().enumerate().filter(|(_, matched)| **matched);
+    matched.for_each(|(row, _)| bitmap::set(&mut words, row));
+    words
+}
+
 /// The physical row of the selected row `at`.
 #[inline]
 fn row_at(batch: &Batch, at: usize) -> usize {
@@ -500,20 +542,24 @@ impl Operator for HashJoin {
         self.state != State::Building || self.is_build(port)
     }
 
-    fn snapshot(&mut self) -> Result<Vec<Section>> {
-        Err(Error::user("no snapshot can be taken of this join yet; take it of the queries before and behind it"))
-    }
-
     fn push(&mut self, port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
-        assert_eq!(self.state == State::Building, self.is_build(port), "the probe side waits for the table");
         match self.state {
-            State::Building => self.build.push(batch),
+            State::Building if self.is_build(port) => self.build.push(&mut self.build_keys, batch),
+            State::Building => self.waiting.push(batch),
             State::Probing => self.probe(batch, next),
             State::Held => Ok(()),
         }
     }
 
-    fn end_input(&mut self, port: usize, ending: Ending, _next: &mut Next<'_>) -> Result<()> {
+    fn watermark(&mut self, watermark: i64, next: &mut Next<'_>) -> Result<()> {
+        if self.state == State::Building && !self.waiting.is_empty() {
+            self.waiting.advance(watermark);
+            return Ok(());
+        }
+        next.watermark(watermark)
+    }
+
+    fn end_input(&mut self, port: usize, ending: Ending, next: &mut Next<'_>) -> Result<()> {
         if !self.is_build(port) {
             return Ok(());
         }
@@ -523,9 +569,14 @@ impl Operator for HashJoin {
         self.build.seal()?;
         self.state = if ending == Ending::Hold { State::Held } else { State::Probing };
         if self.roles.build != Alone::Nothing {
-            bitmap::fill(&mut self.build_matched, self.build.rows.len(), false);
+            self.build_matched = matched_bits(&self.restored, self.build.rows.len());
         }
-        Ok(())
+        self.restored = Vec::new();
+        let (batches, watermark) = self.waiting.take()?;
+        if self.state == State::Probing {
+            batches.into_iter().try_for_each(|mut batch| self.probe(&mut batch, next))?;
+        }
+        watermark.map_or(Ok(()), |watermark| next.watermark(watermark))
     }
 
     fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {
@@ -542,9 +593,45 @@ impl Operator for HashJoin {
         }
     }
 
+    fn snapshot(&mut self) -> Result<Vec<Section>> {
+        let mut sections = self.waiting.sections(&mut self.probe_keys, self.key_count)?;
+        if self.place != (TablePlace::Everywhere { first: false }) {
+            sections.extend(self.build.sections(&self.matched())?);
+        }
+        Ok(sections)
+    }
+
+    fn route(&self, section: &Section) -> SectionRoute {
+        match self.place {
+            _ if section.route == SectionRoute::All => SectionRoute::All,
+            TablePlace::One => SectionRoute::First,
+            TablePlace::Owner => SectionRoute::Key { key_count: self.key_count },
+            TablePlace::Everywhere { .. } if section.name == WAITING => SectionRoute::First,
+            TablePlace::Everywhere { .. } => SectionRoute::All,
+        }
+    }
+
+    fn restore(&mut self, sections: Vec<Section>) -> Result<()> {
+        for section in sections {
+            match section.name.as_str() {
+                ROWS => self.build.restore_rows(&section, &mut self.restored)?,
+                KEYS => self.build.restore_keys(&section)?,
+                NULL_KEY => self.build.restore_null_key(),
+                WAITING => self.waiting.restore_rows(&section, self.key_count)?,
+                WATERMARK => self.waiting.restore_watermark(&section)?,
+                other => return Err(Error::bug(format!("a join does not take this part of a snapshot: {other}"))),
+            }
+        }
+        Ok(())
+    }
+
     fn size_bytes(&self) -> usize {
         let told: usize = self.told.iter().map(|(_, filter)| filter.share_bytes()).sum();
-        self.build.size_bytes() + self.build_matched.capacity() * 8 + told
+        self.build.size_bytes()
+            + self.build_matched.capacity() * 8
+            + self.restored.capacity()
+            + self.waiting.size_bytes()
+            + told
     }
 
     fn remarks(&self) -> String {

@@ -5,9 +5,13 @@
 //!        GroupIndex       starts, rows
 //! ```
 
+mod saved; // in a snapshot
+
 use arrow::datatypes::DataType;
 use millstream_kernels::bitmap;
 use smallvec::SmallVec;
+
+pub(super) use saved::{KEYS, NULL_KEY, ROWS};
 
 use super::perfect::{Perfect, append_integers, integers};
 use crate::batch::{Argument, Batch, Column, KernelColumn, Kind};
@@ -22,7 +26,6 @@ const CHUNK: usize = 8_192;
 
 /// The rows of the build side and a table of their keys.
 pub(super) struct Build {
-    keys: Evaluator,
     key_count: usize,
     nulls_match: bool,
     index: GroupIndex,
@@ -71,14 +74,13 @@ impl Build {
         seed: u64,
         context: KernelContext,
     ) -> Self {
-        let keys = spec.keys(side).clone();
+        let keys = spec.keys(side);
         let is_single = keys.output_types.len() == 1 && has_keys(Kind::of(&keys.output_types[0]));
         Build {
             values: (is_single && !spec.nulls_match && !spec.each_once).then(Vec::new),
             rows_aside: Vec::new(),
             key_count: keys.outputs.len(),
             index: GroupIndex::new(keys.output_types.clone(), seed, context.level),
-            keys: Evaluator::new(keys, context),
             nulls_match: spec.nulls_match,
             rows: StoredRows::new(&types),
             stored,
@@ -97,42 +99,45 @@ impl Build {
         }
     }
 
-    /// Takes a batch in.
-    pub(super) fn push(&mut self, batch: &mut Batch) -> Result<()> {
+    /// Takes a batch in; `keys` computes the keys of its rows.
+    pub(super) fn push(&mut self, keys: &mut Evaluator, batch: &mut Batch) -> Result<()> {
         self.seen += batch.selected_rows() as u64;
-        self.keys.run(batch)?;
+        keys.run(batch)?;
         if !self.nulls_match {
-            let nulls = with_null_key(&arguments(&self.keys, batch, self.key_count), self.keys.rows());
+            let nulls = with_null_key(&arguments(keys, batch, self.key_count), keys.rows());
             if let Some(nulls) = nulls
-                && !self.set_null_keys_aside(batch, &nulls)?
+                && !self.set_null_keys_aside(keys, batch, &nulls)?
             {
                 return Ok(());
             }
         }
-        let keys = arguments(&self.keys, batch, self.key_count);
+        self.add_keys(&arguments(keys, batch, self.key_count), keys.rows(), self.each_once)?;
+        if self.keeps_rows { self.rows.append(batch, &self.stored) } else { Ok(()) }
+    }
+
+    /// Takes the keys of rows in, which come next to `rows` where these are kept. `counts`: whether each of them may answer
+    /// for one row of the other side.
+    fn add_keys(&mut self, keys: &[Argument<'_>], rows: usize, counts: bool) -> Result<()> {
         if let Some(values) = &mut self.values {
-            append_integers(&keys[0], self.keys.rows(), values)?;
-            if self.keeps_rows {
-                self.rows.append(batch, &self.stored)?;
-            }
-            return Ok(());
+            return append_integers(&keys[0], rows, values);
         }
-        self.index.lookup(&keys, self.keys.rows(), &mut self.groups)?;
+        self.index.lookup(keys, rows, &mut self.groups)?;
         if self.each_once {
             self.left_over.resize(self.index.len(), 0);
+        }
+        if counts {
             self.groups.iter().for_each(|group| self.left_over[*group as usize] += 1);
         }
         if self.keeps_rows {
             let first = self.rows.len() as u32;
             self.unique &= self.groups.iter().enumerate().all(|(at, &group)| group == first + at as u32);
-            self.rows.append(batch, &self.stored)?;
             self.row_groups.extend_from_slice(&self.groups);
         }
         Ok(())
     }
 
     /// Deselects the rows with a NULL key, which match nothing; whether others are left.
-    fn set_null_keys_aside(&mut self, batch: &mut Batch, nulls: &[bool]) -> Result<bool> {
+    fn set_null_keys_aside(&mut self, keys: &mut Evaluator, batch: &mut Batch, nulls: &[bool]) -> Result<bool> {
         self.has_null_key = true;
         let rows = (0..nulls.len() as u32).map(|row| row as u16);
         let (with_null, without): (Vec<u16>, Vec<u16>) = rows.partition(|row| nulls[*row as usize]);
@@ -141,16 +146,21 @@ impl Build {
             batch.selection.narrow(&with_null);
             let before = self.rows.len() as u32;
             self.rows.append(batch, &self.stored)?;
-            match self.values {
-                Some(_) => self.rows_aside.extend(before..self.rows.len() as u32),
-                None => self.row_groups.resize(self.rows.len(), NO_GROUP),
-            }
-            self.unique = false;
+            self.set_rows_aside(before, self.rows.len() as u32);
             batch.selection = all;
         }
         batch.selection.narrow(&without);
-        self.keys.run(batch)?;
+        keys.run(batch)?;
         Ok(!without.is_empty())
+    }
+
+    /// Notes that these rows have no key.
+    fn set_rows_aside(&mut self, from: u32, to: u32) {
+        match self.values {
+            Some(_) => self.rows_aside.extend(from..to),
+            None => self.row_groups.resize(to as usize, NO_GROUP),
+        }
+        self.unique = false;
     }
 
     /// The values of a key, each at least once, where they are whole numbers. Comes before [`Build::seal`].

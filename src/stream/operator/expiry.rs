@@ -1,10 +1,8 @@
-//! Groups that no row has touched for long are forgotten.
+//! Groups, and keys of ranks, that no row has touched for long are forgotten.
 //!
 //! Invariants  by the clock that comes with batches and ticks; a forgotten group says nothing, and starts anew when a row
 //!             of it comes.
 //! Source      state time-to-live as Flink SQL has it.
-
-use super::table::Table;
 
 /// Looks at the clock so many times in the life of a group.
 const LOOKS: i64 = 4;
@@ -32,17 +30,17 @@ impl Expiry {
         self.due.unwrap_or(i64::MIN)
     }
 
-    /// The groups that are left at a tick, in order; `None`: all of them.
-    pub(super) fn left(&mut self, now: i64, table: &Table) -> Option<Vec<u32>> {
+    /// Of `count` groups those that are left at a tick, in order; `None`: all of them. Groups that stand are kept anyhow.
+    pub(super) fn left(&mut self, now: i64, count: usize, stands: impl Fn(u32) -> bool) -> Option<Vec<u32>> {
         self.due = Some(now.saturating_add((self.ttl / LOOKS).max(1)));
-        self.touched.resize(table.len(), now);
+        self.touched.resize(count, now);
         let ttl = self.ttl;
         let is_old = |touched: i64| now.saturating_sub(touched) >= ttl;
         if !self.touched.iter().any(|&touched| is_old(touched)) {
             return None;
         }
-        let stays = |group: &u32| table.stands(*group) || !is_old(self.touched[*group as usize]);
-        let left: Vec<u32> = (0..table.len() as u32).filter(stays).collect();
+        let stays = |group: &u32| stands(*group) || !is_old(self.touched[*group as usize]);
+        let left: Vec<u32> = (0..count as u32).filter(stays).collect();
         self.touched = left.iter().map(|&group| self.touched[group as usize]).collect();
         Some(left)
     }
