@@ -61,10 +61,12 @@ fn batches(per_window: usize) -> Vec<RecordBatch> {
 }
 
 /// Heap allocations of a whole query, the second time over its table: the first time cuts the batches to size.
-fn allocations(sql: &str, per_window: usize) -> usize {
+fn allocations(watermark: &str, sql: &str, per_window: usize) -> usize {
     let engine = Engine::new(Config { partitions: 1, ..Config::default() });
     engine
-        .execute("CREATE TABLE t (ts TIMESTAMP(3), id BIGINT, price DOUBLE, name VARCHAR, WATERMARK FOR ts AS ts)")
+        .execute(&format!(
+            "CREATE TABLE t (ts TIMESTAMP(3), id BIGINT, price DOUBLE, name VARCHAR, WATERMARK FOR ts AS {watermark})"
+        ))
         .expect("a table");
     engine.register_batches("t", batches(per_window)).expect("its rows");
     let run = || {
@@ -78,7 +80,11 @@ fn allocations(sql: &str, per_window: usize) -> usize {
 }
 
 fn check(sql: &str) {
-    let (once, twice) = (allocations(sql, 10), allocations(sql, 20));
+    check_with("ts", sql);
+}
+
+fn check_with(watermark: &str, sql: &str) {
+    let (once, twice) = (allocations(watermark, sql, 10), allocations(watermark, sql, 20));
     let per_batch = (twice as f64 - once as f64) / (10 * WINDOWS) as f64;
     assert!(per_batch.abs() < 0.05, "{per_batch} allocations per batch: {once} for 10 a window, {twice} for 20\n{sql}");
 }
@@ -93,6 +99,18 @@ fn a_batch_allocates_nothing() {
     check("SELECT id, count(*), sum(price) FROM t WHERE price > 100.0 GROUP BY GROUPING SETS ((id), ())");
     check("SELECT name, count(*), min(price), max(price), avg(price) FROM t GROUP BY name");
     check(
+        "SELECT id, window_end, count(*) FROM HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '10' SECOND) \
+           GROUP BY id, window_start, window_end",
+    );
+    // Rows are marked in every batch, and late at the end of each window.
+    let late = "ts + INTERVAL '1' SECOND";
+    check_with(
+        late,
+        "SELECT id, window_start, count(*), sum(total) FROM TUMBLE(TABLE (SELECT ts, id, price * 2.0 + 1.0 AS total \
+         FROM t WHERE price > 100.0), DESCRIPTOR(ts), INTERVAL '10' SECOND) GROUP BY id, window_start, window_end",
+    );
+    check_with(
+        late,
         "SELECT id, window_end, count(*) FROM HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '10' SECOND) \
            GROUP BY id, window_start, window_end",
     );

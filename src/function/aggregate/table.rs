@@ -224,7 +224,7 @@ impl<T: Table> AggregateStates for States<T> {
     }
 
     fn pick(&mut self, groups: &[u32]) -> Result<Option<Box<dyn AggregateStates>>> {
-        self.table.grow(groups.iter().max().map_or(0, |&group| group as usize + 1));
+        self.table.grow(group_count(groups));
         let Some(table) = self.table.pick(groups) else { return Ok(None) };
         let (validity, weights) = (Vec::new(), Vec::new());
         let empty = self.empty.clone();
@@ -232,13 +232,13 @@ impl<T: Table> AggregateStates for States<T> {
     }
 
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
-        self.table.grow(groups.iter().max().map_or(0, |&group| group as usize + 1));
+        self.table.grow(group_count(groups));
         self.table.finish(groups, out)
     }
 
     fn finish_as(&mut self, function: &dyn AggregateFunction, groups: &[u32], out: &mut Column) -> Result<()> {
         let reading = function.reading().ok_or_else(|| Error::bug("only native functions are read from others"))?;
-        self.table.grow(groups.iter().max().map_or(0, |&group| group as usize + 1));
+        self.table.grow(group_count(groups));
         self.table.finish_as(reading, groups, out)
     }
 
@@ -270,6 +270,12 @@ impl<T: Table> AggregateStates for States<T> {
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
+}
+
+/// How many groups there must be for all of `groups` to be among them. A bare loop: `Iterator::max` is none.
+fn group_count(groups: &[u32]) -> usize {
+    let end = |end: usize, &group: &u32| if group as usize >= end { group as usize + 1 } else { end };
+    groups.iter().fold(0, end)
 }
 
 /// The rows that count, as words: not filtered, no argument null. `None` for all; `memory` is used if need be.

@@ -3,7 +3,7 @@
 use millstream_kernels::level::Level;
 
 use super::{DoesNotFit, EMPTY, write_integers};
-use crate::batch::{Argument, Column, Fixed, Kind};
+use crate::batch::{Argument, Column, Fixed, Kind, Values};
 use crate::error::Result;
 
 /// A range of this many values is always taken, however few groups are in it: 256 KiB of slots stay in L2.
@@ -79,7 +79,7 @@ impl Dense {
             let group = self.group_of(values[0].ordered());
             groups.resize(rows, group);
         } else if key.validity().is_none() {
-            groups.extend(values.iter().map(|value| self.group_of(value.ordered())));
+            self.groups_of(values, groups);
         } else {
             for (row, value) in values.iter().enumerate() {
                 let group = if key.is_null(row) { self.null_group() } else { self.group_of(value.ordered()) };
@@ -123,6 +123,26 @@ impl Dense {
             }
         }
         Ok(())
+    }
+
+    /// The groups of values that the range holds. No branch says whether one is new: in a pane of few rows that is guessed
+    /// wrong often. The place behind the last key is written in any case, and counts if it was.
+    fn groups_of<T: Ordered>(&mut self, values: &[T], groups: &mut Vec<u32>) {
+        let mut count = self.keys.len();
+        let (base, slots) = (self.base, &mut self.slots[..]);
+        self.keys.resize(count + values.len() + 1, 0);
+        let keys = &mut self.keys[..];
+        groups.extend(values.iter().map(|value| {
+            let key = value.ordered();
+            let slot = &mut slots[key.wrapping_sub(base) as usize];
+            let is_new = *slot == EMPTY;
+            let group = if is_new { count as u32 } else { *slot };
+            *slot = group;
+            keys[count] = key;
+            count += usize::from(is_new);
+            group
+        }));
+        self.keys.truncate(count);
     }
 
     #[inline(always)]
@@ -178,7 +198,33 @@ impl Dense {
     pub(super) fn keys(&self, kind: Kind, groups: &[u32], out: &mut Column) {
         let signed = matches!(kind, Kind::I8 | Kind::I16 | Kind::I32 | Kind::I64);
         let flip = if signed { 1 << 63 } else { 0 };
+        if self.null_group == EMPTY && matches!(kind, Kind::I64 | Kind::U64) {
+            return self.write_wide(kind, flip, groups, out);
+        }
         write_integers(kind, groups, out, |group| (group != self.null_group).then(|| self.keys[group as usize] ^ flip));
+    }
+
+    /// The keys of 64 bits, where none is NULL.
+    fn write_wide(&self, kind: Kind, flip: u64, groups: &[u32], out: &mut Column) {
+        let empty = || if kind == Kind::I64 { Values::I64(Vec::new()) } else { Values::U64(Vec::new()) };
+        let is_kind = |values: &Values| match kind {
+            Kind::I64 => matches!(values, Values::I64(_)),
+            _ => matches!(values, Values::U64(_)),
+        };
+        let flat = out.flat_mut(is_kind, empty);
+        match &mut flat.values {
+            Values::I64(values) => {
+                values.clear();
+                values.extend(groups.iter().map(|&group| (self.keys[group as usize] ^ flip) as i64));
+            }
+            Values::U64(values) => {
+                values.clear();
+                values.extend(groups.iter().map(|&group| self.keys[group as usize]));
+            }
+            _ => unreachable!("of the kind asked for"),
+        }
+        flat.rows = groups.len();
+        flat.set_all_valid();
     }
 
     /// The range starts anew with the next key: panes of later times hold later keys.

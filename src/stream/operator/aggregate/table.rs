@@ -203,6 +203,11 @@ impl Table {
         self.states.grow(self.index.len())
     }
 
+    /// Whether every group has rows.
+    pub(super) fn all_alive(&self) -> bool {
+        self.weights.is_none()
+    }
+
     /// Whether `group` has rows, or needs none.
     pub(super) fn is_alive(&self, group: u32) -> bool {
         let has_rows = |weights: &Vec<i64>| weights.get(group as usize).is_some_and(|weight| *weight > 0);

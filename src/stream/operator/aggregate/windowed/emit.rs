@@ -106,6 +106,14 @@ impl WindowedAggregate {
         let mut from = 0;
         while from < count {
             groups.clear();
+            if table.all_alive() {
+                let to = count.min(from + self.batch_rows as u32);
+                match given {
+                    Some(given) => groups.extend_from_slice(&given[from as usize..to as usize]),
+                    None => groups.extend(from..to),
+                }
+                from = to;
+            }
             while from < count && groups.len() < self.batch_rows {
                 let group = given.map_or(from, |given| given[from as usize]);
                 if table.is_alive(group) {
