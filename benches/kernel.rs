@@ -82,14 +82,19 @@ const struct MillstreamKernel *fused_kernel(void) {
 }
 "#;
 
-/// `a * b + 1.0` and the sum of squares, compiled from C; none without a compiler.
+/// `a * b + 1.0` and the sum of squares, compiled from C for this machine, as kernels of the engine are for each CPU level; none
+/// without a compiler.
 fn in_c() -> Option<(Function, Function)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().ok()?;
     let compiled = |name: &str, source: &Path| {
         let library = folder.path().join(name);
         let mut command = Command::new("cc");
-        command.args(["-O3", "-shared", "-fPIC", "-I"]).arg(root.join("include")).arg(source).arg("-lm");
+        command
+            .args(["-O3", "-march=native", "-shared", "-fPIC", "-I"])
+            .arg(root.join("include"))
+            .arg(source)
+            .arg("-lm");
         command.arg("-o").arg(&library).status().ok().filter(ExitStatus::success).map(|_| library)
     };
     let source = folder.path().join("fused.c");

@@ -4,7 +4,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use millstream::function::custom::{Date, Decimal, Interval, Scalar, StringWriter, Time, Timestamp};
+use millstream::function::custom::{
+    Date, Decimal, Interval, Scalar, StringWriter, Time, Timestamp, TimestampMillis, TimestampNanos, TimestampSeconds,
+};
 
 use super::{engine, engine_of, error, rows};
 
@@ -56,6 +58,75 @@ fn times_and_decimals_are_types_of_their_own() {
     assert_eq!(answer("nanos(TIME '00:00:01')"), "1000000000");
     assert_eq!(answer("doubled(CAST(1.25 AS DECIMAL(10, 2)))"), "2.50");
     assert_eq!(answer("DATE '2020-01-31' + months(1)"), "2020-02-29");
+}
+
+#[test]
+fn every_type_of_a_column_is_a_type_of_an_argument() {
+    let engine = engine();
+    let answer = |call: &str| rows(&engine, &format!("SELECT {call} FROM {T}")).join(", ");
+    macro_rules! numbers {
+        ($($number:ty: $sql:literal),+) => {$(
+            let name = concat!("next_", stringify!($number));
+            engine.scalar(name, |x: $number| x + 1 as $number).unwrap();
+            engine.scalar(concat!("or_", stringify!($number)), |x: Option<$number>| x.map(|x| x + 2 as $number)).unwrap();
+            let is_float = stringify!($number).starts_with('f');
+            let shown = |x: i64| if is_float { format!("{x}.0") } else { x.to_string() };
+            let call = format!("{name}(CAST(i AS {}))", $sql);
+            assert_eq!(answer(&call), format!("{}, {}, NULL", shown(2), shown(3)), "{call}");
+            assert_eq!(answer(&format!("arrow_typeof({call}) = arrow_typeof(CAST(1 AS {}))", $sql)), "true, true, true");
+            let call = format!("or_{}(CAST(i AS {}))", stringify!($number), $sql);
+            assert_eq!(answer(&call), format!("{}, {}, NULL", shown(3), shown(4)), "{call}");
+        )+};
+    }
+    numbers!(
+        i8: "TINYINT", i16: "SMALLINT", i32: "INT", i64: "BIGINT", u8: "TINYINT UNSIGNED", u16: "SMALLINT UNSIGNED",
+        u32: "INT UNSIGNED", u64: "BIGINT UNSIGNED", f32: "REAL", f64: "DOUBLE"
+    );
+    engine.scalar("nano", |at: TimestampNanos| TimestampNanos(at.0 + 1)).unwrap();
+    engine.scalar("milli", |at: TimestampMillis| TimestampMillis(at.0 + 1)).unwrap();
+    engine.scalar("whole", |at: TimestampSeconds| TimestampSeconds(at.0 + 1)).unwrap();
+    let at = |unit: u8| format!("CAST(TIMESTAMP '2026-01-01 00:00:00' AS TIMESTAMP({unit}))");
+    assert_eq!(rows(&engine, &format!("SELECT nano({})", at(9))), ["2026-01-01T00:00:00.000000001"]);
+    assert_eq!(rows(&engine, &format!("SELECT milli({})", at(3))), ["2026-01-01T00:00:00.001"]);
+    assert_eq!(rows(&engine, &format!("SELECT whole({})", at(0))), ["2026-01-01T00:00:01"]);
+}
+
+#[test]
+fn up_to_eight_arguments_are_taken() {
+    let engine = engine();
+    engine.scalar("of1", |a: i64| a).unwrap();
+    engine.scalar("of2", |a: i64, b: &str| a + b.len() as i64).unwrap();
+    engine.scalar("of3", |a: i64, b: &str, c: f64| a + b.len() as i64 + c as i64).unwrap();
+    engine.scalar("of4", |a: i64, b: &str, c: f64, d: bool| a + b.len() as i64 + c as i64 + i64::from(d)).unwrap();
+    engine.scalar("of5", |a: i64, b: i64, c: i64, d: i64, e: i64| a + b + c + d + e).unwrap();
+    engine
+        .scalar("of6", |a: i64, b: i64, c: i64, d: i64, e: i64, f: Option<i64>| f.map(|f| a + b + c + d + e + f))
+        .unwrap();
+    engine
+        .scalar("of7", |a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: &[u8]| {
+            a + b + c + d + e + f + g.len() as i64
+        })
+        .unwrap();
+    engine
+        .scalar(
+            "of8",
+            |a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: &str| {
+                if h.is_empty() { Err("nothing") } else { Ok(a + b + c + d + e + f + g + h.len() as i64) }
+            },
+        )
+        .unwrap();
+    let table = "(VALUES (1, 'x'), (2, 'yy'), (NULL, 'z')) AS t(i, s)";
+    let answer = |call: &str| rows(&engine, &format!("SELECT {call} FROM {table}")).join(" ");
+    assert_eq!(answer("of1(i)"), "1 2 NULL");
+    assert_eq!(answer("of2(i, s)"), "2 4 NULL");
+    assert_eq!(answer("of3(i, s, i)"), "3 6 NULL");
+    assert_eq!(answer("of4(i, s, i, i > 1)"), "3 7 NULL");
+    assert_eq!(answer("of5(i, 1, i, 1, 1)"), "5 7 NULL");
+    assert_eq!(answer("of6(1, 1, 1, 1, 1, i)"), "6 7 NULL");
+    assert_eq!(answer("of7(i, 1, 1, 1, 1, 1, CAST(s AS BYTEA))"), "7 9 NULL");
+    assert_eq!(answer("of8(i, 1, 1, 1, 1, 1, 1, s)"), "8 10 NULL");
+    let message = error(&engine, &format!("SELECT of8(1, 2, 3, 4, 5, 6, 7, substr(s, 2)) FROM {table}"));
+    assert!(message.contains("nothing; of8(1, 2, 3, 4, 5, 6, 7, ''), row 0 of its batch"), "{message}");
 }
 
 #[test]
