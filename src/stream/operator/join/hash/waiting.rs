@@ -60,9 +60,12 @@ impl Waiting {
     pub(super) fn take(&mut self) -> Result<(Vec<Batch>, Option<i64>)> {
         let batch = |(arrays, rows): (&[ArrayRef], usize)| {
             let (marks, columns) = arrays.split_last().expect("a column of watermarks");
-            let marks = marks.as_primitive::<Int64Type>().values().to_vec();
-            let watermarks = marks.iter().any(|mark| *mark != START).then_some(marks);
-            Batch { watermarks, ..Batch::from_arrays(columns.to_vec(), rows) }
+            let marks = marks.as_primitive::<Int64Type>().values();
+            let mut batch = Batch::from_arrays(columns.to_vec(), rows);
+            if marks.iter().any(|mark| *mark != START) {
+                batch.watermarks.set(marks);
+            }
+            batch
         };
         let batches = self.rows.batches().map(batch).collect();
         self.rows.take()?;
