@@ -188,7 +188,7 @@ impl Arg for bool {
 
 /// Writes bits from bit `start` on, a multiple of 64, as booleans.
 #[inline(always)]
-pub(super) fn unpack(source: Side<'_, u64>, start: usize, out: &mut [bool]) {
+fn unpack(source: Side<'_, u64>, start: usize, out: &mut [bool]) {
     for (index, bits) in out.chunks_mut(64).enumerate() {
         let word = match source {
             Side::Column(words) => words[start / 64 + index],

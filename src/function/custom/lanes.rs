@@ -1,5 +1,8 @@
 //! Rows of one group, taken in by several states in turn, so that one row need not wait for the one before.
 //!
+//! For as long as a chunk takes, the lanes are held in a copy that nothing else has seen, so that the compiler can keep it in
+//! registers: the lanes themselves are handed out to be merged, which it may not look into.
+//!
 //! Invariants  the lanes are merged into the group's state when all rows are in: a panic before leaves it as it was, but
 //!             for runs that the aggregate takes in itself.
 
@@ -8,7 +11,7 @@ use millstream_kernels::bitmap;
 use millstream_kernels::level::Level;
 
 use super::aggregate::Aggregate;
-use super::argument::{CHUNK, Side, unpack};
+use super::argument::CHUNK;
 use super::inputs::Inputs;
 
 /// As many states take the rows of a group; of numbers as many as fill four vectors.
@@ -39,12 +42,14 @@ impl<A: Aggregate> Lanes<'_, A> {
                 if aggregate.update_run(state, chunks, rows) {
                     continue;
                 }
+                let mut held = lanes.clone();
                 for step in 0..rows / N {
                     let part = A::Input::part(chunks, step * N, N);
-                    for (lane, state) in lanes.iter_mut().enumerate() {
+                    for (lane, state) in held.iter_mut().enumerate() {
                         aggregate.update(state, A::Input::get(part, lane));
                     }
                 }
+                lanes = held;
                 for row in rows / N * N..rows {
                     aggregate.update(&mut lanes[row % N], A::Input::get(chunks, row));
                 }
@@ -60,23 +65,23 @@ impl<A: Aggregate> Lanes<'_, A> {
         dispatch!(self.level, _simd => {
             let mut memories = A::Input::memories();
             let mut lanes: [A::State; N] = std::array::from_fn(|_| aggregate.init());
-            let mut counts = [false; CHUNK];
             for start in (0..count).step_by(CHUNK) {
                 let rows = CHUNK.min(count - start);
                 let chunks = A::Input::chunks(sources, start, rows, &mut memories);
-                unpack(Side::Column(words), start, &mut counts[..rows]);
+                let mut held = lanes.clone();
                 for step in 0..rows / N {
                     let part = A::Input::part(chunks, step * N, N);
-                    let counts = &counts[step * N..(step + 1) * N];
-                    for (lane, state) in lanes.iter_mut().enumerate() {
+                    let first = start + step * N;
+                    let bits = words[first / 64] >> (first % 64);
+                    for (lane, state) in held.iter_mut().enumerate() {
                         let mut next = state.clone();
                         aggregate.update(&mut next, A::Input::get(part, lane));
-                        if counts[lane] {
-                            *state = next;
-                        }
+                        // Written in any case: a store under a mask would have to be waited for.
+                        *state = if bits >> lane & 1 == 1 { next } else { state.clone() };
                     }
                 }
-                for row in (rows / N * N..rows).filter(|&row| counts[row]) {
+                lanes = held;
+                for row in (rows / N * N..rows).filter(|&row| bitmap::get(words, start + row)) {
                     aggregate.update(&mut lanes[row % N], A::Input::get(chunks, row));
                 }
             }
