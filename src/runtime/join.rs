@@ -92,7 +92,7 @@ impl Assembly<'_> {
         let left_width = self.pipeline.nodes[inputs[0]].schema.fields().len();
         let parted_by = [self.parting(inputs[0]), self.parting(inputs[1])];
         let sides = match meeting {
-            Meeting::Owner => return Ok((self.to_owners(id, spec, [left, right], parted_by)?, meeting)),
+            Meeting::Owner => return Ok((self.bring_sides(id, spec, [left, right], parted_by)?, meeting)),
             Meeting::Everywhere(build) => {
                 let (probe, stays) =
                     (build.other(), if build == JoinSide::Left { &parted_by[1] } else { &parted_by[0] });
@@ -111,7 +111,7 @@ impl Assembly<'_> {
 impl Assembly<'_> {
     /// Both sides in the workers that own their keys. Rows that are parted by keys of the join already stay, and the other
     /// side comes to them.
-    fn to_owners(
+    fn bring_sides(
         &mut self,
         id: NodeId,
         spec: &JoinSpec,
