@@ -43,10 +43,10 @@ impl GroupedStates {
         }
     }
 
-    /// A new accumulator that holds `states`, the state of group `i` in row `i`.
+    /// A new accumulator that holds `states`, the state of group `i` in row `i`. Groups that came since have no row.
     fn rebuilt(&self, states: &[ArrayRef]) -> Result<Box<dyn GroupsAccumulator>> {
         let mut accumulator = self.function.groups_accumulator()?;
-        let groups: Vec<usize> = (0..self.group_count).collect();
+        let groups: Vec<usize> = (0..states.first().map_or(0, |state| state.len())).collect();
         accumulator.merge_batch(states, &groups, self.group_count).map_err(foreign)?;
         Ok(accumulator)
     }

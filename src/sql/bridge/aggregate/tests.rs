@@ -292,3 +292,30 @@ fn rows_are_taken_back() {
         case.assert(states.as_mut(), &all, &[&first.slice(35, 35)], "taken back elsewhere");
     }
 }
+
+#[test]
+fn groups_come_up_after_results_were_read() {
+    let case = Case { order_by: &[("o", UP)], ..case("first_value", &["x"]) };
+    let values = RecordBatch::try_from_iter(vec![
+        ("x", Arc::new(Int64Array::from(vec![7, 8, 9])) as ArrayRef),
+        ("o", Arc::new(Int64Array::from(vec![3, 2, 1]))),
+    ])
+    .unwrap();
+    let mut states = case.bind().states();
+    let update = |states: &mut dyn AggregateStates, groups: &[u32], group_count: usize| {
+        let columns = case.arrays(&values.slice(0, groups.len()));
+        let args: Vec<Argument<'_>> = columns.iter().map(|column| Argument::new(column, None, groups.len())).collect();
+        let update = Update { groups, group_count, args: &args, filter: None, changes: None };
+        states.update(&KernelContext::default(), &update).unwrap();
+    };
+    let read = |states: &mut dyn AggregateStates, groups: &[u32]| {
+        let mut out = Column::default();
+        states.finish(groups, &mut out).unwrap();
+        let found = out.to_array(&DataType::Int64, groups.len(), &Selection::default()).unwrap();
+        found.as_primitive::<arrow::datatypes::Int64Type>().iter().collect::<Vec<_>>()
+    };
+    update(states.as_mut(), &[0, 1], 2);
+    assert_eq!(read(states.as_mut(), &[0, 1]), [Some(7), Some(8)]);
+    update(states.as_mut(), &[1, 4, 4], 5);
+    assert_eq!(read(states.as_mut(), &[0, 1, 2, 4]), [Some(7), Some(8), None, Some(9)]);
+}
