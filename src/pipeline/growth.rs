@@ -88,6 +88,10 @@ fn over_growth(over: &OverSpec) -> Option<&'static str> {
         Completion::Changes | Completion::End => Some(
             "OVER above rows that come and go keeps all rows; order by the column with the watermark over rows that stay",
         ),
+        Completion::Time { .. } | Completion::Arrival if over.key_count > 0 && !over.forgets_keys() => Some(
+            "OVER keeps something of every key there ever was; let frames be stretches of time (RANGE BETWEEN INTERVAL ... \
+             PRECEDING), or PARTITION BY a window as well",
+        ),
         _ => None,
     }
 }

@@ -42,6 +42,20 @@ pub enum Completion {
     Changes,
 }
 
+impl OverSpec {
+    /// Whether a partition is forgotten once the watermark has passed what its rows reach: where all frames are stretches of
+    /// time. Else something is kept of every key there ever was.
+    pub fn forgets_keys(&self) -> bool {
+        let by_time = |call: &OverCall| {
+            let Frame { units, start, .. } = call.frame;
+            matches!(call.function, OverFunction::Nth { .. } | OverFunction::Aggregate(_))
+                && units == FrameUnits::Range
+                && start != FrameBound::Unbounded
+        };
+        matches!(self.completion, Completion::Time { .. }) && self.calls.iter().all(by_time)
+    }
+}
+
 /// Keeps the rows of each partition that rank within bounds: Top-N, the first or the last row of a key.
 #[derive(Debug, Clone)]
 pub struct RankSpec {

@@ -364,7 +364,11 @@ fn state(node: &Node) -> Option<String> {
         Spec::Over(over) => Some(match over.completion {
             Completion::End | Completion::Changes => "all rows",
             Completion::Window { .. } => "rows of open windows, bounded by the watermark",
+            Completion::Time { .. } if over.key_count == 0 || over.forgets_keys() => {
+                "rows of open frames, bounded by the watermark"
+            }
             Completion::Time { .. } => "rows of open frames, bounded by the watermark, and distinct keys",
+            Completion::Arrival if over.key_count == 0 => "rows of open frames, bounded",
             Completion::Arrival => "rows of open frames, and distinct keys",
         }),
         Spec::Rank(rank) => Some(match (rank.completion, rank.takes_back) {

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::aggregate::Sessions;
 use super::{Ending, Next, Operator, saved};
-use crate::batch::{Argument, Batch, Column, Flat, ROWS_MAX, Selection, Values};
+use crate::batch::{Argument, Batch, Column, Flat, ROWS_MAX, Selection, Values, without_waste};
 use crate::error::Result;
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
@@ -25,7 +25,7 @@ use crate::time::{Bounds, END, START};
 /// No row.
 const NONE: u32 = u32::MAX;
 /// More rows that are gone than these are worth making the columns anew.
-const GONE_MIN: usize = 1 << 16;
+const GONE_MIN: usize = 1 << 10;
 const NAME: &str = "session rows 1";
 /// Start, last row, and how far back the session links.
 const PLACE_COLUMNS: usize = 3;
@@ -203,7 +203,7 @@ impl SessionRows {
             *ends = (first, rows.len() as u32 - 1);
             next[rows.len() - 1] = NONE;
         }
-        let columns = (0..self.types.len()).map(|column| self.gather(column, &rows));
+        let columns = (0..self.types.len()).map(|column| self.gather(column, &rows).map(without_waste));
         self.pieces = vec![columns.collect::<Result<Vec<_>>>()?];
         self.places = (0..rows.len() as u32).map(|row| (0, row)).collect();
         self.next = next;
@@ -269,7 +269,7 @@ impl Operator for SessionRows {
         let first = self.key_types.len();
         let columns = batch.columns[first..].iter_mut().zip(&self.types);
         let columns = columns.map(|(column, data_type)| column.to_array(data_type, batch.rows, &batch.selection));
-        let piece = columns.collect::<Result<Vec<ArrayRef>>>()?;
+        let piece = columns.map(|column| column.map(without_waste)).collect::<Result<Vec<ArrayRef>>>()?;
         batch.selection.clone_from(&self.whole);
         self.piece_bytes += piece.iter().map(|column| column.get_array_memory_size()).sum::<usize>();
         for (at, &session) in placed.iter().enumerate() {

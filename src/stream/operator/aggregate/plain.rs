@@ -139,9 +139,18 @@ impl Operator for Aggregate {
             return next.push(batch);
         }
         self.evaluator.run(batch)?;
-        let changes = batch.selected_changes();
+        let mut changes = batch.selected_changes();
         let known = self.table.len() as u32;
         self.table.find_groups(&self.evaluator, batch, &mut self.scratch)?;
+        if self.expiry.is_some()
+            && let Some(kept) =
+                changes.as_ref().and_then(|changes| self.table.without_forgotten(&self.scratch, changes))
+        {
+            batch.selection.narrow(&kept);
+            self.evaluator.run(batch)?;
+            changes = batch.selected_changes();
+            self.table.find_groups(&self.evaluator, batch, &mut self.scratch)?;
+        }
         if let Some(expiry) = &mut self.expiry {
             expiry.touch(&self.scratch.groups, self.table.len(), batch.now);
         }

@@ -1,5 +1,6 @@
 //! Groups and the states of their aggregates: columns indexed by group number, kept when the table is used again.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
@@ -8,6 +9,7 @@ use arrow::datatypes::{Field, Int64Type, Schema};
 use smallvec::SmallVec;
 
 use super::TableShape;
+use super::moved;
 use super::states::States;
 use crate::batch::{Argument, Batch, Change, Column, Form, KernelColumn, ROWS_MAX, Selection};
 use crate::error::{Error, Result};
@@ -26,6 +28,8 @@ pub(super) struct Table {
     standing_groups: u32,
     /// Where its groups are in the table that it was merged into and will be taken out of again.
     places: Vec<u32>,
+    /// The most groups it had before it was cleared.
+    groups_most: usize,
 }
 
 /// Memory for one batch on its way into a table; shared by all tables of an operator.
@@ -41,7 +45,7 @@ impl Table {
         let index = GroupIndex::new(shape.key_types.clone(), shape.seed, shape.level());
         let states = States::new(&shape, takes_back);
         let weights = takes_back.then(Vec::new);
-        Table { index, states, weights, standing_groups: 0, places: Vec::new(), shape }
+        Table { index, states, weights, standing_groups: 0, places: Vec::new(), groups_most: 0, shape }
     }
 
     /// Says that no other table sees the same pairs of group and DISTINCT arguments.
@@ -51,6 +55,11 @@ impl Table {
 
     pub(super) fn len(&self) -> usize {
         self.index.len()
+    }
+
+    /// The most groups it had before it was cleared.
+    pub(super) fn groups_most(&self) -> usize {
+        self.groups_most
     }
 
     /// Adds the group of this key, which is there even when no row is. Standing groups come before all others.
@@ -208,6 +217,21 @@ impl Table {
         self.weights.is_none()
     }
 
+    /// The rows without those that are taken back of groups that hold none, since they were forgotten; `None`: all count.
+    pub(super) fn without_forgotten(&self, scratch: &Scratch, changes: &[Change]) -> Option<Vec<u16>> {
+        let weights = self.weights.as_ref()?;
+        let mut left: HashMap<u32, i64> = HashMap::new();
+        let counts = |(&group, change): (&u32, &Change)| {
+            let left = left.entry(group).or_insert_with(|| weights.get(group as usize).copied().unwrap_or(0));
+            let is_known = !change.is_retraction() || *left > 0;
+            *left += if is_known { change.weight() } else { 0 };
+            is_known
+        };
+        let known: Vec<bool> = scratch.groups.iter().zip(changes).map(counts).collect();
+        let rows = (0..known.len()).filter(|&row| known[row]).map(|row| row as u16).collect();
+        known.contains(&false).then_some(rows)
+    }
+
     /// Whether `group` has rows, or needs none.
     pub(super) fn is_alive(&self, group: u32) -> bool {
         let has_rows = |weights: &Vec<i64>| weights.get(group as usize).is_some_and(|weight| *weight > 0);
@@ -246,15 +270,10 @@ impl Table {
         let count = self.len();
         let rows = UInt32Array::from(kept.to_vec());
         let mut fresh = Table::new(self.shape.clone(), self.weights.is_some());
-        let mut keys = Vec::with_capacity(self.shape.key_types.len());
-        for key in 0..self.shape.key_types.len() {
-            let mut column = KernelColumn::default();
-            self.index.keys(key, kept, &mut column.column)?;
-            column.settle();
-            keys.push(column);
-        }
-        let keys: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|column| column.argument(kept.len())).collect();
-        fresh.index.lookup(&keys, kept.len(), &mut scratch.groups)?;
+        let shape = (&self.shape.key_types[..], self.shape.seed, self.shape.level());
+        fresh.index = moved(&self.index, shape, kept)?;
+        scratch.groups.clear();
+        scratch.groups.extend(0..kept.len() as u32);
         let group_count = fresh.index.len();
         let saved = self.states.save(count)?;
         let saved = saved.iter().map(|column| Ok(take(column, &rows, None)?)).collect::<Result<Vec<ArrayRef>>>()?;
@@ -320,6 +339,7 @@ impl Table {
 
     /// Forgets all groups and keeps the memory.
     pub(super) fn clear(&mut self) {
+        self.groups_most = self.groups_most.max(self.len());
         self.index.clear();
         self.standing_groups = 0;
         self.places.clear();

@@ -3,11 +3,12 @@
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::interleave;
 
+use crate::batch::without_waste;
 use crate::error::Result;
 use crate::stream::operator::held::size_bytes;
 
 /// Dead rows beyond this many, and more than the living ones, are worth a copy without them.
-const DEAD_MIN: usize = 1 << 16;
+const DEAD_MIN: usize = 1 << 12;
 
 /// Where a row is: its batch and its place there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +69,8 @@ impl Rows {
     pub fn compact<'a>(&mut self, refs: impl Iterator<Item = &'a mut RowRef>) -> Result<()> {
         let refs: Vec<&mut RowRef> = refs.collect();
         let old: Vec<RowRef> = refs.iter().map(|at| **at).collect();
-        let columns = self.pick(&old)?;
+        // What is picked points into the memory of all that was there.
+        let columns = self.pick(&old)?.into_iter().map(without_waste).collect();
         *self = Rows::default();
         let new = self.add(columns, old.len());
         refs.into_iter().enumerate().for_each(|(row, at)| *at = new(row));

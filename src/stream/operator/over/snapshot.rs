@@ -109,10 +109,13 @@ pub(super) fn load(over: &mut StreamOver, sections: Vec<Section>) -> Result<()> 
             KEPT => {
                 let (has_left, wide) = columns.split_last().ok_or_else(|| foreign(&section.name))?;
                 let has_left = has_left.as_boolean();
+                let times = over.time().map(|time| cast(&wide[time], &DataType::Int64)).transpose()?;
+                let times = times.as_ref().map(|times| times.as_primitive::<Int64Type>().values());
                 let refs = over.rows.add(wide.to_vec(), rows);
                 for (row, &group) in groups.iter().enumerate() {
                     let partition = &mut over.partitions[group as usize];
                     partition.rows.push(refs(row));
+                    partition.last = times.map_or(0, |times| times[row]);
                     partition.unsent += usize::from(!has_left.value(row));
                 }
             }

@@ -22,10 +22,17 @@ use crate::error::Result;
 use crate::function::Update;
 use crate::pipeline::{Completion, FrameBound, OverFunction, ticks_per_second, time_unit};
 use crate::state::{GroupIndex, Section};
-use crate::stream::operator::aggregate::call_states;
+use crate::stream::operator::aggregate::{call_states, moved};
 use crate::stream::operator::held::{columns, concatenated, push_in_batches};
 use crate::stream::operator::{Ending, Next, Operator};
 use crate::time::{END, START};
+
+/// Partitions are looked through so many times while the watermark passes what frames reach,
+const SWEEPS: i64 = 4;
+/// and when there are twice as many as were left, and these.
+const SWEEP_MIN: usize = 1024;
+/// Fewer partitions that are gone than this keep their numbers.
+const SWEPT_MIN: usize = 64;
 
 /// A running OVER on input that does not end.
 pub struct StreamOver {
@@ -43,6 +50,9 @@ pub struct StreamOver {
     pub(super) carried: Rows,
     /// Partitions with rows that have not left.
     pub(super) open: Vec<u32>,
+    /// When partitions are looked through again for those that nothing to come can reach, and how many there were left.
+    sweep_at: i64,
+    swept: usize,
     /// For each partition, its place among those that are touched; only used within a call.
     place: Vec<u32>,
     pub(super) watermark: i64,
@@ -64,6 +74,8 @@ pub(super) struct Partition {
     /// Rows in order; the last `unsent` of them have not left.
     pub rows: Vec<RowRef>,
     pub unsent: usize,
+    /// The time of the last of them.
+    pub last: i64,
     pub passed: Passed,
     pub carried: Option<RowRef>,
 }
@@ -81,12 +93,19 @@ impl StreamOver {
             rows: Rows::default(),
             carried: Rows::default(),
             open: Vec::new(),
+            sweep_at: START,
+            swept: 0,
             place: Vec::new(),
             watermark: START,
             late_rows: 0,
             unplaced_rows: 0,
             shape,
         }
+    }
+
+    /// The wide column of the time that rows wait by.
+    pub(super) fn time(&self) -> Option<usize> {
+        self.time
     }
 
     /// Takes the rows out that the watermark has passed.
@@ -161,6 +180,40 @@ impl StreamOver {
         let before = self.before(&touched)?;
         let evaluated = evaluate(&self.shape, &wide, &of_rows, touched.len(), &before)?;
         self.settle(&touched, &wide, evaluated, bound, next)?;
+        self.give_back()
+    }
+
+    /// Forgets the partitions whose rows no frame to come reaches, now and then: the work stays in proportion to the rows.
+    fn sweep(&mut self, bound: i64) -> Result<()> {
+        let many = self.partitions.len() > 2 * self.swept + SWEEP_MIN;
+        if self.shape.spec.key_count == 0 || !self.shape.spec.forgets_keys() || (bound < self.sweep_at && !many) {
+            return Ok(());
+        }
+        self.sweep_at = bound.saturating_add((self.reach.ticks / SWEEPS).max(1));
+        let first = bound.saturating_sub(self.reach.ticks);
+        let mut dropped = 0;
+        for partition in self.partitions.iter_mut().filter(|partition| partition.unsent == 0 && partition.last < first)
+        {
+            dropped += partition.rows.len();
+            *partition = Partition::default();
+        }
+        self.rows.drop_rows(dropped);
+        let left: Vec<u32> =
+            (0u32..).zip(&self.partitions).filter(|(_, p)| !p.rows.is_empty()).map(|(at, _)| at).collect();
+        self.swept = left.len();
+        if self.partitions.len() > 2 * left.len() + SWEPT_MIN {
+            let shape = &self.shape;
+            let types = &shape.types[..shape.spec.key_count];
+            self.index = moved(&self.index, (types, shape.seed, shape.context.level), &left)?;
+            self.partitions = left.iter().map(|&at| std::mem::take(&mut self.partitions[at as usize])).collect();
+            self.open = (0u32..).zip(&self.partitions).filter(|(_, p)| p.unsent > 0).map(|(at, _)| at).collect();
+            self.place = Vec::new();
+        }
+        self.give_back()
+    }
+
+    /// Copies what is kept where most of what is held is not.
+    fn give_back(&mut self) -> Result<()> {
         if self.rows.is_wasteful() {
             self.rows.compact(self.partitions.iter_mut().flat_map(|partition| partition.rows.iter_mut()))?;
         }
@@ -296,6 +349,7 @@ impl StreamOver {
             kept.extend(keep_from as u32..end as u32);
             kept_of.push((end - keep_from, end - sent_to));
             dropped += partition.rows.len();
+            partition.last = times.map_or(START, |times| times[end - 1]);
         });
         self.push_sent(wide, &rows, &results, &sent, next)?;
         self.absorb(touched, wide, &rows, &gone, &absorbed)?;
@@ -449,6 +503,7 @@ impl Operator for StreamOver {
         }
         let ready = self.ready(watermark)?;
         self.advance(ready, watermark, next)?;
+        self.sweep(watermark)?;
         let bound = self.held_back(watermark)?;
         next.watermark(bound)
     }

@@ -20,7 +20,7 @@ use crate::time::{Bounds, END, START};
 pub(in crate::stream::operator) const NONE: u32 = u32::MAX;
 
 /// More of what is gone than this is worth making the columns anew.
-const GONE_MIN: usize = 4096;
+const GONE_MIN: usize = 512;
 
 /// The open sessions of all keys.
 #[derive(Debug)]

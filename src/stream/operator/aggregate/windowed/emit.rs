@@ -28,6 +28,7 @@ impl WindowedAggregate {
         }
         let count = self.panes.open.partition_point(|pane| self.last_end(pane) <= reached);
         if count == 0 {
+            self.panes.idle();
             return Ok(());
         }
         let mut memory = Memory { scratch: &mut self.scratch, keys: &mut self.merge_keys };

@@ -11,6 +11,10 @@ use super::sliding::Share;
 use super::split::PaneKey;
 use crate::time::START;
 
+/// A table is let go that has had so many times more groups than panes lately had, and these.
+const OVERSIZED: usize = 4;
+const OVERSIZED_MIN: usize = 256;
+
 /// Small, so that one may be put between many.
 pub(super) struct Pane {
     pub(super) key: PaneKey,
@@ -35,6 +39,8 @@ pub(super) struct Panes {
     pool: Vec<Box<Table>>,
     /// How many were lately open at once.
     peak: usize,
+    /// How many groups a pane lately had.
+    groups: usize,
     open_bytes: usize,
     pool_bytes: usize,
 }
@@ -42,7 +48,7 @@ pub(super) struct Panes {
 impl Panes {
     pub(super) fn new(shape: TableShape, takes_back: bool) -> Self {
         let (open, closing, pool) = (VecDeque::new(), Vec::new(), Vec::new());
-        Panes { shape, takes_back, open, late: 0, closing, pool, peak: 0, open_bytes: 0, pool_bytes: 0 }
+        Panes { shape, takes_back, open, late: 0, closing, pool, peak: 0, groups: 0, open_bytes: 0, pool_bytes: 0 }
     }
 
     pub(super) fn shape(&self) -> &TableShape {
@@ -85,9 +91,14 @@ impl Panes {
         }
     }
 
-    /// Puts a table back that is not needed any more.
+    /// Puts a table back that is not needed any more. One with room for far more groups than panes lately had is let go.
     pub(super) fn give_back(&mut self, mut table: Box<Table>) {
+        self.forget_groups();
+        self.groups = self.groups.max(table.len());
         table.clear();
+        if self.is_oversized(&table) {
+            return;
+        }
         self.pool_bytes += table.size_bytes();
         self.pool.push(table);
     }
@@ -109,11 +120,37 @@ impl Panes {
         }
         self.closing = closing;
         self.peak -= self.peak.saturating_sub(self.open.len()) / 16;
+        self.let_go();
         // Two more: one to merge into, one for a pane that opens before another closes.
         while self.pool.len() + self.open.len() > self.peak + 2 {
             let Some(table) = self.pool.pop() else { break };
             self.pool_bytes = self.pool_bytes.saturating_sub(table.size_bytes());
         }
+    }
+
+    /// The watermark moves, and no pane is open: less and less room is kept for those to come.
+    pub(super) fn idle(&mut self) {
+        if self.open.is_empty() && !self.pool.is_empty() {
+            self.forget_groups();
+            self.let_go();
+        }
+    }
+
+    fn forget_groups(&mut self) {
+        self.groups -= self.groups.div_ceil(16);
+    }
+
+    /// Lets go of the tables in the pool that are too large by now.
+    fn let_go(&mut self) {
+        if self.pool.iter().any(|table| self.is_oversized(table)) {
+            let pool = std::mem::take(&mut self.pool);
+            self.pool = pool.into_iter().filter(|table| !self.is_oversized(table)).collect();
+            self.pool_bytes = self.pool.iter().map(|table| table.size_bytes()).sum();
+        }
+    }
+
+    fn is_oversized(&self, table: &Table) -> bool {
+        table.groups_most() > OVERSIZED * self.groups + OVERSIZED_MIN
     }
 
     pub(super) fn size_bytes(&self) -> usize {
