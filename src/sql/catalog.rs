@@ -15,7 +15,7 @@ use datafusion_expr::{Expr, TableProviderFilterPushDown, TableSource};
 
 use super::error::closest;
 use super::parse::{ComputedColumn, Parsed, WatermarkClause};
-use super::plan::is_window_function;
+use super::plan::{SqlFunction, SqlFunctions, UserTypes, is_window_function};
 use super::users::UserFunctions;
 use crate::error::{Error, Result};
 use crate::pipeline::{
@@ -28,6 +28,8 @@ use crate::pipeline::{
 pub struct Catalog {
     relations: Arc<BTreeMap<String, Relation>>,
     functions: Arc<UserFunctions>,
+    sql_functions: Arc<SqlFunctions>,
+    types: Arc<UserTypes>,
     windows: Arc<BTreeMap<String, Arc<dyn WindowFunction>>>,
     /// Endings of the files of the users' formats, in lower case.
     endings: Arc<Vec<String>>,
@@ -242,6 +244,34 @@ impl Catalog {
     /// The users' own functions.
     pub fn functions(&self) -> &UserFunctions {
         &self.functions
+    }
+
+    /// Functions that are an expression of SQL.
+    pub(super) fn sql_functions(&self) -> &SqlFunctions {
+        &self.sql_functions
+    }
+
+    pub(super) fn define_function(&mut self, name: &str, function: SqlFunction) {
+        Arc::make_mut(&mut self.sql_functions).insert(name.to_string(), Arc::new(function));
+    }
+
+    /// Forgets a function that is an expression; whether there was one.
+    pub(super) fn remove_sql_function(&mut self, name: &str) -> bool {
+        Arc::make_mut(&mut self.sql_functions).remove(name).is_some()
+    }
+
+    /// Types of the users'.
+    pub(super) fn types(&self) -> &Arc<UserTypes> {
+        &self.types
+    }
+
+    pub(super) fn define_type(&mut self, name: &str, data_type: DataType) {
+        Arc::make_mut(&mut self.types).insert(name.to_string(), data_type);
+    }
+
+    /// Forgets a type; whether there was one.
+    pub(super) fn remove_type(&mut self, name: &str) -> bool {
+        Arc::make_mut(&mut self.types).remove(name).is_some()
     }
 
     /// The same, to be added to.

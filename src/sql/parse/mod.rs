@@ -13,6 +13,7 @@ mod emit; //       EMIT ...
 mod hints; //      /*+ STATE_TTL(...) */
 mod set; //        SET name = value
 mod function; //   CREATE FUNCTION
+mod user_type; //  CREATE TYPE
 mod as_of; //      ASOF JOIN, FOR SYSTEM_TIME AS OF
 mod dialect; //    what is read
 mod tokens; //     tokens and their places
@@ -25,7 +26,7 @@ pub(crate) use as_of::SYSTEM_TIME;
 pub use computed::ComputedColumn;
 pub use define::WatermarkClause;
 pub use emit::Emit;
-pub use function::{CreateFunction, NamedFunction};
+pub use function::{CreateFunction, CreateSqlFunction, NamedFunction};
 pub use hints::StateTtl;
 pub(super) use hints::state_ttl;
 pub use set::Setting;
@@ -33,6 +34,7 @@ pub use statement::{
     CreateTable, CreateTableAs, CreateView, Drop, Dropped, ExplainKind, Insert, QueryStatement, Statement,
 };
 pub(crate) use tokens::place;
+pub use user_type::{CreateType, TypeIs};
 pub(super) use window::PARTITION_ARGUMENT;
 pub(crate) use window::nanoseconds;
 

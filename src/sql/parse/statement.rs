@@ -15,12 +15,13 @@ use super::computed::{self, ComputedColumn};
 use super::define::{self, WatermarkClause};
 use super::depth;
 use super::emit::{self, Emit};
-use super::function::{self, CreateFunction, NamedFunction};
+use super::function::{self, CreateFunction, CreateSqlFunction, NamedFunction};
 use super::set::{self, Setting};
 use super::spelling;
 use super::tokens::{DIALECT, is_word, place, place_of, starts_with};
 use super::trying;
 use super::types;
+use super::user_type::{self, CreateType};
 use super::window;
 use crate::error::{Error, Result};
 use crate::sql::error;
@@ -35,7 +36,13 @@ pub enum Statement {
     Insert(Insert),
     Drop(Drop),
     CreateFunction(CreateFunction),
+    CreateSqlFunction(Box<CreateSqlFunction>),
     NamedFunction(NamedFunction),
+    CreateType(CreateType),
+    DropType {
+        names: Vec<ObjectName>,
+        if_exists: bool,
+    },
     DropFunction {
         names: Vec<ObjectName>,
         if_exists: bool,
@@ -141,6 +148,7 @@ pub(super) fn parse(tokens: &[TokenWithSpan]) -> Result<Statement> {
     match () {
         _ if starts_with(tokens, &["EXPLAIN"]) => parse_explain(tokens),
         _ if function::is_create(tokens) => function::parse(tokens),
+        _ if user_type::is_create(tokens) => user_type::parse(&types::rewrite(tokens.to_vec())),
         _ if starts_with(tokens, &["SET"]) => set::parse(tokens).map(Statement::Set),
         _ if starts_with(tokens, &["SHOW"]) => parse_show(tokens),
         _ if starts_with(tokens, &["SUBSCRIBE"]) => parse_subscribe(tokens),
@@ -285,6 +293,7 @@ fn convert_sql(statement: ast::Statement, emit: Option<Emit>, watermark: Option<
                 ObjectType::Table => Dropped::Table,
                 ObjectType::View => Dropped::View,
                 ObjectType::MaterializedView => Dropped::MaterializedView,
+                ObjectType::Type => return Ok(Statement::DropType { names, if_exists }),
                 other => {
                     return Err(Error::user(format!("DROP {other} is not supported; use DROP TABLE or DROP VIEW")));
                 }

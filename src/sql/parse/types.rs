@@ -86,7 +86,14 @@ fn is_behind_type(tokens: &[TokenWithSpan], at: usize) -> bool {
         let open = tokens[..at - 1].iter().rposition(|token| token.token == Token::LParen);
         tokens[at - 1].token == Token::RParen && open.is_some_and(|open| open > 0 && is_type(open - 1))
     };
+    // CREATE TYPE has given it a name: the word behind that of a column.
+    let is_users = || {
+        at >= 2
+            && word(&tokens[at - 1]).is_some()
+            && word(&tokens[at - 2]).is_some()
+            && word(&tokens[0]).is_some_and(|first| first == "create")
+    };
     let is_array =
         || tokens[at - 1].token == Token::RBracket || word(&tokens[at - 1]).is_some_and(|word| word == "array");
-    is_end && (is_type(at - 1) || is_sized() || is_array())
+    is_end && (is_type(at - 1) || is_sized() || is_array() || is_users())
 }

@@ -10,8 +10,8 @@ use datafusion_sql::planner::PlannerContext;
 
 use super::context::Context;
 use super::define::normalize;
-use super::simplify;
 use super::watermark::exact_names;
+use super::{simplify, sql_function};
 use crate::error::{Error, Result};
 use crate::sql::catalog::Computed;
 use crate::sql::error::from_datafusion;
@@ -34,7 +34,9 @@ pub(super) fn plan(
         if fields.iter().any(|field| *field.name() == name) {
             return Err(Error::user(format!("column appears twice: {name}")).at(at));
         }
-        let expr = exact_names(&column.expr, &source);
+        let mut expr = column.expr.clone();
+        sql_function::expand(context, &mut expr)?;
+        let expr = exact_names(&expr, &source);
         let planned = context.planner().sql_to_expr(expr, &source, &mut PlannerContext::new());
         let expr = planned.and_then(|expr| simplify(expr, &source, context.config())).map_err(from_datafusion)?;
         let data_type = expr.get_type(&source).map_err(from_datafusion)?;

@@ -58,7 +58,7 @@ impl<'a> Context<'a> {
                 windows: catalog.window_functions().clone(),
                 operators: catalog.functions().operators.clone(),
             })],
-            type_planner: Arc::new(types::Types),
+            type_planner: Arc::new(types::Types::new(catalog.types().clone())),
             opened: RefCell::default(),
             view_depth: Cell::new(0),
             follows: Cell::new(false),

@@ -75,7 +75,7 @@ pub(super) fn drop(catalog: &mut Catalog, names: &[ObjectName], if_exists: bool)
     let mut dropped = Vec::new();
     for name in names {
         let name = relation_name(name)?;
-        let there = catalog.functions_mut().remove(&name);
+        let there = catalog.remove_sql_function(&name) || catalog.functions_mut().remove(&name);
         if !there && !if_exists {
             return Err(Error::user(format!("no function of yours has this name: {name}")));
         }

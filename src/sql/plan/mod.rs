@@ -26,6 +26,8 @@ mod types; //      names of types
 mod names; //      a second try for names in another case
 mod operator; //   the logical node of users' operators
 mod define; //     CREATE, DROP
+mod sql_function; // functions that are an expression
+mod user_type; //  CREATE TYPE
 mod function; //   CREATE FUNCTION, DROP FUNCTION
 mod watermark; //  WATERMARK FOR
 mod rules; //      options about watermarks
@@ -45,7 +47,9 @@ pub(super) use operator::OperatorNode;
 pub use reference::{FunctionInfo, functions as known_functions};
 pub(super) use set_operation::{SetOperationNode, keep_counts};
 pub(super) use single_row::SingleRowNode;
+pub(super) use sql_function::{SqlFunction, SqlFunctions};
 pub(super) use system::plain;
+pub(super) use user_type::UserTypes;
 pub(super) use window::{WindowKeys, WindowNode};
 
 use std::sync::{Arc, LazyLock};
@@ -224,6 +228,17 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
             Ok(Planned::Query(query))
         }
         Statement::CreateFunction(statement) => function::create(&context, statement).map(Planned::CreateFunction),
+        Statement::CreateSqlFunction(statement) => {
+            let (name, function) = sql_function::create(&context, statement)?;
+            catalog.define_function(&name, function);
+            Ok(Planned::Done(format!("function {name} created")))
+        }
+        Statement::CreateType(statement) => {
+            let (name, data_type) = user_type::create(&context, statement)?;
+            catalog.define_type(&name, data_type);
+            Ok(Planned::Done(format!("type {name} created")))
+        }
+        Statement::DropType { names, if_exists } => user_type::drop(catalog, names, *if_exists).map(Planned::Done),
         Statement::NamedFunction(statement) => function::named(statement).map(Planned::Done),
         Statement::DropFunction { names, if_exists } => function::drop(catalog, names, *if_exists).map(Planned::Done),
         Statement::Set(setting) => Ok(Planned::Set(*setting)),

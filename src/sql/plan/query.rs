@@ -4,13 +4,14 @@ use datafusion_expr::LogicalPlan;
 use sqlparser::ast::{Query, Statement};
 
 use super::context::Context;
-use super::{as_of, group, outputs, refuse, system, using};
+use super::{as_of, group, outputs, refuse, sql_function, system, using};
 use crate::error::Result;
 use crate::sql::error::from_datafusion;
 
 /// Plans a query; windows in GROUP BY become nodes of their own.
 pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> {
     let mut query = query.clone();
+    sql_function::expand(context, &mut query)?;
     system::rewrite(context, &mut query)?;
     as_of::rewrite(&mut query)?;
     using::rewrite(&mut query);

@@ -53,6 +53,11 @@ pub fn functions(catalog: &Catalog) -> Vec<FunctionInfo> {
     let theirs = users.scalars.iter().map(|(name, function)| scalar(name, function));
     let theirs = theirs.chain(users.aggregates.iter().map(|(name, function)| aggregate(name, function)));
     let theirs = theirs.chain(users.windows.iter().map(|(name, function)| window(name, function)));
+    for (name, function) in catalog.sql_functions() {
+        let does = format!("{}, an expression of SQL.", function.body());
+        let signature = function.signature(name);
+        all.insert(name.clone(), info(name, "scalar", signature, does, String::new(), None));
+    }
     for info in theirs {
         all.insert(info.name.clone(), with_doc(info, &users.docs));
     }

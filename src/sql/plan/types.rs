@@ -7,27 +7,39 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 use datafusion_common::Result as PlanResult;
 use datafusion_expr::planner::TypePlanner;
-use sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
+use sqlparser::ast::{
+    ArrayElemTypeDef, DataType as SqlType, ExactNumberInfo, ObjectName, ObjectNamePart, TimezoneInfo,
+};
 
+use super::define::normalize;
+use super::user_type::UserTypes;
 use crate::error::{Error, Result};
 use crate::sql::error::to_datafusion;
 
 /// The zone of `TIMESTAMP WITH TIME ZONE`.
 const ZONE: &str = "+00:00";
 
-/// Our types, asked before DataFusion's.
+/// Our types and the users', asked before DataFusion's.
 #[derive(Debug)]
-pub(super) struct Types;
+pub(super) struct Types {
+    users: Arc<UserTypes>,
+}
+
+impl Types {
+    pub(super) fn new(users: Arc<UserTypes>) -> Self {
+        Types { users }
+    }
+}
 
 impl TypePlanner for Types {
     fn plan_type_field(&self, sql_type: &SqlType) -> PlanResult<Option<FieldRef>> {
-        let data_type = convert(sql_type).map_err(to_datafusion)?;
+        let data_type = convert(sql_type, &self.users).map_err(to_datafusion)?;
         Ok(data_type.map(|data_type| Arc::new(Field::new("", data_type, true))))
     }
 }
 
 /// `None`: DataFusion knows best.
-fn convert(sql_type: &SqlType) -> Result<Option<DataType>> {
+fn convert(sql_type: &SqlType, users: &UserTypes) -> Result<Option<DataType>> {
     Ok(Some(match sql_type {
         SqlType::Timestamp(precision, zone) => {
             timestamp(*precision, matches!(zone, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone), sql_type)?
@@ -40,6 +52,7 @@ fn convert(sql_type: &SqlType) -> Result<Option<DataType>> {
             ("TIMESTAMP_MS", []) => DataType::Timestamp(TimeUnit::Millisecond, None),
             ("TIMESTAMP_US", []) => DataType::Timestamp(TimeUnit::Microsecond, None),
             ("TIMESTAMP_NS", []) => DataType::Timestamp(TimeUnit::Nanosecond, None),
+            (_, []) => return Ok(of_user(name, users)),
             _ => return Ok(None),
         },
         SqlType::Time(Some(precision), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => match precision {
@@ -68,13 +81,21 @@ fn convert(sql_type: &SqlType) -> Result<Option<DataType>> {
         SqlType::UInt32 => DataType::UInt32,
         SqlType::UInt16 | SqlType::USmallInt => DataType::UInt16,
         SqlType::UInt8 | SqlType::UTinyInt => DataType::UInt8,
-        SqlType::Map(key, value) => map(key, value)?,
-        SqlType::Array(ArrayElemTypeDef::Parenthesis(element)) => match convert(element)? {
+        SqlType::Map(key, value) => map(key, value, users)?,
+        SqlType::Array(ArrayElemTypeDef::Parenthesis(element)) => match convert(element, users)? {
             Some(element) => DataType::List(Arc::new(Field::new_list_field(element, true))),
             None => return Ok(None),
         },
         _ => return Ok(None),
     }))
+}
+
+/// The type of the user's that has a name.
+fn of_user(name: &ObjectName, users: &UserTypes) -> Option<DataType> {
+    match name.0.as_slice() {
+        [ObjectNamePart::Identifier(ident)] => users.get(&normalize(ident)).cloned(),
+        _ => None,
+    }
 }
 
 fn timestamp(precision: Option<u64>, has_zone: bool, sql_type: &SqlType) -> Result<DataType> {
@@ -100,16 +121,16 @@ fn precision(arguments: &[String], sql_type: &SqlType) -> Result<Option<u64>> {
     }
 }
 
-fn map(key: &SqlType, value: &SqlType) -> Result<DataType> {
+fn map(key: &SqlType, value: &SqlType, users: &UserTypes) -> Result<DataType> {
     let inner = |sql_type: &SqlType| {
-        simple(sql_type).ok_or_else(|| Error::user(format!("type not supported inside MAP: {sql_type}")))
+        simple(sql_type, users).ok_or_else(|| Error::user(format!("type not supported inside MAP: {sql_type}")))
     };
     let fields = Fields::from(vec![Field::new("key", inner(key)?, false), Field::new("value", inner(value)?, true)]);
     Ok(DataType::Map(Arc::new(Field::new("entries", DataType::Struct(fields), false)), false))
 }
 
 /// The types that keys and values of a map are made of.
-fn simple(sql_type: &SqlType) -> Option<DataType> {
+fn simple(sql_type: &SqlType, users: &UserTypes) -> Option<DataType> {
     Some(match sql_type {
         SqlType::String(_) | SqlType::Text | SqlType::Varchar(_) | SqlType::Char(_) => DataType::Utf8View,
         SqlType::Boolean | SqlType::Bool => DataType::Boolean,
@@ -123,7 +144,7 @@ fn simple(sql_type: &SqlType) -> Option<DataType> {
             ArrayElemTypeDef::AngleBracket(element)
             | ArrayElemTypeDef::Parenthesis(element)
             | ArrayElemTypeDef::SquareBracket(element, None),
-        ) => DataType::List(Arc::new(Field::new_list_field(simple(element)?, true))),
-        other => return convert(other).ok().flatten(),
+        ) => DataType::List(Arc::new(Field::new_list_field(simple(element, users)?, true))),
+        other => return convert(other, users).ok().flatten(),
     })
 }
