@@ -163,7 +163,9 @@ impl Compiler {
             && emit == EmitMode::Changes
             && !windowed.kind.has_time()
         {
-            return Err(Error::user("EMIT CHANGES does not go with windows of rows, which leave when they are full"));
+            return Err(Error::user(
+                "EMIT CHANGES and EMIT EVERY do not go with windows of rows, which leave when they are full",
+            ));
         }
         let closed = grouped.window.as_ref().filter(|windowed| emit == EmitMode::Final && windowed.kind.has_time());
         let closed = closed.map(|windowed| {

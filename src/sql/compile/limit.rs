@@ -24,7 +24,12 @@ impl Compiler {
         if skip == 0 && fetch.is_none() {
             return Ok(input);
         }
-        let input = self.folded(input, "LIMIT", "leave LIMIT away, or use EMIT FINAL")?;
+        if let (true, false, Some(fetch)) = (self.is_continuous, self.nodes[input].bounded, fetch) {
+            // Any of the rows will do: the first by all their columns, so that the same rows give the same answer.
+            return Ok(self.first_of_any(input, skip, skip.saturating_add(fetch)));
+        }
+        let instead = "leave LIMIT away, add ORDER BY to follow the first rows, or use EMIT FINAL";
+        let input = self.folded(input, "LIMIT", instead)?;
         self.needs_input_order |= !self.has_order(input);
         let (schema, time) = (self.nodes[input].schema.clone(), self.nodes[input].time.clone());
         Ok(self.add_above(input, Spec::Limit(LimitSpec { skip, fetch }), schema, time))

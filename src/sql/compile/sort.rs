@@ -11,6 +11,7 @@ use super::over::check_key;
 use super::place::place_of;
 use super::{Compiler, Result};
 use crate::error::Error;
+use crate::expression::Program;
 use crate::pipeline::{ChangeMode, Completion, NodeId, RankFunction, RankSpec, SortSpec, Spec};
 
 impl Compiler {
@@ -52,13 +53,32 @@ impl Compiler {
             check_key(&key.expr, &data_type, "ORDER BY")?;
             order.push(SortOptions { descending: !key.asc, nulls_first: key.nulls_first });
         }
+        let node = self.first_by(input, expressions.finish(), order, skip, fetch);
+        self.nodes[node].place = sort.expr.iter().find_map(|key| place_of(&key.expr));
+        Ok(node)
+    }
+
+    /// The first rows by all their columns.
+    pub(super) fn first_of_any(&mut self, input: NodeId, skip: usize, last: usize) -> NodeId {
+        self.first_by(input, Arc::default(), Vec::new(), skip, last)
+    }
+
+    /// The rows from `skip` to `last` by what `program` computes, ties broken by all columns.
+    fn first_by(
+        &mut self,
+        input: NodeId,
+        program: Arc<Program>,
+        order: Vec<SortOptions>,
+        skip: usize,
+        last: usize,
+    ) -> NodeId {
         let spec = RankSpec {
-            program: expressions.finish(),
+            program,
             key_count: 0,
             order,
             function: RankFunction::RowNumber,
             first: skip as u64 + 1,
-            last: fetch as u64,
+            last: last as u64,
             shows_rank: false,
             takes_back: self.nodes[input].changes == ChangeMode::Updating,
             completion: Completion::Changes,
@@ -68,8 +88,7 @@ impl Compiler {
         let rank = Arc::new(Field::new("rank", DataType::UInt64, true));
         let ranked = Arc::new(Schema::new(schema.fields().iter().cloned().chain([rank]).collect::<Vec<_>>()));
         let node = self.add_rank(input, spec, ranked);
-        self.nodes[node].place = sort.expr.iter().find_map(|key| place_of(&key.expr));
         let all: Vec<usize> = (0..schema.fields().len()).collect();
-        Ok(self.add_selection(node, &all, schema))
+        self.add_selection(node, &all, schema)
     }
 }

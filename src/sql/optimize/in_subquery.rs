@@ -6,6 +6,8 @@
 //!
 //! ```text
 //! x NOT IN (q), a conjunct     NOT EXISTS (q WHERE (x = value) IS NOT FALSE)
+//!   where q goes on            NOT EXISTS (q WHERE x = value) AND NOT EXISTS (q WHERE value IS NULL)
+//!                                AND NOT EXISTS (q WHERE x IS NULL)
 //! x [NOT] IN (q), elsewhere    CASE WHEN EXISTS (q WHERE x = value) THEN true
 //!                                   WHEN x IS NULL AND EXISTS (q) OR EXISTS (q WHERE value IS NULL) THEN NULL
 //!                                   ELSE false END
@@ -22,6 +24,9 @@ use datafusion_expr::{
     when,
 };
 use datafusion_optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+
+use crate::pipeline::Changelog;
+use crate::sql::catalog::CatalogTable;
 
 /// What the value of a query behind IN is called.
 const VALUE: &str = "__in_value";
@@ -127,11 +132,37 @@ fn valued(plan: &LogicalPlan) -> Result<LogicalPlanBuilder> {
 /// `NOT IN` as a conjunct.
 fn not_in(within: InSubquery, input: &LogicalPlan) -> Result<Expr> {
     let plain = within.subquery.outer_ref_columns.is_empty() && !within.expr.column_refs().is_empty();
+    if plain && goes_on(&within.subquery.subquery)? {
+        return not_in_by_parts(&within, input);
+    }
     if plain || !may_be_null(&within, input)? {
         return named(within);
     }
     let equal = equality(&within, input)?;
     Ok(not_exists(filtered(&within.subquery, Expr::IsNotFalse(Box::new(equal)))?))
+}
+
+/// `NOT IN` a query that does not end or whose rows come and go: each way not to be true is a join of its own, of which only
+/// the first is asked by all rows, and that one has a key.
+fn not_in_by_parts(within: &InSubquery, input: &LogicalPlan) -> Result<Expr> {
+    let query = &within.subquery;
+    let mut all = not_exists(filtered(query, equality(within, input)?)?);
+    if query.subquery.schema().field(0).is_nullable() {
+        all = all.and(not_exists(filtered(query, value().is_null())?));
+    }
+    if within.expr.nullable(input.schema())? {
+        all = all.and(not_exists(filtered(query, outer(within, input)?.is_null())?));
+    }
+    Ok(all)
+}
+
+/// Whether a query reads what does not end, or rows that come and go.
+fn goes_on(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|plan| {
+        let LogicalPlan::TableScan(scan) = plan else { return Ok(false) };
+        let table = scan.source.downcast_ref::<CatalogTable>().map(|table| &table.table);
+        Ok(table.is_some_and(|table| !table.is_bounded() || table.changelog() != Changelog::Append))
+    })
 }
 
 /// Every IN in an expression, true, false or NULL as it should be.
@@ -176,12 +207,17 @@ fn value() -> Expr {
 
 /// `x = value`, as the query sees it.
 fn equality(within: &InSubquery, input: &LogicalPlan) -> Result<Expr> {
+    Ok(outer(within, input)?.eq(value()))
+}
+
+/// `x`, as the query sees it.
+fn outer(within: &InSubquery, input: &LogicalPlan) -> Result<Expr> {
     let outer = within.expr.as_ref().clone().transform_up(|expr| {
         let Expr::Column(column) = expr else { return Ok(Transformed::no(expr)) };
         let (_, field) = input.schema().qualified_field_from_column(&column)?;
         Ok(Transformed::yes(Expr::OuterReferenceColumn(field.clone(), column)))
     })?;
-    Ok(outer.data.eq(value()))
+    Ok(outer.data)
 }
 
 /// The rows of a query for which `condition` over its value holds.

@@ -2,17 +2,17 @@
 //!
 //! The library orders them by months, then days, then the rest. What has columns on a side is measured where it is
 //! compiled, so that conditions on event times stay what they are; constants are measured here, before they are folded,
-//! and so is what ORDER BY names.
+//! and so is what ORDER BY names, and what MIN and MAX compare.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, IntervalUnit};
 use datafusion_common::Result;
 use datafusion_common::tree_node::{Transformed, TreeNode};
-use datafusion_expr::expr::ScalarFunction;
+use datafusion_expr::expr::{AggregateFunction, ScalarFunction, Sort};
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
-use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast};
 
 use crate::sql::plan::FUNCTIONS;
 
@@ -32,6 +32,21 @@ pub fn compare_lengths(left: Expr, op: Operator, right: Expr) -> BinaryExpr {
 fn length(interval: Expr) -> Expr {
     let function = Arc::clone(&FUNCTIONS.scalars["interval_nanoseconds"]);
     Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![interval]))
+}
+
+/// The shortest or the longest interval: the first of them by their lengths, and of equally long ones by what they look like.
+fn extreme(call: AggregateFunction) -> Expr {
+    let is_min = call.func.name() == "min";
+    let arg = call.params.args[0].clone();
+    let by = |expr: Expr| Sort { expr, asc: is_min, nulls_first: false };
+    let order = vec![by(length(arg.clone())), by(cast(arg.clone(), DataType::Utf8))];
+    let there = arg.clone().is_not_null();
+    let filter = match call.params.filter {
+        Some(filter) => filter.and(there),
+        None => there,
+    };
+    let first = Arc::clone(&FUNCTIONS.aggregates["first_value"]);
+    Expr::AggregateFunction(AggregateFunction::new_udf(first, vec![arg], false, Some(Box::new(filter)), order, None))
 }
 
 /// Measures constants that are compared, and what rows are ordered by.
@@ -55,6 +70,11 @@ pub(super) fn measure(plan: LogicalPlan) -> Result<LogicalPlan> {
                         && right.column_refs().is_empty() =>
                 {
                     Ok(Transformed::yes(Expr::BinaryExpr(compare_lengths(*left, op, *right))))
+                }
+                Expr::AggregateFunction(call)
+                    if matches!(call.func.name(), "min" | "max") && call.params.args.iter().all(is_interval) =>
+                {
+                    Ok(Transformed::yes(extreme(call)))
                 }
                 other => Ok(Transformed::no(other)),
             })?;

@@ -39,6 +39,9 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     if let Some(now) = scalars.get("now").cloned() {
         scalars.insert("localtimestamp".to_string(), now);
     }
+    if let Some(trunc) = scalars.get("trunc").cloned() {
+        scalars.insert("truncate".to_string(), trunc);
+    }
     scalars.insert("proctime".to_string(), Arc::new(super::clock::proctime()));
     scalars.insert("current_watermark".to_string(), Arc::new(super::clock::current_watermark()));
     let mut own = UserFunctions::default();
@@ -81,11 +84,8 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
 });
 
 /// What other engines call functions that take lambdas.
-const LAMBDA_NAMES: &[(&str, &str)] = &[
-    ("transform", "array_transform"),
-    ("array_exists", "array_any_match"),
-    ("filter", "array_filter"),
-];
+const LAMBDA_NAMES: &[(&str, &str)] =
+    &[("transform", "array_transform"), ("array_exists", "array_any_match"), ("filter", "array_filter")];
 
 /// The engine's own group functions, which the planner turns into windows before it looks for functions.
 pub(super) const WINDOW_FUNCTIONS: &[&str] = &[
