@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millstream::arrow::array::RecordBatch;
-use millstream::arrow::datatypes::SchemaRef;
+use millstream::arrow::datatypes::{DataType, SchemaRef};
 use millstream::arrow::json::ReaderBuilder;
 use millstream::batch::Change;
 use millstream::config::Config;
@@ -26,10 +26,28 @@ pub fn answer(engine: &Engine, sql: &str) -> Result<Vec<RecordBatch>, String> {
 
 /// JSON objects as a batch of a table's columns.
 pub fn rows_of_json(schema: SchemaRef, rows: &[Value]) -> Result<Option<RecordBatch>, String> {
+    let mut rows = rows.to_vec();
+    for field in schema.fields().iter().filter(|field| is_binary(field.data_type())) {
+        rows.iter_mut().filter_map(|row| row.get_mut(field.name())).for_each(|cell| *cell = bytes(cell));
+    }
     let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
     let reader = ReaderBuilder::new(schema).with_coerce_primitive(true).build(text.as_bytes());
     let batches: Vec<RecordBatch> = reader.and_then(Iterator::collect).map_err(|e| format!("rows of the case: {e}"))?;
     Ok(batches.into_iter().next())
+}
+
+pub fn is_binary(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::BinaryView | DataType::Binary | DataType::LargeBinary)
+}
+
+/// Bytes that a case tells as a list of numbers, in hexadecimal digits.
+pub fn bytes(cell: &Value) -> Value {
+    match cell {
+        Value::Array(bytes) => {
+            Value::String(bytes.iter().map(|byte| format!("{:02x}", byte.as_u64().unwrap_or(0))).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// The columns of a table or view.

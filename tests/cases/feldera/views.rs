@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::define::{Defined, answer, engine, rows_of_json, schema, statements};
+use crate::define::{Defined, answer, bytes, engine, is_binary, rows_of_json, schema, statements};
 use crate::row::{cells, compare, same_cell};
 use crate::tally::{Outcome, Tally, lines, told};
 
@@ -58,10 +58,16 @@ impl World<'_> {
         let columns = schema(&engine, &name)?;
         let found = cells(&answer(&engine, &format!("SELECT * FROM {name}"))?)?;
         let Some(rows) = rows.as_array() else { return Ok(Outcome::Different(format!("{found:?}"))) };
-        let names: Vec<String> = columns.fields().iter().map(|field| field.name().to_lowercase()).collect();
+        let names: Vec<(String, bool)> = (columns.fields().iter())
+            .map(|field| (field.name().to_lowercase(), is_binary(field.data_type())))
+            .collect();
         let row = |row: &Value| -> Vec<String> {
             let row = lowercase(row);
-            names.iter().map(|name| text(row.get(name).unwrap_or(&Value::Null))).collect()
+            let cell = |(name, is_binary): &(String, bool)| {
+                let cell = row.get(name).unwrap_or(&Value::Null);
+                if *is_binary { text(&bytes(cell)) } else { text(cell) }
+            };
+            names.iter().map(cell).collect()
         };
         let expected: Vec<Vec<String>> = rows.iter().map(row).collect();
         let same = |a: &Vec<String>, b: &Vec<String>| a.iter().zip(b).all(|(a, b)| same_cell(a, b));
