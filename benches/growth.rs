@@ -55,10 +55,11 @@ fn grow(name: &str, wanted: usize, key_type: DataType, keys: impl Fn(std::ops::R
     }
     assert_eq!(index.len(), times.len() * ROWS, "every key is a group");
     let total: f64 = times.iter().sum();
+    let longest = (0..times.len()).max_by(|a, b| times[*a].total_cmp(&times[*b])).unwrap_or(0) * ROWS;
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
     println!(
-        "{name}: {} groups, {}: {:.1} ns a row; a batch takes {:.2} ms, one in a hundred {:.2}, one in a thousand {:.2}, at most {:.2}",
+        "{name}: {} groups, {}: {:.1} ns a row; a batch takes {:.2} ms, one in a hundred {:.2}, one in a thousand {:.2}, at most {:.2} (at {longest} groups)",
         index.len(),
         index.describe(),
         total * 1e6 / index.len() as f64,

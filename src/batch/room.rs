@@ -1,16 +1,17 @@
 //! Vectors of state that grow large: given room for many more items at once, so that growing holds no batch up.
 //!
-//! Copying a vector of a million costs milliseconds, mostly for the first touch of new pages. Memory that is asked for
-//! and not touched costs next to nothing: so a large vector asks for far more than it needs.
+//! Copying a vector of many megabytes costs milliseconds, mostly for the first touch of new pages. Memory that is asked for
+//! and not touched costs next to nothing: so a vector that has become large is copied once more, while that is cheap, and
+//! asks for far more than it needs.
 
-/// Items from which on a vector is not copied often.
-const LARGE: usize = 1 << 20;
-/// How many times its size a large vector gets.
-const ROOM: usize = 32;
+/// Bytes from which on a vector is not copied often: a copy of as many takes two or three milliseconds.
+const LARGE_BYTES: usize = 4 << 20;
+/// How many times its size a large vector gets: a gigabyte at first.
+const ROOM: usize = 256;
 
 /// Makes room for `count` items in all.
 pub fn make_room<T>(items: &mut Vec<T>, count: usize) {
-    if count > items.capacity() && count > LARGE {
+    if count > items.capacity() && count > large::<T>() {
         // Where so much is not to be had, the vector grows as others do.
         let _ = items.try_reserve_exact(count * ROOM - items.len());
     }
@@ -18,5 +19,10 @@ pub fn make_room<T>(items: &mut Vec<T>, count: usize) {
 
 /// Bytes that a vector holds; room that was never touched is none.
 pub fn held_bytes<T>(items: &Vec<T>) -> usize {
-    items.capacity().min(items.len().max(LARGE)) * size_of::<T>()
+    items.capacity().min(items.len().max(2 * large::<T>())) * size_of::<T>()
+}
+
+/// From how many items on a vector is large.
+const fn large<T>() -> usize {
+    LARGE_BYTES / if size_of::<T>() == 0 { 1 } else { size_of::<T>() }
 }
