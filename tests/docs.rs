@@ -239,6 +239,10 @@ fn the_reference_of_functions_is_up_to_date() {
 #[test]
 fn examples_of_functions_run() {
     let engine = Engine::default();
+    // A watermark belongs to a column of a table.
+    let bid = "CREATE TABLE bid (dateTime TIMESTAMP(3), WATERMARK FOR dateTime AS dateTime) \
+               WITH ('connector' = 'nexmark', 'type' = 'bid', 'events' = '100')";
+    engine.execute(bid).expect("the table is made");
     let mut wrong = Vec::new();
     for FunctionInfo { name, example, .. } in engine.functions() {
         if example.is_empty() {

@@ -12,6 +12,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("map", "SELECT map(['one', 'two'], [1, 2])"),
     ("named_struct", "SELECT named_struct('city', 'Berlin', 'people', 3.9)"),
     ("pi", "SELECT pi()"),
+    ("current_watermark", "SELECT current_watermark(dateTime) FROM bid"),
     ("proctime", "SELECT proctime()"),
     ("sqrt", "SELECT sqrt(9)"),
     ("struct", "SELECT struct('Berlin', 3.9)"),
