@@ -65,6 +65,11 @@ impl TableShape {
         self.calls.iter().filter(|call| call.of.is_none())
     }
 
+    /// The call whose pairs a call with states of its own sees.
+    fn owner(&self, number: usize) -> Option<usize> {
+        self.owners.get(number).copied().flatten()
+    }
+
     /// How many columns the states of all aggregates are when they are saved.
     fn state_columns(&self) -> usize {
         self.own_calls().map(|call| if call.distinct { 1 } else { call.function.state_types().len() }).sum()

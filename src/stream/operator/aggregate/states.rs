@@ -7,7 +7,7 @@ use arrow::compute::take;
 use smallvec::SmallVec;
 
 use super::TableShape;
-use super::distinct::{Distinct, Follower};
+use super::distinct::{Distinct, Follower, ask};
 use crate::batch::{Argument, Batch, Change, Column, true_rows};
 use crate::error::Result;
 use crate::expression::Evaluator;
@@ -51,7 +51,7 @@ impl States {
     ) -> Result<()> {
         self.count = self.count.max(group_count);
         let mut output = self.shape.key_types.len();
-        for (call, states) in self.shape.own_calls().zip(&mut self.states) {
+        for (number, call) in self.shape.own_calls().enumerate() {
             let args: SmallVec<[Argument<'_>; 4]> =
                 (output..output + call.arg_count).map(|arg| evaluator.output(batch, arg)).collect();
             output += call.arg_count;
@@ -62,7 +62,8 @@ impl States {
             }
             let filter = call.filtered.then_some(&mask[..]);
             let update = Update { groups, group_count, args: &args, filter, changes };
-            states.update(&self.shape.context, &update)?;
+            let context = &self.shape.context;
+            ask(&mut self.states, number, self.shape.owner(number), |states| states.update(context, &update))?;
         }
         Ok(())
     }
@@ -80,8 +81,11 @@ impl States {
     /// Merges group `i` of `other` into `groups[i]`.
     pub(super) fn merge(&mut self, groups: &[u32], group_count: usize, other: &mut States) -> Result<()> {
         self.count = self.count.max(group_count);
-        let pairs = self.states.iter_mut().zip(&mut other.states);
-        pairs.into_iter().try_for_each(|(mine, theirs)| mine.merge(groups, group_count, theirs.as_mut()))
+        for (number, theirs) in other.states.iter_mut().enumerate() {
+            let merge = |mine: &mut dyn AggregateStates| mine.merge(groups, group_count, theirs.as_mut());
+            ask(&mut self.states, number, self.shape.owner(number), merge)?;
+        }
+        Ok(())
     }
 
     /// Takes group `i` of `other`, merged in before, out of `groups[i]`.
@@ -94,16 +98,18 @@ impl States {
     pub(super) fn pick(&mut self, groups: &[u32]) -> Result<States> {
         let mut picked = empty(&self.shape, self.takes_back);
         let positions: Vec<u32> = (0..groups.len() as u32).collect();
-        for (picked, states) in picked.iter_mut().zip(&mut self.states) {
-            match states.pick(groups)? {
-                Some(found) => *picked = found,
-                None => {
-                    let saved = states.save(self.count)?;
-                    let indices = UInt32Array::from(groups.to_vec());
-                    let saved = saved.iter().map(|column| Ok(take(column, &indices, None)?));
-                    picked.merge_saved(&positions, groups.len(), &saved.collect::<Result<Vec<ArrayRef>>>()?)?;
-                }
+        let indices = UInt32Array::from(groups.to_vec());
+        for number in 0..self.states.len() {
+            if let Some(found) = self.states[number].pick(groups)? {
+                picked[number] = found;
+                continue;
             }
+            let owner = self.shape.owner(number);
+            let saved = ask(&mut self.states, number, owner, |states| states.save(self.count))?;
+            let saved =
+                saved.iter().map(|column| Ok(take(column, &indices, None)?)).collect::<Result<Vec<ArrayRef>>>()?;
+            let count = groups.len();
+            ask(&mut picked, number, owner, |picked| picked.merge_saved(&positions, count, &saved))?;
         }
         let count = groups.len();
         Ok(States { shape: self.shape.clone(), takes_back: self.takes_back, count, states: picked })
@@ -129,8 +135,9 @@ impl States {
     /// The states of the first `group_count` groups as columns, those of one aggregate after those of another.
     pub(super) fn save(&mut self, group_count: usize) -> Result<Vec<ArrayRef>> {
         let mut columns = Vec::new();
-        for states in &mut self.states {
-            columns.extend(states.save(group_count)?);
+        for number in 0..self.states.len() {
+            let owner = self.shape.owner(number);
+            columns.extend(ask(&mut self.states, number, owner, |states| states.save(group_count))?);
         }
         Ok(columns)
     }
@@ -139,9 +146,11 @@ impl States {
     pub(super) fn load(&mut self, groups: &[u32], group_count: usize, columns: &[ArrayRef]) -> Result<()> {
         self.count = self.count.max(group_count);
         let mut from = 0;
-        for (call, states) in self.shape.own_calls().zip(&mut self.states) {
+        for (number, call) in self.shape.own_calls().enumerate() {
             let count = if call.distinct { 1 } else { call.function.state_types().len() };
-            states.merge_saved(groups, group_count, &columns[from..from + count])?;
+            let columns = &columns[from..from + count];
+            let load = |states: &mut dyn AggregateStates| states.merge_saved(groups, group_count, columns);
+            ask(&mut self.states, number, self.shape.owner(number), load)?;
             from += count;
         }
         Ok(())
@@ -160,17 +169,13 @@ impl States {
 /// Empty states of each call; those that share pairs do so from the first row on.
 fn empty(shape: &TableShape, takes_back: bool) -> Vec<Box<dyn AggregateStates>> {
     let takes_back = takes_back || shape.unmerges;
-    let mut all: Vec<Box<dyn AggregateStates>> = Vec::with_capacity(shape.calls.len());
-    for (number, call) in shape.own_calls().enumerate() {
+    let states = shape.own_calls().enumerate().map(|(number, call)| -> Box<dyn AggregateStates> {
         let states = call.function.states();
-        let owner = shape.owners.get(number).copied().flatten().filter(|_| !takes_back);
-        let owner = owner.and_then(|owner| all[owner].as_any_mut().downcast_mut::<Distinct>());
-        let states: Box<dyn AggregateStates> = match owner {
-            Some(owner) => Box::new(owner.follower(states)),
-            None if call.distinct => Box::new(Distinct::new(shape, call, states, takes_back)),
-            None => states,
-        };
-        all.push(states);
-    }
-    all
+        match shape.owner(number) {
+            Some(_) if !takes_back => Box::new(Follower::new(states, shape.context)),
+            _ if call.distinct => Box::new(Distinct::new(shape, call, states, takes_back)),
+            _ => states,
+        }
+    });
+    states.collect()
 }

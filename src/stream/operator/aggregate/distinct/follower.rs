@@ -12,14 +12,15 @@ use arrow::array::ArrayRef;
 use millstream_kernels::bitmap;
 
 use super::pairs::Pairs;
-use super::{Shared, feed, lists, locked, saved_rows, select};
+use super::{feed, lent, lists, saved_rows, select};
 use crate::batch::Column;
 use crate::error::{Error, Result};
 use crate::function::{AggregateStates, KernelContext, Update};
 
 /// States that see each pair of group and arguments once, if a row of theirs has it.
 pub(in super::super) struct Follower {
-    pairs: Shared,
+    /// Its owner's, while it is asked.
+    pub(super) pairs: Option<Box<Pairs>>,
     /// By pair.
     seen: Vec<u64>,
     has_own_pairs: bool,
@@ -29,8 +30,39 @@ pub(in super::super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(pairs: Shared, inner: Box<dyn AggregateStates>, context: KernelContext) -> Self {
-        Follower { pairs, seen: Vec::new(), has_own_pairs: false, inner, context, group_count: 0 }
+    pub(in super::super) fn new(inner: Box<dyn AggregateStates>, context: KernelContext) -> Self {
+        Follower { pairs: None, seen: Vec::new(), has_own_pairs: false, inner, context, group_count: 0 }
+    }
+
+    /// Does something with the pairs.
+    fn with_pairs<R>(&mut self, call: impl FnOnce(&mut Self, &mut Pairs) -> Result<R>) -> Result<R> {
+        let mut pairs = self.pairs.take().ok_or_else(lent)?;
+        let result = call(self, &mut pairs);
+        self.pairs = Some(pairs);
+        result
+    }
+
+    /// Takes those rows of a batch in that pass, and whose pairs were not seen.
+    fn take_rows(&mut self, pairs: &Pairs, context: &KernelContext, update: &Update<'_>) -> Result<()> {
+        self.seen.resize(bitmap::words(pairs.len()), 0);
+        let mut rows = Vec::new();
+        let mut take = |row: u32, pair: u32| {
+            let passes = update.filter.is_none_or(|words| bitmap::get(words, row as usize));
+            if passes && !bitmap::get(&self.seen, pair as usize) {
+                bitmap::set(&mut self.seen, pair as usize);
+                rows.push(row);
+            }
+        };
+        match &pairs.rows {
+            None => pairs.found.iter().enumerate().for_each(|(row, &pair)| take(row as u32, pair)),
+            Some(rows) => rows.iter().zip(&pairs.found).for_each(|(&row, &pair)| take(row, pair)),
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let groups: Vec<u32> = rows.iter().map(|&row| update.groups[row as usize]).collect();
+        let columns = select(update.args, &pairs.arg_types, &rows)?;
+        feed(self.inner.as_mut(), context, &groups, update.group_count, &columns, None)
     }
 
     /// Says that no other instance sees the same pairs: saved states are those of the function without DISTINCT.
@@ -82,26 +114,7 @@ impl AggregateStates for Follower {
         if update.changes.is_some() {
             return Err(Error::bug("rows were taken back from calls that share their pairs"));
         }
-        let pairs = self.pairs.clone();
-        let pairs = locked(&pairs);
-        self.seen.resize(bitmap::words(pairs.len()), 0);
-        let mut rows = Vec::new();
-        let mut take = |row: u32, pair: u32| {
-            let passes = update.filter.is_none_or(|words| bitmap::get(words, row as usize));
-            if passes && !bitmap::get(&self.seen, pair as usize) {
-                bitmap::set(&mut self.seen, pair as usize);
-                rows.push(row);
-            }
-        };
-        match &pairs.rows {
-            None => pairs.found.iter().enumerate().for_each(|(row, &pair)| take(row as u32, pair)),
-            Some(rows) => rows.iter().zip(&pairs.found).for_each(|(&row, &pair)| take(row, pair)),
-        }
-        if !rows.is_empty() {
-            let groups: Vec<u32> = rows.iter().map(|&row| update.groups[row as usize]).collect();
-            let columns = select(update.args, &pairs.arg_types, &rows)?;
-            feed(self.inner.as_mut(), context, &groups, update.group_count, &columns, None)?;
-        }
+        self.with_pairs(|states, pairs| states.take_rows(pairs, context, update))?;
         self.grow()
     }
 
@@ -109,10 +122,9 @@ impl AggregateStates for Follower {
         let other = other.as_any_mut().downcast_mut::<Follower>();
         let other = other.ok_or_else(|| Error::bug("a distinct aggregate was merged with another function"))?;
         self.group_count = group_count;
-        let pairs = self.pairs.clone();
-        let pairs = locked(&pairs);
         // The owner has merged, and knows where the other's pairs are here.
-        self.see(&pairs, other.seen_pairs().into_iter().map(|pair| pairs.found[pair as usize]))
+        let theirs = other.seen_pairs().into_iter();
+        self.with_pairs(|states, pairs| states.see(pairs, theirs.map(|pair| pairs.found[pair as usize])))
     }
 
     fn finish(&mut self, groups: &[u32], out: &mut Column) -> Result<()> {
@@ -124,7 +136,7 @@ impl AggregateStates for Follower {
             return self.inner.save(group_count);
         }
         let seen = self.seen_pairs();
-        let pairs = locked(&self.pairs);
+        let pairs = self.pairs.as_ref().ok_or_else(lent)?;
         let (groups, columns) = pairs.columns(&seen)?;
         lists(&pairs.arg_types, &groups, columns, vec![1; seen.len()], group_count)
     }
@@ -132,17 +144,18 @@ impl AggregateStates for Follower {
     fn merge_saved(&mut self, groups: &[u32], group_count: usize, columns: &[ArrayRef]) -> Result<()> {
         self.group_count = group_count;
         let saved = saved_rows(groups, &columns[0]);
-        let pairs = self.pairs.clone();
-        let mut pairs = locked(&pairs);
         let columns: Vec<_> = saved.columns.into_iter().map(super::kernel_column).collect();
         let args: Vec<_> = columns.iter().map(|column| column.argument(saved.groups.len())).collect();
-        let known = pairs.len();
-        pairs.find(&saved.groups, &args)?;
-        if pairs.len() > known {
-            return Err(Error::user("the snapshot does not hold together: a filtered DISTINCT has values of its own"));
-        }
-        let found = pairs.found.clone();
-        self.see(&pairs, found.into_iter())
+        self.with_pairs(|states, pairs| {
+            let known = pairs.len();
+            pairs.find(&saved.groups, &args)?;
+            if pairs.len() > known {
+                let why = "the snapshot does not hold together: a filtered DISTINCT has values of its own";
+                return Err(Error::user(why));
+            }
+            let found = pairs.found.clone();
+            states.see(pairs, found.into_iter())
+        })
     }
 
     fn clear(&mut self) {

@@ -8,7 +8,7 @@ mod follower; // calls with a filter beside one without
 mod pairs; //    groups and arguments, numbered
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, StructArray, UInt32Array};
 use arrow::buffer::OffsetBuffer;
@@ -26,16 +26,10 @@ use crate::error::{Error, Result};
 use crate::function::{AggregateStates, KernelContext, Update};
 use crate::pipeline::AggregateCall;
 
-/// Pairs that several calls of a table see. A table belongs to one worker, so nobody ever waits for the lock.
-type Shared = Arc<Mutex<Pairs>>;
-
-fn locked(pairs: &Shared) -> MutexGuard<'_, Pairs> {
-    pairs.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// States that see each pair of group and arguments once.
 pub(super) struct Distinct {
-    pairs: Shared,
+    /// Lent to a follower while that one is asked.
+    pairs: Option<Box<Pairs>>,
     /// How often each pair is there; only kept for inputs that take back.
     counts: Option<Vec<i64>>,
     /// Whether it sees pairs that no other instance sees: then the states behind the pairs are all that must travel.
@@ -54,7 +48,7 @@ impl Distinct {
         takes_back: bool,
     ) -> Self {
         Distinct {
-            pairs: Arc::new(Mutex::new(Pairs::new(shape, &call.arg_types))),
+            pairs: Some(Box::new(Pairs::new(shape, &call.arg_types))),
             counts: takes_back.then(Vec::new),
             has_own_pairs: false,
             skips_nulls: call.function.skips_nulls(),
@@ -64,9 +58,12 @@ impl Distinct {
         }
     }
 
-    /// States that see those pairs of this call that pass a filter, for inputs that take nothing back.
-    pub(super) fn follower(&self, inner: Box<dyn AggregateStates>) -> Follower {
-        Follower::new(self.pairs.clone(), inner, self.context)
+    /// Does something with the pairs.
+    fn with_pairs<R>(&mut self, call: impl FnOnce(&mut Self, &mut Pairs) -> Result<R>) -> Result<R> {
+        let mut pairs = self.pairs.take().ok_or_else(lent)?;
+        let result = call(self, &mut pairs);
+        self.pairs = Some(pairs);
+        result
     }
 
     /// Says that no other instance sees the same pairs: saved states are those of the function without DISTINCT.
@@ -126,10 +123,29 @@ impl Distinct {
         feed(self.inner.as_mut(), &self.context, &groups, self.group_count, &columns, changes)
     }
 
+    /// Takes those rows of a batch in that count.
+    fn take_rows(&mut self, pairs: &mut Pairs, update: &Update<'_>) -> Result<()> {
+        pairs.rows = counting_rows(update, self.skips_nulls);
+        let Some(rows) = pairs.rows.take() else {
+            let weight = |row: usize| update.changes.map_or(1, |changes| changes[row].weight());
+            return self.take(pairs, update.groups, update.args, weight, update.changes.is_some());
+        };
+        let columns = select(update.args, &pairs.arg_types, &rows)?;
+        let groups: Vec<u32> = rows.iter().map(|&row| update.groups[row as usize]).collect();
+        let changes: Option<Vec<Change>> =
+            update.changes.map(|changes| rows.iter().map(|&row| changes[row as usize]).collect());
+        let columns: Vec<KernelColumn> = columns.into_iter().map(kernel_column).collect();
+        let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(groups.len())).collect();
+        let weight = |row: usize| changes.as_ref().map_or(1, |changes| changes[row].weight());
+        self.take(pairs, &groups, &args, weight, changes.is_some())?;
+        pairs.rows = Some(rows);
+        Ok(())
+    }
+
     /// All pairs that mean something: groups, argument columns, and how often each is there.
-    fn pairs(&self) -> Result<(Vec<u32>, Vec<ArrayRef>, Vec<i64>)> {
+    fn all_pairs(&self) -> Result<(Vec<u32>, Vec<ArrayRef>, Vec<i64>)> {
         let count = |pair: u32| self.counts.as_ref().map_or(1, |counts| counts[pair as usize]);
-        let pairs = locked(&self.pairs);
+        let pairs = self.pairs.as_ref().ok_or_else(lent)?;
         let there: Vec<u32> = (0..pairs.len() as u32).filter(|&pair| count(pair) != 0).collect();
         let counts: Vec<i64> = there.iter().map(|&pair| count(pair)).collect();
         let (groups, columns) = pairs.columns(&there)?;
@@ -139,9 +155,43 @@ impl Distinct {
     fn take_arrays(&mut self, groups: &[u32], columns: Vec<ArrayRef>, counts: &[i64], takes_back: bool) -> Result<()> {
         let columns: Vec<KernelColumn> = columns.into_iter().map(kernel_column).collect();
         let args: SmallVec<[Argument<'_>; 4]> = columns.iter().map(|column| column.argument(groups.len())).collect();
-        let pairs = self.pairs.clone();
-        self.take(&mut locked(&pairs), groups, &args, |row| counts[row], takes_back)
+        self.with_pairs(|states, pairs| states.take(pairs, groups, &args, |row| counts[row], takes_back))
     }
+}
+
+/// Asks the states of number `number`: a follower has the pairs of its owner meanwhile.
+pub(super) fn ask<R>(
+    states: &mut [Box<dyn AggregateStates>],
+    number: usize,
+    owner: Option<usize>,
+    call: impl FnOnce(&mut dyn AggregateStates) -> Result<R>,
+) -> Result<R> {
+    let lend = |states: &mut [Box<dyn AggregateStates>], from: usize, to: usize| {
+        let pairs = pairs_of(states[from].as_mut()).and_then(Option::take);
+        if let Some(place) = pairs_of(states[to].as_mut()) {
+            *place = pairs;
+        }
+    };
+    let Some(owner) = owner.filter(|_| states[number].as_any_mut().is::<Follower>()) else {
+        return call(states[number].as_mut());
+    };
+    lend(states, owner, number);
+    let result = call(states[number].as_mut());
+    lend(states, number, owner);
+    result
+}
+
+/// Where states of this kind have their pairs.
+fn pairs_of(states: &mut dyn AggregateStates) -> Option<&mut Option<Box<Pairs>>> {
+    let states = states.as_any_mut();
+    if states.is::<Distinct>() {
+        return states.downcast_mut::<Distinct>().map(|states| &mut states.pairs);
+    }
+    states.downcast_mut::<Follower>().map(|states| &mut states.pairs)
+}
+
+fn lent() -> Error {
+    Error::bug("the pairs of a DISTINCT call are with another one")
 }
 
 /// Some rows of a batch's arguments, as columns of their own.
@@ -233,27 +283,7 @@ impl AggregateStates for Distinct {
         if update.groups.is_empty() {
             return self.inner.update(context, update);
         }
-        let pairs = self.pairs.clone();
-        let pairs = &mut locked(&pairs);
-        pairs.rows = counting_rows(update, self.skips_nulls);
-        match pairs.rows.take() {
-            None => {
-                let weight = |row: usize| update.changes.map_or(1, |changes| changes[row].weight());
-                self.take(pairs, update.groups, update.args, weight, update.changes.is_some())?;
-            }
-            Some(rows) => {
-                let columns = select(update.args, &pairs.arg_types, &rows)?;
-                let groups: Vec<u32> = rows.iter().map(|&row| update.groups[row as usize]).collect();
-                let changes: Option<Vec<Change>> =
-                    update.changes.map(|changes| rows.iter().map(|&row| changes[row as usize]).collect());
-                let columns: Vec<KernelColumn> = columns.into_iter().map(kernel_column).collect();
-                let args: SmallVec<[Argument<'_>; 4]> =
-                    columns.iter().map(|column| column.argument(groups.len())).collect();
-                let weight = |row: usize| changes.as_ref().map_or(1, |changes| changes[row].weight());
-                self.take(pairs, &groups, &args, weight, changes.is_some())?;
-                pairs.rows = Some(rows);
-            }
-        }
+        self.with_pairs(|states, pairs| states.take_rows(pairs, update))?;
         // Groups whose rows all fell out still have their empty state.
         let grow = Update { groups: &[], group_count: update.group_count, args: &[], filter: None, changes: None };
         self.inner.update(context, &grow)
@@ -263,7 +293,7 @@ impl AggregateStates for Distinct {
         let other = other.as_any_mut().downcast_mut::<Distinct>();
         let other = other.ok_or_else(|| Error::bug("a distinct aggregate was merged with another function"))?;
         self.group_count = group_count;
-        let (theirs, columns, counts) = other.pairs()?;
+        let (theirs, columns, counts) = other.all_pairs()?;
         let mine: Vec<u32> = theirs.iter().map(|&group| groups[group as usize]).collect();
         let takes_back = counts.iter().any(|count| *count < 0);
         self.take_arrays(&mine, columns, &counts, takes_back)?;
@@ -274,7 +304,7 @@ impl AggregateStates for Distinct {
     fn unmerge(&mut self, groups: &[u32], other: &mut dyn AggregateStates) -> Result<()> {
         let other = other.as_any_mut().downcast_mut::<Distinct>();
         let other = other.ok_or_else(|| Error::bug("a distinct aggregate was taken out of another function"))?;
-        let (theirs, columns, counts) = other.pairs()?;
+        let (theirs, columns, counts) = other.all_pairs()?;
         let mine: Vec<u32> = theirs.iter().map(|&group| groups[group as usize]).collect();
         let counts: Vec<i64> = counts.into_iter().map(|count| -count).collect();
         self.take_arrays(&mine, columns, &counts, true)
@@ -288,8 +318,9 @@ impl AggregateStates for Distinct {
         if self.has_own_pairs {
             return self.inner.save(group_count);
         }
-        let (groups, columns, counts) = self.pairs()?;
-        lists(&locked(&self.pairs).arg_types, &groups, columns, counts, group_count)
+        let (groups, columns, counts) = self.all_pairs()?;
+        let arg_types = &self.pairs.as_ref().ok_or_else(lent)?.arg_types;
+        lists(arg_types, &groups, columns, counts, group_count)
     }
 
     fn merge_saved(&mut self, groups: &[u32], group_count: usize, columns: &[ArrayRef]) -> Result<()> {
@@ -302,7 +333,9 @@ impl AggregateStates for Distinct {
     }
 
     fn clear(&mut self) {
-        locked(&self.pairs).clear();
+        if let Some(pairs) = &mut self.pairs {
+            pairs.clear();
+        }
         if let Some(counts) = &mut self.counts {
             counts.clear();
         }
@@ -311,7 +344,7 @@ impl AggregateStates for Distinct {
     }
 
     fn size_bytes(&self) -> usize {
-        locked(&self.pairs).size_bytes()
+        self.pairs.as_ref().map_or(0, |pairs| pairs.size_bytes())
             + self.counts.as_ref().map_or(0, |counts| counts.capacity() * 8)
             + self.inner.size_bytes()
     }
