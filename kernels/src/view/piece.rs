@@ -119,7 +119,7 @@ mod tests {
     fn pieces_are_those_of_split() {
         let lengths = [0, 1, 3, 11, 12, 13, 20, 62, 63, 64, 65, 90, 128, 200];
         let text = |seed: usize, length: usize| -> String {
-            (0..length).map(|at| if (at * 7 + seed * 13) % (3 + seed % 17) == 0 { '/' } else { 'x' }).collect()
+            (0..length).map(|at| if (at * 7 + seed * 13).is_multiple_of(3 + seed % 17) { '/' } else { 'x' }).collect()
         };
         let texts: Vec<String> =
             lengths.iter().flat_map(|&length| (0..40).map(move |seed| text(seed, length))).collect();

@@ -170,11 +170,12 @@ fn unknown_kept(expr: Expr, input: &LogicalPlan) -> Result<Expr> {
     let written = expr.transform_up(|expr| {
         let Expr::InSubquery(within) = expr else { return Ok(Transformed::no(expr)) };
         if !may_be_null(&within, input)? {
-            return Ok(Transformed::no(Expr::InSubquery(within)));
+            return named(within).map(Transformed::yes);
         }
         let query = &within.subquery;
         let found = exists(filtered(query, equality(&within, input)?)?);
-        let unknown = within.expr.as_ref().clone().is_null().and(exists(query.subquery.clone()));
+        let any = exists(Arc::new(valued(&query.subquery)?.build()?));
+        let unknown = within.expr.as_ref().clone().is_null().and(any);
         let unknown = unknown.or(exists(filtered(query, value().is_null())?));
         let answer = |answer: bool| Expr::Literal(ScalarValue::Boolean(Some(answer)), None);
         let null = Expr::Literal(ScalarValue::Boolean(None), None);
