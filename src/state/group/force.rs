@@ -20,7 +20,7 @@ const HASH_BITS: u32 = 61;
 
 /// A seed whose tables begin in a mode where their keys allow it; `None`: as the keys would have it.
 ///
-/// Panics: a name that is not one of [`MODES`].
+/// Panics: a name that is not one of `MODES`.
 pub fn seed(random: u64, mode: Option<&str>) -> u64 {
     let place = |mode| MODES.iter().position(|known| *known == mode).expect("one of the modes");
     let asked = mode.map_or(0, |mode| place(mode) as u64 + 1);
