@@ -68,7 +68,7 @@ fn check(sql: &str, clock: bool) {
         }
         let most = early.max(late);
         assert!(clock || most > 20_000, "{sql}\n{partitions} workers: something is held meanwhile: {bytes:?}");
-        let share = if keys == KEYS { 3 } else { 2 };
+        let share = if keys == KEYS { 4 } else { 2 };
         assert!(after < most.max(200_000) / share, "{sql}\n{partitions} workers: {after} bytes are left of {bytes:?}");
     }
 }

@@ -71,6 +71,10 @@ impl Expressions<'_> {
     /// Which side of AND or OR is better looked at only where the other one does not decide; `None`: both are cheap, or
     /// one of them must be looked at.
     pub(super) fn dearer_side(&self, binary: &BinaryExpr) -> Result<Option<Side>> {
+        // Asked at every step of a long chain: what is dear is looked for before kernels are.
+        if !may_be_dear(&binary.left) && !may_be_dear(&binary.right) {
+            return Ok(None);
+        }
         let (left, right) = (self.cost(&binary.left)?, self.cost(&binary.right)?);
         let (dearer, side) = if left > right { (left, Side::Left) } else { (right, Side::Right) };
         let is_volatile = || binary.left.is_volatile() || binary.right.is_volatile();
@@ -117,6 +121,19 @@ impl Expressions<'_> {
         debug_assert!(walked.is_ok(), "looking at an expression does not fail");
         found
     }
+}
+
+/// Whether a function or a regular expression is somewhere in `expr`; all else is cheap.
+fn may_be_dear(expr: &Expr) -> bool {
+    use Operator::{RegexIMatch, RegexMatch, RegexNotIMatch, RegexNotMatch};
+    let is_dear = |expr: &Expr| match expr {
+        Expr::ScalarFunction(_) => true,
+        Expr::BinaryExpr(binary) => {
+            matches!(binary.op, RegexMatch | RegexIMatch | RegexNotMatch | RegexNotIMatch)
+        }
+        _ => false,
+    };
+    expr.exists(|expr| Ok(is_dear(expr))).unwrap_or(true)
 }
 
 fn any(exprs: &[Expr], test: impl Fn(&Expr) -> Result<bool>) -> Result<bool> {

@@ -149,13 +149,12 @@ impl SessionAggregate {
         }
     }
 
-    /// Gives what was told the new numbers: those of the sessions kept, all of which were told.
+    /// Gives what was told the new numbers: those of the sessions kept, all of which were told. The memory of the others is
+    /// given back.
     pub(super) fn renumber_told(&mut self) {
         let changes = &mut self.changes;
-        changes.told.clear();
-        changes.keys.clear();
-        changes.bounds.clear();
-        changes.marks.clear();
+        (changes.told, changes.keys) = (Vec::new(), Vec::new());
+        (changes.bounds, changes.marks) = (Vec::new(), Vec::new());
         if self.emit == EmitMode::Changes {
             let open = self.sessions.all_open();
             self.note_told(&open);
