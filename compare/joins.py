@@ -6,17 +6,14 @@
 Data, expressions and comparison are those of `oracle.py`; `--seed 417 --count 1` repeats one query.
 """
 
-import argparse
 import os
 import random
 import subprocess
 import sys
-import tempfile
-from collections import Counter
 
 import duckdb
 
-from oracle import KINDS, Data, Query, compare, run_ours, run_theirs
+from oracle import KINDS, Data, Query, compare, run, run_ours, run_theirs
 
 KEYS = ["int", "int", "int", "str", "bool", "date", "dec", "big"]
 
@@ -176,20 +173,7 @@ class JoinQuery(Query):
 
 
 def main():
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--binary", default="target/debug/millstream")
-    arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--count", type=int, default=300)
-    arguments = arguments.parse_args()
-    tally = Counter()
-    for seed in range(arguments.seed, arguments.seed + arguments.count):
-        with tempfile.TemporaryDirectory() as folder:
-            outcome, report = one(seed, folder, arguments)
-        tally[outcome] += 1
-        if report:
-            print(report, flush=True)
-    print(dict(tally))
-    return 1 if any(outcome in ("bug", "differ", "we refuse") for outcome in tally) else 0
+    return run(__doc__, one, ["agree", "both refuse", "sum beyond BIGINT", "they refuse", "too large"])
 
 
 def one(seed, folder, arguments):

@@ -671,13 +671,16 @@ def run_theirs(connection, sql):
         return None, str(error).splitlines()[0]
 
 
-def main():
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--binary", default="target/debug/millstream")
-    arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--count", type=int, default=300)
-    arguments.add_argument("--show", action="store_true", help="print every query")
-    arguments = arguments.parse_args()
+def run(doc, one, good, extra=()):
+    """The command of a script: asks `one(seed, folder, arguments)` for an outcome and a report, `--count` times from `--seed` on.
+    The exit code is 1 where an outcome is not among `good`."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default="target/debug/millstream")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=300)
+    for name, help_text in extra:
+        parser.add_argument(name, action="store_true", help=help_text)
+    arguments = parser.parse_args()
     tally = Counter()
     for seed in range(arguments.seed, arguments.seed + arguments.count):
         with tempfile.TemporaryDirectory() as folder:
@@ -686,7 +689,11 @@ def main():
         if report:
             print(report, flush=True)
     print(dict(tally))
-    return 1 if any(outcome not in ("agree", "both refuse", "sum beyond BIGINT", "they refuse") for outcome in tally) else 0
+    return 1 if set(tally) - set(good) else 0
+
+
+def main():
+    return run(__doc__, one, ["agree", "both refuse", "sum beyond BIGINT", "they refuse"], [("--show", "print every query")])
 
 
 def one(seed, folder, arguments):

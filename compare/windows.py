@@ -8,20 +8,18 @@ watermark of its own and no row is late; ended input or not, all emissions, one 
 folded up here. `--seed 417 --count 1` repeats one query.
 """
 
-import argparse
 import datetime as dt
 import os
 import random
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from oracle import compare, normal as scalar
+from oracle import compare, normal as scalar, run
 
 UNITS = [("MILLISECOND", 1), ("SECOND", 1_000), ("MINUTE", 60_000), ("HOUR", 3_600_000)]
 
@@ -322,20 +320,7 @@ def one(seed, folder, arguments):
 
 
 def main():
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--binary", default="target/debug/millstream")
-    arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--count", type=int, default=300)
-    arguments = arguments.parse_args()
-    tally = Counter()
-    for seed in range(arguments.seed, arguments.seed + arguments.count):
-        with tempfile.TemporaryDirectory() as folder:
-            outcome, report = one(seed, folder, arguments)
-        tally[outcome] += 1
-        if report:
-            print(report, flush=True)
-    print(dict(tally))
-    return 1 if set(tally) - {"agree"} else 0
+    return run(__doc__, one, ["agree"])
 
 
 if __name__ == "__main__":

@@ -122,52 +122,61 @@ fn check(found: &Answer, expected: &Answer, what: &str) {
     );
 }
 
+/// Stops a query over pushed rows after each of their batches, and goes on elsewhere; `define`: what else it reads. Gives the
+/// answer, which is that of a run in one go.
+fn stop_pushed(define: &dyn Fn(&Engine), sql: &str, number: usize, batch_count: usize) -> Answer {
+    let mut random = StdRng::seed_from_u64(number as u64);
+    let mut at = 0;
+    let batches: Vec<RecordBatch> = (0..batch_count).map(|_| batch(&mut random, 40, &mut at)).collect();
+    let pushed = |engine: &Engine| {
+        define(engine);
+        engine.execute(DEFINITION).unwrap();
+        engine.register_push("t", batches[0].schema()).unwrap()
+    };
+    let whole = {
+        let engine = engine(2, 16);
+        let handle = pushed(&engine);
+        let query = engine.sql(sql).unwrap();
+        batches.iter().for_each(|batch| handle.push(batch.clone()).unwrap());
+        drop(handle);
+        let mut answer = Answer::new();
+        finish(query, &mut answer);
+        answer
+    };
+    for stop in 0..=batches.len() {
+        let (before, after) = [(1, 2), (2, 1), (2, 5), (5, 2), (1, 1)][(stop + number) % 5];
+        let what = format!("{sql}\nstopped after {stop} batches, {before} -> {after} partitions");
+        let first = engine(before, 16);
+        let handle = pushed(&first);
+        let mut query = first.sql(sql).unwrap();
+        batches[..stop].iter().for_each(|batch| handle.push(batch.clone()).unwrap());
+        let mut answer = Answer::new();
+        settle(&handle, stop * 40, &mut query, &mut answer, &what);
+        let snapshot = query.snapshot().unwrap_or_else(|e| panic!("{what}: {e}"));
+        query.take_waiting().iter().for_each(|rows| fold(&mut answer, rows));
+        drop(query);
+        let snapshot = Snapshot::from_bytes(&snapshot.to_bytes().unwrap()).unwrap();
+        let position = snapshot.positions().into_iter().find(|(table, _)| table == "t");
+        assert_eq!(position, Some(("t".to_string(), vec![(stop * 40) as u64])), "{what}");
+
+        let second = engine(after, 7);
+        let handle = pushed(&second);
+        let mut query = second.resume(sql, &snapshot).unwrap_or_else(|e| panic!("{what}: {e}"));
+        batches[stop..].iter().for_each(|batch| handle.push(batch.clone()).unwrap());
+        settle(&handle, batches.len() * 40, &mut query, &mut answer, &what);
+        drop(handle);
+        finish(query, &mut answer);
+        check(&answer, &whole, &what);
+    }
+    whole
+}
+
 #[test]
 fn pushed_rows_go_on_from_every_step() {
     // A pushed table is read once.
     let queries = QUERIES.iter().filter(|sql| sql.matches("FROM t ").count() < 2);
     for (number, sql) in queries.enumerate() {
-        let mut random = StdRng::seed_from_u64(number as u64);
-        let mut at = 0;
-        let batches: Vec<RecordBatch> = (0..5).map(|_| batch(&mut random, 40, &mut at)).collect();
-        let pushed = |engine: &Engine| {
-            engine.execute(DEFINITION).unwrap();
-            engine.register_push("t", batches[0].schema()).unwrap()
-        };
-        let whole = {
-            let engine = engine(2, 16);
-            let handle = pushed(&engine);
-            let query = engine.sql(sql).unwrap();
-            batches.iter().for_each(|batch| handle.push(batch.clone()).unwrap());
-            drop(handle);
-            let mut answer = Answer::new();
-            finish(query, &mut answer);
-            answer
-        };
-        for stop in 0..=batches.len() {
-            let (before, after) = [(1, 2), (2, 1), (2, 5), (5, 2), (1, 1)][(stop + number) % 5];
-            let what = format!("{sql}\nstopped after {stop} batches, {before} -> {after} partitions");
-            let first = engine(before, 16);
-            let handle = pushed(&first);
-            let mut query = first.sql(sql).unwrap();
-            batches[..stop].iter().for_each(|batch| handle.push(batch.clone()).unwrap());
-            let mut answer = Answer::new();
-            settle(&handle, stop * 40, &mut query, &mut answer, &what);
-            let snapshot = query.snapshot().unwrap_or_else(|e| panic!("{what}: {e}"));
-            query.take_waiting().iter().for_each(|rows| fold(&mut answer, rows));
-            drop(query);
-            let snapshot = Snapshot::from_bytes(&snapshot.to_bytes().unwrap()).unwrap();
-            assert_eq!(snapshot.positions(), [("t".to_string(), vec![(stop * 40) as u64])], "{what}");
-
-            let second = engine(after, 7);
-            let handle = pushed(&second);
-            let mut query = second.resume(sql, &snapshot).unwrap_or_else(|e| panic!("{what}: {e}"));
-            batches[stop..].iter().for_each(|batch| handle.push(batch.clone()).unwrap());
-            settle(&handle, batches.len() * 40, &mut query, &mut answer, &what);
-            drop(handle);
-            finish(query, &mut answer);
-            check(&answer, &whole, &what);
-        }
+        stop_pushed(&|_| (), sql, number, 5);
     }
 }
 

@@ -1,3 +1,5 @@
+//! An average over time whose weights halve every minute, as an aggregate for DataFusion.
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};

@@ -1,3 +1,5 @@
+//! The distance between two places on the earth, as a function for DataFusion.
+
 use std::sync::Arc;
 
 use arrow::array::{Array, Float64Array};

@@ -1,3 +1,5 @@
+//! The same as `haversine.rs` in a shared library of its own; written whole, as that takes fewer lines than to share it.
+
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, Float64Array};

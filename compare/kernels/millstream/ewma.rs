@@ -1,3 +1,5 @@
+//! An average over time whose weights halve every minute, as an aggregate of closures.
+
 use millstream::Result;
 use millstream::engine::Engine;
 use millstream::function::custom::{Fold, Timestamp};

@@ -1,3 +1,5 @@
+//! The distance between two places on the earth, as a closure.
+
 use millstream::Result;
 use millstream::engine::Engine;
 

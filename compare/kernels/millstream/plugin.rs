@@ -1,3 +1,5 @@
+//! The distance between two places on the earth, as a shared library.
+
 millstream_plugin::kernels! {
     fn haversine_km(lat1: f64, lon1: f64, lat2: f64, lon2: f64) -> f64 {
         let (lat, lon) = ((lat2 - lat1).to_radians() / 2.0, (lon2 - lon1).to_radians() / 2.0);

@@ -1,3 +1,5 @@
+//! An average over time whose weights halve every minute, as a plugin for Polars.
+
 use polars::prelude::*;
 use pyo3_polars::derive::polars_expr;
 

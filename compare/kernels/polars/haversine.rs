@@ -1,3 +1,5 @@
+//! The distance between two places on the earth, as a plugin for Polars.
+
 use polars::prelude::*;
 use pyo3_polars::derive::polars_expr;
 
