@@ -4,6 +4,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use millstream::arrow::array::{ArrayRef, AsArray};
+use millstream::arrow::datatypes::Int64Type;
+use millstream::engine::Outcome;
 use millstream::function::custom::{
     Date, Decimal, Interval, Scalar, StringWriter, Time, Timestamp, TimestampMillis, TimestampNanos, TimestampSeconds,
 };
@@ -272,4 +275,30 @@ fn attributes_say_what_types_cannot() {
     assert_eq!(rows(&engine, "SELECT known(i) FROM (VALUES (1), (NULL)) AS t(i)"), ["true", "NULL"]);
     // The promise is broken by what stands under the null, and kept where it counts.
     assert_eq!(rows(&engine, "SELECT divide(6, i) FROM (VALUES (3), (NULL)) AS t(i)"), ["2", "NULL"]);
+}
+
+#[test]
+fn calls_with_constants_have_a_kernel_of_their_own() {
+    let engine = engine();
+    let is_ten = |given: &ArrayRef| given.as_primitive::<Int64Type>().value(0) == 10;
+    let scaled = Scalar::new("scaled", |x: i64, by: i64| x * by).for_constants(move |given| match given {
+        [None, Some(by)] if is_ten(by) => Some(Scalar::new("tenfold", |x: i64| x * 10).kernel(false)),
+        _ => None,
+    });
+    engine.register(scaled).unwrap();
+    let answer = |call: &str| rows(&engine, &format!("SELECT {call} FROM {T}")).join(", ");
+    let explained = |call: &str| match engine.execute(&format!("EXPLAIN SELECT {call} AS y FROM {T}")).unwrap() {
+        Outcome::Text(text) => text,
+        _ => panic!("EXPLAIN gives text"),
+    };
+    for (call, wanted, kernel) in [
+        ("scaled(i, 10)", "10, 20, NULL", "tenfold("),
+        ("scaled(i, 3)", "3, 6, NULL", "scaled("),
+        ("scaled(10, i)", "10, 20, NULL", "scaled("),
+        ("scaled(i, i)", "1, 4, NULL", "scaled("),
+    ] {
+        assert_eq!(answer(call), wanted, "{call}");
+        let plan = explained(call);
+        assert!(plan.lines().any(|line| line.contains("AS y") && line.contains(kernel)), "{call}: {plan}");
+    }
 }
