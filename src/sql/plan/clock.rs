@@ -76,7 +76,7 @@ impl ScalarUDFImpl for CurrentWatermark {
     fn return_type(&self, types: &[DataType]) -> PlanResult<DataType> {
         match types {
             [time @ DataType::Timestamp(..)] => Ok(time.clone()),
-            _ => plan_err!("CURRENT_WATERMARK takes the column that has the watermark, a TIMESTAMP"),
+            _ => plan_err!("'current_watermark' takes the column that has the watermark, a TIMESTAMP"),
         }
     }
 
