@@ -151,7 +151,7 @@ class Window:
         if self.kind == "session":
             part = f"PARTITION BY {', '.join(keys)} " if keys else ""
             marked = f"SELECT *, coalesce(ms - lag(ms) OVER ({part}ORDER BY ms) > {self.gap}, true)::INT AS first FROM ({base})"
-            numbered = f"SELECT *, sum(first) OVER ({part}ORDER BY ms ROWS UNBOUNDED PRECEDING) AS number FROM ({marked})"
+            numbered = f"SELECT *, sum(first) OVER ({part}ORDER BY ms) AS number FROM ({marked})"
             whole = f"OVER (PARTITION BY {', '.join(keys + ['number'])})"
             return (f"SELECT *, {at(f'min(ms) {whole}')} AS window_start, {at(f'max(ms) {whole} + {self.gap}')} AS window_end "
                     f"FROM ({numbered})")
