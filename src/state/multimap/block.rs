@@ -3,7 +3,7 @@
 use millstream_kernels::bitmap;
 
 use super::chains::Link;
-use super::column::{ColumnType, Incoming, Stored};
+use crate::state::column::{ColumnType, Incoming, Stored};
 
 pub(super) const BLOCK_BITS: u32 = 12;
 pub(super) const BLOCK_ROWS: usize = 1 << BLOCK_BITS;

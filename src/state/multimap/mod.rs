@@ -12,7 +12,6 @@
 
 mod block; //  rows in columns, some of them gone
 mod chains; // buckets of rows
-mod column; // values of any type
 mod hash; //   keys to numbers
 #[cfg(test)]
 mod tests;
@@ -22,11 +21,11 @@ use std::collections::VecDeque;
 use arrow::datatypes::DataType;
 use millstream_kernels::level::Level;
 
+use super::column::{self, ColumnType, Incoming};
 use crate::batch::{Argument, Column, KernelColumn};
 use crate::error::{Error, Result};
 use block::{BLOCK_BITS, BLOCK_ROWS, Block};
 use chains::{Chains, NONE};
-use column::{ColumnType, Incoming};
 
 /// Fewer rows that are gone than this are left where they are.
 const GONE_ROWS_MIN: usize = 2 * BLOCK_ROWS;

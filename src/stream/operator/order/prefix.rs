@@ -73,6 +73,11 @@ pub(in crate::stream::operator) fn first_key((array, options): &Key) -> Option<V
     Some(numbers)
 }
 
+/// Whether equal [`first_key`]s that are neither least nor greatest mean equal keys.
+pub(in crate::stream::operator) fn is_told_by_first_key(data_type: &DataType) -> bool {
+    !matches!(Kind::of(data_type), Kind::I128 | Kind::View | Kind::Other)
+}
+
 /// A column's values as unsigned numbers in their order.
 enum Ordered {
     Narrow(Vec<u64>),

@@ -1,10 +1,8 @@
 //! What changed for the keys that a batch touched: rows taken back and rows given, one beside the other.
 
-use std::collections::HashMap;
-
 use arrow::array::ArrayRef;
 
-use super::table::Ranked;
+use super::ranking::Ranked;
 use crate::batch::{Batch, Change, ROWS_MAX};
 use crate::error::Result;
 use crate::stream::operator::Next;
@@ -12,9 +10,12 @@ use crate::stream::operator::Next;
 /// The changes of one batch.
 pub(super) struct Changed {
     shows_rank: bool,
-    /// Groups touched, and what they showed before; in the order of being touched.
-    before: Vec<(u32, Vec<Ranked>)>,
-    touched: HashMap<u32, ()>,
+    /// Groups touched, in the order of being touched, and where in `before` what they showed ends.
+    groups: Vec<(u32, usize)>,
+    before: Vec<Ranked>,
+    /// For each group, the number of the batch that touched it last.
+    touched: Vec<u32>,
+    batch: u32,
     /// The rows to push, and what each does.
     pub rows: Vec<Ranked>,
     changes: Vec<Change>,
@@ -22,34 +23,53 @@ pub(super) struct Changed {
 
 impl Changed {
     pub fn new(shows_rank: bool) -> Self {
-        Changed { shows_rank, before: Vec::new(), touched: HashMap::new(), rows: Vec::new(), changes: Vec::new() }
+        Changed {
+            shows_rank,
+            groups: Vec::new(),
+            before: Vec::new(),
+            touched: Vec::new(),
+            batch: 0,
+            rows: Vec::new(),
+            changes: Vec::new(),
+        }
     }
 
-    pub fn begin(&mut self, _group_count: usize) {
+    pub fn begin(&mut self, group_count: usize) {
+        if self.batch == u32::MAX {
+            (self.batch, self.touched) = (0, Vec::new());
+        }
+        self.batch += 1;
+        self.touched.resize(group_count, 0);
+        self.groups.clear();
         self.before.clear();
-        self.touched.clear();
         self.rows.clear();
         self.changes.clear();
     }
 
     /// Notes what a group shows, before it changes for the first time in the batch.
-    pub fn touch(&mut self, group: u32, ranked: &dyn Fn() -> Vec<Ranked>) {
-        if self.touched.insert(group, ()).is_none() {
-            self.before.push((group, ranked()));
+    pub fn touch(&mut self, group: u32, ranked: impl FnOnce(&mut Vec<Ranked>)) {
+        if std::mem::replace(&mut self.touched[group as usize], self.batch) != self.batch {
+            ranked(&mut self.before);
+            self.groups.push((group, self.before.len()));
         }
     }
 
-    /// Compares with what the groups show now.
-    pub fn compare(&mut self, now: impl Fn(u32) -> Vec<Ranked>) {
-        for (group, before) in std::mem::take(&mut self.before) {
-            let after = now(group);
-            let (mut gone, mut new) = (Vec::new(), Vec::new());
-            let shows_rank = self.shows_rank;
-            let order = |a: &Ranked, b: &Ranked| match shows_rank {
-                true => a.cmp(b),
-                false => a.entry.cmp(&b.entry),
-            };
-            let (mut old, mut fresh) = (before.into_iter().peekable(), after.into_iter().peekable());
+    /// Compares with what the groups show now. `order` is that of the rows.
+    pub fn compare(
+        &mut self,
+        mut now: impl FnMut(u32, &mut Vec<Ranked>),
+        order: impl Fn(&Ranked, &Ranked) -> std::cmp::Ordering,
+    ) {
+        let order = |a: &Ranked, b: &Ranked| match self.shows_rank {
+            true => a.rank.cmp(&b.rank).then_with(|| order(a, b)),
+            false => order(a, b),
+        };
+        let mut before = std::mem::take(&mut self.before).into_iter();
+        let (mut after, mut gone, mut new, mut start) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        for &(group, end) in &self.groups {
+            now(group, &mut after);
+            let (mut old, mut fresh) = (before.by_ref().take(end - start).peekable(), after.drain(..).peekable());
+            start = end;
             loop {
                 let ordering = match (old.peek(), fresh.peek()) {
                     (None, None) => break,
@@ -66,21 +86,8 @@ impl Changed {
                     }
                 }
             }
-            let pairs = gone.len().min(new.len());
-            let (mut gone, mut new) = (gone.into_iter(), new.into_iter());
-            for _ in 0..pairs {
-                self.rows.extend(gone.next());
-                self.rows.extend(new.next());
-                self.changes.extend([Change::UPDATE_BEFORE, Change::UPDATE_AFTER]);
-            }
-            for row in gone {
-                self.rows.push(row);
-                self.changes.push(Change::DELETE);
-            }
-            for row in new {
-                self.rows.push(row);
-                self.changes.push(Change::INSERT);
-            }
+            drop((old, fresh));
+            pair_up(gone.drain(..), new.drain(..), &mut self.rows, &mut self.changes);
         }
     }
 
@@ -88,6 +95,28 @@ impl Changed {
     pub fn push(&self, columns: &[ArrayRef], batch_rows: usize, next: &mut Next<'_>) -> Result<()> {
         push_changes(columns, &self.changes, batch_rows, next)
     }
+}
+
+/// An old row and a new one, as long as there are both; then those that are left.
+fn pair_up(
+    mut gone: impl ExactSizeIterator<Item = Ranked>,
+    mut new: impl ExactSizeIterator<Item = Ranked>,
+    rows: &mut Vec<Ranked>,
+    changes: &mut Vec<Change>,
+) {
+    for _ in 0..gone.len().min(new.len()) {
+        rows.extend(gone.next());
+        rows.extend(new.next());
+        changes.extend([Change::UPDATE_BEFORE, Change::UPDATE_AFTER]);
+    }
+    changes.extend(gone.by_ref().map(|row| {
+        rows.push(row);
+        Change::DELETE
+    }));
+    changes.extend(new.by_ref().map(|row| {
+        rows.push(row);
+        Change::INSERT
+    }));
 }
 
 /// Pushes rows on with what each does, in batches that never part an old row from the new one behind it.

@@ -6,8 +6,11 @@
 //! Invariants  what is shown, folded up, is what ROW_NUMBER (or RANK) of all rows so far would keep; every row taken back
 //!             equals one given before.
 
+mod all; //     all rows of each key, where they may be taken back
+mod best; //    the best rows of each key, where they are only added
 mod changes; // old and new rows of the keys that a batch touched
-mod entry; //   a row and its place in the order
+mod lists; //   a short list per key
+mod ranking; // ranks, and what a ranked row is
 mod table; //   keys and their rows
 
 use std::collections::BTreeMap;
@@ -20,15 +23,15 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
 use self::changes::Changed;
 pub(super) use self::changes::push_changes;
-use self::entry::Entry as RankedRow;
-use self::table::{RankTable, Ranked};
+use self::ranking::{Ranked, Row};
+use self::table::RankTable;
 use crate::batch::{Batch, Change};
 use crate::error::{Error, Result};
 use crate::function::KernelContext;
 use crate::pipeline::{Completion, RankSpec};
 use crate::state::{Section, SectionRoute};
 use crate::stream::operator::expiry::Expiry;
-use crate::stream::operator::held::{columns, push_in_batches};
+use crate::stream::operator::held::columns;
 use crate::stream::operator::over::WindowEnds;
 use crate::stream::operator::{Ending, Next, Operator};
 
@@ -89,30 +92,18 @@ impl Rank {
         }
     }
 
-    /// The rows' columns, then the rank.
-    fn output(&self, table: &RankTable, ranked: &[Ranked]) -> Result<Vec<ArrayRef>> {
-        let mut columns = table.columns(ranked.iter().map(|row| &row.entry))?;
-        columns.push(match self.shape.spec.shows_rank {
-            true => {
-                let ranks: ArrayRef = Arc::new(UInt64Array::from_iter_values(ranked.iter().map(|row| row.rank)));
-                if *ranks.data_type() == self.shape.rank_type { ranks } else { cast(&ranks, &self.shape.rank_type)? }
-            }
-            false => new_null_array(&self.shape.rank_type, ranked.len()),
-        });
-        Ok(columns)
+    /// The ranks of rows as a column.
+    fn rank_column(&self, ranks: impl ExactSizeIterator<Item = u64>) -> Result<ArrayRef> {
+        if !self.shape.spec.shows_rank {
+            return Ok(new_null_array(&self.shape.rank_type, ranks.len()));
+        }
+        let ranks: ArrayRef = Arc::new(UInt64Array::from_iter_values(ranks));
+        Ok(if *ranks.data_type() == self.shape.rank_type { ranks } else { cast(&ranks, &self.shape.rank_type)? })
     }
 
     /// Pushes everything on that a table shows.
     fn emit(&self, table: &RankTable, next: &mut Next<'_>) -> Result<()> {
-        let mut ranked = Vec::new();
-        for group in 0..table.key_count() as u32 {
-            ranked.append(&mut table.ranked(group));
-            if ranked.len() >= self.shape.batch_rows {
-                push_in_batches(&self.output(table, &ranked)?, ranked.len(), self.shape.batch_rows, next)?;
-                ranked.clear();
-            }
-        }
-        push_in_batches(&self.output(table, &ranked)?, ranked.len(), self.shape.batch_rows, next)
+        table.emit(|ranks| self.rank_column(ranks.iter().copied()), next)
     }
 
     /// Takes rows of a window in as often as they were there, which is less than not at all for those taken back too early.
@@ -125,7 +116,7 @@ impl Rank {
         let wide = rows.iter().map(|column| Ok(take(column, &picks, None)?)).collect::<Result<Vec<_>>>()?;
         let table = Self::table(&mut self.tables, &self.shape, end)?;
         let groups = table.find_groups(&wide, picks.len())?;
-        table.take(&wide, &groups, Some(&changes), |_, _| {})
+        table.take(&wide, &groups, Some(&changes), None)
     }
 
     fn push_changes(&mut self, wide: &[ArrayRef], batch: &Batch, rows: usize, next: &mut Next<'_>) -> Result<()> {
@@ -136,14 +127,16 @@ impl Rank {
             expiry.touch(&groups, table.key_count(), batch.now);
         }
         self.changed.begin(table.key_count());
-        table.take(wide, &groups, changes.as_deref(), |group, ranked| self.changed.touch(group, ranked))?;
-        self.changed.compare(|group| table.ranked(group));
-        if self.changed.rows.is_empty() {
-            return Ok(());
-        }
+        table.take(wide, &groups, changes.as_deref(), Some(&mut self.changed))?;
+        let order = |a: &Ranked, b: &Ranked| table.compare(&a.row, &b.row);
+        self.changed.compare(|group, shown| table.ranked(group, shown), order);
         let table = &self.tables[&ALL];
-        let columns = self.output(table, &self.changed.rows)?;
-        self.changed.push(&columns, self.shape.batch_rows, next)
+        if !self.changed.rows.is_empty() {
+            let mut columns = table.columns(self.changed.rows.iter().map(|ranked| &ranked.row))?;
+            columns.push(self.rank_column(self.changed.rows.iter().map(|ranked| ranked.rank))?);
+            self.changed.push(&columns, self.shape.batch_rows, next)?;
+        }
+        Self::table(&mut self.tables, &self.shape, ALL)?.settle()
     }
 }
 
@@ -157,14 +150,14 @@ impl Operator for Rank {
                 for (end, part) in self.ends.parts(&wide, batch, rows)? {
                     let table = Self::table(&mut self.tables, &self.shape, end)?;
                     let groups = table.find_groups(&part.columns, part.rows)?;
-                    table.take(&part.columns, &groups, None, |_, _| {})?;
+                    table.take(&part.columns, &groups, None, None)?;
                 }
                 Ok(())
             }
             _ => {
                 let table = Self::table(&mut self.tables, &self.shape, ALL)?;
                 let groups = table.find_groups(&wide, rows)?;
-                table.take(&wide, &groups, None, |_, _| {})
+                table.take(&wide, &groups, None, None)
             }
         }
     }
@@ -205,24 +198,24 @@ impl Operator for Rank {
     fn snapshot(&mut self) -> Result<Vec<Section>> {
         let mut sections = Vec::new();
         for (end, table) in &self.tables {
-            let (mut groups, mut entries, mut counts): (Vec<u32>, Vec<RankedRow>, Vec<i64>) = Default::default();
+            let (mut groups, mut kept, mut counts): (Vec<u32>, Vec<Row>, Vec<i64>) = Default::default();
             for group in 0..table.key_count() as u32 {
-                for (entry, count) in table.all(group) {
+                table.each(group, |row, count| {
                     groups.push(group);
-                    entries.push(entry);
+                    kept.push(row);
                     counts.push(count);
-                }
+                });
             }
-            if entries.is_empty() {
+            if kept.is_empty() {
                 continue;
             }
             let mut columns = if self.shape.spec.key_count > 0 { table.keys(&groups)? } else { Vec::new() };
             if !self.shape.spec.order.is_empty() {
-                columns.extend(table.order_columns(entries.iter())?);
+                columns.extend(table.order_columns(kept.iter())?);
             }
-            columns.extend(table.columns(entries.iter())?);
+            columns.extend(table.columns(kept.iter())?);
             columns.push(Arc::new(Int64Array::from(counts)));
-            columns.push(Arc::new(Int64Array::from_value(*end, entries.len())));
+            columns.push(Arc::new(Int64Array::from_value(*end, kept.len())));
             let fields = columns
                 .iter()
                 .enumerate()

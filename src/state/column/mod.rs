@@ -1,19 +1,25 @@
-//! A column of a block: values of any type, appended as they come and read one by one.
+//! A column of rows that are kept: values of any type, appended as they come or put at places, read and compared one by one.
 //!
 //! ```text
 //! fixed width   a vector of machine values      strings   views; long ones point into the column's own bytes
-//! the rest      rows of Arrow's row format, one after the other
+//! the rest      Arrow's row format, as strings are
 //! ```
-//! Invariants  values under nulls mean nothing; validity is kept from the first null on.
+//! Invariants  values under nulls mean nothing; validity is kept from the first null on. Bytes that no view points at any
+//!             more are counted, and left out once they are most.
+
+mod place; // values at places: put, given up, compared
+
+pub(super) use place::Place;
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryViewBuilder};
+use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, Rows, SortField};
 use millstream_kernels::{bitmap, view};
 
-use crate::batch::{Argument, Column, Kind, Strings, Values};
+use crate::batch::{Argument, Column, Kind, Strings, Values, held_bytes};
 use crate::error::Result;
 
 /// What is known of a column before it has rows.
@@ -27,12 +33,20 @@ pub(super) struct ColumnType {
 
 impl ColumnType {
     pub(super) fn new(data_type: DataType) -> Result<Self> {
+        Self::ordered(data_type, SortOptions::default())
+    }
+
+    /// A column whose values, where they are kept in the row format, compare in this order.
+    pub(super) fn ordered(data_type: DataType, options: SortOptions) -> Result<Self> {
         let kind = Kind::of(&data_type);
-        let converter = match kind {
-            Kind::Other => Some(RowConverter::new(vec![SortField::new(data_type.clone())])?),
-            _ => None,
-        };
+        let field = || SortField::new_with_options(data_type.clone(), options);
+        let converter = (kind == Kind::Other).then(|| RowConverter::new(vec![field()])).transpose()?;
         Ok(ColumnType { data_type, kind, converter })
+    }
+
+    /// Whether values are kept in the row format.
+    pub(super) fn is_written(&self) -> bool {
+        self.converter.is_some()
     }
 
     /// An argument, ready to be read row by row.
@@ -64,11 +78,10 @@ impl ColumnType {
     /// An empty column of this type.
     pub(super) fn empty(&self) -> Stored {
         let data = match self.kind {
-            Kind::View => Data::Views { views: Vec::new(), bytes: Vec::new() },
-            Kind::Other => Data::Encoded { ends: Vec::new(), bytes: Vec::new() },
+            Kind::View | Kind::Other => Data::Views { views: Vec::new(), bytes: Vec::new() },
             kind => Data::Fixed(kind.values().expect("views and the rest are named above")),
         };
-        Stored { data, validity: Vec::new(), nullable: false, rows: 0 }
+        Stored { data, validity: Vec::new(), nullable: false, rows: 0, unused_bytes: 0 }
     }
 }
 
@@ -115,13 +128,18 @@ pub(super) struct Stored {
     validity: Vec<u64>,
     nullable: bool,
     rows: usize,
+    /// Of the bytes of strings those that no view points at.
+    unused_bytes: usize,
 }
 
 #[derive(Debug)]
 enum Data {
     Fixed(Values),
-    Views { views: Vec<u128>, bytes: Vec<u8> },
-    Encoded { ends: Vec<u32>, bytes: Vec<u8> },
+    /// Strings, or values in the row format.
+    Views {
+        views: Vec<u128>,
+        bytes: Vec<u8>,
+    },
 }
 
 /// Equality of keys and rows: every NaN is one, and so are 0.0 and -0.0.
@@ -179,10 +197,9 @@ impl Stored {
                             views.push(own_view(found, if null { 0 } else { strings.views[at] }, bytes));
                         }
                     }
-                    (Data::Encoded { ends, bytes }, Slices::Encoded(encoded)) => {
+                    (Data::Views { views, bytes }, Slices::Encoded(encoded)) => {
                         for &row in rows {
-                            bytes.extend_from_slice(encoded.row(row as usize * stride).as_ref());
-                            ends.push(u32::try_from(bytes.len()).expect("a block holds few rows"));
+                            views.push(new_view(encoded.row(row as usize * stride).data(), bytes));
                         }
                     }
                     _ => unreachable!("an incoming column has the type of the stored one"),
@@ -240,18 +257,12 @@ impl Stored {
                         *own as u64 == other as u64
                             && if *own as u32 <= 12 { *own == other } else { long(*own, bytes) == strings.bytes(row) }
                     }
-                    (Data::Encoded { .. }, Slices::Encoded(rows)) => self.encoded(at) == rows.row(row).as_ref(),
+                    (Data::Views { .. }, Slices::Encoded(rows)) => self.string(at) == rows.row(row).data(),
                     _ => unreachable!("an incoming column has the type of the stored one"),
                 }
             };
         }
         equal!(I64, I32, I8, I16, U8, U16, U32, U64, F32, F64, I128)
-    }
-
-    fn encoded(&self, at: usize) -> &[u8] {
-        let Data::Encoded { ends, bytes } = &self.data else { unreachable!("asked of encoded columns only") };
-        let start = if at == 0 { 0 } else { ends[at - 1] as usize };
-        &bytes[start..ends[at] as usize]
     }
 
     fn string(&self, at: usize) -> &[u8] {
@@ -264,10 +275,9 @@ impl Stored {
     pub(super) fn size_bytes(&self) -> usize {
         let data = match &self.data {
             Data::Fixed(values) => values_bytes(values),
-            Data::Views { views, bytes } => views.capacity() * 16 + bytes.capacity(),
-            Data::Encoded { ends, bytes } => ends.capacity() * 4 + bytes.capacity(),
+            Data::Views { views, bytes } => held_bytes(views) + held_bytes(bytes),
         };
-        data + self.validity.capacity() * 8
+        data + held_bytes(&self.validity)
     }
 
     /// Gives back what growing has reserved too much.
@@ -278,10 +288,6 @@ impl Stored {
                     $(Data::Fixed(Values::$kind(values)) => values.shrink_to_fit(),)+
                     Data::Views { views, bytes } => {
                         views.shrink_to_fit();
-                        bytes.shrink_to_fit();
-                    }
-                    Data::Encoded { ends, bytes } => {
-                        ends.shrink_to_fit();
                         bytes.shrink_to_fit();
                     }
                 }
@@ -355,7 +361,7 @@ fn gather_bytes<'a>(column: &ColumnType, rows: &[u32], of: impl Fn(u32) -> (&'a 
         let parser = converter.parser();
         let encoded = rows.iter().map(|&row| {
             let (stored, at) = of(row);
-            parser.parse(stored.encoded(at))
+            parser.parse(stored.string(at))
         });
         let arrays = converter.convert_rows(encoded)?;
         return Ok(arrays.into_iter().next().expect("one column was converted"));
@@ -379,6 +385,18 @@ fn own_view(found: &[u8], view: u128, bytes: &mut Vec<u8>) -> u128 {
     (view as u64) as u128 | offset << 64
 }
 
+/// The view of bytes that have none yet, which are put into `bytes` where they are long.
+fn new_view(found: &[u8], bytes: &mut Vec<u8>) -> u128 {
+    match found {
+        short if short.len() <= 12 => view::short(short),
+        [a, b, c, d, ..] => {
+            let first = u32::from_le_bytes([*a, *b, *c, *d]) as u128;
+            own_view(found, first << 32 | found.len() as u128, bytes)
+        }
+        _ => unreachable!("more than 12 bytes are four and more"),
+    }
+}
+
 fn long(view: u128, bytes: &[u8]) -> &[u8] {
     let offset = (view >> 64) as usize;
     &bytes[offset..offset + view as u32 as usize]
@@ -394,10 +412,7 @@ fn append_bits(words: &mut Vec<u64>, from: usize, rows: &[u16], bit: impl Fn(u16
 
 fn values_bytes(values: &Values) -> usize {
     macro_rules! bytes {
-        ($($kind:ident),+) => { match values { $(Values::$kind(values) => values.capacity() * size_of_val_of(values),)+ } };
-    }
-    fn size_of_val_of<T>(_: &[T]) -> usize {
-        size_of::<T>()
+        ($($kind:ident),+) => { match values { $(Values::$kind(values) => held_bytes(values),)+ } };
     }
     bytes!(Bool, I8, I16, I32, I64, U8, U16, U32, U64, F32, F64, I128)
 }

@@ -1,0 +1,382 @@
+//! The best rows of each key, where rows are only added: what falls out never comes back.
+//!
+//! ```text
+//! batch ─▶ prefixes of the first ORDER BY key ─▶ behind the key's bound? ─▶ into its list, as a row of the batch
+//!          end of the batch: rows that are still in a list ─▶ columns, at places of rows that fell out
+//! ```
+//! Invariants  a list's rows are in order, ties by all columns; between batches all of them are at places.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::compute::SortOptions;
+use arrow::datatypes::DataType;
+
+use super::RankShape;
+use super::changes::Changed;
+use super::lists::{Entry, Lists};
+use super::ranking::{Ranked, Ranking, Row};
+use crate::batch::{Batch, Column, KernelColumn, Kind, ROWS_MAX};
+use crate::error::Result;
+use crate::expression::Operand;
+use crate::pipeline::{Completion, RankFunction};
+use crate::state::{NewRows, SlotRow, Slots};
+use crate::stream::operator::Next;
+use crate::stream::operator::order::{canonical, first_key, is_told_by_first_key};
+
+/// Set in the row of an entry that is a row of the batch: not at a place yet.
+const OF_BATCH: u32 = 1 << 31;
+const _: () = assert!(Slots::MOST <= OF_BATCH as usize);
+/// Fewer free places than these are left.
+const FREE_MIN: usize = 1 << 14;
+
+pub(super) struct Best {
+    shape: Arc<RankShape>,
+    lists: Lists,
+    /// The rows' own columns, then the ORDER BY keys that are not among them.
+    slots: Slots,
+    order: Order,
+    /// Whether each key has one row, whose place has the key's number.
+    places_are_keys: bool,
+    /// How many places in the order the rows of each key have, where rows may share one.
+    different: Vec<u64>,
+    /// Keys that rows of the batch came to, and places of rows that fell out.
+    won: Vec<u32>,
+    fallen: Vec<u32>,
+    rows: Vec<u32>,
+    places: Vec<u32>,
+}
+
+/// How rows are compared.
+struct Order {
+    /// The columns of the ORDER BY keys.
+    keys: Vec<(usize, SortOptions)>,
+    /// Whether a prefix that is neither least nor greatest says all of the order.
+    is_told: bool,
+    own_count: usize,
+}
+
+impl Order {
+    fn of(&self, slots: &Slots, new: Option<&NewRows<'_>>, a: Entry, b: Entry) -> Ordering {
+        let by_prefix = a.prefix.cmp(&b.prefix);
+        if by_prefix.is_ne() || (self.is_told && a.prefix != 0 && a.prefix != u64::MAX) {
+            return by_prefix;
+        }
+        let keys = self.keys.iter().map(|&(column, options)| slots.compare(column, row(a), row(b), new, options));
+        keys.fold(Ordering::Equal, Ordering::then)
+    }
+
+    /// The same with ties by all columns.
+    fn of_all(&self, slots: &Slots, new: Option<&NewRows<'_>>, a: Entry, b: Entry) -> Ordering {
+        let own = |column| slots.compare(column, row(a), row(b), new, SortOptions::default());
+        let ties = || (0..self.own_count).map(own).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal);
+        self.of(slots, new, a, b).then_with(ties)
+    }
+}
+
+fn row(entry: Entry) -> SlotRow {
+    match entry.row & OF_BATCH {
+        0 => SlotRow::at(entry.row),
+        _ => SlotRow::new(entry.row & !OF_BATCH),
+    }
+}
+
+impl Best {
+    /// Failure: columns that cannot be kept.
+    pub fn new(shape: &Arc<RankShape>) -> Result<Self> {
+        let (key_count, own) = (shape.spec.key_count, shape.own());
+        let as_it_is = |data_type: &DataType| (data_type.clone(), SortOptions::default());
+        let mut types: Vec<(DataType, SortOptions)> = shape.types[own..].iter().map(as_it_is).collect();
+        let own_count = types.len();
+        let mut keys = Vec::new();
+        for (at, options) in (key_count..own).zip(&shape.spec.order) {
+            let data_type = &shape.types[at];
+            keys.push(match shape.spec.program.outputs[at] {
+                // Floats among the keys have one zero and one NaN; nested values are kept in their order.
+                Operand::Input(column) if !data_type.is_floating() && Kind::of(data_type) != Kind::Other => {
+                    (column, *options)
+                }
+                _ => {
+                    types.push((data_type.clone(), *options));
+                    (types.len() - 1, *options)
+                }
+            });
+        }
+        let is_told = match &shape.types[key_count..own] {
+            [] => true,
+            [one] => is_told_by_first_key(one),
+            _ => false,
+        };
+        let single = shape.spec.function == RankFunction::RowNumber && shape.spec.last == 1;
+        Ok(Best {
+            lists: Lists::new(single),
+            slots: Slots::new(&types)?,
+            order: Order { keys, is_told, own_count },
+            places_are_keys: single && shape.spec.completion != Completion::Changes,
+            different: Vec::new(),
+            won: Vec::new(),
+            fallen: Vec::new(),
+            rows: Vec::new(),
+            places: Vec::new(),
+            shape: shape.clone(),
+        })
+    }
+
+    pub fn grow(&mut self, count: usize) {
+        self.lists.grow(count);
+        if self.shape.spec.function != RankFunction::RowNumber {
+            self.different.resize(count, 0);
+        }
+    }
+
+    /// Adds rows that rank well enough. Those that fall out are there until [`settle`](Self::settle).
+    pub fn add(&mut self, wide: &[ArrayRef], groups: &[u32], mut changed: Option<&mut Changed>) -> Result<()> {
+        let (key_count, own) = (self.shape.spec.key_count, self.shape.own());
+        let order: Vec<ArrayRef> = wide[key_count..own].iter().map(canonical).collect();
+        let first = order.first().map(|first| (first.clone(), self.shape.spec.order[0]));
+        let prefixes = first.and_then(|first| first_key(&first));
+        let kept = |column: &ArrayRef| KernelColumn::new(Column::Array(column.clone()));
+        let apart = order.iter().zip(&self.order.keys).filter(|(_, (column, _))| *column >= self.order.own_count);
+        let columns: Vec<KernelColumn> =
+            wide[own..].iter().map(kept).chain(apart.map(|(column, _)| kept(column))).collect();
+        let new = self.slots.incoming(&columns, groups.len())?;
+        self.won.clear();
+        for (at, &group) in groups.iter().enumerate() {
+            let prefix = prefixes.as_ref().map_or(0, |prefixes| prefixes[at]);
+            if prefix > self.lists.bound(group) {
+                continue;
+            }
+            let entry = Entry { prefix, row: at as u32 | OF_BATCH };
+            let Some(place) = self.place_of(&new, group, entry) else { continue };
+            if let Some(changed) = changed.as_deref_mut() {
+                changed.touch(group, |shown| self.ranked(group, shown));
+            }
+            self.insert(&new, group, place, entry);
+        }
+        self.put(&new)?;
+        if changed.is_none() { self.settle() } else { Ok(()) }
+    }
+
+    /// Where in its list a row belongs; `None`: it does not rank well enough.
+    fn place_of(&self, new: &NewRows<'_>, group: u32, entry: Entry) -> Option<usize> {
+        let (list, order) = (self.lists.get(group), &self.order);
+        let spec = &self.shape.spec;
+        let Some(worst) = list.last() else { return (spec.last > 0).then_some(0) };
+        if self.is_full(group) {
+            // Of equal rows the first one stays.
+            let stays = match spec.function {
+                RankFunction::RowNumber => order.of_all(&self.slots, Some(new), *worst, entry).is_le(),
+                _ => order.of(&self.slots, Some(new), *worst, entry).is_lt(),
+            };
+            if stays {
+                return None;
+            }
+        }
+        Some(list.partition_point(|known| order.of_all(&self.slots, Some(new), *known, entry).is_le()))
+    }
+
+    /// Whether a key has as many rows, or places, as are shown.
+    fn is_full(&self, group: u32) -> bool {
+        let filled = match self.shape.spec.function {
+            RankFunction::DenseRank => self.different[group as usize],
+            _ => self.lists.get(group).len() as u64,
+        };
+        filled >= self.shape.spec.last
+    }
+
+    /// Puts a row into a list, and drops those that do not rank well enough any more.
+    fn insert(&mut self, new: &NewRows<'_>, group: u32, at: usize, entry: Entry) {
+        let list = self.lists.get(group);
+        let is_known = self.places_are_keys && list.iter().any(|entry| entry.row & OF_BATCH != 0);
+        if self.shape.spec.function == RankFunction::RowNumber {
+            if list.len() as u64 == self.shape.spec.last {
+                self.drop_last(group);
+            }
+            self.lists.insert(group, at, entry);
+        } else {
+            self.insert_with_peers(new, group, at, entry);
+        }
+        self.lists.set_full(group, self.is_full(group));
+        if !is_known {
+            self.won.push(group);
+        }
+    }
+
+    /// The same where rows with one place in the order share their rank.
+    fn insert_with_peers(&mut self, new: &NewRows<'_>, group: u32, at: usize, entry: Entry) {
+        let (function, last) = (self.shape.spec.function, self.shape.spec.last);
+        let list = self.lists.get(group);
+        let is_peer = |other: &Entry| self.order.of(&self.slots, Some(new), *other, entry).is_eq();
+        let has_peer = list[..at].last().is_some_and(is_peer) || list.get(at).is_some_and(is_peer);
+        self.lists.insert(group, at, entry);
+        self.different[group as usize] += u64::from(!has_peer);
+        while let Some(&worst) = self.lists.get(group).last() {
+            let is_better = |known: &Entry| self.order.of(&self.slots, Some(new), *known, worst).is_lt();
+            let first_peer = self.lists.get(group).partition_point(is_better);
+            let is_over = match function {
+                RankFunction::DenseRank => self.different[group as usize] > last,
+                _ => first_peer as u64 >= last,
+            };
+            if !is_over {
+                break;
+            }
+            self.different[group as usize] -= 1;
+            while self.lists.get(group).len() > first_peer {
+                self.drop_last(group);
+            }
+        }
+    }
+
+    fn drop_last(&mut self, group: u32) {
+        let dropped = self.lists.pop(group).row;
+        if dropped & OF_BATCH == 0 && !self.places_are_keys {
+            self.fallen.push(dropped);
+        }
+    }
+
+    /// Puts the rows of the batch that are in a list at places.
+    fn put(&mut self, new: &NewRows<'_>) -> Result<()> {
+        self.rows.clear();
+        self.places.clear();
+        if self.places_are_keys {
+            let more = self.lists.key_count() - self.slots.len();
+            self.slots.take(more, &mut self.places)?;
+            self.places.clone_from(&self.won);
+        } else {
+            self.won.sort_unstable();
+            self.won.dedup();
+        }
+        for &group in &self.won {
+            let of_batch = self.lists.get(group).iter().filter(|entry| entry.row & OF_BATCH != 0);
+            self.rows.extend(of_batch.map(|entry| entry.row & !OF_BATCH));
+        }
+        if !self.places_are_keys {
+            self.slots.take(self.rows.len(), &mut self.places)?;
+        }
+        self.slots.put(new, &self.rows, &self.places);
+        let mut places = self.places.iter();
+        for &group in &self.won {
+            for entry in self.lists.get_mut(group).iter_mut().filter(|entry| entry.row & OF_BATCH != 0) {
+                entry.row = *places.next().expect("a place per row");
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the places of rows that fell out back: nobody asks for them any more.
+    pub fn settle(&mut self) -> Result<()> {
+        for place in self.fallen.drain(..) {
+            self.slots.give_back(place);
+        }
+        if self.slots.free_len() > FREE_MIN + self.slots.len() {
+            let all: Vec<u32> = (0..self.lists.key_count() as u32).collect();
+            self.keep(&all)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the rows of these keys only, ascending, which are numbered anew in this order.
+    pub fn keep(&mut self, left: &[u32]) -> Result<()> {
+        let mut kept = Best::new(&self.shape)?;
+        kept.grow(left.len());
+        let mut moved: Vec<Entry> = Vec::new();
+        let mut owners: Vec<u32> = Vec::new();
+        for (new, &old) in left.iter().enumerate() {
+            moved.extend(self.lists.get(old));
+            owners.resize(moved.len(), new as u32);
+        }
+        for (entries, owners) in moved.chunks(ROWS_MAX).zip(owners.chunks(ROWS_MAX)) {
+            let from: Vec<u32> = entries.iter().map(|entry| entry.row).collect();
+            let places = self.slots.copy_into(&mut kept.slots, &from)?;
+            for ((entry, place), &owner) in entries.iter().zip(places).zip(owners) {
+                let at = kept.lists.get(owner).len();
+                kept.lists.insert(owner, at, Entry { row: place, ..*entry });
+            }
+        }
+        for (new, &old) in (0..).zip(left) {
+            if let Some(different) = kept.different.get_mut(new as usize) {
+                *different = self.different[old as usize];
+            }
+            kept.lists.set_full(new, kept.is_full(new));
+        }
+        *self = kept;
+        Ok(())
+    }
+
+    /// The rows of a group that are shown, in order.
+    pub fn ranked(&self, group: u32, shown: &mut Vec<Ranked>) {
+        ranked(&self.shape, &self.order, &self.slots, self.lists.get(group), |rank, entry| {
+            shown.push(Ranked { rank, row: Row::At(entry.row) });
+        });
+    }
+
+    /// Pushes everything on that is shown: the rows' columns, then the rank.
+    pub fn emit(&self, rank: impl Fn(&[u64]) -> Result<ArrayRef>, next: &mut Next<'_>) -> Result<()> {
+        let batch_rows = self.shape.batch_rows.clamp(1, ROWS_MAX);
+        let (mut ranks, mut places) = (Vec::new(), Vec::new());
+        for group in 0..self.lists.key_count() as u32 {
+            ranked(&self.shape, &self.order, &self.slots, self.lists.get(group), |rank, entry| {
+                ranks.push(rank);
+                places.push(entry.row);
+            });
+            if places.len() >= batch_rows {
+                let whole = places.len() - places.len() % batch_rows;
+                for (ranks, places) in ranks.chunks(batch_rows).zip(places[..whole].chunks(batch_rows)) {
+                    self.push(places, rank(ranks)?, next)?;
+                }
+                ranks.drain(..whole);
+                places.drain(..whole);
+            }
+        }
+        if places.is_empty() { Ok(()) } else { self.push(&places, rank(&ranks)?, next) }
+    }
+
+    fn push(&self, places: &[u32], rank: ArrayRef, next: &mut Next<'_>) -> Result<()> {
+        let mut columns = self.columns(places)?;
+        columns.push(rank);
+        next.push(&mut Batch::from_arrays(columns, places.len()))
+    }
+
+    /// All rows of a group.
+    pub fn each(&self, group: u32) -> impl Iterator<Item = u32> {
+        self.lists.get(group).iter().map(|entry| entry.row)
+    }
+
+    /// Compares rows, ties by all columns.
+    pub fn compare(&self, a: u32, b: u32) -> Ordering {
+        let entry = |row| Entry { prefix: 0, row };
+        self.order.of_all(&self.slots, None, entry(a), entry(b))
+    }
+
+    /// The columns of rows.
+    pub fn columns(&self, places: &[u32]) -> Result<Vec<ArrayRef>> {
+        (0..self.order.own_count).map(|column| self.slots.array(column, places)).collect()
+    }
+
+    /// The ORDER BY keys of rows.
+    pub fn order_columns(&self, places: &[u32]) -> Result<Vec<ArrayRef>> {
+        self.order.keys.iter().map(|&(column, _)| self.slots.array(column, places)).collect()
+    }
+
+    pub fn size_bytes(&self) -> usize {
+        self.lists.size_bytes() + self.slots.size_bytes() + self.different.capacity() * size_of::<u64>()
+    }
+}
+
+/// Calls `show` with the rows of a list that are shown, and their ranks.
+fn ranked(shape: &RankShape, order: &Order, slots: &Slots, list: &[Entry], mut show: impl FnMut(u64, &Entry)) {
+    let spec = &shape.spec;
+    if spec.function == RankFunction::RowNumber {
+        let first = (spec.first - 1).min(list.len() as u64) as usize;
+        list[first..].iter().enumerate().for_each(|(at, entry)| show((first + at + 1) as u64, entry));
+        return;
+    }
+    let mut ranking = Ranking::new(shape);
+    for (at, entry) in list.iter().enumerate() {
+        let is_behind = at == 0 || order.of(slots, None, list[at - 1], *entry).is_ne();
+        if !ranking.add(is_behind, |rank| show(rank, entry)) {
+            return;
+        }
+    }
+}
