@@ -25,7 +25,7 @@ pub use dictionary::{Dictionary, DictionaryValues};
 pub use flat::{Flat, Values};
 pub(crate) use gather::{gather_array, gather_flat, load_bits};
 pub use kernel::KernelColumn;
-pub use room::{held_bytes, make_room};
+pub use room::{held_bytes, held_of, make_room, room_for};
 pub use selection::Selection;
 pub(crate) use slice::true_rows;
 pub use slice::{Argument, Fixed, Kind, Strings};

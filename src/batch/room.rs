@@ -11,15 +11,25 @@ const ROOM: usize = 256;
 
 /// Makes room for `count` items in all.
 pub fn make_room<T>(items: &mut Vec<T>, count: usize) {
-    if count > items.capacity() && count > large::<T>() {
+    if let Some(room) = room_for::<T>(items.capacity(), count) {
         // Where so much is not to be had, the vector grows as others do.
-        let _ = items.try_reserve_exact(count * ROOM - items.len());
+        let _ = items.try_reserve_exact(room - items.len());
     }
+}
+
+/// For how many items a vector that must hold `count` makes room; `None`: there is room, or it grows as others do.
+pub fn room_for<T>(capacity: usize, count: usize) -> Option<usize> {
+    (count > capacity && count > large::<T>()).then_some(count * ROOM)
 }
 
 /// Bytes that a vector holds; room that was never touched is none.
 pub fn held_bytes<T>(items: &Vec<T>) -> usize {
-    items.capacity().min(items.len().max(2 * large::<T>())) * size_of::<T>()
+    held_of::<T>(items.len(), items.capacity())
+}
+
+/// The same of a vector with so many items, and room for so many.
+pub fn held_of<T>(len: usize, capacity: usize) -> usize {
+    capacity.min(len.max(2 * large::<T>())) * size_of::<T>()
 }
 
 /// From how many items on a vector is large.

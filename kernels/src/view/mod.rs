@@ -5,11 +5,13 @@
 
 mod builder; // views over a block of text, made without a second look at each value
 mod chooser; // views of several columns, row by row
+mod heap; //    strings kept at places
 mod letters; // ASCII letters in one case
 mod piece; //   pieces of strings between separators
 
 pub use builder::{Text, ViewBuilder};
 pub use chooser::ViewChooser;
+pub use heap::{ViewCopier, ViewHeap, ViewSource};
 pub use letters::ascii_case;
 
 /// The first `length` bytes that a view of at most 12 bytes holds inline.

@@ -1,4 +1,5 @@
-//! `date_format(time, pattern)`: a time as text, by letters (`yyyy-MM-dd`) or by `%` (`%Y-%m-%d`).
+//! `date_format(time, pattern)`: a time as text, by letters (`yyyy-MM-dd`) or by `%` (`%Y-%m-%d`); `format_timestamp` is the
+//! same with the pattern first.
 //!
 //! A stream's times lie close together, so the text of the last row is mostly that of this one: only where the smallest
 //! part that the pattern shows has changed is it written anew.
@@ -14,7 +15,16 @@ use crate::function::custom::{Scalar, StringWriter, Timestamp};
 
 pub(super) fn functions() -> Vec<Scalar> {
     let doc = "A time as text: by letters as in yyyy-MM-dd HH:mm:ss.SSS, with '' around words, or by % as in %Y-%m-%d.";
-    vec![scalar("date_format", date_format, doc, "date_format(TIMESTAMP '2024-02-29 12:34:56', 'yyyy-MM-dd HH:mm')")]
+    let first = "A time as text, as date_format does it: the pattern comes first.";
+    vec![
+        scalar("date_format", date_format, doc, "date_format(TIMESTAMP '2024-02-29 12:34:56', 'yyyy-MM-dd HH:mm')"),
+        scalar(
+            "format_timestamp",
+            format_timestamp,
+            first,
+            "format_timestamp('%H:%M', TIMESTAMP '2024-02-29 12:34:56')",
+        ),
+    ]
 }
 
 const SECOND: i64 = 1_000_000;
@@ -49,6 +59,10 @@ fn date_format(at: Timestamp, pattern: &str, out: &mut StringWriter) -> Result<(
         out.push_str(&last.text);
         Ok(())
     })
+}
+
+fn format_timestamp(pattern: &str, at: Timestamp, out: &mut StringWriter) -> Result<(), String> {
+    date_format(at, pattern, out)
 }
 
 impl Last {

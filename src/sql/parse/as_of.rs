@@ -4,6 +4,7 @@
 //! ```text
 //! a ASOF LEFT JOIN b ON a.k = b.k AND a.ts >= b.ts         a GLOBAL LEFT JOIN b ON a.k = b.k AND a.ts >= b.ts
 //! a ASOF JOIN b MATCH_CONDITION (a.ts >= b.ts) ON ...      a GLOBAL JOIN b ON (a.ts >= b.ts) AND ...
+//! a LEFT ASOF JOIN b MATCH_CONDITION a.ts >= b.ts ON ...   a GLOBAL LEFT JOIN b ON a.ts >= b.ts AND ...
 //! a JOIN t FOR SYSTEM_TIME AS OF a.ts AS b ON ...          a GLOBAL JOIN t AS b ON __system_time(a.ts) AND ...
 //! ```
 
@@ -29,7 +30,8 @@ pub(super) fn rewrite(mut tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpa
         if is_word(&tokens[at], "ASOF")
             && let Some(join) = join_after(&tokens, at + 1)
         {
-            rewrite_as_of(&mut tokens, at, join)?;
+            let first = kind_before(&mut tokens, at);
+            rewrite_as_of(&mut tokens, first, join)?;
         }
         at += 1;
     }
@@ -42,6 +44,15 @@ fn join_after(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
     let words = tokens[at.min(tokens.len())..].iter().take_while(|token| KINDS.iter().any(|kind| is_word(token, kind)));
     let join = at + words.count();
     tokens.get(join).filter(|token| is_word(token, "JOIN")).map(|_| join)
+}
+
+/// Puts the kind of join that stands before ASOF behind it; where ASOF is then.
+fn kind_before(tokens: &mut [TokenWithSpan], at: usize) -> usize {
+    const KINDS: &[&str] = &["LEFT", "OUTER", "INNER"];
+    let is_kind = |token: &&TokenWithSpan| KINDS.iter().any(|kind| is_word(token, kind));
+    let first = at - tokens[..at].iter().rev().take_while(is_kind).count();
+    tokens[first..=at].rotate_right(1);
+    first
 }
 
 fn rewrite_as_of(tokens: &mut [TokenWithSpan], at: usize, join: usize) -> Result<()> {
@@ -58,9 +69,10 @@ fn rewrite_as_of(tokens: &mut [TokenWithSpan], at: usize, join: usize) -> Result
             _ if is_word(&tokens[index], "ON") || is_word(&tokens[index], "USING") => return Ok(()),
             _ if is_word(&tokens[index], "MATCH_CONDITION") => {
                 tokens[index] = make_word("ON", None, tokens[index].span);
-                let close = closing(tokens, index + 1);
-                if let Some(on) = tokens.get(close + 1).filter(|token| is_word(token, "ON")) {
-                    tokens[close + 1] = make_word("AND", None, on.span);
+                let is_bare = tokens.get(index + 1).is_none_or(|token| token.token != Token::LParen);
+                let end = if is_bare { on_after(tokens, index + 1) } else { closing(tokens, index + 1) + 1 };
+                if let Some(on) = tokens.get(end).filter(|token| is_word(token, "ON")) {
+                    tokens[end] = make_word("AND", None, on.span);
                 }
                 return Ok(());
             }
@@ -68,6 +80,21 @@ fn rewrite_as_of(tokens: &mut [TokenWithSpan], at: usize, join: usize) -> Result
         }
     }
     Ok(())
+}
+
+/// The ON behind a condition without brackets around it, or the end.
+fn on_after(tokens: &[TokenWithSpan], from: usize) -> usize {
+    let mut depth = 0usize;
+    for (index, token) in tokens.iter().enumerate().skip(from) {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen if depth == 0 => return tokens.len(),
+            Token::RParen => depth -= 1,
+            _ if depth == 0 && is_word(token, "ON") => return index,
+            _ => {}
+        }
+    }
+    tokens.len()
 }
 
 fn check_kind(words: &[TokenWithSpan], what: &str) -> Result<()> {

@@ -1,11 +1,10 @@
 //! A column of rows that are kept: values of any type, appended as they come or put at places, read and compared one by one.
 //!
 //! ```text
-//! fixed width   a vector of machine values      strings   views; long ones point into the column's own bytes
-//! the rest      Arrow's row format, as strings are
+//! fixed width   a vector of machine values      strings   views into bytes of the column's own
+//! the rest      Arrow's row format, as such bytes
 //! ```
-//! Invariants  values under nulls mean nothing; validity is kept from the first null on. Bytes that no view points at any
-//!             more are counted, and left out once they are most.
+//! Invariants  values under nulls mean nothing; validity is kept from the first null on.
 
 mod place; // values at places: put, given up, compared
 
@@ -13,14 +12,16 @@ pub(super) use place::Place;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryViewBuilder};
+use arrow::array::{ArrayRef, BinaryViewArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
-use arrow::row::{RowConverter, Rows, SortField};
-use millstream_kernels::{bitmap, view};
+use arrow::row::{RowConverter, SortField};
+use millstream_kernels::bitmap;
+use millstream_kernels::view::{ViewCopier, ViewHeap, ViewSource};
 
-use crate::batch::{Argument, Column, Kind, Strings, Values, held_bytes};
-use crate::error::Result;
+use crate::batch::{Argument, Column, Kind, Values, held_bytes, held_of};
+use crate::error::{Error, Result};
 
 /// What is known of a column before it has rows.
 #[derive(Debug)]
@@ -59,14 +60,15 @@ impl ColumnType {
                         false => Slices::Bits(argument.bits()?),
                     },
                     $(Kind::$kind => Slices::$kind(argument.values()?),)+
-                    Kind::View => Slices::View(argument.strings()?),
+                    Kind::View => Slices::View(source(argument)?),
                     Kind::Other => {
                         let converter = self.converter.as_ref().expect("made with the type");
                         let array = match argument.column() {
                             Column::Constant(value) => value.clone(),
                             _ => argument.to_array(&self.data_type)?,
                         };
-                        Slices::Encoded(converter.convert_columns(&[array])?)
+                        let written = converter.convert_columns(&[array])?.try_into_binary()?;
+                        Slices::Written(Arc::new(BinaryViewArray::from(&written)))
                     }
                 }
             };
@@ -78,11 +80,21 @@ impl ColumnType {
     /// An empty column of this type.
     pub(super) fn empty(&self) -> Stored {
         let data = match self.kind {
-            Kind::View | Kind::Other => Data::Views { views: Vec::new(), bytes: Vec::new() },
+            Kind::View => Data::Views(ViewHeap::new(self.data_type == DataType::Utf8View)),
+            Kind::Other => Data::Views(ViewHeap::new(false)),
             kind => Data::Fixed(kind.values().expect("views and the rest are named above")),
         };
-        Stored { data, validity: Vec::new(), nullable: false, rows: 0, unused_bytes: 0 }
+        Stored { data, validity: Vec::new(), nullable: false, rows: 0 }
     }
+}
+
+/// The values of a column of strings or bytes.
+fn source<'a>(argument: &Argument<'a>) -> Result<ViewSource<'a>> {
+    let found = match argument.column() {
+        Column::Array(array) | Column::Constant(array) => ViewSource::of(array),
+        Column::Flat(_) | Column::Dictionary(_) => None,
+    };
+    found.ok_or_else(|| Error::bug("a column of strings came in another form"))
 }
 
 /// A column of a batch, ready to be stored or compared with what is.
@@ -107,8 +119,9 @@ enum Slices<'a> {
     F32(&'a [f32]),
     F64(&'a [f64]),
     I128(&'a [i128]),
-    View(Strings<'a>),
-    Encoded(Rows),
+    View(ViewSource<'a>),
+    /// In the row format.
+    Written(ArrayRef),
 }
 
 impl Incoming<'_> {
@@ -119,6 +132,15 @@ impl Incoming<'_> {
     pub(super) fn may_be_null(&self) -> bool {
         self.argument.validity().is_some() || self.argument.constant_is_null()
     }
+
+    /// Its strings, or its values in the row format.
+    fn views(&self) -> ViewSource<'_> {
+        match &self.slices {
+            Slices::View(source) => *source,
+            Slices::Written(array) => ViewSource::of(array).expect("made of views of bytes"),
+            _ => unreachable!("an incoming column has the type of the stored one"),
+        }
+    }
 }
 
 /// Values of one column of one block.
@@ -128,18 +150,13 @@ pub(super) struct Stored {
     validity: Vec<u64>,
     nullable: bool,
     rows: usize,
-    /// Of the bytes of strings those that no view points at.
-    unused_bytes: usize,
 }
 
 #[derive(Debug)]
 enum Data {
     Fixed(Values),
     /// Strings, or values in the row format.
-    Views {
-        views: Vec<u128>,
-        bytes: Vec<u8>,
-    },
+    Views(ViewHeap),
 }
 
 /// Equality of keys and rows: every NaN is one, and so are 0.0 and -0.0.
@@ -189,18 +206,11 @@ impl Stored {
                     (Data::Fixed(Values::Bool(words)), Slices::Bits(bits)) => {
                         append_bits(words, self.rows, rows, |row| bitmap::get(bits, row as usize));
                     }
-                    (Data::Views { views, bytes }, Slices::View(strings)) => {
-                        for &row in rows {
-                            let at = row as usize * stride;
-                            let null = incoming.argument.is_null(row as usize);
-                            let found = if null { &[][..] } else { strings.bytes(at) };
-                            views.push(own_view(found, if null { 0 } else { strings.views[at] }, bytes));
-                        }
-                    }
-                    (Data::Views { views, bytes }, Slices::Encoded(encoded)) => {
-                        for &row in rows {
-                            views.push(new_view(encoded.row(row as usize * stride).data(), bytes));
-                        }
+                    (Data::Views(heap), _) => {
+                        let first = heap.len();
+                        heap.grow(first + rows.len());
+                        let places = first..first + rows.len();
+                        heap.put(&incoming.views(), rows.iter().map(|&row| row as usize * stride).zip(places));
                     }
                     _ => unreachable!("an incoming column has the type of the stored one"),
                 }
@@ -251,13 +261,20 @@ impl Stored {
                     $((Data::Fixed(Values::$kind(a)), Slices::$kind(b)) => a[at].same(b[row]),)+
                     (Data::Fixed(Values::Bool(a)), Slices::Constant(b)) => bitmap::get(a, at) == *b,
                     (Data::Fixed(Values::Bool(a)), Slices::Bits(b)) => bitmap::get(a, at) == bitmap::get(b, row),
-                    (Data::Views { views, bytes }, Slices::View(strings)) => {
-                        let (own, other) = (&views[at], strings.views[row]);
+                    (Data::Views(heap), slices) => {
+                        let found;
+                        let source = match slices {
+                            Slices::View(source) => source,
+                            _ => {
+                                found = incoming.views();
+                                &found
+                            }
+                        };
                         // Length and prefix, then short strings whole.
-                        *own as u64 == other as u64
-                            && if *own as u32 <= 12 { *own == other } else { long(*own, bytes) == strings.bytes(row) }
+                        let (own, other) = (heap.view(at), source.view(row));
+                        own as u64 == other as u64
+                            && if own as u32 <= 12 { own == other } else { heap.bytes(at) == source.bytes(row) }
                     }
-                    (Data::Views { .. }, Slices::Encoded(rows)) => self.string(at) == rows.row(row).data(),
                     _ => unreachable!("an incoming column has the type of the stored one"),
                 }
             };
@@ -265,17 +282,15 @@ impl Stored {
         equal!(I64, I32, I8, I16, U8, U16, U32, U64, F32, F64, I128)
     }
 
-    fn string(&self, at: usize) -> &[u8] {
-        let Data::Views { views, bytes } = &self.data else { unreachable!("asked of strings only") };
-        let own = &views[at];
-        let length = *own as u32 as usize;
-        if length <= 12 { view::inline(own, length) } else { long(*own, bytes) }
+    fn bytes(&self, at: usize) -> &[u8] {
+        let Data::Views(heap) = &self.data else { unreachable!("asked of strings and written values only") };
+        heap.bytes(at)
     }
 
     pub(super) fn size_bytes(&self) -> usize {
         let data = match &self.data {
             Data::Fixed(values) => values_bytes(values),
-            Data::Views { views, bytes } => held_bytes(views) + held_bytes(bytes),
+            Data::Views(heap) => held_of::<u128>(heap.len(), heap.capacity()) + heap.heap_bytes(),
         };
         data + held_bytes(&self.validity)
     }
@@ -286,10 +301,7 @@ impl Stored {
             ($($kind:ident),+) => {
                 match &mut self.data {
                     $(Data::Fixed(Values::$kind(values)) => values.shrink_to_fit(),)+
-                    Data::Views { views, bytes } => {
-                        views.shrink_to_fit();
-                        bytes.shrink_to_fit();
-                    }
+                    Data::Views(heap) => heap.shrink_to_fit(),
                 }
             };
         }
@@ -332,8 +344,12 @@ pub(super) fn gather<'a>(
                     }
                     flat
                 }
-                Kind::View | Kind::Other => {
-                    *out = Column::Array(gather_bytes(column, rows, of)?);
+                Kind::View => {
+                    *out = Column::Array(gather_strings(column, rows, of));
+                    return Ok(());
+                }
+                Kind::Other => {
+                    *out = Column::Array(gather_written(column, rows, of)?);
                     return Ok(());
                 }
             }
@@ -356,50 +372,39 @@ pub(super) fn gather<'a>(
     Ok(())
 }
 
-fn gather_bytes<'a>(column: &ColumnType, rows: &[u32], of: impl Fn(u32) -> (&'a Stored, usize)) -> Result<ArrayRef> {
-    if let Some(converter) = &column.converter {
-        let parser = converter.parser();
-        let encoded = rows.iter().map(|&row| {
-            let (stored, at) = of(row);
-            parser.parse(stored.string(at))
-        });
-        let arrays = converter.convert_rows(encoded)?;
-        return Ok(arrays.into_iter().next().expect("one column was converted"));
-    }
-    let mut builder = BinaryViewBuilder::with_capacity(rows.len());
-    for &row in rows {
+fn gather_written<'a>(column: &ColumnType, rows: &[u32], of: impl Fn(u32) -> (&'a Stored, usize)) -> Result<ArrayRef> {
+    let converter = column.converter.as_ref().expect("made with the type");
+    let parser = converter.parser();
+    let written = rows.iter().map(|&row| {
         let (stored, at) = of(row);
-        if stored.is_null(at) { builder.append_null() } else { builder.append_value(stored.string(at)) }
-    }
-    let array = builder.finish();
-    Ok(if column.data_type == DataType::Utf8View { Arc::new(array.to_string_view()?) } else { Arc::new(array) })
+        parser.parse(stored.bytes(at))
+    });
+    let arrays = converter.convert_rows(written)?;
+    Ok(arrays.into_iter().next().expect("one column was converted"))
 }
 
-/// A view that points into `bytes`, where a long string is put.
-fn own_view(found: &[u8], view: u128, bytes: &mut Vec<u8>) -> u128 {
-    if found.len() <= 12 {
-        return view;
-    }
-    let offset = bytes.len() as u128;
-    bytes.extend_from_slice(found);
-    (view as u64) as u128 | offset << 64
-}
-
-/// The view of bytes that have none yet, which are put into `bytes` where they are long.
-fn new_view(found: &[u8], bytes: &mut Vec<u8>) -> u128 {
-    match found {
-        short if short.len() <= 12 => view::short(short),
-        [a, b, c, d, ..] => {
-            let first = u32::from_le_bytes([*a, *b, *c, *d]) as u128;
-            own_view(found, first << 32 | found.len() as u128, bytes)
+fn gather_strings<'a>(column: &ColumnType, rows: &[u32], of: impl Fn(u32) -> (&'a Stored, usize)) -> ArrayRef {
+    let mut copier = ViewCopier::new(column.data_type == DataType::Utf8View, rows.len());
+    let mut has_nulls = false;
+    for &row in rows {
+        match of(row) {
+            (Stored { data: Data::Views(heap), nullable, .. }, at) => {
+                copier.push(heap, at);
+                has_nulls |= nullable;
+            }
+            _ => unreachable!("blocks of one column have one type"),
         }
-        _ => unreachable!("more than 12 bytes are four and more"),
     }
+    let nulls = has_nulls.then(|| nulls_of(rows, of));
+    copier.finish(nulls)
 }
 
-fn long(view: u128, bytes: &[u8]) -> &[u8] {
-    let offset = (view >> 64) as usize;
-    &bytes[offset..offset + view as u32 as usize]
+fn nulls_of<'a>(rows: &[u32], of: impl Fn(u32) -> (&'a Stored, usize)) -> NullBuffer {
+    let is_valid = |at: usize| {
+        let (stored, place) = of(rows[at]);
+        !stored.is_null(place)
+    };
+    NullBuffer::new(BooleanBuffer::collect_bool(rows.len(), is_valid))
 }
 
 fn append_bits(words: &mut Vec<u64>, from: usize, rows: &[u16], bit: impl Fn(u16) -> bool) {

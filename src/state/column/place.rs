@@ -2,13 +2,11 @@
 
 use std::cmp::Ordering;
 
+use arrow::array::ArrayRef;
 use millstream_kernels::bitmap;
 
-use super::{Data, Incoming, Slices, Stored, new_view, own_view};
-use crate::batch::{Values, make_room};
-
-/// Fewer unused bytes of strings than these are left where they are.
-const UNUSED_BYTES_MIN: usize = 1 << 16;
+use super::{Data, Incoming, Slices, Stored, nulls_of};
+use crate::batch::{Values, make_room, room_for};
 
 /// A value that is kept, or one of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +44,11 @@ impl Stored {
                         make_room(values, count);
                         values.resize(count, Default::default());
                     })+
-                    Data::Views { views, .. } => {
-                        make_room(views, count);
-                        views.resize(count, 0);
+                    Data::Views(heap) => {
+                        if let Some(room) = room_for::<u128>(heap.capacity(), count) {
+                            heap.try_reserve(room);
+                        }
+                        heap.grow(count);
                     }
                 }
             };
@@ -78,29 +78,12 @@ impl Stored {
                     (Data::Fixed(Values::Bool(to)), Slices::Bits(from)) => {
                         pairs().for_each(|(row, place)| set_bit(to, place, bitmap::get(from, row)));
                     }
-                    (Data::Views { views, bytes }, Slices::View(strings)) => {
-                        for (&row, &place) in rows.iter().zip(places) {
-                            let at = row as usize * stride;
-                            let null = incoming.argument.is_null(row as usize);
-                            let found = if null { &[][..] } else { strings.bytes(at) };
-                            make_room(bytes, bytes.len() + found.len());
-                            let new = own_view(found, if null { 0 } else { strings.views[at] }, bytes);
-                            self.unused_bytes += replaced(&mut views[place as usize], new);
-                        }
-                    }
-                    (Data::Views { views, bytes }, Slices::Encoded(encoded)) => {
-                        for (row, place) in pairs() {
-                            let found = encoded.row(row).data();
-                            make_room(bytes, bytes.len() + found.len());
-                            self.unused_bytes += replaced(&mut views[place], new_view(found, bytes));
-                        }
-                    }
+                    (Data::Views(heap), _) => heap.put(&incoming.views(), pairs()),
                     _ => unreachable!("an incoming column has the type of the stored one"),
                 }
             };
         }
         put!(I8, I16, I32, I64, U8, U16, U32, U64, F32, F64, I128);
-        self.leave_unused_out();
     }
 
     fn put_validity(&mut self, incoming: &Incoming<'_>, rows: &[u32], places: &[u32]) {
@@ -119,24 +102,23 @@ impl Stored {
 
     /// Gives up the value at a place: its bytes, where it is a string.
     pub(in crate::state) fn give_up(&mut self, place: u32) {
-        if let Data::Views { views, .. } = &mut self.data {
-            self.unused_bytes += replaced(&mut views[place as usize], 0);
+        if let Data::Views(heap) = &mut self.data {
+            heap.clear(place as usize);
         }
     }
 
-    /// Writes the bytes of strings anew where most of them are unused.
-    fn leave_unused_out(&mut self) {
-        let Data::Views { views, bytes } = &mut self.data else { return };
-        if self.unused_bytes < UNUSED_BYTES_MIN || self.unused_bytes <= bytes.len() / 2 {
-            return;
+    /// Says that nothing more is put: strings may be shared.
+    pub(in crate::state) fn seal(&mut self) {
+        if let Data::Views(heap) = &mut self.data {
+            heap.seal();
         }
-        let mut used = Vec::with_capacity(bytes.len() - self.unused_bytes);
-        for view in views.iter_mut().filter(|view| **view as u32 > 12) {
-            let found = super::long(*view, bytes);
-            *view = own_view(found, *view, &mut used);
-        }
-        *bytes = used;
-        self.unused_bytes = 0;
+    }
+
+    /// The strings at places as a column that shares their bytes, once they are sealed; `None`: no strings.
+    pub(in crate::state) fn shared(&self, places: &[u32]) -> Option<ArrayRef> {
+        let Data::Views(heap) = &self.data else { return None };
+        let nulls = self.nullable.then(|| nulls_of(places, |place| (self, place as usize)));
+        Some(heap.shared(places, nulls))
     }
 
     /// Compares two values, nulls being least.
@@ -176,12 +158,12 @@ impl Stored {
                         };
                         value(a).cmp(&value(b))
                     }
-                    Data::Views { .. } => {
-                        let value = |place: Place| match (place, rows) {
-                            (Place::Kept(at), _) => self.string(at as usize),
-                            (Place::Row(row), Some((Slices::View(strings), stride))) => strings.bytes(row as usize * stride),
-                            (Place::Row(row), Some((Slices::Encoded(rows), stride))) => rows.row(row as usize * stride).data(),
-                            _ => unreachable!("an incoming column has the type of the stored one"),
+                    Data::Views(heap) => {
+                        let source = incoming.map(|incoming| (incoming.views(), incoming.stride));
+                        let value = |place: Place| match (place, &source) {
+                            (Place::Kept(at), _) => heap.bytes(at as usize),
+                            (Place::Row(row), Some((source, stride))) => source.bytes(row as usize * stride),
+                            (Place::Row(_), None) => unreachable!("rows of a batch are compared with it beside"),
                         };
                         value(a).cmp(value(b))
                     }
@@ -190,12 +172,6 @@ impl Stored {
         }
         compare!(I64, I32, I8, I16, U8, U16, U32, U64, F32, F64, I128)
     }
-}
-
-/// Puts a view in the place of another; how many bytes nothing points at any more.
-fn replaced(view: &mut u128, new: u128) -> usize {
-    let old = std::mem::replace(view, new) as u32 as usize;
-    if old > 12 { old } else { 0 }
 }
 
 fn set_bit(words: &mut [u64], at: usize, bit: bool) {

@@ -134,7 +134,19 @@ impl Slots {
         column::gather(&self.types[column], places, |place| (stored, place as usize), out)
     }
 
-    /// The same as an Arrow array.
+    /// Says that nothing more is put: strings that are read share their bytes from here on.
+    pub fn seal(&mut self) {
+        self.columns.iter_mut().for_each(Stored::seal);
+    }
+
+    /// Column `column` of the rows at `places`, which shares the bytes of strings that were sealed.
+    pub fn shared(&self, column: usize, places: &[u32]) -> Result<ArrayRef> {
+        let written = self.types[column].is_written();
+        let shared = if written { None } else { self.columns[column].shared(places) };
+        shared.map_or_else(|| self.array(column, places), Ok)
+    }
+
+    /// The same with bytes of its own.
     pub fn array(&self, column: usize, places: &[u32]) -> Result<ArrayRef> {
         let mut out = Column::default();
         self.gather(column, places, &mut out)?;

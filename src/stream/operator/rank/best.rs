@@ -63,8 +63,8 @@ impl Order {
         if by_prefix.is_ne() || (self.is_told && a.prefix != 0 && a.prefix != u64::MAX) {
             return by_prefix;
         }
-        let keys = self.keys.iter().map(|&(column, options)| slots.compare(column, row(a), row(b), new, options));
-        keys.fold(Ordering::Equal, Ordering::then)
+        let mut keys = self.keys.iter().map(|&(column, options)| slots.compare(column, row(a), row(b), new, options));
+        keys.find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
     }
 
     /// The same with ties by all columns.
@@ -312,7 +312,8 @@ impl Best {
     }
 
     /// Pushes everything on that is shown: the rows' columns, then the rank.
-    pub fn emit(&self, rank: impl Fn(&[u64]) -> Result<ArrayRef>, next: &mut Next<'_>) -> Result<()> {
+    pub fn emit(&mut self, rank: impl Fn(&[u64]) -> Result<ArrayRef>, next: &mut Next<'_>) -> Result<()> {
+        self.slots.seal();
         let batch_rows = self.shape.batch_rows.clamp(1, ROWS_MAX);
         let (mut ranks, mut places) = (Vec::new(), Vec::new());
         for group in 0..self.lists.key_count() as u32 {
@@ -333,7 +334,8 @@ impl Best {
     }
 
     fn push(&self, places: &[u32], rank: ArrayRef, next: &mut Next<'_>) -> Result<()> {
-        let mut columns = self.columns(places)?;
+        let columns = (0..self.order.own_count).map(|column| self.slots.shared(column, places));
+        let mut columns = columns.collect::<Result<Vec<_>>>()?;
         columns.push(rank);
         next.push(&mut Batch::from_arrays(columns, places.len()))
     }

@@ -102,7 +102,7 @@ impl Rank {
     }
 
     /// Pushes everything on that a table shows.
-    fn emit(&self, table: &RankTable, next: &mut Next<'_>) -> Result<()> {
+    fn emit(&self, mut table: RankTable, next: &mut Next<'_>) -> Result<()> {
         table.emit(|ranks| self.rank_column(ranks.iter().copied()), next)
     }
 
@@ -166,7 +166,7 @@ impl Operator for Rank {
         if self.ends.advance(watermark) {
             while let Some(entry) = self.tables.first_entry().filter(|entry| *entry.key() <= watermark) {
                 let table = entry.remove();
-                self.emit(&table, next)?;
+                self.emit(table, next)?;
             }
         }
         next.watermark(watermark)
@@ -189,7 +189,7 @@ impl Operator for Rank {
             return Ok(());
         }
         while let Some((_, table)) = self.tables.pop_first() {
-            self.emit(&table, next)?;
+            self.emit(table, next)?;
         }
         Ok(())
     }

@@ -96,8 +96,8 @@ impl RankTable {
     }
 
     /// Pushes everything on that is shown, with its rank as the last column.
-    pub fn emit(&self, rank: impl Fn(&[u64]) -> Result<ArrayRef>, next: &mut Next<'_>) -> Result<()> {
-        match &self.rows {
+    pub fn emit(&mut self, rank: impl Fn(&[u64]) -> Result<ArrayRef>, next: &mut Next<'_>) -> Result<()> {
+        match &mut self.rows {
             Rows::Best(best) => best.emit(rank, next),
             Rows::All(_) => Err(Error::bug("rows that may be taken back are shown as changes")),
         }
