@@ -265,18 +265,32 @@ fn page(measured: &[Measured], machine: &Machine, linger: Duration) -> String {
             continue;
         }
         let named = |measured: &&Measured| {
-            let name = format!("{}% of {} threads", measured.load, measured.partitions);
+            let threads = if measured.partitions == 1 { "thread" } else { "threads" };
+            let name = format!("{}% of {} {threads}", measured.load, measured.partitions);
             (name, measured.latency.distribution().into_iter().map(|(ns, share)| (ns as f64 / 1e6, share)).collect())
         };
         let lines: Vec<(String, Vec<(f64, f64)>)> = own.iter().map(named).collect();
-        let text: Vec<String> = own.iter().map(|measured| line(measured)).collect();
-        body += &format!(
-            "<h2>{name}: {what}</h2>{}<pre>{}</pre>",
-            plot::distribution(&lines),
-            report::escape(&text.join("\n"))
-        );
+        let rows: String = own.iter().map(|measured| table_row(measured)).collect();
+        body += &format!("<h2>{name}: {what}</h2>{}<table>{HEADS}{rows}</table>", plot::distribution(&lines));
     }
-    format!(
-        "<!doctype html><meta charset=\"utf-8\"><title>latency</title><body style=\"font-family:sans-serif\">{body}"
-    )
+    report::document("latency", &body)
+}
+
+const HEADS: &str = "<tr><th>threads</th><th>sustained/s</th><th>load</th><th>rate/s</th><th>p50 ms</th><th>p99 ms</th>\
+                     <th>p99.9 ms</th><th>max ms</th></tr>";
+
+fn table_row(measured: &Measured) -> String {
+    let ms = |nanoseconds: u64| format!("{:.3}", nanoseconds as f64 / 1e6);
+    let [p50, p99, p999] = QUANTILES.map(|share| ms(measured.latency.quantile(share)));
+    let cells = [
+        measured.partitions.to_string(),
+        show::count(measured.sustained),
+        format!("{}%", measured.load),
+        show::count(measured.rate),
+        p50,
+        p99,
+        p999,
+        ms(measured.latency.most()),
+    ];
+    format!("<tr><td>{}</td></tr>", cells.join("</td><td>"))
 }

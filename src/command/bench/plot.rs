@@ -64,73 +64,123 @@ fn seconds(seconds: f64) -> String {
     if seconds < 0.1 { format!("{:.1} ms", seconds * 1e3) } else { format!("{seconds:.2} s") }
 }
 
-/// A line per query: threads to the right, speed upwards, and the line of perfect scaling behind.
-pub fn scaling(lines: &[(String, Vec<(f64, f64)>)]) -> String {
-    let most = lines.iter().flat_map(|(_, points)| points).fold(1.0f64, |most, (x, y)| most.max(*x).max(*y));
-    lines_plot(lines, (most, most), ("threads", "times as fast as one"), true)
+/// A line with a name: points to the right and upwards.
+type Line = (String, Vec<(f64, f64)>);
+
+/// An axis: where a value lies on it, from 0 to 1, and the values it shows.
+struct Axis {
+    name: &'static str,
+    place: Box<dyn Fn(f64) -> f64>,
+    ticks: Vec<(f64, String)>,
 }
 
-/// A line per load: milliseconds to the right, the share of events upwards.
-pub fn distribution(lines: &[(String, Vec<(f64, f64)>)]) -> String {
-    let most = lines.iter().flat_map(|(_, points)| points).fold(1.0f64, |most, (x, _)| most.max(*x));
-    lines_plot(lines, (most, 1.0), ("milliseconds", "share of events"), false)
-}
-
-/// Lines over two axes that begin at zero. `is_guided`: whether the diagonal stands behind them.
-fn lines_plot(
-    lines: &[(String, Vec<(f64, f64)>)],
-    (x_most, y_most): (f64, f64),
-    (x_name, y_name): (&str, &str),
-    is_guided: bool,
-) -> String {
-    let (left, bottom, width, height) = (50.0, 300.0, 820.0, 280.0);
-    let place = |x: f64, y: f64| (left + x / x_most * width, bottom - y / y_most * height);
-    let mut svg = String::from("<svg viewBox=\"0 0 960 340\" role=\"img\">\n");
-    let (end_x, end_y) = place(x_most, y_most);
-    let _ = writeln!(
-        svg,
-        "<path d=\"M{left} {end_y} V{bottom} H{end_x}\" fill=\"none\" stroke=\"#b8c4ce\"/>\
-         <text x=\"{end_x}\" y=\"{}\" font-size=\"12\" text-anchor=\"end\">{x_name}</text>\
-         <text x=\"{left}\" y=\"12\" font-size=\"12\">{y_name}</text>",
-        bottom + 32.0
-    );
-    if is_guided {
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{left} {bottom} L{end_x} {end_y}\" stroke=\"#b8c4ce\" stroke-dasharray=\"4 4\"/>"
-        );
+impl Axis {
+    /// From 0 on, in whole numbers.
+    fn whole(name: &'static str, most: f64) -> Axis {
+        let ticks = (1..=(most as usize).min(16)).map(|tick| (tick as f64, tick.to_string()));
+        Axis { name, place: Box::new(move |value| value / most), ticks: ticks.collect() }
     }
-    for tick in 1..=(x_most as usize).min(16) {
-        let (x, _) = place(tick as f64, 0.0);
+
+    /// By powers of ten, those that hold all from `least` to `most`.
+    fn powers(name: &'static str, least: f64, most: f64) -> Axis {
+        let first = least.log10().floor();
+        let last = most.log10().ceil().max(first + 1.0);
+        let ticks = (first as i32..=last as i32).map(|power| (10f64.powi(power), power_text(power)));
+        let place = move |value: f64| ((value.log10() - first) / (last - first)).clamp(0.0, 1.0);
+        Axis { name, place: Box::new(place), ticks: ticks.collect() }
+    }
+
+    /// Shares from none to all.
+    fn shares(name: &'static str) -> Axis {
+        let ticks = [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| (share, format!("{}%", share * 100.0)));
+        Axis { name, place: Box::new(|value| value), ticks: ticks.to_vec() }
+    }
+}
+
+fn power_text(power: i32) -> String {
+    if power >= 0 {
+        format!("{:.0}", 10f64.powi(power))
+    } else {
+        format!("{:.*}", power.unsigned_abs() as usize, 10f64.powi(power))
+    }
+}
+
+/// A line per query: threads to the right, speed upwards, and the line of perfect scaling behind.
+pub fn scaling(lines: &[Line]) -> String {
+    let most = lines.iter().flat_map(|(_, points)| points).fold(1.0f64, |most, (x, y)| most.max(*x).max(*y));
+    lines_plot(lines, &Axis::whole("threads", most), &Axis::whole("times as fast as one", most), true)
+}
+
+/// A line per load: milliseconds to the right, by powers of ten, the share of events upwards.
+pub fn distribution(lines: &[Line]) -> String {
+    let times = || lines.iter().flat_map(|(_, points)| points).map(|(x, _)| *x).filter(|x| *x > 0.0);
+    let least = times().fold(1.0, f64::min).max(1e-3);
+    lines_plot(lines, &Axis::powers("milliseconds", least, times().fold(1.0, f64::max)), &Axis::shares("events"), false)
+}
+
+const LEFT: f64 = 60.0;
+const PLOT_WIDTH: f64 = 860.0;
+const PLOT_HEIGHT: f64 = 280.0;
+/// Room for the name of a line.
+const NAME_WIDTH: f64 = 150.0;
+
+/// Lines over two axes, their names above. `is_guided`: whether the diagonal stands behind them.
+fn lines_plot(lines: &[Line], x_axis: &Axis, y_axis: &Axis, is_guided: bool) -> String {
+    let per_row = (PLOT_WIDTH / NAME_WIDTH) as usize;
+    let top = 24.0 + lines.len().div_ceil(per_row) as f64 * 18.0;
+    let (bottom, right) = (top + PLOT_HEIGHT, LEFT + PLOT_WIDTH);
+    let x_of = |x: f64| LEFT + (x_axis.place)(x) * PLOT_WIDTH;
+    let y_of = |y: f64| bottom - (y_axis.place)(y) * PLOT_HEIGHT;
+    let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\">\n", bottom + 40.0);
+    for (tick, text) in &x_axis.ticks {
+        let x = x_of(*tick);
         let _ = writeln!(
             svg,
-            "<text x=\"{x}\" y=\"{}\" font-size=\"11\" text-anchor=\"middle\">{tick}</text>",
+            "<path d=\"M{x:.1} {top} V{bottom}\" stroke=\"#e3e9ee\"/>\
+             <text x=\"{x:.1}\" y=\"{}\" font-size=\"11\" text-anchor=\"middle\">{text}</text>",
             bottom + 16.0
         );
     }
-    for (index, (name, points)) in lines.iter().enumerate() {
-        let color = COLORS[index % COLORS.len()];
-        let path: Vec<String> = points
-            .iter()
-            .map(|&(x, y)| {
-                let (x, y) = place(x, y);
-                format!("{x:.1},{y:.1}")
-            })
-            .collect();
+    for (tick, text) in &y_axis.ticks {
+        let y = y_of(*tick);
         let _ = writeln!(
             svg,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"1.5\"/>",
-            path.join(" ")
+            "<path d=\"M{LEFT} {y:.1} H{right}\" stroke=\"#e3e9ee\"/>\
+             <text x=\"{}\" y=\"{:.1}\" font-size=\"11\" text-anchor=\"end\">{text}</text>",
+            LEFT - 6.0,
+            y + 4.0
         );
-        if let Some(&(x, y)) = points.last() {
-            let (x, y) = place(x, y);
-            let _ = writeln!(
-                svg,
-                "<text x=\"{:.1}\" y=\"{y:.1}\" font-size=\"10\" fill=\"{color}\">{}</text>",
-                x + 4.0,
-                escape(name)
-            );
-        }
+    }
+    let _ = writeln!(
+        svg,
+        "<path d=\"M{LEFT} {top} V{bottom} H{right}\" fill=\"none\" stroke=\"#b8c4ce\"/>\
+         <text x=\"{right}\" y=\"{}\" font-size=\"12\" text-anchor=\"end\">{}</text>\
+         <text x=\"0\" y=\"{}\" font-size=\"12\">{}</text>",
+        bottom + 34.0,
+        x_axis.name,
+        top - 10.0,
+        y_axis.name
+    );
+    if is_guided {
+        let _ =
+            writeln!(svg, "<path d=\"M{LEFT} {bottom} L{right} {top}\" stroke=\"#b8c4ce\" stroke-dasharray=\"4 4\"/>");
+    }
+    for (index, (name, points)) in lines.iter().enumerate() {
+        let color = COLORS[index % COLORS.len()];
+        // Behind the last color they begin anew, with dashes.
+        let dashes = if index < COLORS.len() { "" } else { " stroke-dasharray=\"6 3\"" };
+        let path: Vec<String> = points.iter().map(|&(x, y)| format!("{:.1},{:.1}", x_of(x), y_of(y))).collect();
+        let (x, y) = (LEFT + (index % per_row) as f64 * NAME_WIDTH, 12.0 + (index / per_row) as f64 * 18.0);
+        let _ = writeln!(
+            svg,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"1.5\"{dashes}/>\
+             <path d=\"M{x} {} h18\" stroke=\"{color}\" stroke-width=\"2\"{dashes}/>\
+             <text x=\"{}\" y=\"{y}\" font-size=\"12\">{}</text>",
+            path.join(" "),
+            y - 4.0,
+            x + 24.0,
+            escape(name)
+        );
     }
     svg + "</svg>"
 }

@@ -147,9 +147,15 @@ pub fn page(results: &Results) -> String {
         body += &format!("<h2>Speed by number of threads</h2>\n{}\n", plot::scaling(&scaling(results)));
     }
     body += &format!("<h2>All figures</h2>\n{}", table(results));
+    document(&title, &body)
+}
+
+/// A page of these contents, which needs nothing beside it.
+pub fn document(title: &str, body: &str) -> String {
+    let title = escape(title);
     format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title><style>{STYLE}</style></head>\n<body>\n{body}</body></html>\n",
-        escape(&title)
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
+         <style>{STYLE}</style></head>\n<body>\n{body}</body></html>\n"
     )
 }
 
