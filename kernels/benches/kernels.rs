@@ -262,6 +262,8 @@ fn keys(c: &mut Criterion) {
         levels(c, "hash/i64", rows, |level| hash::fixed(level, 1, black_box(&values), &mut out));
         assert_eq!(out[0], hash::scalar::one(1, values[0]));
         levels(c, "hash/i64-combine", rows, |level| hash::combine(level, &mut out, black_box(&values)));
+        let words: Vec<u64> = values.iter().map(|&value| u64::from(value as u32)).collect();
+        levels(c, "hash/exact", rows, |level| hash::exact(level, 1, black_box(&words), &mut out));
     }
     let rows = IN_CACHE;
     let texts: Vec<String> = small(rows).iter().map(|v| format!("channel-{v}")).collect();

@@ -557,6 +557,10 @@ fn hashes() {
         for_types!(hash_type(case, rng): i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64);
     });
     every_case(|case, rng| {
+        let words: Vec<u64> = (0..case.rows).map(|_| rng.next() >> 32).collect();
+        let mut out = Vec::new();
+        hash::exact(case.level, 7, &words, &mut out);
+        assert_eq!(out, words.iter().map(|&word| hash::scalar::one_exactly(7, word)).collect::<Vec<_>>(), "{case}");
         let mut hashes: Vec<u64> = (0..case.rows).map(|_| rng.next()).collect();
         if let Some(validity) = case.validity() {
             let truth: Vec<u64> = hashes
@@ -587,6 +591,26 @@ fn equal_keys_hash_alike_and_others_apart() {
             changed[at] ^= 1;
             assert!(seen.insert(hash::bytes(1, &changed)), "length {length}, byte {at}");
             changed[at] ^= 1;
+        }
+    }
+}
+
+/// Each step back from the hash, so that no two values can share one.
+#[test]
+fn an_exact_hash_can_be_undone() {
+    let inverse =
+        |odd: u32| (0..5).fold(odd, |guess, _| guess.wrapping_mul(2u32.wrapping_sub(odd.wrapping_mul(guess))));
+    let undo = |hash: u64, seed: u64| {
+        let mut bits = (hash >> 32) as u32;
+        bits ^= bits >> 16;
+        bits = bits.wrapping_mul(inverse(0xC2B2_AE35));
+        bits ^= bits >> 13 ^ bits >> 26;
+        bits = bits.wrapping_mul(inverse(0x85EB_CA6B));
+        u64::from(bits ^ bits >> 16 ^ (seed ^ seed >> 32) as u32)
+    };
+    for seed in [0, 7, u64::MAX - 5] {
+        for word in (0..1 << 16).chain((1 << 32) - (1 << 16)..1 << 32).chain((0..1 << 32).step_by(65_521)) {
+            assert_eq!(undo(hash::scalar::one_exactly(seed, word), seed), word);
         }
     }
 }

@@ -7,6 +7,7 @@
 //! One vector pass computes wrapped results and collects whether anything at all went wrong; only then does a slow
 //! pass look for the row. When a fault is returned, `out` holds nothing of use.
 
+mod invariant;
 pub mod scalar;
 mod simd;
 
@@ -55,6 +56,7 @@ pub enum Side<'a, T> {
 }
 
 impl<T: Copy> Side<'_, T> {
+    #[inline(always)]
     fn at(self, row: usize) -> T {
         match self {
             Side::Column(values) => values[row],

@@ -3,6 +3,7 @@
 //! Source      overflow without branches: Hacker's Delight 2-13; bench `arithmetic`.
 
 use super::Side;
+use super::invariant::Divisor;
 use crate::number::{Integer, Number};
 use std::ops::{Add, BitOrAssign, Div, Mul, Sub};
 
@@ -57,6 +58,13 @@ pub trait Wrapping: Integer + BitOrAssign {
     fn distance(self) -> (Self, Self);
     fn quotient(self, other: Self) -> (Self, bool);
     fn remainder(self, other: Self) -> (Self, bool);
+    /// Divides all by one number, if that can be done without dividing; none is at fault then.
+    fn quotients(_: &[Self], _: Self, _: &mut [Self]) -> bool {
+        false
+    }
+    fn remainders(_: &[Self], _: Self, _: &mut [Self]) -> bool {
+        false
+    }
     /// Whether the collected marks of sums, differences and distances tell of an overflow.
     fn sum_marked(marks: Self) -> bool;
 }
@@ -149,10 +157,20 @@ impl Wide for u64 {
 }
 
 pub fn quotient<T: Wrapping>(a: Side<T>, b: Side<T>, out: &mut [T]) -> bool {
+    if let (Side::Column(a), Side::Constant(b)) = (a, b)
+        && T::quotients(a, b, out)
+    {
+        return false;
+    }
     divided(a, b, out, T::quotient)
 }
 
 pub fn remainder<T: Wrapping>(a: Side<T>, b: Side<T>, out: &mut [T]) -> bool {
+    if let (Side::Column(a), Side::Constant(b)) = (a, b)
+        && T::remainders(a, b, out)
+    {
+        return false;
+    }
     divided(a, b, out, T::remainder)
 }
 
@@ -190,7 +208,20 @@ macro_rules! overflowing {
 }
 
 macro_rules! divisions {
-    () => {
+    (i64) => {
+        divisions!();
+        fn quotients(values: &[i64], by: i64, out: &mut [i64]) -> bool {
+            let Some(by) = Divisor::new(by) else { return false };
+            map(values, out, |value| by.quotient(value));
+            true
+        }
+        fn remainders(values: &[i64], by: i64, out: &mut [i64]) -> bool {
+            let Some(by) = Divisor::new(by) else { return false };
+            map(values, out, |value| by.remainder(value));
+            true
+        }
+    };
+    ($($other:ident)?) => {
         #[inline(always)]
         fn quotient(self, other: Self) -> (Self, bool) {
             if other == 0 { (0, true) } else { self.overflowing_div(other) }
@@ -203,7 +234,7 @@ macro_rules! divisions {
 }
 
 macro_rules! signed {
-    ($($t:ty: $product:ident($($types:ty),*);)*) => {$(
+    ($($t:ident: $product:ident($($types:ty),*);)*) => {$(
         impl Wrapping for $t {
             const ZERO: Self = 0;
             #[inline(always)]
@@ -226,13 +257,13 @@ macro_rules! signed {
             fn sum_marked(marks: Self) -> bool {
                 marks < 0
             }
-            divisions!();
+            divisions!($t);
         }
     )*};
 }
 
 macro_rules! unsigned {
-    ($($t:ty: $product:ident($($types:ty),*);)*) => {$(
+    ($($t:ident: $product:ident($($types:ty),*);)*) => {$(
         impl Wrapping for $t {
             const ZERO: Self = 0;
             #[inline(always)]
@@ -253,7 +284,7 @@ macro_rules! unsigned {
             fn sum_marked(marks: Self) -> bool {
                 marks != 0
             }
-            divisions!();
+            divisions!($t);
         }
     )*};
 }

@@ -13,7 +13,7 @@ use crate::bitmap::words;
 use crate::number::Number;
 pub use bytes::bytes;
 use fearless_simd::{Level, dispatch};
-pub use scalar::mix;
+pub use scalar::{mix, mix_exactly};
 
 /// What a null hashes to, whatever its type and value.
 pub const NULL: u64 = 0x6E75_6C6C_9E37_79B9;
@@ -42,6 +42,12 @@ pub fn fixed<T: Hash>(level: Level, seed: u64, values: &[T], out: &mut Vec<u64>)
 pub fn combine<T: Hash>(level: Level, hashes: &mut [u64], values: &[T]) {
     assert_eq!(hashes.len(), values.len(), "columns of one length");
     T::combine(level, hashes, values);
+}
+
+/// Makes the high half of `out` another number for each value below 2^32, so that a table need not keep such keys to tell
+/// them apart. The low half is zero, and so are the high bits of values looked at.
+pub fn exact(level: Level, seed: u64, values: &[u64], out: &mut Vec<u64>) {
+    dispatch!(level, _s => simd::exact(seed, values, out));
 }
 
 /// Makes `out` the hash of each 16-byte value; see [`fixed`].

@@ -10,6 +10,20 @@ pub const fn mix(mut bits: u64) -> u64 {
     bits ^ bits >> 33
 }
 
+/// Mixes 32 bits so that each depends on all (fmix32); two that differ stay so.
+#[inline(always)]
+pub const fn mix_exactly(mut bits: u32) -> u32 {
+    bits = (bits ^ bits >> 16).wrapping_mul(0x85EB_CA6B);
+    bits = (bits ^ bits >> 13).wrapping_mul(0xC2B2_AE35);
+    bits ^ bits >> 16
+}
+
+/// Returns the hash of one value below 2^32; see [`super::exact`].
+#[inline(always)]
+pub fn one_exactly(seed: u64, value: u64) -> u64 {
+    u64::from(mix_exactly(value as u32 ^ (seed ^ seed >> 32) as u32)) << 32
+}
+
 /// Returns the hash of one value; see [`super::fixed`].
 #[inline(always)]
 pub fn one<T: Hash>(seed: u64, value: T) -> u64 {
