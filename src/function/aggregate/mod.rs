@@ -19,6 +19,7 @@ mod extreme; // min and max of fixed-width values
 mod text; //    min and max of strings
 mod boolean; // bool_and, bool_or, and min and max of booleans
 mod moments; // variance and standard deviation
+mod correlation; // corr
 mod position; // first_value, last_value
 mod bits; //    bit_and, bit_or, bit_xor
 mod quantile; // median, percentile_cont
@@ -38,6 +39,9 @@ pub fn resolve(name: &str, args: &[DataType], result: &DataType) -> Option<Arc<d
     }
     if let ("percentile_cont", [arg, share]) = (name, args) {
         return quantile::percentile(arg, share, result);
+    }
+    if let ("corr", [x, y]) = (name, args) {
+        return correlation::function(x, y, result);
     }
     let [arg] = args else { return None };
     match name {

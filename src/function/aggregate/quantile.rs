@@ -106,10 +106,12 @@ const BLOCK_MAX: usize = 1024;
 /// The list of one group.
 #[derive(Debug, Clone, Copy)]
 struct List {
+    /// Where in the arena the next value goes.
+    next: usize,
     /// The last block, or `NONE`.
     block: u32,
-    /// How many values it holds.
-    filled: u32,
+    /// How many values there is room for in it.
+    room: u32,
     /// How many values there are in all blocks.
     count: u64,
 }
@@ -138,29 +140,36 @@ impl<T: Quantity> Values<T> {
         }
     }
 
+    #[inline(always)]
     fn push(&mut self, group: usize, value: T) {
+        if self.lists[group].room == 0 {
+            self.add_block(group);
+        }
+        let list = &mut self.lists[group];
+        self.arena[list.next] = value;
+        list.next += 1;
+        list.room -= 1;
+        list.count += 1;
+    }
+
+    #[cold]
+    fn add_block(&mut self, group: usize) {
         let list = &mut self.lists[group];
         let capacity = self.blocks.get(list.block as usize).map_or(0, |block| block.capacity);
-        if list.filled as usize == capacity {
-            let capacity = (capacity * 2).clamp(BLOCK_MIN, BLOCK_MAX);
-            let (offset, before) = (self.arena.len(), list.block);
-            self.arena.resize(offset + capacity, T::default());
-            (list.block, list.filled) = (self.blocks.len() as u32, 0);
-            self.blocks.push(Block { offset, capacity, before });
-        }
-        self.arena[self.blocks[list.block as usize].offset + list.filled as usize] = value;
-        list.filled += 1;
-        list.count += 1;
+        let capacity = (capacity * 2).clamp(BLOCK_MIN, BLOCK_MAX);
+        let offset = self.arena.len();
+        value::grow(&mut self.arena, offset + capacity, T::default());
+        self.blocks.push(Block { offset, capacity, before: list.block });
+        (list.next, list.block, list.room) = (offset, self.blocks.len() as u32 - 1, capacity as u32);
     }
 
     /// Calls `take` with the values of a group, a block at a time, the last block first.
     fn each_block(&self, group: usize, mut take: impl FnMut(&[T])) {
         let list = self.lists[group];
-        let (mut number, mut filled) = (list.block, list.filled as usize);
+        let (mut number, mut room) = (list.block, list.room as usize);
         while let Some(block) = self.blocks.get(number as usize) {
-            take(&self.arena[block.offset..][..filled]);
-            number = block.before;
-            filled = self.blocks.get(number as usize).map_or(0, |block| block.capacity);
+            take(&self.arena[block.offset..][..block.capacity - room]);
+            (number, room) = (block.before, 0);
         }
     }
 
@@ -181,6 +190,7 @@ impl<T: Quantity> Values<T> {
     }
 }
 
+#[inline(always)]
 fn order<T: Number>(a: &T, b: &T) -> Ordering {
     if a.less(*b) {
         Ordering::Less
@@ -206,7 +216,7 @@ fn percentile_of<T: Quantity>(values: &mut [T], p: f64) -> T {
 
 impl<T: Quantity> Table for Values<T> {
     fn grow(&mut self, group_count: usize) {
-        value::grow(&mut self.lists, group_count, List { block: NONE, filled: 0, count: 0 });
+        value::grow(&mut self.lists, group_count, List { next: 0, block: NONE, room: 0, count: 0 });
     }
 
     fn update(&mut self, rows: &Rows<'_>, args: &[Argument<'_>]) -> Result<()> {

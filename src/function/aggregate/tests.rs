@@ -550,6 +550,60 @@ fn bits() {
     }
 }
 
+/// The pairs without nulls.
+fn pairs(rows: &[Vec<Value>]) -> Vec<(f64, f64)> {
+    let pair = |row: &Vec<Value>| match row[..] {
+        [Value::Float(x), Value::Float(y)] => Some((x, y)),
+        _ => None,
+    };
+    rows.iter().filter_map(pair).collect()
+}
+
+#[test]
+fn correlations() {
+    let float = DataType::Float64;
+    check("corr", &[float.clone(), float.clone()], &float, true, |rows| {
+        let pairs = pairs(rows);
+        let count = pairs.len() as f64;
+        let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / count;
+        let (x_mean, y_mean) = (mean(|pair| pair.0), mean(|pair| pair.1));
+        let distances = pairs.iter().map(|(x, y)| (x - x_mean, y - y_mean));
+        let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
+        distances.for_each(|(x, y)| (xx, yy, xy) = (xx + x * x, yy + y * y, xy + x * y));
+        let constant = |of: fn(&(f64, f64)) -> f64| pairs.iter().all(|pair| of(pair) == of(&pairs[0]));
+        match pairs.len() {
+            0 | 1 => Value::Null,
+            _ if constant(|pair| pair.0) || constant(|pair| pair.1) => Value::Null,
+            _ => Value::Float(xy / (xx * yy).sqrt()),
+        }
+    });
+    // A mean of a billion, and what is not a number; twice, the second time merged out of halves.
+    let function = resolve("corr", &[float.clone(), float.clone()], &float).unwrap();
+    let of = |pairs: &[(f64, f64)], split: usize| {
+        let mut states = [function.states(), function.states()];
+        for (states, part) in states.iter_mut().zip([&pairs[..split], &pairs[split..]]) {
+            let column = |of: fn(&(f64, f64)) -> f64| Arc::new(part.iter().map(of).map(Some).collect::<Float64Array>());
+            let args: Vec<ArrayRef> = vec![column(|pair| pair.0), column(|pair| pair.1)];
+            let groups = vec![0; part.len()];
+            let step = Step { groups, group_count: 1, args, constant: false, filter: None, changes: None };
+            step.run(&mut **states).unwrap();
+        }
+        let [mut first, mut second] = states;
+        first.merge(&[0], 1, &mut *second).unwrap();
+        value(&finish(&*function, &mut *first, 1).unwrap(), 0)
+    };
+    let far: Vec<(f64, f64)> = (0..1000).map(|i| (1e9 + f64::from(i % 7), 1e9 - f64::from(i % 7))).collect();
+    for split in [0, 1, 500, 1000] {
+        let Value::Float(corr) = of(&far, split) else { panic!("there is a correlation") };
+        assert!((corr + 1.0).abs() < 1e-9, "{corr}");
+        let nan = [(1.0, 2.0), (f64::NAN, f64::NAN), (3.0, 5.0)];
+        assert!(matches!(of(&nan, split.min(3)), Value::Float(corr) if corr.is_nan()));
+        assert_eq!(of(&[(1.0, 2.0), (f64::NAN, 3.0), (3.0, 5.0)], split.min(3)), Value::Null);
+        assert!(matches!(of(&[(f64::INFINITY, 2.0), (1.0, 3.0)], split.min(2)), Value::Float(corr) if corr.is_nan()));
+        assert_eq!(of(&[(1.0, 2.0), (1.0, 3.0)], split.min(2)), Value::Null);
+    }
+}
+
 #[test]
 fn medians_and_percentiles() {
     check("median", &[DataType::Int64], &DataType::Int64, true, |rows| {

@@ -60,9 +60,9 @@ Aggregate: by k, x, count(*), when the input ends, rows parted by k before [appe
 ",
     );
     check(
-        "SELECT k, corr(j, f) FROM s GROUP BY k",
+        "SELECT k, covar_pop(j, f) FROM s GROUP BY k",
         "
-Aggregate: by k, corr(j, f), after each batch [updating, unbounded] state: grows with distinct keys: add a window or STATE_TTL foreign: corr
+Aggregate: by k, covar_pop(j, f), after each batch [updating, unbounded] state: grows with distinct keys: add a window or STATE_TTL foreign: covar_pop
   Project: k, j, f [append, unbounded]
     Scan: s (memory), columns k j f ts, watermark (ts - INTERVAL '5s') [append, time ts, unbounded]
 ",
