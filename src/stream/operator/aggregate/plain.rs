@@ -90,10 +90,16 @@ impl Aggregate {
     }
 
     fn emit_all(&mut self, next: &mut Next<'_>) -> Result<()> {
-        let alive: Vec<u32> = (0..self.table.len() as u32).filter(|group| self.table.is_alive(*group)).collect();
-        for groups in alive.chunks(self.batch_rows) {
-            self.table.write(groups, &mut self.out, |_, _| Ok(0))?;
-            next.push(&mut self.out)?;
+        let count = self.table.len();
+        let mut groups = Vec::with_capacity(self.batch_rows.min(count));
+        for from in (0..count).step_by(self.batch_rows) {
+            let piece = from as u32..(from + self.batch_rows).min(count) as u32;
+            groups.clear();
+            groups.extend(piece.filter(|group| self.table.is_alive(*group)));
+            if !groups.is_empty() {
+                self.table.write(&groups, &mut self.out, |_, _| Ok(0))?;
+                next.push(&mut self.out)?;
+            }
         }
         Ok(())
     }
