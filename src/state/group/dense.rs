@@ -3,7 +3,7 @@
 use millstream_kernels::level::Level;
 
 use super::{DoesNotFit, EMPTY, write_integers};
-use crate::batch::{Argument, Column, Fixed, Kind, Values};
+use crate::batch::{Argument, Column, Fixed, Kind};
 use crate::error::Result;
 
 /// A range of this many values is always taken, however few groups are in it: 256 KiB of slots stay in L2.
@@ -198,33 +198,11 @@ impl Dense {
     pub(super) fn keys(&self, kind: Kind, groups: &[u32], out: &mut Column) {
         let signed = matches!(kind, Kind::I8 | Kind::I16 | Kind::I32 | Kind::I64);
         let flip = if signed { 1 << 63 } else { 0 };
-        if self.null_group == EMPTY && matches!(kind, Kind::I64 | Kind::U64) {
-            return self.write_wide(kind, flip, groups, out);
+        if self.null_group == EMPTY {
+            return write_integers(kind, groups, out, false, |group| Some(self.keys[group as usize] ^ flip));
         }
-        write_integers(kind, groups, out, |group| (group != self.null_group).then(|| self.keys[group as usize] ^ flip));
-    }
-
-    /// The keys of 64 bits, where none is NULL.
-    fn write_wide(&self, kind: Kind, flip: u64, groups: &[u32], out: &mut Column) {
-        let empty = || if kind == Kind::I64 { Values::I64(Vec::new()) } else { Values::U64(Vec::new()) };
-        let is_kind = |values: &Values| match kind {
-            Kind::I64 => matches!(values, Values::I64(_)),
-            _ => matches!(values, Values::U64(_)),
-        };
-        let flat = out.flat_mut(is_kind, empty);
-        match &mut flat.values {
-            Values::I64(values) => {
-                values.clear();
-                values.extend(groups.iter().map(|&group| (self.keys[group as usize] ^ flip) as i64));
-            }
-            Values::U64(values) => {
-                values.clear();
-                values.extend(groups.iter().map(|&group| self.keys[group as usize]));
-            }
-            _ => unreachable!("of the kind asked for"),
-        }
-        flat.rows = groups.len();
-        flat.set_all_valid();
+        let value = |group| (group != self.null_group).then(|| self.keys[group as usize] ^ flip);
+        write_integers(kind, groups, out, true, value);
     }
 
     /// The range starts anew with the next key: panes of later times hold later keys.

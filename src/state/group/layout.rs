@@ -11,6 +11,7 @@ use millstream_kernels::bitmap;
 use millstream_kernels::level::Level;
 
 use super::dense::{Dense, Ordered};
+use super::direct;
 use super::{DoesNotFit, write_integers, write_validity};
 use crate::batch::{Argument, Column, Fixed, Kind, Values};
 use crate::error::Result;
@@ -25,12 +26,17 @@ pub(super) trait Word: Copy + Eq + Default + std::fmt::Debug + Send + 'static {
     fn or_shifted(self, bits: u64, shift: u32) -> Self;
     fn field(self, shift: u32) -> u64;
     fn hash(level: Level, seed: u64, words: &[Self], out: &mut Vec<u64>);
+    /// Whether there is a hash that tells all words below 2^32 apart by its high half.
+    const HASHES_EXACTLY: bool;
+    fn hash_exactly(level: Level, seed: u64, words: &[Self], out: &mut Vec<u64>);
 }
 
 impl Word for u64 {
+    #[inline(always)]
     fn from_bits(bits: u128) -> Self {
         bits as u64
     }
+    #[inline(always)]
     fn bits(self) -> u128 {
         self as u128
     }
@@ -45,12 +51,18 @@ impl Word for u64 {
     fn hash(level: Level, seed: u64, words: &[Self], out: &mut Vec<u64>) {
         millstream_kernels::hash::fixed(level, seed, words, out);
     }
+    const HASHES_EXACTLY: bool = true;
+    fn hash_exactly(level: Level, seed: u64, words: &[Self], out: &mut Vec<u64>) {
+        millstream_kernels::hash::exact(level, seed, words, out);
+    }
 }
 
 impl Word for u128 {
+    #[inline(always)]
     fn from_bits(bits: u128) -> Self {
         bits
     }
+    #[inline(always)]
     fn bits(self) -> u128 {
         self
     }
@@ -64,6 +76,10 @@ impl Word for u128 {
     }
     fn hash(level: Level, seed: u64, words: &[Self], out: &mut Vec<u64>) {
         millstream_kernels::hash::u128s(level, seed, words, out);
+    }
+    const HASHES_EXACTLY: bool = false;
+    fn hash_exactly(_: Level, _: u64, _: &[Self], _: &mut Vec<u64>) {
+        unreachable!("words of 128 bits are not all apart in 32");
     }
 }
 
@@ -82,11 +98,12 @@ struct Field {
 struct Narrow {
     base: u64,
     bits: u32,
-    /// The least and greatest value packed so far.
-    used: (u64, u64),
+    /// The least and greatest value packed so far; `None` while all were null.
+    used: Option<(u64, u64)>,
 }
 
 impl Narrow {
+    #[inline(always)]
     fn mask(self) -> u64 {
         u64::MAX >> (64 - self.bits)
     }
@@ -143,7 +160,8 @@ impl Layout {
     }
 
     /// The layout of at most 64 bits that holds these keys and what `known` has held, its integers narrow; `None` when
-    /// there is none. Bits to spare go to the integers, so that keys which grow do not soon need another.
+    /// there is none. It has as many bits as an array can be over, or a hash of 32 tells apart, if that will do; those to
+    /// spare go to the integers, so that keys which grow do not soon need another.
     pub(super) fn narrow(
         level: Level,
         key_types: &[DataType],
@@ -155,15 +173,15 @@ impl Layout {
         for (key, data_type) in key_types.iter().enumerate() {
             let kind = Kind::of(data_type);
             let old = known.map(|known| &known.fields[key]);
-            let nullable = shows_nulls(&keys[key]) || old.is_some_and(|field| field.null_shift.is_some());
+            // A single key keeps its null apart: see `Packed`.
+            let nullable =
+                key_types.len() > 1 && (shows_nulls(&keys[key]) || old.is_some_and(|field| field.null_shift.is_some()));
             let narrow = if Dense::takes(kind) {
-                let held = old.and_then(|field| field.narrow).map(|narrow| narrow.used);
-                let range = match (ordered_range(level, kind, &keys[key])?, held) {
-                    (Some(new), Some(old)) => (new.0.min(old.0), new.1.max(old.1)),
-                    (new, old) => new.or(old).unwrap_or((0, 0)),
-                };
+                let held = old.and_then(|field| field.narrow).and_then(|narrow| narrow.used);
+                let used = joined(ordered_range(level, kind, &keys[key])?, held);
+                let (min, max) = used.unwrap_or((0, 0));
                 integers += 1;
-                Some(Narrow { base: range.0, bits: (64 - (range.1 - range.0).leading_zeros()).max(1), used: range })
+                Some(Narrow { base: min, bits: (64 - (max - min).leading_zeros()).max(1), used })
             } else {
                 None
             };
@@ -175,15 +193,21 @@ impl Layout {
         if bits > 64 || integers == 0 {
             return Ok(None);
         }
-        let spare = (64 - bits) / integers;
+        let budget = match bits {
+            ..=direct::BITS_MAX if key_types.len() > 1 => direct::BITS_MAX,
+            _ if bits + 2 * integers <= u32::BITS => u32::BITS,
+            _ => 64,
+        };
+        let spare = (budget - bits) / integers;
         bits = 0;
         for field in &mut fields {
             field.shift = bits;
             if let Some(narrow) = &mut field.narrow {
                 narrow.bits = (narrow.bits + spare).min(64);
                 // Room on both sides, more of it above.
-                let room = narrow.mask() - (narrow.used.1 - narrow.used.0);
-                narrow.base = narrow.used.0.saturating_sub(room / 4).min(u64::MAX - narrow.mask());
+                let (min, max) = narrow.used.unwrap_or((0, 0));
+                let room = narrow.mask() - (max - min);
+                narrow.base = min.saturating_sub(room / 4).min(u64::MAX - narrow.mask());
             }
             bits += field.narrow.map_or_else(|| width(field.kind).expect("checked above"), |narrow| narrow.bits);
             if let Some(shift) = &mut field.null_shift {
@@ -239,7 +263,7 @@ impl Layout {
                 if !narrow.holds(range) {
                     return Ok(Err(DoesNotFit));
                 }
-                narrow.used = (narrow.used.0.min(range.0), narrow.used.1.max(range.1));
+                narrow.used = joined(narrow.used, Some(range));
             }
         }
         for (field, key) in self.fields.iter().zip(keys) {
@@ -250,15 +274,19 @@ impl Layout {
         Ok(Ok(()))
     }
 
-    /// Writes column `key` of the packed words that `word` gives for each group; `None` is a null.
+    /// Writes column `key` of the packed words that `word` gives for each group; `None` is a null, if it is `nullable`.
     pub(super) fn unpack<W: Word>(
         &self,
         key: usize,
         groups: &[u32],
+        nullable: bool,
         word: impl Fn(u32) -> Option<W>,
         out: &mut Column,
     ) -> Result<()> {
         let field = &self.fields[key];
+        if !nullable && field.null_shift.is_none() {
+            return field.unpack(groups, false, word, out);
+        }
         let value = |group| {
             let word = word(group)?;
             match field.null_shift {
@@ -266,7 +294,15 @@ impl Layout {
                 _ => Some(word),
             }
         };
-        field.unpack(groups, value, out)
+        field.unpack(groups, true, value, out)
+    }
+}
+
+/// The range that spans both.
+fn joined(one: Option<(u64, u64)>, other: Option<(u64, u64)>) -> Option<(u64, u64)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+        (one, other) => one.or(other),
     }
 }
 
@@ -277,6 +313,9 @@ fn ordered_range(level: Level, kind: Kind, key: &Argument<'_>) -> Result<Option<
             match kind {
                 $(Kind::$kind => {
                     let values = key.values::<$native>()?;
+                    if values.len() == 1 && key.is_null(0) {
+                        return Ok(None);
+                    }
                     <$native>::min_max(level, values, key.validity()).map(|(min, max)| (min.ordered(), max.ordered()))
                 })+
                 _ => unreachable!("only integers have a range"),
@@ -414,7 +453,13 @@ impl Field {
         Ok(if longest as usize > STRING_BYTES_MAX { Err(DoesNotFit) } else { Ok(()) })
     }
 
-    fn unpack<W: Word>(&self, groups: &[u32], word: impl Fn(u32) -> Option<W>, out: &mut Column) -> Result<()> {
+    fn unpack<W: Word>(
+        &self,
+        groups: &[u32],
+        nullable: bool,
+        word: impl Fn(u32) -> Option<W>,
+        out: &mut Column,
+    ) -> Result<()> {
         let shift = self.shift;
         match self.kind {
             Kind::View => *out = Column::Array(self.unpack_strings(groups, word)?),
@@ -434,11 +479,11 @@ impl Field {
             Kind::F64 => unpack_as(groups, &word, out, |word| f64::from_bits(word.field(shift))),
             Kind::I128 => unpack_as(groups, &word, out, |word| word.bits() as i128),
             kind => match self.narrow {
-                None => write_integers(kind, groups, out, |group| word(group).map(|word| word.field(shift))),
+                None => write_integers(kind, groups, out, nullable, |group| word(group).map(|word| word.field(shift))),
                 Some(narrow) => {
                     let flip = if matches!(kind, Kind::I8 | Kind::I16 | Kind::I32 | Kind::I64) { 1 << 63 } else { 0 };
                     let value = |word: W| narrow.base.wrapping_add(word.field(shift) & narrow.mask()) ^ flip;
-                    write_integers(kind, groups, out, |group| word(group).map(value));
+                    write_integers(kind, groups, out, nullable, |group| word(group).map(value));
                 }
             },
         }

@@ -3,7 +3,8 @@
 //! ```text
 //! no key        one group
 //! one integer   dense array over [min, max] ── range too wide ──▶ packed 64
-//! several       packed 64, integers in as few bits as their values need ── values further apart ──▶ packed 128
+//! several       integers in as few bits as their values need: direct, an array over all words
+//!                 ── values further apart ──▶ packed 64 ── further still ──▶ packed 128
 //! ≤ 64 bits     packed 64   ── a null, a longer string ──▶ packed 128, numbered or rows
 //! ≤ 128 bits    packed 128  ── the same ──▶ numbered or rows
 //! one string    views: short strings are their own key, long ones point into the table's bytes
@@ -17,12 +18,12 @@
 
 pub mod force; // a mode that tests ask for
 mod dense; //  one integer key: an array over its range
+mod direct; // several of few bits together: an array over all they can make
 mod layout; // how key columns share 64 or 128 bits
 mod numbered; // several keys, strings among them by their numbers
 mod packed; // keys of at most 128 bits, open addressing
-mod slots; //  open addressing, and growing without a stall
 mod rows; //   keys of any type, written as bytes
-mod tags; //   slots of keys that lie elsewhere, growing in the same way
+mod tags; //   slots of keys that lie elsewhere, and growing without a stall
 mod views; //  one string key, and the vector of bytes that rows use too
 
 use arrow::array::new_empty_array;
@@ -32,6 +33,7 @@ use millstream_kernels::level::Level;
 use crate::batch::{Argument, Column, Flat, KernelColumn, Kind, Values};
 use crate::error::Result;
 use dense::Dense;
+use direct::Direct;
 use layout::Layout;
 use numbered::Numbered;
 use packed::Packed;
@@ -62,6 +64,7 @@ enum Mode {
     /// Several keys, integers among them: the first batch says how many bits they need.
     Undecided,
     Dense(Dense),
+    Direct(Direct),
     Packed64(Packed<u64>),
     Packed128(Packed<u128>),
     Views(Views),
@@ -92,6 +95,7 @@ impl GroupIndex {
             Mode::One { seen } => *seen as usize,
             Mode::Undecided => 0,
             Mode::Dense(table) => table.len(),
+            Mode::Direct(table) => table.len(),
             Mode::Packed64(table) => table.len(),
             Mode::Packed128(table) => table.len(),
             Mode::Views(table) => table.len(),
@@ -110,6 +114,7 @@ impl GroupIndex {
             Mode::One { .. } => "one",
             Mode::Undecided => "none yet",
             Mode::Dense(_) => "dense",
+            Mode::Direct(_) => "direct",
             Mode::Packed64(_) => "packed 64",
             Mode::Packed128(_) => "packed 128",
             Mode::Views(_) => "string",
@@ -148,6 +153,7 @@ impl GroupIndex {
                 }
                 Mode::Undecided => Err(DoesNotFit),
                 Mode::Dense(table) => table.lookup(self.level, &keys[0], rows, groups)?,
+                Mode::Direct(table) => table.lookup(self.level, keys, rows, groups)?,
                 Mode::Packed64(table) => table.lookup(self.level, keys, rows, groups)?,
                 Mode::Packed128(table) => table.lookup(self.level, keys, rows, groups)?,
                 Mode::Views(table) => {
@@ -198,6 +204,7 @@ impl GroupIndex {
                     table.find(&keys[0], rows, groups)?;
                     Ok(())
                 }
+                Mode::Direct(table) => table.find(self.level, keys, rows, groups)?,
                 Mode::Packed64(table) => table.find(self.level, keys, rows, groups)?,
                 Mode::Packed128(table) => table.find(self.level, keys, rows, groups)?,
                 Mode::Views(table) => {
@@ -224,6 +231,7 @@ impl GroupIndex {
             Mode::One { .. } => unreachable!("a table without keys has no key column"),
             Mode::Undecided => *out = Column::Array(new_empty_array(data_type)),
             Mode::Dense(table) => table.keys(Kind::of(data_type), groups, out),
+            Mode::Direct(table) => table.keys(key, groups, out)?,
             Mode::Packed64(table) => table.keys(key, groups, out)?,
             Mode::Packed128(table) => table.keys(key, groups, out)?,
             Mode::Views(table) => *out = Column::Array(table.keys(data_type, groups)?),
@@ -239,6 +247,7 @@ impl GroupIndex {
             Mode::One { seen } => *seen = false,
             Mode::Undecided => {}
             Mode::Dense(table) => table.clear(),
+            Mode::Direct(table) => table.clear(),
             Mode::Packed64(table) => table.clear(),
             Mode::Packed128(table) => table.clear(),
             Mode::Views(table) => table.clear(),
@@ -252,6 +261,7 @@ impl GroupIndex {
         match &self.mode {
             Mode::One { .. } | Mode::Undecided => 0,
             Mode::Dense(table) => table.size_bytes(),
+            Mode::Direct(table) => table.size_bytes(),
             Mode::Packed64(table) => table.size_bytes(),
             Mode::Packed128(table) => table.size_bytes(),
             Mode::Views(table) => table.size_bytes(),
@@ -273,17 +283,12 @@ impl GroupIndex {
     /// Moves to a mode that can hold `keys` too, with every group keeping its number.
     fn move_on(&mut self, keys: &[Argument<'_>]) -> Result<()> {
         let next = match &self.mode {
-            Mode::Dense(_) => packed(Layout::for_keys(&self.key_types, keys), &self.key_types, self.seed, self.level),
-            Mode::Undecided => match Layout::narrow(self.level, &self.key_types, keys, None)? {
-                Some(layout) => packed(Some(layout), &self.key_types, self.seed, self.level),
+            Mode::Dense(_) | Mode::Undecided => match self.narrow(keys, None)? {
+                Some(mode) => mode,
                 None => packed(Layout::for_keys(&self.key_types, keys), &self.key_types, self.seed, self.level),
             },
-            Mode::Packed64(table) if table.layout().is_narrow() => {
-                match Layout::narrow(self.level, &self.key_types, keys, Some(table.layout()))? {
-                    Some(layout) => packed(Some(layout), &self.key_types, self.seed, self.level),
-                    None => self.wider(table.layout(), keys)?,
-                }
-            }
+            Mode::Direct(table) => self.narrow_or_wider(table.layout(), keys)?,
+            Mode::Packed64(table) if table.layout().is_narrow() => self.narrow_or_wider(table.layout(), keys)?,
             Mode::Packed64(table) => self.wider(table.layout(), keys)?,
             Mode::Packed128(table) => self.wider(table.layout(), keys)?,
             Mode::One { .. } | Mode::Views(_) | Mode::Numbered(_) | Mode::Rows(_) => {
@@ -313,6 +318,23 @@ impl GroupIndex {
         Ok(())
     }
 
+    /// The mode of the fewest bits that holds `keys` and what `known` has held.
+    fn narrow(&self, keys: &[Argument<'_>], known: Option<&Layout>) -> Result<Option<Mode>> {
+        let layout = Layout::narrow(self.level, &self.key_types, keys, known)?;
+        let is_direct = |layout: &Layout| self.key_types.len() > 1 && layout.bits() <= direct::BITS_MAX;
+        Ok(layout.map(|layout| match is_direct(&layout) {
+            true => Mode::Direct(Direct::new(layout)),
+            false => Mode::Packed64(Packed::new(layout, self.seed)),
+        }))
+    }
+
+    fn narrow_or_wider(&self, known: &Layout, keys: &[Argument<'_>]) -> Result<Mode> {
+        match self.narrow(keys, Some(known))? {
+            Some(mode) => Ok(mode),
+            None => self.wider(known, keys),
+        }
+    }
+
     fn wider(&self, layout: &Layout, keys: &[Argument<'_>]) -> Result<Mode> {
         Ok(packed(layout.widened(keys)?, &self.key_types, self.seed, self.level))
     }
@@ -323,15 +345,9 @@ fn first_mode(key_types: &[DataType], seed: u64, level: Level) -> Mode {
         [] => Mode::One { seen: false },
         [one] if Dense::takes(Kind::of(one)) => Mode::Dense(Dense::new()),
         [one] if Kind::of(one) == Kind::View => Mode::Views(Views::new(seed)),
-        several => match Layout::narrowest(several) {
-            layout if is_wide(&layout) && several.iter().any(is_integer) => Mode::Undecided,
-            layout => packed(layout, several, seed, level),
-        },
+        several if several.len() > 1 && several.iter().any(is_integer) => Mode::Undecided,
+        _ => packed(Layout::narrowest(key_types), key_types, seed, level),
     }
-}
-
-fn is_wide(layout: &Option<Layout>) -> bool {
-    layout.as_ref().is_none_or(|layout| layout.bits() > 64)
 }
 
 fn is_integer(data_type: &DataType) -> bool {
@@ -347,8 +363,8 @@ fn packed(layout: Option<Layout>, key_types: &[DataType], seed: u64, level: Leve
     }
 }
 
-/// Writes integers of `kind` made by `value` for each group, with nulls where it gives none.
-fn write_integers(kind: Kind, groups: &[u32], out: &mut Column, value: impl Fn(u32) -> Option<u64>) {
+/// Writes integers of `kind` made by `value` for each group, with nulls where it gives none; `nullable`: where it may.
+fn write_integers(kind: Kind, groups: &[u32], out: &mut Column, nullable: bool, value: impl Fn(u32) -> Option<u64>) {
     macro_rules! write {
         ($($kind:ident: $native:ty),+) => {
             match kind {
@@ -365,7 +381,12 @@ fn write_integers(kind: Kind, groups: &[u32], out: &mut Column, value: impl Fn(u
         };
     }
     let flat = write!(I8: i8, I16: i16, I32: i32, I64: i64, U8: u8, U16: u16, U32: u32, U64: u64);
-    write_validity(flat, groups, |group| value(group).is_some());
+    if nullable {
+        write_validity(flat, groups, |group| value(group).is_some());
+    } else {
+        flat.rows = groups.len();
+        flat.set_all_valid();
+    }
 }
 
 /// Writes the validity of `groups` where some are null.

@@ -6,6 +6,11 @@
 //! ```
 //! So a dictionary column costs a load per row, and no string is written once per group.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::take;
 use arrow::datatypes::DataType;
 use millstream_kernels::level::Level;
 use smallvec::SmallVec;
@@ -27,6 +32,10 @@ pub(super) struct Numbered {
 struct Numbers {
     table: Views,
     column: Column,
+    /// All strings of the table by their numbers, once that pays and until it grows.
+    values: OnceLock<ArrayRef>,
+    /// Strings written one by one since it grew.
+    written: AtomicUsize,
 }
 
 /// Whether keys of these types have strings among others.
@@ -37,9 +46,7 @@ pub(super) fn takes(key_types: &[DataType]) -> bool {
 impl Numbered {
     pub(super) fn new(key_types: &[DataType], seed: u64, level: Level) -> Self {
         let is_string = |data_type: &DataType| Kind::of(data_type) == Kind::View;
-        let numbers = |data_type: &DataType| {
-            is_string(data_type).then(|| Numbers { table: Views::new(seed), column: Column::default() })
-        };
+        let numbers = |data_type: &DataType| is_string(data_type).then(|| Numbers::new(seed));
         let number_type =
             |data_type: &DataType| if is_string(data_type) { DataType::UInt32 } else { data_type.clone() };
         let inner = key_types.iter().map(number_type).collect();
@@ -56,7 +63,11 @@ impl Numbered {
     pub(super) fn lookup(&mut self, keys: &[Argument<'_>], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
         for (numbers, key) in self.columns.iter_mut().zip(keys) {
             if let Some(numbers) = numbers {
+                let known = numbers.table.len();
                 numbers.fill(rows, |table, out| table.lookup(key, rows, out))?;
+                if numbers.table.len() > known {
+                    numbers.forget_values();
+                }
             }
         }
         self.groups.lookup(&numbered(&self.columns, keys, rows), rows, groups)
@@ -88,13 +99,16 @@ impl Numbered {
         let mut column = Column::default();
         self.groups.keys(key, groups, &mut column)?;
         let values = Argument::new(&column, None, groups.len()).values::<u32>()?;
-        *out = Column::Array(numbers.table.keys(data_type, values)?);
+        *out = Column::Array(numbers.strings(data_type, values)?);
         Ok(())
     }
 
     pub(super) fn clear(&mut self) {
         self.groups.clear();
-        self.columns.iter_mut().flatten().for_each(|numbers| numbers.table.clear());
+        for numbers in self.columns.iter_mut().flatten() {
+            numbers.table.clear();
+            numbers.forget_values();
+        }
     }
 
     pub(super) fn size_bytes(&self) -> usize {
@@ -112,6 +126,35 @@ fn numbered<'a>(columns: &'a [Option<Numbers>], keys: &[Argument<'a>], rows: usi
 }
 
 impl Numbers {
+    fn new(seed: u64) -> Self {
+        Numbers {
+            table: Views::new(seed),
+            column: Column::default(),
+            values: OnceLock::new(),
+            written: AtomicUsize::new(0),
+        }
+    }
+
+    /// The strings of some numbers. Groups share strings: where as many have been asked for as there are, each is written
+    /// and checked once more, and from then on its view is copied.
+    fn strings(&self, data_type: &DataType, numbers: &[u32]) -> Result<ArrayRef> {
+        if self.values.get().is_none() {
+            let written = self.written.fetch_add(numbers.len(), Ordering::Relaxed) + numbers.len();
+            if written < self.table.len() {
+                return self.table.keys(data_type, numbers);
+            }
+            let all: Vec<u32> = (0..self.table.len() as u32).collect();
+            let _ = self.values.set(self.table.keys(data_type, &all)?);
+        }
+        let values = self.values.get().ok_or_else(|| Error::bug("the strings of numbers were not written"))?;
+        Ok(take(values, &UInt32Array::from(numbers.to_vec()), None)?)
+    }
+
+    fn forget_values(&mut self) {
+        self.values.take();
+        *self.written.get_mut() = 0;
+    }
+
     /// Makes the column what `find` puts out.
     fn fill(&mut self, rows: usize, find: impl FnOnce(&mut Views, &mut Vec<u32>) -> Result<()>) -> Result<()> {
         let flat = self.column.flat_mut(|values| matches!(values, Values::U32(_)), || Values::U32(Vec::new()));

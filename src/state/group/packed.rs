@@ -1,29 +1,32 @@
 //! Keys of at most 64 or 128 bits in an open-addressing table with linear probing.
 //!
 //! ```text
-//! slot   key word | group number        linear probing, load about 1/2 at most, 1/8 while slots fit L1
+//! slot   half of the hash | group number       see `tags.rs`
+//! group  key word
 //! ```
-//! A batch is packed and hashed as a whole, then probed row by row; slots of large tables are asked for ahead of time.
-//! The slots are in `slots.rs`.
+//! A batch is packed and hashed as a whole, then probed row by row; slots of large tables, then the words of the groups
+//! in them, are asked for ahead of time. The half of a hash that a slot holds is the key itself in another order where
+//! words have at most 32 bits: then no word is looked at.
 
 use millstream_kernels::level::Level;
+use millstream_kernels::probe;
 
 use super::layout::{Layout, Word};
-use super::slots::Slots;
+use super::tags::{Place, Tags};
 use super::{DoesNotFit, EMPTY};
 use crate::batch::{Argument, Column, held_bytes, make_room};
 use crate::error::Result;
 
 /// From this many slots on, a probe misses L2 often enough to ask ahead.
 const SLOTS_PREFETCH_MIN: usize = 1 << 16;
-/// How many rows ahead a slot is asked for.
-const PREFETCH_ROWS: usize = 16;
+/// How many rows ahead a group's word is asked for; a slot twice as many.
+const PREFETCH_ROWS: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Packed<W> {
     layout: Layout,
     seed: u64,
-    slots: Slots<W>,
+    slots: Tags,
     /// Key word of each group.
     keys: Vec<W>,
     /// The group of NULL, for single keys; their words have no room for it.
@@ -34,7 +37,7 @@ pub(super) struct Packed<W> {
 
 impl<W: Word> Packed<W> {
     pub(super) fn new(layout: Layout, seed: u64) -> Self {
-        let slots = Slots::new(seed);
+        let slots = Tags::new();
         Packed { layout, seed, slots, keys: Vec::new(), null_group: EMPTY, words: Vec::new(), hashes: Vec::new() }
     }
 
@@ -58,7 +61,7 @@ impl<W: Word> Packed<W> {
         self.slots.keep_moving(rows);
         let packed = self.layout.pack(level, keys, rows, &mut words);
         if let Ok(Ok(())) = packed {
-            W::hash(level, self.seed, &words, &mut hashes);
+            self.hash(level, &words, &mut hashes);
             let apart = self.layout.is_single() && (keys[0].validity().is_some() || keys[0].constant_is_null());
             if apart {
                 self.probe_with_nulls(&keys[0], &words, &hashes, groups);
@@ -83,7 +86,7 @@ impl<W: Word> Packed<W> {
         let mut hashes = std::mem::take(&mut self.hashes);
         let packed = self.layout.pack(level, keys, rows, &mut words);
         if let Ok(Ok(())) = packed {
-            W::hash(level, self.seed, &words, &mut hashes);
+            self.hash(level, &words, &mut hashes);
             self.find_all(&words, &hashes, groups);
             let apart = self.layout.is_single() && (keys[0].validity().is_some() || keys[0].constant_is_null());
             if apart {
@@ -97,36 +100,110 @@ impl<W: Word> Packed<W> {
         packed
     }
 
-    fn find_all(&self, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
-        groups.reserve(words.len());
-        let ahead = self.slots.count() >= SLOTS_PREFETCH_MIN;
-        for (row, (&word, &hash)) in words.iter().zip(hashes).enumerate() {
-            if ahead && let Some(&next) = hashes.get(row + PREFETCH_ROWS) {
-                self.slots.prefetch(next);
-            }
-            groups.push(self.slots.find(word, hash).unwrap_or(EMPTY));
+    /// Whether a hash of 32 bits tells all words apart.
+    fn is_exact(&self) -> bool {
+        W::HASHES_EXACTLY && self.layout.bits() <= u32::BITS
+    }
+
+    fn hash(&self, level: Level, words: &[W], hashes: &mut Vec<u64>) {
+        if self.is_exact() {
+            W::hash_exactly(level, self.seed, words, hashes);
+        } else {
+            W::hash(level, self.seed, words, hashes);
         }
     }
 
-    fn probe(&mut self, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
+    fn find_all(&self, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
         groups.reserve(words.len());
-        if self.slots.count() < SLOTS_PREFETCH_MIN {
-            for (&word, &hash) in words.iter().zip(hashes) {
-                groups.push(self.find_or_insert(word, hash));
+        let ahead = self.slots.count() >= SLOTS_PREFETCH_MIN;
+        let is_exact = self.is_exact();
+        groups.extend(words.iter().zip(hashes).enumerate().map(|(row, (&word, &hash))| {
+            if ahead {
+                self.ask_ahead(hashes, row, is_exact);
             }
-            return;
+            self.slots.find(hash, |group| is_exact || self.keys[group as usize] == word).unwrap_or(EMPTY)
+        }));
+    }
+
+    fn probe(&mut self, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
+        match (self.is_exact(), self.slots.count() >= SLOTS_PREFETCH_MIN) {
+            (true, false) => self.probe_as::<true, false>(words, hashes, groups),
+            (true, true) => self.probe_as::<true, true>(words, hashes, groups),
+            (false, false) => self.probe_as::<false, false>(words, hashes, groups),
+            (false, true) => self.probe_as::<false, true>(words, hashes, groups),
         }
-        for (row, (&word, &hash)) in words.iter().zip(hashes).enumerate() {
-            if let Some(&ahead) = hashes.get(row + PREFETCH_ROWS) {
-                self.slots.prefetch(ahead);
+    }
+
+    fn probe_as<const EXACT: bool, const AHEAD: bool>(&mut self, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
+        groups.resize(words.len(), EMPTY);
+        let mut row = 0;
+        loop {
+            row = self.known::<EXACT, AHEAD>(words, hashes, groups, row);
+            let (Some(&word), Some(group)) = (words.get(row), groups.get_mut(row)) else { return };
+            if AHEAD {
+                self.ask_ahead(hashes, row, EXACT);
             }
-            groups.push(self.find_or_insert(word, hash));
+            *group = self.find_or_insert::<EXACT>(word, hashes[row]);
+            row += 1;
+        }
+    }
+
+    /// Writes the groups of the rows from `from` on up to one whose key is new, and returns that row. A loop of its own:
+    /// nothing changes in it, so that all of the table's parts stay in registers.
+    #[inline(always)]
+    fn known<const EXACT: bool, const AHEAD: bool>(
+        &self,
+        words: &[W],
+        hashes: &[u64],
+        groups: &mut [u32],
+        from: usize,
+    ) -> usize {
+        let Some(slots) = self.slots.settled() else { return from };
+        let keys = &self.keys[..];
+        let rows = words.iter().zip(hashes).zip(groups).enumerate().skip(from);
+        for (row, ((&word, &hash), out)) in rows {
+            if AHEAD && let Some(&ahead) = hashes.get(row + 2 * PREFETCH_ROWS) {
+                slots.prefetch(ahead);
+            }
+            if AHEAD
+                && !EXACT
+                && let Some(&ahead) = hashes.get(row + PREFETCH_ROWS)
+                && let Some(group) = slots.first_guess(ahead)
+            {
+                probe::prefetch(keys, group as usize);
+            }
+            match slots.find(hash, |group| EXACT || keys[group as usize] == word) {
+                Some(group) => *out = group,
+                None => return row,
+            }
+        }
+        words.len()
+    }
+
+    /// Asks for what rows further on will look at.
+    #[inline(always)]
+    fn ask_ahead(&self, hashes: &[u64], row: usize, is_exact: bool) {
+        if let Some(&hash) = hashes.get(row + 2 * PREFETCH_ROWS) {
+            self.slots.prefetch(hash);
+        }
+        if !is_exact
+            && let Some(&hash) = hashes.get(row + PREFETCH_ROWS)
+            && let Some(group) = self.slots.first_guess(hash)
+        {
+            probe::prefetch(&self.keys, group as usize);
         }
     }
 
     fn probe_with_nulls(&mut self, key: &Argument<'_>, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
+        let is_exact = self.is_exact();
         for (row, (&word, &hash)) in words.iter().zip(hashes).enumerate() {
-            let group = if key.is_null(row) { self.null_group() } else { self.find_or_insert(word, hash) };
+            let group = if key.is_null(row) {
+                self.null_group()
+            } else if is_exact {
+                self.find_or_insert::<true>(word, hash)
+            } else {
+                self.find_or_insert::<false>(word, hash)
+            };
             groups.push(group);
         }
     }
@@ -140,34 +217,34 @@ impl<W: Word> Packed<W> {
     }
 
     #[inline(always)]
-    fn find_or_insert(&mut self, word: W, hash: u64) -> u32 {
-        let next = self.keys.len() as u32;
-        match self.slots.find_or_insert(word, hash, next) {
+    fn find_or_insert<const EXACT: bool>(&mut self, word: W, hash: u64) -> u32 {
+        match self.slots.find(hash, |group| EXACT || self.keys[group as usize] == word) {
             Ok(group) => group,
-            Err(()) => {
-                self.added(word);
-                next
-            }
+            Err(place) => self.insert(place, word, hash),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn added(&mut self, word: W) {
-        let count = self.keys.len() + 1;
-        make_room(&mut self.keys, count);
+    fn insert(&mut self, place: Place, word: W, hash: u64) -> u32 {
+        let group = self.keys.len() as u32;
+        make_room(&mut self.keys, group as usize + 1);
         self.keys.push(word);
-        self.slots.make_room(self.keys.len(), &self.keys, self.null_group);
+        self.slots.insert(place, hash, group);
+        group
     }
 
     /// Which share of the slots is taken, and how many a lookup looks at.
     pub(super) fn load(&self) -> (f64, f64) {
-        (self.keys.len() as f64 / self.slots.count() as f64, self.slots.probes(&self.keys))
+        (self.keys.len() as f64 / self.slots.count() as f64, self.slots.probes())
     }
 
     pub(super) fn keys(&self, key: usize, groups: &[u32], out: &mut Column) -> Result<()> {
+        if self.null_group == EMPTY {
+            return self.layout.unpack(key, groups, false, |group| Some(self.keys[group as usize]), out);
+        }
         let word = |group| (group != self.null_group).then(|| self.keys[group as usize]);
-        self.layout.unpack(key, groups, word, out)
+        self.layout.unpack(key, groups, true, word, out)
     }
 
     pub(super) fn clear(&mut self) {

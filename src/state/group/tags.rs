@@ -2,19 +2,33 @@
 //!
 //! ```text
 //! slot    high half of the hash | group number + 1, 0 where it is empty     zeroed memory is an empty table
+//!
+//! old  |· · · moved · · ·|_· · · · still here · · · ·|                       clusters move in order, some with every
+//! new  |· · · · · · ·|                                                       batch; where a key is, its hash tells
 //! ```
 //! The half of the hash that a slot holds says where it belongs in a table of any size, so that slots move without a
-//! look at their keys; what the place has not used of it tells most keys apart.
+//! look at their keys; what the place has not used of it tells most keys apart, and all keys where the hash of 32 bits
+//! is another order of them. Eight bytes a slot: the first touch of memory costs more than a probe.
 //!
-//! Invariants  those of [`super::slots`], which grows in the same way: clusters move in order, some with every batch.
+//! Invariants  a cluster lies in one of the two tables, for moving ends at empty slots; so a key has one place. The slot
+//!             that moving began behind stays empty: a cluster that reaches it goes on in the new table, for what lies
+//!             behind it has moved already and is not looked at again. New memory is touched in order, as clusters
+//!             move: never all of it at once.
 
 use millstream_kernels::probe;
 
 const SLOTS_MIN: usize = 1 << 10;
+/// While there are at most this many slots, one in eight is used: probes are short and everything is in L1 or near it.
+const SLOTS_SPARSE_MAX: usize = 1 << 13;
+/// From this many slots on, five in eight are used: what is touched counts for more than how far a probe goes.
+const SLOTS_TIGHT_MIN: usize = 1 << 16;
 /// From this many slots on, a table grows by and by; in tests much sooner, so that they see it happen often.
 const SLOTS_GRADUAL_MIN: usize = if cfg!(test) { 1 << 13 } else { 1 << 20 };
-/// Slots that move for each row of a batch: at least four, so that moving ends before the table is full again.
+/// Slots that move for each row of a batch: at least two, so that moving ends before the table is full again.
 const SLOTS_MOVED_PER_ROW: usize = 8;
+
+/// Slots that are looked at together while they move.
+const PIECE: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct Tags {
@@ -24,6 +38,8 @@ pub(super) struct Tags {
     /// The empty slot of `old` that moving began behind, and how many slots have moved.
     first: usize,
     moved: usize,
+    /// The table grows when there are more groups.
+    groups_max: usize,
 }
 
 /// An empty slot where a key belongs.
@@ -31,6 +47,45 @@ pub(super) struct Tags {
 pub(super) struct Place {
     in_old: bool,
     at: usize,
+}
+
+/// A table that nothing moves into.
+#[derive(Clone, Copy)]
+pub(super) struct Settled<'a> {
+    slots: &'a [[u32; 2]],
+    shift: u32,
+}
+
+impl Settled<'_> {
+    /// The group of a key of this hash that is there; `is_equal` as in [`Tags::find`].
+    #[inline(always)]
+    pub(super) fn find(self, hash: u64, is_equal: impl Fn(u32) -> bool) -> Option<u32> {
+        let mask = self.slots.len() - 1;
+        let mut at = (tag(hash) >> self.shift) as usize & mask;
+        loop {
+            let [known, number] = self.slots[at];
+            if number == 0 {
+                return None;
+            }
+            if known == tag(hash) && is_equal(number - 1) {
+                return Some(number - 1);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Asks for the slot of a hash ahead of time.
+    #[inline(always)]
+    pub(super) fn prefetch(self, hash: u64) {
+        probe::prefetch(self.slots, (tag(hash) >> self.shift) as usize);
+    }
+
+    /// As [`Tags::first_guess`].
+    #[inline(always)]
+    pub(super) fn first_guess(self, hash: u64) -> Option<u32> {
+        let [known, number] = self.slots[(tag(hash) >> self.shift) as usize & (self.slots.len() - 1)];
+        (known == tag(hash) && number != 0).then(|| number - 1)
+    }
 }
 
 /// One table.
@@ -83,6 +138,15 @@ impl Part {
     }
 }
 
+/// How many groups a table of so many slots takes.
+fn groups_max(slots: usize) -> usize {
+    match slots {
+        ..=SLOTS_SPARSE_MAX => slots / 8,
+        SLOTS_TIGHT_MIN.. => slots / 8 * 5,
+        _ => slots / 2,
+    }
+}
+
 /// The half of a hash that slots hold.
 #[inline(always)]
 fn tag(hash: u64) -> u32 {
@@ -91,7 +155,7 @@ fn tag(hash: u64) -> u32 {
 
 impl Tags {
     pub(super) fn new() -> Self {
-        Tags { now: Part::new(SLOTS_MIN), old: Part::none(), first: 0, moved: 0 }
+        Tags { now: Part::new(SLOTS_MIN), old: Part::none(), first: 0, moved: 0, groups_max: groups_max(SLOTS_MIN) }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -128,6 +192,12 @@ impl Tags {
         self.now.find(tag, is_equal).map_err(|at| Place { in_old: false, at })
     }
 
+    /// The one table there is, for many lookups in a row; `None` while another is still moving into it.
+    #[inline(always)]
+    pub(super) fn settled(&self) -> Option<Settled<'_>> {
+        self.old.slots.is_empty().then_some(Settled { slots: &self.now.slots, shift: self.now.shift })
+    }
+
     /// Whether the slots where a key of this hash belongs have moved.
     #[inline(always)]
     fn has_moved(&self, tag: u32) -> bool {
@@ -135,10 +205,11 @@ impl Tags {
     }
 
     /// Puts a group where [`Tags::find`] has found that it belongs, and makes room for the next one.
+    #[inline]
     pub(super) fn insert(&mut self, place: Place, hash: u64, group: u32) {
         let part = if place.in_old { &mut self.old } else { &mut self.now };
         part.slots[place.at] = [tag(hash), group + 1];
-        if (group as usize + 1) * 2 > self.now.slots.len() {
+        if group as usize >= self.groups_max {
             self.grow();
         }
     }
@@ -148,9 +219,10 @@ impl Tags {
         self.move_slots(usize::MAX);
         let count = self.now.slots.len();
         let is_gradual = count >= SLOTS_GRADUAL_MIN;
-        let larger = Part::new(count * if is_gradual { 2 } else { 4 });
+        let larger = Part::new(count * if is_gradual || count >= SLOTS_TIGHT_MIN { 2 } else { 4 });
+        self.groups_max = groups_max(larger.slots.len());
         self.old = std::mem::replace(&mut self.now, larger);
-        self.first = self.old.slots.iter().position(|slot| slot[1] == 0).expect("half are empty") + 1;
+        self.first = self.old.slots.iter().position(|slot| slot[1] == 0).expect("some are empty") + 1;
         self.moved = 0;
         if !is_gradual {
             self.move_slots(usize::MAX);
@@ -169,15 +241,22 @@ impl Tags {
     #[cold]
     fn move_slots(&mut self, count: usize) {
         let total = self.old.slots.len();
-        let wanted = self.moved.saturating_add(count).min(total);
-        while self.moved < total {
-            let slot = self.old.slots[(self.first + self.moved) & (total - 1)];
-            self.moved += 1;
-            if slot[1] != 0 {
-                self.now.put(slot);
-            } else if self.moved >= wanted {
-                break;
+        let mut end = self.moved.saturating_add(count).min(total);
+        while end < total && self.old.slots[(self.first + end) & (total - 1)][1] != 0 {
+            end += 1;
+        }
+        let mut taken = [[0; 2]; PIECE];
+        while self.moved < end {
+            let piece = PIECE.min(end - self.moved);
+            // Without a branch on whether a slot is taken, which nobody can guess.
+            let mut count = 0;
+            for at in self.moved..self.moved + piece {
+                let slot = self.old.slots[(self.first + at) & (total - 1)];
+                taken[count] = slot;
+                count += usize::from(slot[1] != 0);
             }
+            taken[..count].iter().for_each(|&slot| self.now.put(slot));
+            self.moved += piece;
         }
         if self.moved >= total {
             self.old = Part::none();

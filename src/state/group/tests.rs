@@ -180,12 +180,12 @@ fn two_integers_then_wider_ones_then_nulls() {
 
 #[test]
 fn narrow_integers_of_several_types_with_nulls() {
-    check(&[DataType::Int64, DataType::UInt64, DataType::Int32], &["packed 64"], |random, rows| {
+    check(&[DataType::Int64, DataType::UInt64, DataType::Int32], &["direct", "packed 64"], |random, rows| {
         let nulls = if rows >= 64 { 0.1 } else { 0.0 };
         let far = (0..rows).map(|_| random.random_bool(0.9).then(|| u64::MAX - random.random_range(0..40)));
         let far: ArrayRef = Arc::new(far.collect::<UInt64Array>());
         let near = (0..rows).map(|_| Some(random.random_range(-9..9))).collect::<Int32Array>();
-        vec![ints(random, rows, 1 << (rows % 20), nulls), far, Arc::new(near)]
+        vec![ints(random, rows, 1 << (rows % 23), nulls), far, Arc::new(near)]
     });
 }
 
