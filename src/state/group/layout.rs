@@ -16,6 +16,10 @@ use super::{DoesNotFit, write_integers, write_validity};
 use crate::batch::{Argument, Column, Fixed, Kind, Values};
 use crate::error::Result;
 
+/// Bits to spare that each integer should have, so that words stay at 32 bits for a while.
+const SPARE_MIN: u32 = 4;
+/// Zero of a signed type, as ordered bits.
+const ZERO: u64 = 1 << 63;
 /// The longest string that fits a field.
 const STRING_BYTES_MAX: usize = 7;
 
@@ -132,6 +136,10 @@ fn width(kind: Kind) -> Option<u32> {
     })
 }
 
+fn is_signed(kind: Kind) -> bool {
+    matches!(kind, Kind::I8 | Kind::I16 | Kind::I32 | Kind::I64)
+}
+
 impl Layout {
     /// The layout without room for nulls; `None` when the keys are too wide or of types without a packed form.
     pub(super) fn narrowest(key_types: &[DataType]) -> Option<Layout> {
@@ -195,7 +203,7 @@ impl Layout {
         }
         let budget = match bits {
             ..=direct::BITS_MAX if key_types.len() > 1 => direct::BITS_MAX,
-            _ if bits + 2 * integers <= u32::BITS => u32::BITS,
+            _ if bits + SPARE_MIN * integers <= u32::BITS => u32::BITS,
             _ => 64,
         };
         let spare = (budget - bits) / integers;
@@ -207,7 +215,9 @@ impl Layout {
                 // Room on both sides, more of it above.
                 let (min, max) = narrow.used.unwrap_or((0, 0));
                 let room = narrow.mask() - (max - min);
-                narrow.base = min.saturating_sub(room / 4).min(u64::MAX - narrow.mask());
+                // Numbers that begin at zero or above do not soon fall below.
+                let least = if min >= ZERO && is_signed(field.kind) { ZERO } else { 0 };
+                narrow.base = min.saturating_sub(room / 4).max(least).min(u64::MAX - narrow.mask());
             }
             bits += field.narrow.map_or_else(|| width(field.kind).expect("checked above"), |narrow| narrow.bits);
             if let Some(shift) = &mut field.null_shift {
@@ -216,6 +226,11 @@ impl Layout {
             }
         }
         Ok(Some(Layout { fields, bits }))
+    }
+
+    /// How the fields of a word go to another layout of the same keys, where all that were packed fit.
+    pub(super) fn moves_to(&self, other: &Layout) -> Vec<FieldMove> {
+        self.fields.iter().zip(&other.fields).map(|(from, to)| FieldMove::new(from, to)).collect()
     }
 
     pub(super) fn is_narrow(&self) -> bool {
@@ -295,6 +310,40 @@ impl Layout {
             }
         };
         field.unpack(groups, true, value, out)
+    }
+}
+
+/// One field of words on its way to another layout.
+pub(super) struct FieldMove {
+    from: u32,
+    mask: u64,
+    from_null: Option<u32>,
+    /// What is added to the bits: between the bases.
+    by: u64,
+    to: u32,
+    to_null: Option<u32>,
+}
+
+impl FieldMove {
+    fn new(from: &Field, to: &Field) -> Self {
+        let base = |field: &Field| field.narrow.map_or(0, |narrow| narrow.base);
+        let bits = from.narrow.map_or_else(|| width(from.kind).expect("a field has a width"), |narrow| narrow.bits);
+        FieldMove {
+            from: from.shift,
+            mask: u64::MAX >> (64 - bits),
+            from_null: from.null_shift,
+            by: base(from).wrapping_sub(base(to)),
+            to: to.shift,
+            to_null: to.null_shift,
+        }
+    }
+
+    /// What the field is of another word. Under a null all bits are zero, whatever the base.
+    #[inline(always)]
+    pub(super) fn of(&self, word: u64) -> u64 {
+        let null = self.from_null.map_or(0, |shift| word >> shift & 1);
+        let bits = (word >> self.from & self.mask).wrapping_add(self.by) & null.wrapping_sub(1);
+        bits << self.to | self.to_null.map_or(0, |shift| null << shift)
     }
 }
 
@@ -481,7 +530,7 @@ impl Field {
             kind => match self.narrow {
                 None => write_integers(kind, groups, out, nullable, |group| word(group).map(|word| word.field(shift))),
                 Some(narrow) => {
-                    let flip = if matches!(kind, Kind::I8 | Kind::I16 | Kind::I32 | Kind::I64) { 1 << 63 } else { 0 };
+                    let flip = if is_signed(kind) { ZERO } else { 0 };
                     let value = |word: W| narrow.base.wrapping_add(word.field(shift) & narrow.mask()) ^ flip;
                     write_integers(kind, groups, out, nullable, |group| word(group).map(value));
                 }

@@ -287,8 +287,19 @@ impl GroupIndex {
                 Some(mode) => mode,
                 None => packed(Layout::for_keys(&self.key_types, keys), &self.key_types, self.seed, self.level),
             },
-            Mode::Direct(table) => self.narrow_or_wider(table.layout(), keys)?,
-            Mode::Packed64(table) if table.layout().is_narrow() => self.narrow_or_wider(table.layout(), keys)?,
+            Mode::Direct(table) => match self.narrow(keys, Some(table.layout()))? {
+                Some(mode) => mode,
+                None => self.wider(table.layout(), keys)?,
+            },
+            Mode::Packed64(table) if table.layout().is_narrow() => {
+                match Layout::narrow(self.level, &self.key_types, keys, Some(table.layout()))? {
+                    Some(layout) => {
+                        self.mode = Mode::Packed64(table.relaid(self.level, layout));
+                        return Ok(());
+                    }
+                    None => self.wider(table.layout(), keys)?,
+                }
+            }
             Mode::Packed64(table) => self.wider(table.layout(), keys)?,
             Mode::Packed128(table) => self.wider(table.layout(), keys)?,
             Mode::One { .. } | Mode::Views(_) | Mode::Numbered(_) | Mode::Rows(_) => {
@@ -326,13 +337,6 @@ impl GroupIndex {
             true => Mode::Direct(Direct::new(layout)),
             false => Mode::Packed64(Packed::new(layout, self.seed)),
         }))
-    }
-
-    fn narrow_or_wider(&self, known: &Layout, keys: &[Argument<'_>]) -> Result<Mode> {
-        match self.narrow(keys, Some(known))? {
-            Some(mode) => Ok(mode),
-            None => self.wider(known, keys),
-        }
     }
 
     fn wider(&self, layout: &Layout, keys: &[Argument<'_>]) -> Result<Mode> {

@@ -21,6 +21,8 @@ use crate::error::Result;
 const SLOTS_PREFETCH_MIN: usize = 1 << 16;
 /// How many rows ahead a group's word is asked for; a slot twice as many.
 const PREFETCH_ROWS: usize = 8;
+/// Keys hashed at once where words get another layout.
+const PIECE: usize = 4096;
 
 #[derive(Debug)]
 pub(super) struct Packed<W> {
@@ -33,6 +35,29 @@ pub(super) struct Packed<W> {
     null_group: u32,
     words: Vec<W>,
     hashes: Vec<u64>,
+}
+
+impl Packed<u64> {
+    /// The same groups with their words in another layout, which holds them all. No key is compared: they are all
+    /// different, and keep their numbers.
+    pub(super) fn relaid(&self, level: Level, layout: Layout) -> Self {
+        let moves = self.layout.moves_to(&layout);
+        let mut moved = Packed::new(layout, self.seed);
+        moved.slots = Tags::with_room(self.keys.len());
+        make_room(&mut moved.keys, self.keys.len());
+        moved.keys.extend(self.keys.iter().map(|&word| moves.iter().fold(0, |to, field| to | field.of(word))));
+        moved.null_group = self.null_group;
+        let mut hashes = Vec::new();
+        for (piece, words) in moved.keys.chunks(PIECE).enumerate() {
+            moved.hash(level, words, &mut hashes);
+            for (group, &hash) in (piece * PIECE..).zip(&hashes) {
+                if group as u32 != self.null_group {
+                    moved.slots.put(hash, group as u32);
+                }
+            }
+        }
+        moved
+    }
 }
 
 impl<W: Word> Packed<W> {
@@ -159,9 +184,10 @@ impl<W: Word> Packed<W> {
         from: usize,
     ) -> usize {
         let Some(slots) = self.slots.settled() else { return from };
+        let groups = &mut groups[..words.len()];
         let keys = &self.keys[..];
-        let rows = words.iter().zip(hashes).zip(groups).enumerate().skip(from);
-        for (row, ((&word, &hash), out)) in rows {
+        for (past, (&word, &hash)) in words[from..].iter().zip(&hashes[from..]).enumerate() {
+            let row = from + past;
             if AHEAD && let Some(&ahead) = hashes.get(row + 2 * PREFETCH_ROWS) {
                 slots.prefetch(ahead);
             }
@@ -173,7 +199,7 @@ impl<W: Word> Packed<W> {
                 probe::prefetch(keys, group as usize);
             }
             match slots.find(hash, |group| EXACT || keys[group as usize] == word) {
-                Some(group) => *out = group,
+                Some(group) => groups[row] = group,
                 None => return row,
             }
         }

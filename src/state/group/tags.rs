@@ -147,6 +147,11 @@ fn groups_max(slots: usize) -> usize {
     }
 }
 
+/// How many slots a table gets that is too small with so many.
+fn larger(slots: usize) -> usize {
+    slots * if slots >= SLOTS_TIGHT_MIN { 2 } else { 4 }
+}
+
 /// The half of a hash that slots hold.
 #[inline(always)]
 fn tag(hash: u64) -> u32 {
@@ -156,6 +161,20 @@ fn tag(hash: u64) -> u32 {
 impl Tags {
     pub(super) fn new() -> Self {
         Tags { now: Part::new(SLOTS_MIN), old: Part::none(), first: 0, moved: 0, groups_max: groups_max(SLOTS_MIN) }
+    }
+
+    /// Slots with room for so many groups, as many as would be there had they come one by one.
+    pub(super) fn with_room(groups: usize) -> Self {
+        let mut count = SLOTS_MIN;
+        while groups_max(count) < groups {
+            count = larger(count);
+        }
+        Tags { now: Part::new(count), groups_max: groups_max(count), ..Self::new() }
+    }
+
+    /// Puts in a group whose key is not there, where there is room.
+    pub(super) fn put(&mut self, hash: u64, group: u32) {
+        self.now.put([tag(hash), group + 1]);
     }
 
     pub(super) fn count(&self) -> usize {
@@ -219,7 +238,7 @@ impl Tags {
         self.move_slots(usize::MAX);
         let count = self.now.slots.len();
         let is_gradual = count >= SLOTS_GRADUAL_MIN;
-        let larger = Part::new(count * if is_gradual || count >= SLOTS_TIGHT_MIN { 2 } else { 4 });
+        let larger = Part::new(larger(count));
         self.groups_max = groups_max(larger.slots.len());
         self.old = std::mem::replace(&mut self.now, larger);
         self.first = self.old.slots.iter().position(|slot| slot[1] == 0).expect("some are empty") + 1;

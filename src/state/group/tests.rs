@@ -189,6 +189,33 @@ fn narrow_integers_of_several_types_with_nulls() {
     });
 }
 
+/// Ranges that grow from batch to batch, so that words get one layout after the other: with hashes that are exact and not.
+#[test]
+fn fields_grow_wider_again_and_again() {
+    let bits = |rows: usize| match rows {
+        ..=7 => rows as u32,
+        64 => 9,
+        100 => 12,
+        1000 => 16,
+        3000 => 21,
+        _ => 26,
+    };
+    check(&[DataType::Int64, DataType::Int32], &["direct", "packed 64"], |random, rows| {
+        let nulls = if rows >= 1000 { 0.1 } else { 0.0 };
+        let near = (0..rows).map(|_| Some(random.random_range(-1 << (bits(rows) / 3)..3)));
+        let near: ArrayRef = Arc::new(near.collect::<Int32Array>());
+        vec![ints(random, rows, 1 << bits(rows), nulls), near]
+    });
+    check(&[DataType::UInt32, DataType::Int64], &["direct", "packed 64"], |random, rows| {
+        let low: ArrayRef = Arc::new((0..rows).map(|row| Some(row as u32 / 3)).collect::<UInt32Array>());
+        let high = (0..rows).map(|_| Some(1000 + random.random_range(0..1i64 << (2 * bits(rows)))));
+        vec![low, Arc::new(high.collect::<Int64Array>())]
+    });
+    check(&[DataType::Int64], &["dense", "packed 64"], |random, rows| {
+        vec![ints(random, rows, 1 << (bits(rows) * 2), 0.1)]
+    });
+}
+
 #[test]
 fn short_strings_pack_with_others() {
     let types = [DataType::Utf8View, DataType::Int32, DataType::Boolean];
