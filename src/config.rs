@@ -47,6 +47,7 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyMode {
     Dense,
+    Direct,
     Packed64,
     Packed128,
     String,
@@ -55,13 +56,14 @@ pub enum KeyMode {
 }
 
 impl KeyMode {
-    pub const ALL: [KeyMode; 6] =
-        [Self::Dense, Self::Packed64, Self::Packed128, Self::String, Self::Numbered, Self::Rows];
+    pub const ALL: [KeyMode; 7] =
+        [Self::Dense, Self::Direct, Self::Packed64, Self::Packed128, Self::String, Self::Numbered, Self::Rows];
 
     /// As `EXPLAIN ANALYZE` names it.
     pub fn name(self) -> &'static str {
         match self {
             KeyMode::Dense => "dense",
+            KeyMode::Direct => "direct",
             KeyMode::Packed64 => "packed 64",
             KeyMode::Packed128 => "packed 128",
             KeyMode::String => "string",

@@ -13,7 +13,7 @@ use super::views::Views;
 use super::{Kind, Mode};
 
 /// The names of the modes that can be asked for.
-pub const MODES: [&str; 6] = ["dense", "packed 64", "packed 128", "string", "numbered", "rows"];
+pub const MODES: [&str; 7] = ["dense", "direct", "packed 64", "packed 128", "string", "numbered", "rows"];
 
 /// Bits of a seed that hash; those above say which mode is asked for: one more than its place in [`MODES`], 0: none.
 const HASH_BITS: u32 = 61;
@@ -41,6 +41,8 @@ fn begin(types: &[DataType], seed: u64, level: Level, mode: &str) -> Option<Mode
     let layout = Layout::narrowest(types);
     Some(match (mode, types) {
         ("dense", [one]) if Dense::takes(Kind::of(one)) => Mode::Dense(Dense::new()),
+        // Its layout is what the first batch needs.
+        ("direct", [_, _, ..]) if types.iter().any(super::is_integer) => Mode::Undecided,
         ("string", [one]) if Kind::of(one) == Kind::View => Mode::Views(Views::new(seed)),
         ("packed 64", _) => Mode::Packed64(Packed::new(layout.filter(|layout| layout.bits() <= 64)?, seed)),
         ("packed 128", _) => Mode::Packed128(Packed::new(layout.filter(|layout| layout.bits() <= 128)?, seed)),

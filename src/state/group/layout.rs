@@ -202,7 +202,8 @@ impl Layout {
             return Ok(None);
         }
         let budget = match bits {
-            ..=direct::BITS_MAX if key_types.len() > 1 => direct::BITS_MAX,
+            // An array over few keys stays small.
+            ..=direct::BITS_MAX if key_types.len() > 1 => direct::BITS_MAX.min(bits + SPARE_MIN / 2 * integers),
             _ if bits + SPARE_MIN * integers <= u32::BITS => u32::BITS,
             _ => 64,
         };
