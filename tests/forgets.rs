@@ -43,8 +43,11 @@ fn check(sql: &str, clock: bool) {
             let columns = "(k TEXT, n BIGINT, at TIMESTAMP(3), WATERMARK FOR at AS at - INTERVAL '5' SECOND)";
             driver.execute(&format!("CREATE TABLE {table} {columns}")).unwrap();
         }
+        driver.source("t_by_key", Source::default());
+        driver.execute("CREATE TABLE t_by_key (k TEXT, n BIGINT, at TIMESTAMP(3), PRIMARY KEY (k))").unwrap();
         driver.query(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
-        let tables: Vec<&str> = ["t", "u"].into_iter().filter(|table| sql.contains(&format!(" {table} "))).collect();
+        let tables: Vec<&str> =
+            ["t", "u", "t_by_key"].into_iter().filter(|table| sql.contains(&format!(" {table} "))).collect();
         let push = |driver: &mut Driver, hour: i64, count: i64| {
             for table in &tables {
                 driver.push(table, 0, rows(hour, count)).unwrap();
@@ -151,4 +154,12 @@ fn what_the_clock_has_forgotten() {
     check(&format!("SELECT {hint} t.k, u.n FROM t JOIN u ON t.k = u.k"), true);
     check(&format!("SELECT {hint} t.k, u.n FROM t FULL JOIN u ON t.k = u.k"), true);
     check(&format!("SELECT {hint} k, n FROM t QUALIFY ROW_NUMBER() OVER (PARTITION BY k ORDER BY n) = 1"), true);
+    check(&format!("SELECT {hint} k, SUM(n) OVER (PARTITION BY k ORDER BY at) AS s FROM t "), true);
+    check(&format!("SELECT {hint} k, LAG(n) OVER (PARTITION BY k ORDER BY at) AS s FROM t "), true);
+    let groups = "(SELECT k, MAX(n) AS n FROM t GROUP BY k) AS g";
+    check(&format!("SELECT {hint} k, RANK() OVER (PARTITION BY k ORDER BY n) AS r FROM {groups}"), true);
+    check(&format!("SELECT {hint} k, n FROM {groups} QUALIFY ROW_NUMBER() OVER (PARTITION BY k ORDER BY n) = 1"), true);
+    let table = "(SELECT * FROM t_by_key )";
+    check(&format!("SELECT {hint} k, n FROM {table} AS x"), true);
+    check(&format!("SELECT {hint} k, SUM(n) OVER (PARTITION BY k) AS s FROM {table} AS x"), true);
 }

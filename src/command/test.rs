@@ -14,6 +14,11 @@ pub fn run(arguments: &TestArguments) -> Result<(), Stop> {
     for path in &arguments.files {
         find(path, &mut files)?;
     }
+    if files.is_empty() {
+        let folders: Vec<_> = arguments.files.iter().map(|path| path.display().to_string()).collect();
+        let message = format!("no scripts: there is no file *.test below {}", folders.join(", "));
+        return Err(Error::user(message).into());
+    }
     let mut failed = 0;
     for file in &files {
         let text = read(file)?;

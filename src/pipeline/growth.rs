@@ -28,8 +28,10 @@ impl Pipeline {
     fn growth(&self, id: NodeId, spec: &Spec) -> Option<&'static str> {
         match spec {
             Spec::Aggregate(aggregate) => aggregate_growth(aggregate),
+            Spec::Upsert(upsert) if upsert.ttl.is_some() => None,
             Spec::Upsert(_) => Some(
-                "an upsert table keeps a row for every key there ever was; delete keys that are done with tombstones",
+                "an upsert table keeps a row for every key there ever was; delete keys that are done with tombstones, or forget \
+                 idle ones with /*+ STATE_TTL('1h') */",
             ),
             Spec::ByKey(_) => Some(
                 "a sink with a PRIMARY KEY keeps all rows that are there; write changes by 'changelog' = 'retract'",
@@ -85,12 +87,17 @@ fn aggregate_growth(aggregate: &AggregateSpec) -> Option<&'static str> {
 
 fn over_growth(over: &OverSpec) -> Option<&'static str> {
     match over.completion {
+        _ if over.ttl.is_some() => None,
+        Completion::Changes if over.key_count > 0 => Some(
+            "OVER above rows that come and go keeps all rows; order by the column with the watermark over rows that stay, or \
+             forget idle partitions with /*+ STATE_TTL('1h') */",
+        ),
         Completion::Changes | Completion::End => Some(
             "OVER above rows that come and go keeps all rows; order by the column with the watermark over rows that stay",
         ),
         Completion::Time { .. } | Completion::Arrival if over.key_count > 0 && !over.forgets_keys() => Some(
             "OVER keeps something of every key there ever was; let frames be stretches of time (RANGE BETWEEN INTERVAL ... \
-             PRECEDING), or PARTITION BY a window as well",
+             PRECEDING), PARTITION BY a window as well, or forget idle keys with /*+ STATE_TTL('1h') */",
         ),
         _ => None,
     }
@@ -99,10 +106,12 @@ fn over_growth(over: &OverSpec) -> Option<&'static str> {
 fn rank_growth(rank: &RankSpec) -> Option<&'static str> {
     match rank.completion {
         Completion::Window { .. } => None,
+        _ if rank.ttl.is_some() => None,
         _ if rank.takes_back => Some(
-            "the first rows of rows that come and go keep all rows; rank within a window, whose columns PARTITION BY names",
+            "the first rows of rows that come and go keep all rows; rank within a window, whose columns PARTITION BY names, or \
+             forget idle keys with PARTITION BY and /*+ STATE_TTL('1h') */",
         ),
-        _ if rank.key_count > 0 && rank.ttl.is_none() => Some(
+        _ if rank.key_count > 0 => Some(
             "the first rows per key are kept for every key there ever was; PARTITION BY a window as well, or forget idle \
              keys with /*+ STATE_TTL('1h') */",
         ),

@@ -23,6 +23,8 @@ pub struct OverSpec {
     /// Whether the order of rows that ORDER BY leaves equal shows in a result: then all columns decide it.
     pub breaks_ties: bool,
     pub completion: Completion,
+    /// How long a partition is kept when no row of it comes, in microseconds, where nothing else ends it; `None`: for good.
+    pub ttl: Option<i64>,
 }
 
 /// When the rows around a row are known.
@@ -43,6 +45,12 @@ pub enum Completion {
 }
 
 impl OverSpec {
+    /// Whether a partition that no row comes to is kept for good, unless there is a time to live.
+    pub fn keeps_partitions(&self) -> bool {
+        let by_change = matches!(self.completion, Completion::Changes | Completion::Time { .. } | Completion::Arrival);
+        self.key_count > 0 && by_change && !self.forgets_keys()
+    }
+
     /// Whether a partition is forgotten once the watermark has passed what its rows reach: where all frames are stretches of
     /// time. Else something is kept of every key there ever was.
     pub fn forgets_keys(&self) -> bool {

@@ -83,6 +83,8 @@ pub struct Tuning {
 pub struct UpsertSpec {
     /// How many of the first columns are the key.
     pub key_count: usize,
+    /// How long the row of a key is kept when no other of it comes, in microseconds; `None`: for good.
+    pub ttl: Option<i64>,
 }
 
 /// Changes become those of a table with one row per key: the row given last.

@@ -149,6 +149,13 @@ impl KeyedRows {
         Some(row)
     }
 
+    /// Gives memory back that was for many more rows.
+    pub fn shrink(&mut self) {
+        if self.table.capacity() > 4 * self.table.len().max(64) {
+            self.table.shrink_to(2 * self.table.len());
+        }
+    }
+
     /// Rows as columns.
     pub fn columns<'a>(&self, rows: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>> {
         let parser: RowParser = self.rows.parser();

@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 
 use super::stage::{Event, ScriptConnector, Source, Stage};
 use super::text;
+use crate::batch::Change;
 use crate::config::Config;
 use crate::engine::{Clock, Engine, Metrics, Prepared, Snapshot, Statement, Stepped};
 use crate::error::{Error, Result};
@@ -149,14 +150,27 @@ impl Driver {
 
     /// Lets rows arrive in a source partition, as one batch.
     pub fn push(&mut self, table: &str, partition: usize, rows: RecordBatch) -> Result<()> {
-        self.stage.table(table)?.add(partition, Event::Rows(rows))
+        self.stage.table(table)?.add(partition, Event::Rows(rows, None))
     }
 
-    /// The same for rows as text: values between `|`, `NULL` for null, times of 1970-01-01 without their date.
+    /// The same of a table with a PRIMARY KEY, with what each row does.
+    ///
+    /// Shapes: a change per row.
+    /// Failure: also a table without a PRIMARY KEY, whose rows stay.
+    pub fn push_changes(&mut self, table: &str, partition: usize, rows: RecordBatch, changes: &[Change]) -> Result<()> {
+        if changes.len() != rows.num_rows() {
+            return Err(Error::user(format!("{} rows with {} changes", rows.num_rows(), changes.len())));
+        }
+        self.stage.table(table)?.add(partition, Event::Rows(rows, Some(changes.to_vec())))
+    }
+
+    /// The same for rows as text: values between `|`, `NULL` for null, times of 1970-01-01 without their date. Rows of a table
+    /// with a PRIMARY KEY may have `+I`, `-U`, `+U` or `-D` in front.
     pub fn push_lines(&mut self, table: &str, partition: usize, lines: &[&str]) -> Result<()> {
         let scripted = self.stage.table(table)?;
-        let rows = text::rows(scripted.schema(), lines)?;
-        scripted.add(partition, Event::Rows(rows))
+        let (changes, lines) = if scripted.changes() { text::changes(lines) } else { (None, lines.to_vec()) };
+        let rows = text::rows(scripted.schema(), &lines)?;
+        scripted.add(partition, Event::Rows(rows, changes))
     }
 
     /// Lets the source itself say that no row before a time will come in a partition.

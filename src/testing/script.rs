@@ -119,6 +119,11 @@ impl Script {
                 at += 1;
             }
         }
+        if script.steps.is_empty() {
+            return Err(Error::user(
+                "there is nothing to test: a script has steps, such as `query`, `push TABLE 0` and `fails`; docs/testing.md",
+            ));
+        }
         Ok(script)
     }
 

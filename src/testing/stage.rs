@@ -12,8 +12,8 @@ use arrow::datatypes::SchemaRef;
 use crate::batch::{Batch, Change, Column, engine_schema};
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    Connectors, Morsel, Progress, Reader, RowPlace, Scan, ScanRequest, Sink, SystemColumn, Table, TableDefinition,
-    Take, same_partitions,
+    Changelog, Connectors, Morsel, Progress, Reader, RowPlace, Scan, ScanRequest, Sink, SystemColumn, Table,
+    TableDefinition, Take, same_partitions,
 };
 
 /// How a scripted table is read.
@@ -34,7 +34,8 @@ impl Default for Source {
 /// Something that a source partition goes through.
 #[derive(Debug, Clone)]
 pub(super) enum Event {
-    Rows(RecordBatch),
+    /// What each row does; `None`: all are added.
+    Rows(RecordBatch, Option<Vec<Change>>),
     /// The source says that no row before it will come, in ticks.
     Watermark(i64),
     End,
@@ -97,7 +98,9 @@ impl Connectors for ScriptConnector {
         let partitions: usize = number("partitions").unwrap_or(1);
         let bounded = definition.options.get("bounded").is_some_and(|text| text == "true");
         let logs = (0..partitions.max(1)).map(|_| Vec::new()).collect();
-        let table = Arc::new(ScriptedTable { schema: engine_schema(schema), bounded, logs: Mutex::new(logs) });
+        let changelog = if definition.primary_key.is_empty() { Changelog::Append } else { Changelog::Upsert };
+        let schema = engine_schema(schema);
+        let table = Arc::new(ScriptedTable { schema, bounded, changelog, logs: Mutex::new(logs) });
         lock(&self.0.sources).insert(name, table.clone());
         Ok(Arc::new(Shared(table)))
     }
@@ -111,6 +114,7 @@ impl Connectors for ScriptConnector {
 pub(super) struct ScriptedTable {
     schema: SchemaRef,
     bounded: bool,
+    changelog: Changelog,
     logs: Mutex<Vec<Vec<Event>>>,
 }
 
@@ -125,12 +129,22 @@ impl ScriptedTable {
         &self.schema
     }
 
+    /// Whether rows may go.
+    pub(super) fn changes(&self) -> bool {
+        self.changelog != Changelog::Append
+    }
+
     pub(super) fn partitions(&self) -> usize {
         lock(&self.logs).len()
     }
 
-    /// Failure: a partition the table does not have, or one that has ended.
+    /// Failure: a partition the table does not have, or one that has ended; rows that go from a table whose rows stay.
     pub(super) fn add(&self, partition: usize, event: Event) -> Result<()> {
+        if let Event::Rows(_, Some(_)) = &event
+            && self.changelog == Changelog::Append
+        {
+            return Err(Error::user("rows of this table stay; with a PRIMARY KEY they come and go"));
+        }
         let mut logs = lock(&self.logs);
         let count = logs.len();
         let log = logs.get_mut(partition).ok_or_else(|| {
@@ -162,6 +176,10 @@ impl Table for Shared {
 
     fn describe(&self) -> String {
         "script".to_string()
+    }
+
+    fn changelog(&self) -> Changelog {
+        self.0.changelog
     }
 
     fn system_columns(&self) -> &[SystemColumn] {
@@ -207,12 +225,12 @@ impl Scan for ScriptedScan {
             let is_last = matches!(event, Event::End);
             cursor.ended = is_last;
             let (rows, watermark) = match event {
-                Event::Rows(rows) => (Some(rows.project(&self.projection)?), None),
+                Event::Rows(rows, changes) => (Some((rows.project(&self.projection)?, changes.clone())), None),
                 Event::Watermark(watermark) => (None, Some(*watermark)),
                 Event::End => (None, None),
             };
             let before = log[..cursor.next - 1].iter().map(|event| match event {
-                Event::Rows(rows) => rows.num_rows() as u64,
+                Event::Rows(rows, _) => rows.num_rows() as u64,
                 _ => 0,
             });
             let place = RowPlace { next: before.sum(), rows: 0, time: None };
@@ -251,7 +269,7 @@ impl Scan for ScriptedScan {
 }
 
 struct ScriptedReader {
-    rows: Option<RecordBatch>,
+    rows: Option<(RecordBatch, Option<Vec<Change>>)>,
     watermark: Option<i64>,
     batch_rows: usize,
     partition: usize,
@@ -262,10 +280,12 @@ struct ScriptedReader {
 
 impl Reader for ScriptedReader {
     fn read(&mut self, batch: &mut Batch) -> Result<bool> {
-        let Some(rows) = self.rows.take().filter(|rows| rows.num_rows() > 0) else { return Ok(false) };
+        let Some((rows, changes)) = self.rows.take().filter(|(rows, _)| rows.num_rows() > 0) else { return Ok(false) };
         let count = rows.num_rows().min(self.batch_rows);
         *batch = Batch::from_record(&rows.slice(0, count));
-        self.rows = Some(rows.slice(count, rows.num_rows() - count));
+        batch.changes = changes.as_ref().map(|changes| changes[..count].to_vec());
+        let left = changes.map(|changes| changes[count..].to_vec());
+        self.rows = Some((rows.slice(count, rows.num_rows() - count), left));
         self.progress.add_rows(count);
         self.place.pass(count);
         Ok(true)

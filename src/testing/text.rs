@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::stage::Emission;
+use crate::batch::Change;
 use crate::error::{Error, Result};
 
 const SEPARATOR: char = '|';
@@ -35,6 +36,22 @@ pub(super) fn rows(schema: &SchemaRef, lines: &[&str]) -> Result<RecordBatch> {
     });
     let options = RecordBatchOptions::new().with_row_count(Some(lines.len()));
     Ok(RecordBatch::try_new_with_options(schema.clone(), arrays.collect::<Result<_>>()?, &options)?)
+}
+
+/// What stands in front of lines, and the lines without it; `None`: nothing does.
+pub(super) fn changes<'a>(lines: &[&'a str]) -> (Option<Vec<Change>>, Vec<&'a str>) {
+    const ALL: [Change; 4] = [Change::INSERT, Change::UPDATE_BEFORE, Change::UPDATE_AFTER, Change::DELETE];
+    let split = |line: &&'a str| {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match ALL.into_iter().find(|change| change.word() == word) {
+            Some(change) => (Some(change), rest),
+            None => (None, *line),
+        }
+    };
+    let split: Vec<(Option<Change>, &str)> = lines.iter().map(split).collect();
+    let told = split.iter().any(|(change, _)| change.is_some());
+    let changes = split.iter().map(|(change, _)| change.unwrap_or(Change::INSERT)).collect();
+    (told.then_some(changes), split.into_iter().map(|(_, line)| line).collect())
 }
 
 /// `'text'` without its quotes: so values may be empty, or be the word NULL.

@@ -39,7 +39,7 @@ pub struct BenchArguments {
     /// A folder of .sql files to run in place of the queries that come with the suite
     #[arg(long, value_name = "DIR")]
     pub queries: Option<PathBuf>,
-    /// How large: events (nexmark, core), scale factor (tpch), rows (h2o, clickbench)
+    /// How large: events (nexmark, core, windows), scale factor (tpch), rows (h2o, clickbench)
     #[arg(long, value_name = "N", value_parser = number)]
     pub scale: Option<f64>,
     /// Owner threads per query; several counts are run one after the other
@@ -84,6 +84,8 @@ pub enum SuiteName {
     Clickbench,
     /// Filters, groups, windows and a join over bids
     Core,
+    /// Tumbling, hopping, cumulating and session windows over bids
+    Windows,
     /// How long events take through a query, at parts of the rate it sustains
     Latency,
 }

@@ -76,8 +76,8 @@ pub fn run(arguments: &BenchArguments, suite: &Suite, folder: &Path) -> Result<(
     }
     put(&queries, &describe(suite, folder).to_string())?;
     for peer in &arguments.against {
-        if *peer == Peer::Flink && suite.name != "nexmark" {
-            notes.push("flink was passed over: it runs the suite nexmark alone".to_string());
+        if *peer == Peer::Flink && !matches!(suite.name, "nexmark" | "windows") {
+            notes.push("flink was passed over: it runs the suites nexmark and windows alone".to_string());
             continue;
         }
         let script = folder.join(peer.script());

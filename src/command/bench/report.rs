@@ -335,7 +335,7 @@ fn origin_word(origin: Origin) -> &'static str {
 
 fn scale_word(suite: &str) -> &'static str {
     match suite {
-        "nexmark" | "core" => "events",
+        "nexmark" | "core" | "windows" => "events",
         "tpch" => "scale",
         _ => "rows",
     }

@@ -45,6 +45,7 @@ const TPCH: &[(&str, &str)] = cases!("tpch": "q01" "q02" "q03" "q04" "q05" "q06"
     "q13" "q14" "q15" "q16" "q17" "q18" "q19" "q20" "q21" "q22");
 const H2O: &[(&str, &str)] = cases!("h2o": "g1" "g2" "g3" "g4" "g5" "g6" "g7" "g8" "g9" "g10" "j1" "j2" "j3" "j4" "j5");
 const CORE: &[(&str, &str)] = cases!("core": "f1" "f2" "f3" "a1" "g1" "g2" "g3" "g4" "d1" "d2" "w1" "w2" "j1" "s1");
+const WINDOWS: &[(&str, &str)] = cases!("windows": "t1" "t2" "t3" "t4" "h1" "h2" "h3" "c1" "c2" "c3" "s1" "s2");
 
 impl Suite {
     /// The suite that the arguments name.
@@ -58,6 +59,7 @@ impl Suite {
             SuiteName::Clickbench => ("clickbench", "hits", &[][..], 1e6, Origin::Parquet),
             SuiteName::Latency => return Err(Error::bug("latency has no tables")),
             SuiteName::Core => ("core", "nexmark", CORE, 10e6, Origin::Memory),
+            SuiteName::Windows => ("windows", "nexmark", WINDOWS, 10e6, Origin::Memory),
         };
         let scale = arguments.scale.unwrap_or(scale);
         let mut suite = Suite {
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn every_case_has_a_question_and_a_query() {
-        for (name, text) in [NEXMARK, TPCH, H2O, CORE].concat() {
+        for (name, text) in [NEXMARK, TPCH, H2O, CORE, WINDOWS].concat() {
             let case = Case::read(name, text, 1.0);
             assert!(!case.what.is_empty() && case.sql.contains("SELECT"), "{name}: {case:?}");
             assert!(!case.sql.contains('{'), "{name}: something is left to fill in");

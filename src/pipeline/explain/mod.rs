@@ -341,9 +341,18 @@ fn state(node: &Node) -> Option<String> {
         let idle = show_duration(*ttl, TimeUnit::Microsecond);
         return Some(format!("groups of the last {idle}, idle ones are forgotten"));
     }
-    if let Spec::Rank(RankSpec { ttl: Some(ttl), .. }) = &node.spec {
+    if let Spec::Rank(RankSpec { ttl: Some(ttl), takes_back, .. }) = &node.spec {
         let idle = show_duration(*ttl, TimeUnit::Microsecond);
-        return Some(format!("first rows per key of the last {idle}, idle ones are forgotten"));
+        let rows = if *takes_back { "all rows" } else { "first rows" };
+        return Some(format!("{rows} per key of the last {idle}, idle ones are forgotten"));
+    }
+    if let Spec::Over(OverSpec { ttl: Some(ttl), .. }) = &node.spec {
+        let idle = show_duration(*ttl, TimeUnit::Microsecond);
+        return Some(format!("partitions of the last {idle}, idle ones are forgotten"));
+    }
+    if let Spec::Upsert(UpsertSpec { ttl: Some(ttl), .. }) = &node.spec {
+        let idle = show_duration(*ttl, TimeUnit::Microsecond);
+        return Some(format!("a row per key of the last {idle}, idle ones are forgotten"));
     }
     let fixed = match &node.spec {
         Spec::Aggregate(AggregateSpec { window: Some(window), .. }) => return Some(window.kind.bound()),

@@ -161,6 +161,7 @@ impl Compiler {
             LogicalPlan::SubqueryAlias(alias) => {
                 let node = self.plan(&alias.input)?;
                 self.aliases.entry(node).or_default().push(alias.alias.table().to_string());
+                self.hint_upsert(node);
                 Ok(node)
             }
             // LATERAL without a look at what stands before it.
@@ -212,6 +213,18 @@ impl Compiler {
         hinted.or_else(|| self.declared_ttl(node)).or(self.state_ttl.otherwise)
     }
 
+    /// Gives an upsert table the time to live that a hint has for the name that the query calls it by.
+    fn hint_upsert(&mut self, node: NodeId) {
+        let mut table = node;
+        while let (Spec::Project(_), [input]) = (&self.nodes[table].spec, self.nodes[table].inputs.as_slice()) {
+            table = *input;
+        }
+        let ttl = self.state_ttl_over(node);
+        if let Spec::Upsert(spec) = &mut self.nodes[table].spec {
+            spec.ttl = ttl;
+        }
+    }
+
     /// The longest that the tables below a node say in their definitions.
     fn declared_ttl(&self, node: NodeId) -> Option<i64> {
         let node = &self.nodes[node];
@@ -244,6 +257,8 @@ impl Compiler {
         let forgets = |node: &Node| match &node.spec {
             Spec::Aggregate(spec) => spec.ttl.is_some(),
             Spec::Rank(spec) => spec.ttl.is_some(),
+            Spec::Over(spec) => spec.ttl.is_some(),
+            Spec::Upsert(spec) => spec.ttl.is_some(),
             Spec::Join(JoinSpec { strategy: JoinStrategy::Symmetric(symmetric), .. }) => symmetric.ttl != [None; 2],
             _ => false,
         };
@@ -251,8 +266,9 @@ impl Compiler {
             return Ok(());
         }
         Err(Error::user(
-            "the hint STATE_TTL has GROUP BY without a window, joins without a span of time and first rows per key forget; \
-             this query has none of them over rows that stay: take the hint away",
+            "the hint STATE_TTL has upsert tables, GROUP BY without a window, joins without a span of time, first rows per key \
+             and OVER with PARTITION BY forget; this query has none of them that keeps more than its windows or frames do: take \
+             the hint away",
         ))
     }
 

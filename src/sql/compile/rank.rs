@@ -112,7 +112,7 @@ impl Compiler {
             order.push(SortOptions { descending: !key.asc, nulls_first: key.nulls_first });
         }
         let takes_back = self.nodes[input].changes == ChangeMode::Updating;
-        let forgets = completion == Completion::Changes && !takes_back && !call.params.partition_by.is_empty();
+        let forgets = completion == Completion::Changes && !call.params.partition_by.is_empty();
         let ttl = if forgets { self.state_ttl_over(input) } else { None };
         let spec = RankSpec {
             program: expressions.finish(),

@@ -95,7 +95,8 @@ impl Compiler {
         let mut node = self.add(Node { spec: Spec::Scan(spec), inputs, schema: read, changes, time, bounded, place });
         if changelog == Changelog::Upsert {
             let (schema, time) = (self.nodes[node].schema.clone(), self.nodes[node].time.clone());
-            node = self.add_above(node, Spec::Upsert(UpsertSpec { key_count: key.len() }), schema, time);
+            let ttl = self.state_ttl_over(node);
+            node = self.add_above(node, Spec::Upsert(UpsertSpec { key_count: key.len(), ttl }), schema, time);
         }
         if projection == wanted {
             return Ok(node);

@@ -1,8 +1,12 @@
-//! Groups, and keys of ranks, that no row has touched for long are forgotten.
+//! Groups, keys and partitions that no row has touched for long are forgotten.
 //!
 //! Invariants  by the clock that comes with batches and ticks; a forgotten group says nothing, and starts anew when a row
 //!             of it comes.
 //! Source      state time-to-live as Flink SQL has it.
+
+use std::collections::HashMap;
+
+use crate::state::BytesHash;
 
 /// Looks at the clock so many times in the life of a group.
 const LOOKS: i64 = 4;
@@ -47,5 +51,66 @@ impl Expiry {
 
     pub(super) fn size_bytes(&self) -> usize {
         self.touched.capacity() * size_of::<i64>()
+    }
+}
+
+/// The same of keys that are bytes.
+pub(super) struct KeyExpiry {
+    ttl: i64,
+    /// When each was touched last; `None`: before a snapshot, and the clock has not been seen since.
+    touched: HashMap<Box<[u8]>, Option<i64>, BytesHash>,
+    key_bytes: usize,
+    due: Option<i64>,
+}
+
+impl KeyExpiry {
+    /// `ttl` in microseconds.
+    pub(super) fn new(ttl: i64) -> Self {
+        KeyExpiry { ttl, touched: HashMap::default(), key_bytes: 0, due: None }
+    }
+
+    /// Notes that a row of a key has come.
+    pub(super) fn touch(&mut self, key: &[u8], now: i64) {
+        self.note(key, Some(now));
+    }
+
+    /// Notes a key of a snapshot.
+    pub(super) fn restore(&mut self, key: &[u8]) {
+        self.note(key, None);
+    }
+
+    fn note(&mut self, key: &[u8], at: Option<i64>) {
+        match self.touched.get_mut(key) {
+            Some(touched) => *touched = at,
+            None => {
+                self.key_bytes += key.len();
+                self.touched.insert(key.into(), at);
+            }
+        }
+    }
+
+    pub(super) fn next_tick(&self) -> i64 {
+        self.due.unwrap_or(i64::MIN)
+    }
+
+    /// Forgets the keys that are too old, each of which `forgotten` is told.
+    pub(super) fn forget(&mut self, now: i64, mut forgotten: impl FnMut(&[u8])) {
+        self.due = Some(now.saturating_add((self.ttl / LOOKS).max(1)));
+        let (ttl, key_bytes) = (self.ttl, &mut self.key_bytes);
+        self.touched.retain(|key, touched| {
+            let is_old = now.saturating_sub(*touched.get_or_insert(now)) >= ttl;
+            if is_old {
+                *key_bytes -= key.len();
+                forgotten(key);
+            }
+            !is_old
+        });
+        if self.touched.capacity() > 4 * self.touched.len().max(64) {
+            self.touched.shrink_to(2 * self.touched.len());
+        }
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        self.key_bytes + self.touched.capacity() * (size_of::<Box<[u8]>>() + size_of::<Option<i64>>() + 1)
     }
 }

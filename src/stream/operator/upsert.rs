@@ -3,7 +3,7 @@
 //! Place       right behind the scan of an upsert table, and behind an exchange by its key.
 //! Owns        the last row of each key, whose columns come first.
 //! Invariants  what a batch does to a key leaves once, as `+I`, `-U +U` or `-D`; a row equal to the one before says
-//!             nothing, and neither does a tombstone of a key that is not there.
+//!             nothing, and neither does a tombstone of a key that is not there. A key that was forgotten is not there.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::interleave;
 use arrow::datatypes::{Schema, SchemaRef};
 
+use super::expiry::KeyExpiry;
 use super::{Next, Operator};
 use crate::batch::{Batch, Change, Column};
 use crate::error::Result;
@@ -25,6 +26,8 @@ pub struct Upsert {
     schema: SchemaRef,
     key_count: usize,
     state: KeyedRows,
+    /// Set where keys are forgotten.
+    expiry: Option<KeyExpiry>,
 }
 
 /// What a batch did to a key.
@@ -42,7 +45,7 @@ impl Upsert {
         // Of a tombstone nothing but the key is there.
         let free = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
         let schema = Arc::new(Schema::new(free.collect::<Vec<_>>()));
-        Ok(Upsert { schema, key_count: spec.key_count, state })
+        Ok(Upsert { schema, key_count: spec.key_count, state, expiry: spec.ttl.map(KeyExpiry::new) })
     }
 }
 
@@ -59,6 +62,9 @@ impl Operator for Upsert {
             let key = keys.row(row).data();
             let follows =
                 row + 1 < rows.num_rows() && !change(row + 1).is_retraction() && keys.row(row + 1).data() == key;
+            if let Some(expiry) = &mut self.expiry {
+                expiry.touch(key, batch.now);
+            }
             let before = match change(row) {
                 // The old half of an update says nothing that is not known.
                 Change::UPDATE_BEFORE if follows => continue,
@@ -107,17 +113,33 @@ impl Operator for Upsert {
         next.push(&mut pushed)
     }
 
+    fn tick(&mut self, now: i64, _next: &mut Next<'_>) -> Result<()> {
+        if let Some(expiry) = &mut self.expiry {
+            expiry.forget(now, |key| drop(self.state.remove(key)));
+            self.state.shrink();
+        }
+        Ok(())
+    }
+
+    fn next_tick(&self) -> Option<i64> {
+        self.expiry.as_ref().filter(|_| !self.state.is_empty()).map(KeyExpiry::next_tick)
+    }
+
     fn snapshot(&mut self) -> Result<Vec<Section>> {
         let rows = RecordBatch::try_new(self.schema.clone(), self.state.all()?)?;
         let route = SectionRoute::Key { key_count: self.key_count };
         Ok(vec![Section { name: SECTION.to_string(), rows, route }])
     }
 
+    /// Keys live from the first look at the clock on, as long as if a row of theirs had come then.
     fn restore(&mut self, sections: Vec<Section>) -> Result<()> {
         for section in sections {
             section.expect(SECTION)?;
             let (keys, values) = self.state.convert(section.rows.columns(), self.key_count)?;
             for row in 0..section.rows.num_rows() {
+                if let Some(expiry) = &mut self.expiry {
+                    expiry.restore(keys.row(row).data());
+                }
                 self.state.insert(keys.row(row).data(), values.row(row).data());
             }
         }
@@ -125,7 +147,7 @@ impl Operator for Upsert {
     }
 
     fn size_bytes(&self) -> usize {
-        self.state.size_bytes()
+        self.state.size_bytes() + self.expiry.as_ref().map_or(0, KeyExpiry::size_bytes)
     }
 
     fn remarks(&self) -> String {

@@ -112,7 +112,11 @@ impl Compiler {
             *column = group.key_of(columns, *column);
         }
         let (order, key_count) = (options, group.partition_by.len());
-        let spec = OverSpec { program: expressions.finish(), key_count, order, calls, breaks_ties, completion: when };
+        let (program, completion) = (expressions.finish(), when);
+        let mut spec = OverSpec { program, key_count, order, calls, breaks_ties, completion, ttl: None };
+        if spec.keeps_partitions() {
+            spec.ttl = self.state_ttl_over(input);
+        }
         let sources: Vec<Option<usize>> =
             (0..schema.fields().len()).map(|at| (at < node.schema.fields().len()).then_some(at)).collect();
         let above = self.add_above(input, Spec::Over(spec), schema, time);

@@ -23,6 +23,7 @@ use crate::function::Update;
 use crate::pipeline::{Completion, FrameBound, OverFunction, ticks_per_second, time_unit};
 use crate::state::{GroupIndex, Section};
 use crate::stream::operator::aggregate::{call_states, moved};
+use crate::stream::operator::expiry::Expiry;
 use crate::stream::operator::held::{columns, concatenated, push_in_batches};
 use crate::stream::operator::{Ending, Next, Operator};
 use crate::time::{END, START};
@@ -55,6 +56,9 @@ pub struct StreamOver {
     swept: usize,
     /// For each partition, its place among those that are touched; only used within a call.
     place: Vec<u32>,
+    /// Set where partitions are forgotten by the clock, which stood here when it was last seen.
+    expiry: Option<Expiry>,
+    now: i64,
     pub(super) watermark: i64,
     late_rows: u64,
     unplaced_rows: u64,
@@ -96,6 +100,8 @@ impl StreamOver {
             sweep_at: START,
             swept: 0,
             place: Vec::new(),
+            expiry: shape.spec.ttl.map(Expiry::new),
+            now: 0,
             watermark: START,
             late_rows: 0,
             unplaced_rows: 0,
@@ -158,6 +164,9 @@ impl StreamOver {
         let of_new: Vec<u32> = groups.iter().map(|&group| place[group as usize]).collect();
         touched.iter().for_each(|&group| place[group as usize] = u32::MAX);
         self.place = place;
+        if let Some(expiry) = &mut self.expiry {
+            expiry.touch(&groups, self.partitions.len(), self.now);
+        }
         if touched.is_empty() {
             return Ok(());
         }
@@ -202,13 +211,37 @@ impl StreamOver {
             (0u32..).zip(&self.partitions).filter(|(_, p)| !p.rows.is_empty()).map(|(at, _)| at).collect();
         self.swept = left.len();
         if self.partitions.len() > 2 * left.len() + SWEPT_MIN {
-            let shape = &self.shape;
-            let types = &shape.types[..shape.spec.key_count];
-            self.index = moved(&self.index, (types, shape.seed, shape.context.level), &left)?;
-            self.partitions = left.iter().map(|&at| std::mem::take(&mut self.partitions[at as usize])).collect();
-            self.open = (0u32..).zip(&self.partitions).filter(|(_, p)| p.unsent > 0).map(|(at, _)| at).collect();
-            self.place = Vec::new();
+            self.renumber(&left)?;
         }
+        self.give_back()
+    }
+
+    /// Keeps these partitions only, ascending, which are numbered anew in this order.
+    fn renumber(&mut self, left: &[u32]) -> Result<()> {
+        let shape = &self.shape;
+        let types = &shape.types[..shape.spec.key_count];
+        self.index = moved(&self.index, (types, shape.seed, shape.context.level), left)?;
+        self.partitions = left.iter().map(|&at| std::mem::take(&mut self.partitions[at as usize])).collect();
+        self.open = (0u32..).zip(&self.partitions).filter(|(_, p)| p.unsent > 0).map(|(at, _)| at).collect();
+        self.place = Vec::new();
+        Ok(())
+    }
+
+    /// Forgets the partitions that no row has come to for long, and whose rows have all left.
+    fn forget(&mut self, now: i64) -> Result<()> {
+        let Some(expiry) = &mut self.expiry else { return Ok(()) };
+        let partitions = &self.partitions;
+        let waits = |at: u32| partitions[at as usize].unsent > 0;
+        let Some(left) = expiry.left(now, partitions.len(), waits) else { return Ok(()) };
+        let held = |partitions: &[Partition]| {
+            let rows: usize = partitions.iter().map(|partition| partition.rows.len()).sum();
+            (rows, partitions.iter().filter(|partition| partition.carried.is_some()).count())
+        };
+        let before = held(&self.partitions);
+        self.renumber(&left)?;
+        let after = held(&self.partitions);
+        self.rows.drop_rows(before.0 - after.0);
+        self.carried.drop_rows(before.1 - after.1);
         self.give_back()
     }
 
@@ -489,6 +522,7 @@ impl Waiting {
 
 impl Operator for StreamOver {
     fn push(&mut self, _port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
+        self.now = batch.now;
         let wide = columns(batch, &self.shape.types)?;
         match self.time {
             Some(time) => self.wait(wide, batch, time),
@@ -506,6 +540,15 @@ impl Operator for StreamOver {
         self.sweep(watermark)?;
         let bound = self.held_back(watermark)?;
         next.watermark(bound)
+    }
+
+    fn tick(&mut self, now: i64, _next: &mut Next<'_>) -> Result<()> {
+        self.now = now;
+        self.forget(now)
+    }
+
+    fn next_tick(&self) -> Option<i64> {
+        self.expiry.as_ref().filter(|_| !self.partitions.is_empty()).map(Expiry::next_tick)
     }
 
     fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {
@@ -534,6 +577,7 @@ impl Operator for StreamOver {
             + self.index.size_bytes()
             + self.partitions.capacity() * size_of::<Partition>()
             + partitions.sum::<usize>()
+            + self.expiry.as_ref().map_or(0, Expiry::size_bytes)
     }
 
     fn late_rows(&self) -> u64 {

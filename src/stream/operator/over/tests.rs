@@ -46,8 +46,15 @@ fn shape(completion: Completion) -> OverShape {
     let wide = [(1, &own[1]), (0, &own[0]), (2, &own[2]), (2, &own[2]), (2, &own[2])];
     let columns: Vec<(usize, DataType)> = wide.iter().map(|(at, data_type)| (*at, (*data_type).clone())).collect();
     let program = Arc::new(Program::columns(&columns));
-    let spec =
-        OverSpec { program, key_count: 1, order: vec![SortOptions::default()], calls, breaks_ties: true, completion };
+    let spec = OverSpec {
+        program,
+        key_count: 1,
+        order: vec![SortOptions::default()],
+        calls,
+        breaks_ties: true,
+        completion,
+        ttl: None,
+    };
     let types = columns.iter().map(|(_, data_type)| data_type.clone()).chain(own.iter().cloned()).collect();
     let results = [DataType::Int64, DataType::Int64, DataType::Int64, DataType::UInt64];
     let fields = own.iter().chain(&results).enumerate();

@@ -18,6 +18,8 @@ use crate::batch::{Batch, Change};
 use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::state::{GroupIndex, Section, SectionRoute};
+use crate::stream::operator::aggregate::moved;
+use crate::stream::operator::expiry::Expiry;
 use crate::stream::operator::held::{columns, concatenated};
 use crate::stream::operator::rank::push_changes;
 use crate::stream::operator::{Next, Operator};
@@ -48,6 +50,8 @@ pub struct UpdatingOver {
     input: RowConverter,
     output: RowConverter,
     bytes: usize,
+    /// Set where partitions are forgotten.
+    expiry: Option<Expiry>,
 }
 
 impl UpdatingOver {
@@ -63,6 +67,7 @@ impl UpdatingOver {
             input: converter(&shape.types[shape.computed()..])?,
             output: converter(&output)?,
             bytes: 0,
+            expiry: shape.spec.ttl.map(Expiry::new),
             shape,
         })
     }
@@ -79,9 +84,11 @@ impl UpdatingOver {
         let written = self.input.convert_columns(self.shape.own(wide))?;
         let mut touched = groups.clone();
         for (row, &group) in groups.iter().enumerate() {
-            let bytes = written.row(row);
-            self.bytes =
-                self.bytes.wrapping_add_signed(change(&mut self.rows[group as usize], bytes.data(), weight(row)));
+            let (bag, bytes, weight) = (&mut self.rows[group as usize], written.row(row), weight(row));
+            // What was forgotten is taken back by nobody.
+            if self.expiry.is_none() || weight > 0 || bag.contains_key(bytes.data()) {
+                self.bytes = self.bytes.wrapping_add_signed(change(bag, bytes.data(), weight));
+            }
         }
         touched.sort_unstable();
         touched.dedup();
@@ -170,9 +177,14 @@ fn converter(types: &[DataType]) -> Result<RowConverter> {
     }
 }
 
+/// What a row takes in a bag.
+fn size_in_bag(bytes: &[u8]) -> usize {
+    bytes.len() + 4 * size_of::<usize>()
+}
+
 /// Adds rows to a bag, or takes some out; by how many bytes it has grown.
 fn change(bag: &mut Bag, bytes: &[u8], weight: i64) -> isize {
-    let size = (bytes.len() + 4 * size_of::<usize>()) as isize;
+    let size = size_in_bag(bytes) as isize;
     match bag.get_mut(bytes) {
         None if weight == 0 => 0,
         None => {
@@ -218,6 +230,9 @@ impl Operator for UpdatingOver {
         let rows = batch.selected_rows();
         let wide = columns(batch, &self.shape.types)?;
         let touched = self.take(&wide, rows, |row| changes.as_ref().map_or(1, |changes| changes[row].weight()))?;
+        if let Some(expiry) = &mut self.expiry {
+            expiry.touch(&touched, self.rows.len(), batch.now);
+        }
         let Renewed { rows, changes } = self.renew(&touched)?;
         if rows.is_empty() {
             return Ok(());
@@ -225,6 +240,23 @@ impl Operator for UpdatingOver {
         let parser = self.output.parser();
         let columns = self.output.convert_rows(rows.iter().map(|bytes| parser.parse(bytes)))?;
         push_changes(&columns, &changes, self.shape.batch_rows, next)
+    }
+
+    fn tick(&mut self, now: i64, _next: &mut Next<'_>) -> Result<()> {
+        let Some(left) = self.expiry.as_mut().and_then(|expiry| expiry.left(now, self.rows.len(), |_| false)) else {
+            return Ok(());
+        };
+        let shape = &self.shape;
+        let types = &shape.types[..shape.spec.key_count];
+        self.index = moved(&self.index, (types, shape.seed, shape.context.level), &left)?;
+        let keep = |bags: &mut Vec<Bag>| left.iter().map(|&at| std::mem::take(&mut bags[at as usize])).collect();
+        (self.rows, self.shown) = (keep(&mut self.rows), keep(&mut self.shown));
+        self.bytes = self.rows.iter().flat_map(Bag::keys).map(|bytes| size_in_bag(bytes)).sum();
+        Ok(())
+    }
+
+    fn next_tick(&self) -> Option<i64> {
+        self.expiry.as_ref().filter(|_| !self.rows.is_empty()).map(Expiry::next_tick)
     }
 
     /// Per row: the keys, the row as bytes and how often it is there.
@@ -268,7 +300,8 @@ impl Operator for UpdatingOver {
 
     fn size_bytes(&self) -> usize {
         // What is shown is as large as what is kept, and a little more.
-        2 * self.bytes + self.index.size_bytes()
+        let expiry = self.expiry.as_ref().map_or(0, Expiry::size_bytes);
+        2 * self.bytes + self.index.size_bytes() + expiry
     }
 
     fn remarks(&self) -> String {

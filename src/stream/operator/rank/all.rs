@@ -62,6 +62,10 @@ impl All {
             let weight = changes.map_or(1, |changes| changes[row].weight());
             let order = order.as_ref().map_or(&[][..], |order| order.row(row).data());
             let written = Written::new(order, own.as_ref().map_or(&[][..], |own| own.row(row).data()));
+            // What was forgotten is taken back by nobody.
+            if self.shape.spec.ttl.is_some() && weight < 0 && !self.rows[group as usize].contains_key(&written) {
+                continue;
+            }
             if let Some(changed) = changed.as_deref_mut() {
                 changed.touch(group, |shown| self.ranked(group, shown));
             }
