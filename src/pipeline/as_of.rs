@@ -12,6 +12,8 @@ pub struct AsOfSpec {
     /// Whether both are event times: a left row leaves when the watermark has passed it. Else the right side, which ends,
     /// is read whole before the left one.
     pub on_watermark: bool,
+    /// Whether what a left row meets is corrected when rows of either side come and go: all rows of both are kept.
+    pub changes: bool,
 }
 
 /// Which right row a left row meets.

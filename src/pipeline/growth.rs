@@ -44,7 +44,16 @@ impl Pipeline {
     }
 
     fn join_growth(&self, id: NodeId, join: &JoinSpec) -> Option<&'static str> {
-        let JoinStrategy::Symmetric(symmetric) = &join.strategy else { return None };
+        let symmetric = match &join.strategy {
+            JoinStrategy::Symmetric(symmetric) => symmetric,
+            JoinStrategy::AsOf(as_of) if as_of.changes => {
+                return Some(
+                    "a join by the nearest of rows that come and go, or without event times of both, keeps all rows of both \
+                     sides; order by columns with a WATERMARK of rows that stay",
+                );
+            }
+            _ => return None,
+        };
         let ends = |side: usize| self.nodes[self.nodes[id].inputs[side]].bounded;
         match symmetric {
             SymmetricSpec { lookup: true, .. } if ends(1) => None,

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::pipeline::parting::{self, Parting};
 use crate::pipeline::{JoinKind, JoinSide, JoinSpec, JoinStrategy, KeyFilter, Node, NodeId};
 use crate::stream::exchange::Route;
-use crate::stream::operator::{AsOfJoin, HashJoin, Operator, SymmetricJoin, TablePlace};
+use crate::stream::operator::{AsOfChanges, AsOfJoin, HashJoin, Operator, SymmetricJoin, TablePlace};
 
 /// Where the rows of both sides meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,11 @@ impl Assembly<'_> {
                 JoinStrategy::AsOf(as_of) => {
                     let schemas = [&schemas[0], &schemas[1]];
                     let (seed, rows) = (self.seed, self.config.batch_rows);
+                    if as_of.changes {
+                        let join = AsOfChanges::new(spec, as_of, schemas, seed, self.context, rows)?;
+                        parts.push(Some(self.two_inputs([left, right], "join", id, Box::new(join))));
+                        continue;
+                    }
                     Box::new(AsOfJoin::new(spec, as_of, schemas, seed, self.context, rows)?)
                 }
             };

@@ -41,10 +41,12 @@ pub(super) fn describe(join: &JoinSpec, inputs: &[&Schema]) -> String {
         JoinStrategy::AsOf(as_of) => {
             let names = |side: usize, column: usize| inputs[side].field(column).name().clone();
             let (of_left, of_right) = (names(0, as_of.left), names(1, as_of.right));
-            text + &match as_of.versions {
-                true => format!(", version of {of_right} at {of_left}"),
-                false => format!(", nearest {of_left} {} {of_right}", as_of.nearest.sign()),
-            }
+            let text = text
+                + &match as_of.versions {
+                    true => format!(", version of {of_right} at {of_left}"),
+                    false => format!(", nearest {of_left} {} {of_right}", as_of.nearest.sign()),
+                };
+            if as_of.changes { text + ", corrected" } else { text }
         }
     }
 }
@@ -106,6 +108,7 @@ pub(super) fn state(join: &JoinSpec) -> String {
             }
             _ => "rows of both, grows with them: add a time bound or windows",
         },
+        JoinStrategy::AsOf(as_of) if as_of.changes => "rows of both, grows with them",
         JoinStrategy::AsOf(as_of) => match as_of.on_watermark {
             true => "rows of left until the watermark passes them; the last row per key of right, grows with its keys",
             false => "all rows of right",

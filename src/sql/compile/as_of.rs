@@ -44,8 +44,9 @@ impl Compiler {
             keys[1].output_as(right, &data_type)?;
         }
         let [left_keys, right_keys] = keys.map(Expressions::finish);
-        if self.nodes[left].changes == ChangeMode::Updating {
-            let message = "a join by the nearest needs left rows that stay; these may be taken back";
+        let comes_and_goes = self.nodes[left].changes == ChangeMode::Updating;
+        if comes_and_goes && !matches!(as_of.as_of, AsOf::Nearest { .. }) {
+            let message = "a join with a table as of a time needs left rows that stay; these may be taken back";
             return Err(Error::user(message).at(place));
         }
         let kind = if as_of.outer { JoinKind::Left } else { JoinKind::Inner };
@@ -77,9 +78,11 @@ impl Compiler {
             }
             _ => self.nodes[left].time.clone(),
         };
+        let is_corrected = matches!(&spec.strategy, JoinStrategy::AsOf(AsOfSpec { changes: true, .. }));
+        let (changes, time) = if is_corrected { (ChangeMode::Updating, None) } else { (ChangeMode::Append, time) };
         let bounded = self.nodes[left].bounded && self.nodes[right].bounded;
         let (spec, inputs, schema) = (Spec::Join(spec), vec![left, right], engine_schema(&as_of.schema));
-        Ok(self.add(Node { spec, inputs, schema, changes: ChangeMode::Append, time, bounded, place }))
+        Ok(self.add(Node { spec, inputs, schema, changes, time, bounded, place }))
     }
 
     /// The rows of an upsert table as they come, where `node` is made of nothing else.
@@ -137,25 +140,23 @@ impl Compiler {
             );
             return Err(refuse(left_order, &why));
         }
-        if nodes[1].changes == ChangeMode::Updating {
-            let why = "a join by the nearest needs right rows that stay, and these may be taken back";
+        if versions && nodes[1].changes == ChangeMode::Updating {
+            let why = "a join with a table as of a time needs right rows that stay, and these may be taken back";
             return Err(refuse(right_order, why));
         }
-        let on_watermark = !nodes[1].bounded;
-        if on_watermark {
-            let is_time = |side: usize| nodes[side].time.as_ref().is_some_and(|time| time.column == at[side]);
-            if !is_time(0) || !is_time(1) || types[0] != types[1] {
-                let why = "a join by the nearest with a right side that does not end goes by the event times of both: \
-                           columns of one type with a WATERMARK";
-                return Err(refuse(left_order, why));
-            }
-            if matches!(nearest, Nearest::AtOrAfter | Nearest::After) {
-                let why =
-                    "the nearest row after another is known when the input ends, and this one does not; use >= or >";
-                return Err(refuse(left_order, why));
-            }
+        let is_time = |side: usize| nodes[side].time.as_ref().is_some_and(|time| time.column == at[side]);
+        let by_time = is_time(0) && is_time(1) && types[0] == types[1];
+        if versions && !nodes[1].bounded && !by_time {
+            let why = "a join with a table as of a time, whose right side does not end, goes by the event times of both: \
+                       columns of one type with a WATERMARK";
+            return Err(refuse(left_order, why));
         }
-        let spec = AsOfSpec { left: at[0], right: at[1], nearest, versions, on_watermark };
+        // What comes later may be nearer: then what was told is corrected.
+        let looks_ahead = matches!(nearest, Nearest::AtOrAfter | Nearest::After);
+        let changes = nodes.iter().any(|node| node.changes == ChangeMode::Updating)
+            || (!nodes[1].bounded && (!by_time || looks_ahead));
+        let on_watermark = !nodes[1].bounded && !changes;
+        let spec = AsOfSpec { left: at[0], right: at[1], nearest, versions, on_watermark, changes };
         Ok(JoinStrategy::AsOf(spec))
     }
 }

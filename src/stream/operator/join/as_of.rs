@@ -357,7 +357,7 @@ impl AsOfJoin {
 }
 
 /// What decides between right rows of one key and order: the rows themselves, so that arrival does not.
-fn row_ties(kept: &[Argument<'_>], map: &Multimap, rows: usize, context: KernelContext) -> Result<Vec<u64>> {
+pub(super) fn row_ties(kept: &[Argument<'_>], map: &Multimap, rows: usize, context: KernelContext) -> Result<Vec<u64>> {
     let mut hashes = Vec::new();
     // The same in each run: no seed of the query.
     hash_keys(context.level, 0, kept, &map.shape().types, rows, &mut Vec::new(), &mut hashes)?;
@@ -398,7 +398,7 @@ fn loaded(section: &Section, count: usize) -> Result<Vec<KernelColumn>> {
 }
 
 /// Values as integers in the same order. Those under nulls mean nothing.
-fn orders(column: &Argument<'_>, data_type: &DataType) -> Result<Vec<i64>> {
+pub(super) fn orders(column: &Argument<'_>, data_type: &DataType) -> Result<Vec<i64>> {
     macro_rules! orders {
         ($($kind:ident: $native:ty, $value:ident => $order:expr;)+) => {
             match Kind::of(data_type) {

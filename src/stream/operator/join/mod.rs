@@ -9,6 +9,7 @@ mod roles; // what becomes of the rows of each side
 mod symmetric; // both sides kept, each row past those that came before
 mod lookup; //   a table that is asked by key
 mod as_of; //    the nearest row of the other side
+mod as_of_changes; // the same, where rows come and go
 mod versions; //  the rows of a key in the order of their times
 mod side; //      a side that is kept
 mod writer; //    what leaves of joins that keep rows
@@ -16,6 +17,7 @@ mod writer; //    what leaves of joins that keep rows
 mod tests;
 
 pub use as_of::AsOfJoin;
+pub use as_of_changes::AsOfChanges;
 pub use hash::{HashJoin, TablePlace};
 pub use lookup::LookupJoin;
 pub use symmetric::SymmetricJoin;
