@@ -68,9 +68,10 @@ pub fn same_line(found: &str, expected: &str) -> bool {
     found.len() == expected.len() && found.iter().zip(&expected).all(|(a, b)| same_word(a, b))
 }
 
-/// Equal words, or numbers that are nearly the same.
+/// Equal words, or numbers that are nearly the same; bytes with `\x` in front or without.
 pub fn same_word(a: &str, b: &str) -> bool {
     a == b
+        || b.strip_prefix("\\x") == Some(a)
         || match (a.parse::<f64>(), b.parse::<f64>()) {
             (Ok(a), Ok(b)) => a == b || (a - b).abs() <= 1e-9 * a.abs().max(b.abs()) || (a.is_nan() && b.is_nan()),
             _ => false,

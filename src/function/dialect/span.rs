@@ -26,7 +26,43 @@ pub(super) fn functions() -> Vec<Scalar> {
             "interval_nanoseconds(INTERVAL '1' DAY)",
         )
         .infallible(),
+        scalar(
+            "interval_times",
+            times,
+            "An interval so often: what an interval multiplied by a whole number is.",
+            "interval_times(INTERVAL '1' DAY, 3)",
+        ),
+        scalar(
+            "interval_times",
+            times_float,
+            "An interval so often; of a month that is not whole the rest is days of 30, and of a day hours of 24.",
+            "interval_times(INTERVAL '1' DAY, 1.5)",
+        ),
     ]
+}
+
+const BEYOND: &str = "so long an interval cannot be told";
+
+fn times(interval: Interval, count: i64) -> Result<Interval, &'static str> {
+    let small = |part: i32| i64::from(part).checked_mul(count).and_then(|part| i32::try_from(part).ok()).ok_or(BEYOND);
+    Ok(Interval {
+        months: small(interval.months)?,
+        days: small(interval.days)?,
+        nanoseconds: interval.nanoseconds.checked_mul(count).ok_or(BEYOND)?,
+    })
+}
+
+fn times_float(interval: Interval, count: f64) -> Result<Interval, &'static str> {
+    const DAY: f64 = 86_400e9;
+    let months = f64::from(interval.months) * count;
+    let days = f64::from(interval.days) * count + months.fract() * 30.0;
+    let nanoseconds = interval.nanoseconds as f64 * count + days.fract() * DAY;
+    let fits = |value: f64, most: f64| value.is_finite() && value.abs() < most;
+    let small = f64::from(i32::MAX);
+    if !fits(months, small) || !fits(days, small) || !fits(nanoseconds, i64::MAX as f64) {
+        return Err(BEYOND);
+    }
+    Ok(Interval { months: months.trunc() as i32, days: days.trunc() as i32, nanoseconds: nanoseconds.round() as i64 })
 }
 
 /// A unit of time.

@@ -9,6 +9,8 @@ mod shift; //      timestamps moved by a constant interval
 mod calendar; //   date_part: year, month, day and their kin
 mod cast; //       numbers to wider numbers, dates and timestamps
 mod decimal; //    the same of decimals, as far as 38 digits go
+mod json; //       any value as JSON text
+mod list; //       lists with a value put in
 mod clock; //      proctime() and current_watermark(ts)
 mod compare; //    = <> < <= > >= of fixed-width values and strings, IS [NOT] DISTINCT FROM
 mod logic; //      AND OR NOT, IS [NOT] NULL
@@ -28,7 +30,9 @@ pub use calendar::date_part;
 pub use cast::cast;
 pub use choice::{Bits, Chooser, can_choose, choice};
 pub use clock::{PROCESSING_TIME, current_watermark, proctime};
+pub use json::{JsonStyle, to_json};
 pub use letters::{lower, upper};
+pub use list::array_insert;
 pub use logic::{is_not_null, is_null, not};
 pub use lookup::lookup;
 pub use pane::{date_bin, date_trunc, window_start};

@@ -6,16 +6,23 @@
 //! | `every(x)`, `some(x)` | `bool_and(x)`, `bool_or(x)` |
 //! | `countif(x)`, `count_if(x)` | `count(*) FILTER (WHERE x)` |
 //! | `arg_max(x, y)`, `max_by(x, y)`, and of min | `first_value(x ORDER BY y DESC, x DESC) FILTER (WHERE y IS NOT NULL)` |
-//! | `timestampdiff(DAY, a, b)`, `timestampadd(DAY, n, t)` | the same with `'DAY'` |
+//! | `timestampdiff(DAY, a, b)`, `datediff(DAY, a, b)`, `timestampadd(DAY, n, t)` | `timestampdiff('DAY', a, b)` and its kin |
+//! | `variance(x)`, `is_nan(x)`, `rlike(x, p)`, `sequence(a, b)`, `array_size(x)`, `array(a, b)`, `grouping_id(x)` | `var_samp`, `isnan`, `regexp_like`, `generate_series`, `array_length`, `make_array`, `grouping` |
+//! | `sort_array(x, false)` | `array_sort(x, 'DESC', 'NULLS LAST')` |
+//! | `approx_percentile(p)` | `approx_percentile_cont(p)` |
+//! | `generate_subscripts(x, 1)` | `unnest(generate_series(1, array_length(x, 1)))` |
+//! | `CAST(x AS UUID)`, `UUID 'x'` | `to_uuid(x)` |
+//! | `'\x1234'::BYTEA` | `X'1234'` |
 //! | `to_char(t, 'YYYY-MM-DD')` | `to_char(t, '%Y-%m-%d')` |
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByExpr, OrderByOptions, Spanned, Statement, Value,
-    visit_expressions_mut,
+    BinaryOperator, CastKind, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByExpr,
+    OrderByOptions, Spanned, Statement, TypedString, Value, visit_expressions_mut,
 };
+use sqlparser::tokenizer::Span;
 
 use super::tokens::place;
 use crate::error::{Error, Result};
@@ -24,8 +31,12 @@ use crate::error::{Error, Result};
 pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
     let walked = visit_expressions_mut(statement, |expr| {
         let at = place(expr.span());
-        let Expr::Function(call) = expr else { return ControlFlow::Continue(()) };
-        match respell(call) {
+        let respelled = match expr {
+            Expr::Function(call) => respell(call),
+            Expr::Cast { .. } | Expr::TypedString(_) => respell_cast(expr),
+            _ => return ControlFlow::Continue(()),
+        };
+        match respelled {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error.at(at)),
         }
@@ -48,6 +59,23 @@ fn respell(call: &mut Function) -> Result<()> {
         "arg_max" | "argmax" | "max_by" => extreme_by(call, false)?,
         "arg_min" | "argmin" | "min_by" => extreme_by(call, true)?,
         "timestampdiff" | "timestampadd" | "try_timestampdiff" | "try_timestampadd" => quote_unit(call),
+        "datediff" if takes_unit(call) => {
+            quote_unit(call);
+            rename(call, "timestampdiff");
+        }
+        "variance" => rename(call, "var_samp"),
+        "is_nan" => rename(call, "isnan"),
+        "rlike" => rename(call, "regexp_like"),
+        "sequence" => rename(call, "generate_series"),
+        "array_size" => rename(call, "array_length"),
+        "array" if matches!(call.args, FunctionArguments::List(_)) => rename(call, "make_array"),
+        "grouping_id" => rename(call, "grouping"),
+        "approx_percentile" => approx_percentile(call)?,
+        "sort_array" => sort_array(call)?,
+        "convert_from" | "get_bit" | "set_bit" | "get_byte" | "set_byte" | "bit_count" | "crc32" | "crc32c" => {
+            bytes_first(call)?;
+        }
+        "generate_subscripts" => subscripts(call)?,
         "to_char" => letters_to_percent(call)?,
         _ => {}
     }
@@ -116,6 +144,136 @@ fn extreme_by(call: &mut Function, is_min: bool) -> Result<()> {
     add_filter(call, Expr::IsNotNull(Box::new(Expr::Nested(Box::new(by.clone())))));
     rename(call, "first_value");
     Ok(())
+}
+
+/// `CAST(x AS UUID)` and `UUID 'x'` check and write anew; `'\x12'::BYTEA` is two digits a byte.
+fn respell_cast(expr: &mut Expr) -> Result<()> {
+    match expr {
+        Expr::Cast { kind, expr: value, data_type: DataType::Uuid, .. } => {
+            let is_null = matches!(value.as_ref(), Expr::Value(value) if value.value == Value::Null);
+            let name = if *kind == CastKind::TryCast { "try_to_uuid" } else { "to_uuid" };
+            let value = match is_null {
+                true => cast_to(value.as_ref().clone(), DataType::Text),
+                false => value.as_ref().clone(),
+            };
+            *expr = call_of(name, vec![value], expr.span());
+        }
+        Expr::TypedString(TypedString { data_type: DataType::Uuid, value, .. }) => {
+            let value = Expr::Value(value.clone());
+            *expr = call_of("to_uuid", vec![value], expr.span());
+        }
+        Expr::Cast { expr: value, data_type: DataType::Bytea, .. } => by_digits(value)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Makes a text that begins with `\x` the bytes that its digits are.
+fn by_digits(expr: &mut Expr) -> Result<()> {
+    if let Expr::Value(literal) = expr
+        && let Value::SingleQuotedString(text) = &literal.value
+        && let Some(digits) = text.strip_prefix("\\x")
+    {
+        if digits.len() % 2 == 1 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(Error::user(format!("not two hexadecimal digits for each byte: '{text}'")));
+        }
+        literal.value = Value::HexStringLiteral(digits.to_string());
+    }
+    Ok(())
+}
+
+/// What a function of bytes is given as text may be digits.
+fn bytes_first(call: &mut Function) -> Result<()> {
+    let FunctionArguments::List(list) = &mut call.args else { return Ok(()) };
+    match list.args.first_mut() {
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) => by_digits(expr),
+        _ => Ok(()),
+    }
+}
+
+fn cast_to(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+/// A call of a function, in the place of something else.
+fn call_of(name: &str, args: Vec<Expr>, span: Span) -> Expr {
+    let ident = Ident { value: name.to_string(), quote_style: None, span };
+    let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
+    let list = FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() };
+    Expr::Function(Function {
+        name: ObjectName::from(vec![ident]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(list),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn set_args(call: &mut Function, args: Vec<Expr>) {
+    if let FunctionArguments::List(list) = &mut call.args {
+        list.args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
+    }
+}
+
+fn text(text: &str) -> Expr {
+    Expr::value(Value::SingleQuotedString(text.to_string()))
+}
+
+/// In ascending order NULL comes first, else last.
+fn sort_array(call: &mut Function) -> Result<()> {
+    let args = plain_args(call);
+    let is_ascending = match args.as_slice() {
+        [_] => true,
+        [_, Expr::Value(value)] if matches!(value.value, Value::Boolean(_)) => value.value == Value::Boolean(true),
+        _ => return Err(Error::user("sort_array takes a list, and true or false for ascending or not")),
+    };
+    let (order, nulls) = if is_ascending { ("ASC", "NULLS FIRST") } else { ("DESC", "NULLS LAST") };
+    set_args(call, vec![args[0].clone(), text(order), text(nulls)]);
+    rename(call, "array_sort");
+    Ok(())
+}
+
+/// The percentile alone: how exact it is to be has no say.
+fn approx_percentile(call: &mut Function) -> Result<()> {
+    let args = plain_args(call);
+    let [percentile, ..] = args.as_slice() else {
+        return Err(Error::user("approx_percentile takes the percentile, and WITHIN GROUP (ORDER BY ...)"));
+    };
+    set_args(call, vec![percentile.clone()]);
+    rename(call, "approx_percentile_cont");
+    Ok(())
+}
+
+/// A row for each place of a list.
+fn subscripts(call: &mut Function) -> Result<()> {
+    let args = plain_args(call);
+    let (list, dimension, is_reverse) = match args.as_slice() {
+        [list, dimension] => (list, dimension, false),
+        [list, dimension, Expr::Value(value)] if matches!(value.value, Value::Boolean(_)) => {
+            (list, dimension, value.value == Value::Boolean(true))
+        }
+        _ => {
+            return Err(Error::user("generate_subscripts takes a list, a dimension, and true for the other way round"));
+        }
+    };
+    let span = call.name.span();
+    let length = call_of("array_length", vec![list.clone(), dimension.clone()], span);
+    let one = Expr::value(Value::Number("1".to_string(), false));
+    let mut series = call_of("generate_series", vec![one, cast_to(length, DataType::BigInt(None))], span);
+    if is_reverse {
+        series = call_of("array_reverse", vec![series], span);
+    }
+    set_args(call, vec![series]);
+    rename(call, "unnest");
+    Ok(())
+}
+
+/// Whether the first argument is a unit's name.
+fn takes_unit(call: &Function) -> bool {
+    matches!(plain_args(call).as_slice(), [Expr::Identifier(_), _, _])
 }
 
 /// Makes the unit that stands first a text.

@@ -1,4 +1,5 @@
-//! Types and intervals as standard SQL and others write them: `INT ARRAY` is `INT[]`, `INTERVAL '2' DAYS` is of DAY.
+//! Types and intervals as standard SQL and others write them: `INT ARRAY` is `INT[]`, `INTERVAL '2' DAYS` is of DAY, and
+//! `(a - b) DAY AS c` is the whole days between two times as an interval.
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -46,6 +47,9 @@ pub(super) fn rewrite(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     }
     // From behind, so that places found stay true.
     for at in (1..tokens.len()).rev() {
+        rewrite_difference(&mut tokens, at);
+    }
+    for at in (1..tokens.len()).rev() {
         if word(&tokens[at]).is_some_and(|word| word == "array") && is_behind_type(&tokens, at) {
             let span = tokens[at].span;
             let brackets = [Token::LBracket, Token::RBracket].map(|token| TokenWithSpan::new(token, span));
@@ -53,6 +57,48 @@ pub(super) fn rewrite(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
     }
     tokens
+}
+
+/// Rewrites `(a - b) DAY AS` whose unit is at a place: without AS the unit would be a name.
+fn rewrite_difference(tokens: &mut Vec<TokenWithSpan>, at: usize) {
+    let is = |at: usize, wanted: &str| tokens.get(at).and_then(word).is_some_and(|word| word == wanted);
+    let Some(written) = word(&tokens[at]) else { return };
+    let singular = |plural: &&&str| **plural == written || plural[..plural.len() - 1] == written;
+    let Some(unit) = UNITS.iter().find(singular).map(|plural| plural[..plural.len() - 1].to_string()) else { return };
+    if !is(at + 1, "as") || tokens[at - 1].token != Token::RParen {
+        return;
+    }
+    let (mut depth, mut open, mut minus) = (0usize, None, Vec::new());
+    for place in (0..at).rev() {
+        match tokens[place].token {
+            Token::RParen | Token::RBracket => depth += 1,
+            Token::LParen | Token::LBracket if depth == 1 => {
+                open = Some(place);
+                break;
+            }
+            Token::LParen | Token::LBracket => depth -= 1,
+            Token::Minus if depth == 1 => minus.push(place),
+            _ => {}
+        }
+    }
+    let (Some(open), [minus]) = (open, minus.as_slice()) else { return };
+    let stands_alone =
+        open > 0 && (matches!(tokens[open - 1].token, Token::Comma | Token::LParen) || is(open - 1, "select"));
+    if !stands_alone || *minus == open + 1 {
+        return;
+    }
+    let span = tokens[at].span;
+    let (earlier, later) = (tokens[minus + 1..at - 1].to_vec(), tokens[open + 1..*minus].to_vec());
+    let token = |token: Token| TokenWithSpan::new(token, span);
+    let name = |name: &str| make_word(name, None, span);
+    let mut put = vec![token(Token::LParen), name("timestampdiff"), token(Token::LParen)];
+    put.extend([token(Token::SingleQuotedString(unit.clone())), token(Token::Comma)]);
+    put.extend(earlier);
+    put.push(token(Token::Comma));
+    put.extend(later);
+    put.extend([token(Token::RParen), token(Token::Mul), name("INTERVAL")]);
+    put.extend([token(Token::SingleQuotedString("1".to_string())), name(&unit), token(Token::RParen)]);
+    tokens.splice(open..=at, put);
 }
 
 /// `INTERVAL '2'` or `INTERVAL 2` before a unit, or a unit of an interval and TO.

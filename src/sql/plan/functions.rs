@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use arrow::datatypes::DataType;
 use datafusion_expr::planner::ExprPlanner;
 use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
-use crate::function::dialect;
+use super::interval::IntervalPlanner;
+use crate::function::scalar::{self as kernels, JsonStyle};
+use crate::function::{ScalarKernel, dialect};
+use crate::sql::bridge::function::{ScalarOverload, scalar_udf};
 use crate::sql::users::{Doc, UserFunctions};
 
 /// All functions by name and alias.
@@ -49,6 +53,11 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
         own.add(function).expect("the engine's own functions have names that SQL can call");
     }
     scalars.extend(own.scalars);
+    for (name, text, example, bind) in OF_ANY_TYPE {
+        let overload = ScalarOverload::Any(Arc::new(bind));
+        scalars.insert(name.to_string(), Arc::new(scalar_udf(name, vec![overload])));
+        own.docs.insert(name.to_string(), Doc { text: text.to_string(), example: example.to_string() });
+    }
     let mut higher = BTreeMap::new();
     for function in datafusion_functions_nested::all_default_higher_order_functions() {
         let others =
@@ -72,6 +81,7 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
         windows.insert(function.name().to_string(), function);
     }
     let planners: Vec<Arc<dyn ExprPlanner>> = vec![
+        Arc::new(IntervalPlanner),
         Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
         Arc::new(datafusion_functions_nested::planner::NestedFunctionPlanner),
         Arc::new(datafusion_functions_nested::planner::FieldAccessPlanner),
@@ -82,6 +92,33 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     ];
     Functions { scalars, higher, aggregates, windows, planners, docs: own.docs }
 });
+
+/// A name, what it does, a call, and the kernel for the types of arguments.
+type OfAnyType = (&'static str, &'static str, &'static str, fn(&[DataType]) -> Option<Arc<dyn ScalarKernel>>);
+
+/// The engine's own functions of values of any type.
+const OF_ANY_TYPE: &[OfAnyType] =
+    &[
+        ("to_json", "A value as JSON text.", "to_json([1, 2])", |types| match types {
+            [value] => Some(kernels::to_json(value, JsonStyle::Compact)),
+            _ => None,
+        }),
+        ("to_jsonb", "A value as JSON text, with blanks behind commas and colons.", "to_jsonb([1, 2])", |types| {
+            match types {
+                [value] => Some(kernels::to_json(value, JsonStyle::Spaced)),
+                _ => None,
+            }
+        }),
+        (
+            "array_insert",
+            "A list with a value put in at a place, counted from 1, or from the end by -1; gaps are NULL.",
+            "array_insert([1, 2, 4], 3, 3)",
+            |types| match types {
+                [list, place, value] => kernels::array_insert(list, place, value),
+                _ => None,
+            },
+        ),
+    ];
 
 /// What other engines call functions that take lambdas.
 const LAMBDA_NAMES: &[(&str, &str)] =
