@@ -5,11 +5,13 @@
 //! Invariants  a footer is read once per state of a file; with `ordered` a file is one piece, or row groups that are
 //!             small enough to be read ahead.
 
+mod header; // what stands before a page
+mod chunk; //  a column's bytes, cut into pages and decompressed
 mod codes; //  runs, and numbers of a few bits
-mod direct; // rows of a row group from its pages
-mod fixed; //  columns of numbers and times
 mod pages; //  the pages of a column
+mod fixed; //  columns of numbers and times
 mod text; //   columns of strings and bytes
+mod direct; // rows of a row group from its pages
 
 use std::borrow::Cow;
 use std::fs::File;

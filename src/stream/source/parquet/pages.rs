@@ -3,22 +3,20 @@
 //! Invariants  columns are flat: a row is a value or a null. A page's values are there only while it is loaded.
 
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 use millstream_kernels::{Level, bitmap};
 use parquet::basic::Encoding;
-use parquet::column::page::{Page, PageReader};
 use parquet::errors::Result;
 use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::chunk::{Chunk, Content, Levels, Next};
 use super::codes::{Codes, damaged};
 
 /// Reads the pages of a column.
 pub(super) struct Pages {
-    reader: SerializedPageReader<File>,
+    chunk: Chunk,
     /// Whether rows may be null: pages then begin with levels.
     is_nullable: bool,
     level: Level,
@@ -59,12 +57,10 @@ pub(super) trait TakesDictionary {
 impl Pages {
     /// The pages of column `leaf` of a row group.
     pub(super) fn new(file: Arc<File>, group: &RowGroupMetaData, leaf: usize, level: Level) -> Result<Self> {
-        let column = group.column(leaf);
         let rows = group.num_rows().max(0) as usize;
-        let is_nullable = column.column_descr().max_def_level() > 0;
-        let reader = SerializedPageReader::new(file, column, rows, None)?;
+        let is_nullable = group.column(leaf).column_descr().max_def_level() > 0;
         Ok(Pages {
-            reader,
+            chunk: Chunk::new(file, group, leaf)?,
             is_nullable,
             level,
             behind: rows,
@@ -83,22 +79,22 @@ impl Pages {
     /// How many rows of the page at hand are left; where there are none, the next page is at hand.
     pub(super) fn left(&mut self, column: &mut impl TakesDictionary) -> Result<usize> {
         while self.left == 0 {
-            let Some(about) = guarded(|| self.reader.peek_next_page())? else {
-                return Err(damaged("its pages end before its rows do"));
-            };
-            if about.is_dict {
-                if let Some(Page::DictionaryPage { buf, num_values, .. }) = guarded(|| self.reader.get_next_page())? {
-                    column.take_dictionary(Buffer::from(buf), num_values as usize)?;
+            let rows = match self.chunk.peek()? {
+                None => return Err(damaged("its pages end before its rows do")),
+                Some(Next::Dictionary) => {
+                    if let Some(Content::Dictionary { bytes, values }) = self.chunk.take()? {
+                        column.take_dictionary(bytes, values)?;
+                    }
+                    continue;
                 }
-                continue;
-            }
-            let rows = about.num_rows.or(about.num_levels).unwrap_or_default();
+                Some(Next::Rows(rows)) => rows,
+            };
             self.behind =
                 self.behind.checked_sub(rows).ok_or_else(|| damaged("its pages hold more rows than it does"))?;
             self.left = rows;
             (self.passed, self.page, self.is_ahead) = (0, None, true);
             if self.left == 0 {
-                guarded(|| self.reader.skip_next_page())?;
+                self.chunk.skip()?;
                 self.is_ahead = false;
             }
         }
@@ -121,7 +117,7 @@ impl Pages {
             None => self.passed += rows,
         }
         if self.left == 0 && self.is_ahead {
-            guarded(|| self.reader.skip_next_page())?;
+            self.chunk.skip()?;
             self.is_ahead = false;
         }
         Ok(values)
@@ -141,7 +137,7 @@ impl Pages {
     pub(super) fn load(&mut self) -> Result<(&mut Loaded, usize)> {
         let mut passed = 0;
         if self.page.is_none() {
-            let Some(page) = guarded(|| self.reader.get_next_page())? else {
+            let Some(page) = self.chunk.take()? else {
                 return Err(damaged("its pages end before its rows do"));
             };
             self.is_ahead = false;
@@ -155,37 +151,32 @@ impl Pages {
         Ok((self.page.as_mut().expect("loaded above"), passed))
     }
 
-    fn loaded(&mut self, page: Page, wanted: usize) -> Result<Loaded> {
-        let (levels, bytes, at, rows, encoding) = match page {
-            Page::DataPage { buf, num_values, encoding, def_level_encoding, .. } => {
-                let bytes = Buffer::from(buf);
-                if !self.is_nullable {
-                    (None, bytes, 0, num_values, encoding)
-                } else {
-                    let length = bytes.first_chunk::<4>().map(|length| u32::from_le_bytes(*length) as usize);
-                    let length = length.filter(|length| *length + 4 <= bytes.len());
-                    let (Some(length), Encoding::RLE) = (length, def_level_encoding) else {
-                        return Err(damaged("the levels of a page cannot be read"));
-                    };
-                    (Some(bytes.slice_with_length(4, length)), bytes, 4 + length, num_values, encoding)
-                }
+    fn loaded(&mut self, page: Content, wanted: usize) -> Result<Loaded> {
+        let Content::Data { bytes, rows, encoding, levels } = page else {
+            return Err(damaged("a dictionary stands behind the values"));
+        };
+        let (levels, at) = match levels {
+            Levels::Counted { .. } if !self.is_nullable => (None, 0),
+            Levels::Counted { are_runs } => {
+                let length = bytes.first_chunk::<4>().map(|length| u32::from_le_bytes(*length) as usize);
+                let length = length.filter(|length| *length + 4 <= bytes.len());
+                let (Some(length), true) = (length, are_runs) else {
+                    return Err(damaged("the levels of a page cannot be read"));
+                };
+                (Some(bytes.slice_with_length(4, length)), 4 + length)
             }
-            Page::DataPageV2 { buf, num_values, encoding, def_levels_byte_len, rep_levels_byte_len, .. } => {
-                let bytes = Buffer::from(buf);
-                let (before, length) = (rep_levels_byte_len as usize, def_levels_byte_len as usize);
+            Levels::Sized { before, length } => {
                 if before + length > bytes.len() {
                     return Err(damaged("the levels of a page cannot be read"));
                 }
-                let levels = self.is_nullable.then(|| bytes.slice_with_length(before, length));
-                (levels, bytes, before + length, num_values, encoding)
+                (self.is_nullable.then(|| bytes.slice_with_length(before, length)), before + length)
             }
-            Page::DictionaryPage { .. } => return Err(damaged("a dictionary stands behind the values")),
         };
-        if rows as usize != wanted {
+        if rows != wanted {
             return Err(damaged("a page holds other rows than it says"));
         }
         let present = match levels {
-            Some(levels) => self.present(levels, rows as usize)?,
+            Some(levels) => self.present(levels, rows)?,
             None => None,
         };
         let values = match encoding {
@@ -232,9 +223,4 @@ impl Loaded {
         let present = self.present.as_ref().filter(|_| values < rows);
         (values, present.map(|present| (from..from + rows).map(|row| bitmap::get(present, row)).collect()))
     }
-}
-
-/// Asks the crate's reader, which trusts the headers of pages and panics where one lacks what its kind has.
-fn guarded<T>(ask: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| Err(damaged("the header of a page cannot be read")))
 }

@@ -9,6 +9,7 @@ use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 
 use crate::batch::engine_schema;
@@ -77,13 +78,14 @@ fn ways() -> Vec<(&'static str, WriterProperties)> {
         let small = WriterProperties::builder().set_data_page_row_count_limit(700).set_write_batch_size(100);
         small.set_max_row_group_row_count(Some(2_100)).set_statistics_enabled(EnabledStatistics::Chunk)
     };
-    let snappy = parquet::basic::Compression::SNAPPY;
+    let snappy = Compression::SNAPPY;
     vec![
         ("as it comes", WriterProperties::builder().build()),
         ("small pages", small().set_compression(snappy).build()),
         ("no dictionary", small().set_dictionary_enabled(false).build()),
         ("a dictionary that overflows", small().set_dictionary_page_size_limit(300).build()),
         ("version 2", small().set_writer_version(WriterVersion::PARQUET_2_0).set_compression(snappy).build()),
+        ("of the crate's codecs", small().set_compression(Compression::LZ4_RAW).build()),
     ]
 }
 
@@ -120,6 +122,73 @@ fn pages_hold_what_the_crates_own_reader_finds() {
             for (at, field) in whole.schema().fields().iter().enumerate() {
                 let wanted = cast(whole.column(at), read.column(at).data_type()).unwrap();
                 assert_eq!(read.column(at), &wanted, "{name}, {} in batches of {batch_rows}", field.name());
+            }
+        }
+    }
+}
+
+/// Ways that nobody thought of: codec, version, pages, dictionaries and row groups by chance.
+#[test]
+fn pages_of_any_kind_hold_what_the_crates_own_reader_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let rows = rows();
+    let codecs = [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::ZSTD(ZstdLevel::try_new(1).unwrap()),
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4_RAW,
+    ];
+    for seed in 0..18 {
+        let pick = |salt: usize, of: usize| mixed(seed, 40 + salt) % of;
+        let version = [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0][pick(0, 2)];
+        let properties = WriterProperties::builder()
+            .set_writer_version(version)
+            .set_compression(codecs[seed % codecs.len()])
+            .set_data_page_row_count_limit([50, 333, 2_000, 20_000][pick(1, 4)])
+            .set_write_batch_size([1, 10, 100, 1_000][pick(2, 4)])
+            .set_dictionary_enabled(pick(3, 4) > 0)
+            .set_dictionary_page_size_limit([100, 2_000, 1 << 20][pick(4, 3)])
+            .set_max_row_group_row_count(Some([900, 2_500, 1 << 20][pick(5, 3)]));
+        write(&path, &rows, properties.build());
+        let engine = engine([100, 1_000, 8_192][pick(6, 3)]);
+        engine.register_file("t", &path).unwrap();
+        let (read, few) = (asked(&engine, "SELECT * FROM t"), asked(&engine, "SELECT * FROM t WHERE few = 3"));
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap().build().unwrap();
+        let records: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+        let whole = concat_batches(&records[0].schema(), &records).unwrap();
+        let is_three = whole.column(1).as_primitive::<Int32Type>().iter().map(|few| Some(few == Some(3))).collect();
+        let threes = arrow::compute::filter_record_batch(&whole, &is_three).unwrap();
+        for (read, whole) in [(read, whole), (few, threes)] {
+            for (at, field) in whole.schema().fields().iter().enumerate() {
+                let wanted = cast(whole.column(at), read.column(at).data_type()).unwrap();
+                assert_eq!(read.column(at), &wanted, "seed {seed}, {}", field.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn pages_larger_than_what_is_read_at_once_are_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let numbers: Int64Array = (0..150_000).map(|row| Some(mixed(row, 50) as i64 >> (row % 50))).collect();
+    let words: StringArray = (0..150_000).map(|row| Some(format!("{:x}", mixed(row, 51)))).collect();
+    let columns: [(&str, ArrayRef, bool); 2] = [("n", Arc::new(numbers), true), ("w", Arc::new(words), true)];
+    let rows = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    for codec in [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(ZstdLevel::default())] {
+        for dictionary in [true, false] {
+            let large = WriterProperties::builder().set_compression(codec).set_dictionary_enabled(dictionary);
+            let large = large.set_data_page_row_count_limit(70_000).set_data_page_size_limit(64 << 20);
+            write(&path, &rows, large.set_dictionary_page_size_limit(3 << 20).build());
+            let engine = engine(8_192);
+            engine.register_file("t", &path).unwrap();
+            let read = asked(&engine, "SELECT n, w FROM t");
+            for at in 0..2 {
+                let wanted = cast(rows.column(at), read.column(at).data_type()).unwrap();
+                assert_eq!(read.column(at), &wanted, "{codec:?}, with a dictionary: {dictionary}");
             }
         }
     }
@@ -323,13 +392,21 @@ fn headers_of_pages_that_lie_are_errors_and_no_panics() {
     let path = folder.path().join("t.parquet");
     // Many small pages of few columns, so that most bytes are headers.
     let rows = rows().project(&[2, 3, 10]).unwrap().slice(0, 300);
-    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+    for (version, codec) in [
+        (WriterVersion::PARQUET_1_0, Compression::UNCOMPRESSED),
+        (WriterVersion::PARQUET_2_0, Compression::UNCOMPRESSED),
+        (WriterVersion::PARQUET_1_0, Compression::SNAPPY),
+        (WriterVersion::PARQUET_2_0, Compression::ZSTD(ZstdLevel::default())),
+        (WriterVersion::PARQUET_1_0, Compression::LZ4_RAW),
+    ] {
         let small = WriterProperties::builder().set_writer_version(version).set_data_page_row_count_limit(10);
+        let small = small.set_compression(codec);
         let small = small.set_write_batch_size(10).set_statistics_enabled(EnabledStatistics::None);
         write(&path, &rows, small.set_offset_index_disabled(true).build());
         let whole = std::fs::read(&path).unwrap();
         let footer = u32::from_le_bytes(whole[whole.len() - 8..whole.len() - 4].try_into().unwrap()) as usize;
-        for at in 4..whole.len() - 8 - footer {
+        let step = if codec == Compression::UNCOMPRESSED { 1 } else { 7 };
+        for at in (4..whole.len() - 8 - footer).step_by(step) {
             let mut changed = whole.clone();
             changed[at] ^= 0x06;
             std::fs::write(&path, &changed).unwrap();
@@ -348,10 +425,13 @@ fn headers_of_pages_that_lie_are_errors_and_no_panics() {
 fn pages_that_are_cut_off_or_changed_are_errors_and_no_panics() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.parquet");
-    for dictionary in [true, false] {
-        write(&path, &rows(), WriterProperties::builder().set_dictionary_enabled(dictionary).build());
+    let codecs = [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(ZstdLevel::default())];
+    for (dictionary, codec) in [true, false].into_iter().flat_map(|dictionary| codecs.map(|codec| (dictionary, codec)))
+    {
+        let properties = WriterProperties::builder().set_dictionary_enabled(dictionary).set_compression(codec);
+        write(&path, &rows(), properties.build());
         let whole = std::fs::read(&path).unwrap();
-        for at in (4..whole.len() - 4_000).step_by(whole.len() / 150) {
+        for at in (4..whole.len() - 4_000).step_by(whole.len() / 100) {
             let mut changed = whole.clone();
             changed[at] ^= 0x55;
             changed[at + 1] ^= 0x0f;
