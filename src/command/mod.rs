@@ -66,7 +66,8 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if asked.use_stderr() { Kind::User.exit_code() } else { 0 });
         }
     };
-    match dispatch(arguments) {
+    // One deep stack for all that is parsed and planned, instead of one for each statement.
+    match millstream::sql::with_deep_stack(|| dispatch(arguments)) {
         Ok(()) | Err(Stop::Unread) => ExitCode::SUCCESS,
         Err(Stop::Interrupted(signal)) => ExitCode::from(128 + signal),
         Err(Stop::Failed(error)) => {

@@ -2,7 +2,8 @@
 //!
 //! Parser and planner recurse, with frames of many kilobytes in debug builds: fifty parentheses overflow the two megabytes
 //! that threads often have, and an overflow ends the process. So parsing and planning run on a stack of their own; its
-//! pages are only taken when they are touched. This is no worker: it lives as long as one call.
+//! pages are only taken when they are touched. This is no worker: it lives as long as one call; the command line makes
+//! one call of all that it does.
 
 use std::cell::Cell;
 use std::panic::resume_unwind;
