@@ -42,17 +42,17 @@ fn block(random: &mut Random, count: usize) -> (Vec<u8>, Vec<u8>) {
         let length = match random.below(3) {
             0 if offset < 2048 => {
                 let length = 4 + random.below(8);
-                elements.extend([1 | (length - 4 << 2) as u8 | (offset >> 8 << 5) as u8, offset as u8]);
+                elements.extend([1 | ((length - 4) << 2) as u8 | ((offset >> 8) << 5) as u8, offset as u8]);
                 length
             }
             1 if offset < 65_536 => {
                 let length = 1 + random.below(64);
-                elements.extend([2 | (length - 1 << 2) as u8, offset as u8, (offset >> 8) as u8]);
+                elements.extend([2 | ((length - 1) << 2) as u8, offset as u8, (offset >> 8) as u8]);
                 length
             }
             _ => {
                 let length = 1 + random.below(64);
-                elements.push(3 | (length - 1 << 2) as u8);
+                elements.push(3 | ((length - 1) << 2) as u8);
                 elements.extend((offset as u32).to_le_bytes());
                 length
             }

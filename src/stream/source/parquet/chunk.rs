@@ -2,8 +2,8 @@
 //!
 //! Place       under `pages.rs`. Snappy, Zstandard and pages that are not compressed are read here; pages of other codecs
 //!             come from the parquet crate.
-//! Invariants  what a header says is checked before memory is taken or bytes are passed over for it. A page's memory is
-//!             used again for the next one once nobody holds it.
+//! Invariants  no header leads behind its column's end. A page's memory is used again for the next one once nobody holds
+//!             it.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -22,9 +22,11 @@ use super::codes::damaged;
 use super::header::{Header, Kind};
 
 /// Bytes that are read together where they are to be decompressed: they stay in the CPU's own cache.
-const READ_BYTES: usize = 256 << 10;
+const READ_BYTES: usize = 64 << 10;
 /// Bytes that are read together where pages are as they stand: enough for a header, the rest goes where it is to stay.
 const READ_BYTES_PLAIN: usize = 8 << 10;
+/// How many times larger a page becomes at most before more memory is taken as it does.
+const GROWTH: usize = 32;
 /// No header is longer: statistics hold two values.
 const HEADER_BYTES_MAX: usize = 64 << 20;
 
@@ -56,7 +58,8 @@ pub(super) enum Levels {
 }
 
 impl Chunk {
-    pub(super) fn new(file: Arc<File>, group: &RowGroupMetaData, leaf: usize) -> Result<Self> {
+    /// `is_copied`: a page's bytes are not held any longer than the page is at hand.
+    pub(super) fn new(file: Arc<File>, group: &RowGroupMetaData, leaf: usize, is_copied: bool) -> Result<Self> {
         let column = group.column(leaf);
         let codec = match column.compression() {
             Compression::UNCOMPRESSED => Codec::Plain,
@@ -70,7 +73,7 @@ impl Chunk {
         let (start, length) = guarded(|| Ok(column.byte_range()))?;
         let end = start.checked_add(length).ok_or_else(|| damaged("a column has no end"))?;
         let window = Window { file, behind: start, end, bytes: Vec::new(), at: 0, filled: 0 };
-        Ok(Chunk::Own(Box::new(OwnChunk { window, codec, header: None, lent: None })))
+        Ok(Chunk::Own(Box::new(OwnChunk { window, codec, header: None, lent: None, is_copied })))
     }
 
     /// What the next page is; `None` behind the last one.
@@ -137,6 +140,8 @@ pub(super) struct OwnChunk {
     header: Option<Header>,
     /// The page that was handed out last.
     lent: Option<Buffer>,
+    /// Whether memory may be larger than what is in it.
+    is_copied: bool,
 }
 
 enum Codec {
@@ -219,6 +224,10 @@ impl OwnChunk {
         let lent = self.lent.take().and_then(|lent| lent.into_vec::<u8>().ok());
         let mut out = lent.unwrap_or_default();
         out.clear();
+        if self.is_copied && out.capacity() < header.uncompressed {
+            let likely = header.compressed.saturating_mul(GROWTH);
+            out = Vec::with_capacity(room(header.uncompressed.min(likely)));
+        }
         if matches!(self.codec, Codec::Plain) || !is_compressed {
             if header.compressed != header.uncompressed || raw > header.compressed {
                 return Err(damaged("a page is of another size than it says"));
@@ -307,7 +316,7 @@ impl Window {
             (self.at, self.filled) = (0, held);
             let ahead = (self.end - self.behind).min((wanted - held).max(more) as u64) as usize;
             if self.bytes.len() < held + ahead {
-                self.bytes.resize(held + ahead, 0);
+                self.bytes.resize(room(held + ahead), 0);
             }
             self.seek()?;
             let room = &mut self.bytes[held..held + ahead];
@@ -362,6 +371,13 @@ impl Window {
         self.file.as_ref().seek(SeekFrom::Start(self.behind))?;
         Ok(())
     }
+}
+
+/// Memory is taken in few sizes: an allocator keeps pages for each size, and the first touch of a page costs more than
+/// decompressing into it does.
+fn room(bytes: usize) -> usize {
+    const SLACK: usize = 64; // what decompressing may write behind its end
+    (bytes + SLACK).next_power_of_two().max(READ_BYTES)
 }
 
 fn ended(error: std::io::Error) -> ParquetError {

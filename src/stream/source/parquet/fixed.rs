@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use arrow::buffer::Buffer;
+use arrow::datatypes::ArrowNativeType;
 use millstream_kernels::{Level, bitmap, gather};
 use parquet::errors::Result;
 
@@ -13,8 +14,10 @@ use crate::batch::{Column, Fixed};
 
 /// How the bytes of a value become a number of the engine.
 pub(super) trait Layout: Send + 'static {
-    type Value: Fixed;
+    type Value: Fixed + ArrowNativeType;
     const BYTES: usize;
+    /// Whether a value's bytes are the number's own.
+    const IS_SAME: bool = cfg!(target_endian = "little") && Self::BYTES == size_of::<Self::Value>();
     fn value(bytes: &[u8]) -> Self::Value;
 }
 
@@ -48,24 +51,48 @@ pub(super) struct FixedColumn<L: Layout> {
 
 /// What is kept beside the pages.
 struct Own<L: Layout> {
-    dictionary: Vec<L::Value>,
+    dictionary: Dictionary<L::Value>,
     codes: Vec<u32>,
     /// Values of rows that are there, before nulls are put between them.
     dense: Vec<L::Value>,
     layout: PhantomData<L>,
 }
 
+/// The values that codes stand for.
+enum Dictionary<T> {
+    Own(Vec<T>),
+    /// A page as it is: no copy of what may be a megabyte.
+    Page(Buffer),
+}
+
+impl<T: ArrowNativeType> Dictionary<T> {
+    fn values(&self) -> &[T] {
+        match self {
+            Dictionary::Own(values) => values,
+            Dictionary::Page(bytes) => bytes.typed_data(),
+        }
+    }
+}
+
 impl<L: Layout> FixedColumn<L> {
     pub(super) fn new(pages: Pages) -> Self {
-        let own = Own { dictionary: Vec::new(), codes: Vec::new(), dense: Vec::new(), layout: PhantomData };
+        let dictionary = Dictionary::Own(Vec::new());
+        let own = Own { dictionary, codes: Vec::new(), dense: Vec::new(), layout: PhantomData };
         FixedColumn { pages, own }
     }
 }
 
 impl<L: Layout> TakesDictionary for Own<L> {
     fn take_dictionary(&mut self, bytes: Buffer, count: usize) -> Result<()> {
-        self.dictionary.clear();
-        append::<L>(&bytes, count, None, &mut self.dictionary)
+        let length = count.saturating_mul(L::BYTES);
+        if L::IS_SAME && bytes.len() >= length && bytes.as_ptr().cast::<L::Value>().is_aligned() {
+            self.dictionary = Dictionary::Page(bytes.slice_with_length(0, length));
+            return Ok(());
+        }
+        let mut values = Vec::new();
+        append::<L>(&bytes, count, None, &mut values)?;
+        self.dictionary = Dictionary::Own(values);
+        Ok(())
     }
 }
 
@@ -163,7 +190,7 @@ impl<L: Layout> Own<L> {
             PageValues::Codes(codes) => {
                 self.codes.clear();
                 codes.read(level, count, &mut self.codes)?;
-                append_coded(level, &self.dictionary, &self.codes, wanted, out)?;
+                append_coded(level, self.dictionary.values(), &self.codes, wanted, out)?;
             }
         }
         Ok(())
@@ -172,7 +199,9 @@ impl<L: Layout> Own<L> {
 
 /// Adds the first `count` values in `bytes`; of them the `wanted` ones, if not all.
 fn append<L: Layout>(bytes: &[u8], count: usize, wanted: Option<&[u16]>, out: &mut Vec<L::Value>) -> Result<()> {
-    let Some(bytes) = bytes.get(..count * L::BYTES) else { return Err(damaged("a page ends before its values do")) };
+    let Some(bytes) = bytes.get(..count.saturating_mul(L::BYTES)) else {
+        return Err(damaged("a page ends before its values do"));
+    };
     match wanted {
         None => out.extend(bytes.chunks_exact(L::BYTES).map(L::value)),
         Some(rows) => out.extend(rows.iter().map(|&row| {

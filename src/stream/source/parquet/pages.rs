@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 use millstream_kernels::{Level, bitmap};
-use parquet::basic::Encoding;
+use parquet::basic::{Encoding, Type};
 use parquet::errors::Result;
 use parquet::file::metadata::RowGroupMetaData;
 
@@ -55,12 +55,13 @@ pub(super) trait TakesDictionary {
 }
 
 impl Pages {
-    /// The pages of column `leaf` of a row group.
+    /// The pages of column `leaf` of a row group; strings hold on to them.
     pub(super) fn new(file: Arc<File>, group: &RowGroupMetaData, leaf: usize, level: Level) -> Result<Self> {
+        let is_copied = group.column(leaf).column_type() != Type::BYTE_ARRAY;
         let rows = group.num_rows().max(0) as usize;
         let is_nullable = group.column(leaf).column_descr().max_def_level() > 0;
         Ok(Pages {
-            chunk: Chunk::new(file, group, leaf)?,
+            chunk: Chunk::new(file, group, leaf, is_copied)?,
             is_nullable,
             level,
             behind: rows,
