@@ -4,12 +4,14 @@
 #   benches/instructions.sh            fails when a case takes over 3 % more than recorded
 #   benches/instructions.sh --record   writes what it counts to benches/record/instructions.txt
 #
-# The engine is compiled as for speed, what it depends on as for tests: those are there already when tests have run.
+# The engine is compiled as for speed, what it depends on as for tests: those are there already when tests have run. What
+# threads wait for and how keys are hashed differs between runs by some ten thousand instructions: a case is run for so
+# many rows that this is within one in a hundred, and twice, of which the fewer count.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 record=benches/record/instructions.txt
-few=4 many=12 limit=3
+few=8 many=88 limit=3
 
 if ! command -v valgrind >/dev/null; then
     { apt-get update && apt-get install -y --no-install-recommends valgrind; } >/dev/null 2>&1 || true
@@ -26,9 +28,11 @@ program=$("${CARGO:-cargo}" build --bench instructions --locked --message-format
 
 count() { # case, batches
     local log; log=$(mktemp)
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$1" "$2" >/dev/null 2>"$log" ||
-        { cat "$log" >&2; return 1; }
-    awk '/Collected/ { print $NF }' "$log"
+    for _ in 1 2; do
+        valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$1" "$2" >/dev/null 2>>"$log" ||
+            { cat "$log" >&2; return 1; }
+    done
+    awk '/Collected/ { if (!least || $NF < least) least = $NF } END { print least }' "$log"
     rm -f "$log"
 }
 
