@@ -58,12 +58,12 @@ impl Slots {
     }
 
     /// How many places are used.
-    pub fn len(&self) -> usize {
+    pub fn used(&self) -> usize {
         self.rows - self.free.len()
     }
 
     /// How many places are free.
-    pub fn free_len(&self) -> usize {
+    pub fn free(&self) -> usize {
         self.free.len()
     }
 

@@ -69,10 +69,10 @@ fn places_hold_what_was_put_last() {
             model.remove(&place);
             slots.give_back(place);
         }
-        assert_eq!(slots.len(), model.len());
+        assert_eq!(slots.used(), model.len());
         check(&slots, &model);
     }
-    assert!(slots.free_len() > 0, "places were given back");
+    assert!(slots.free() > 0, "places were given back");
     let mut copy = Slots::new(&types(SortOptions::default())).expect("types with a row format");
     let old: Vec<u32> = model.keys().copied().collect();
     let places = slots.copy_into(&mut copy, &old).expect("the same columns");

@@ -32,7 +32,7 @@ use crate::stream::operator::{Next, Operator};
 const LEFT: &str = "as of changes left 1";
 const RIGHT: &str = "as of changes right 1";
 /// What a row takes beside its bytes.
-const ROW_BYTES: usize = 8 * size_of::<usize>();
+const ROW_BYTES: usize = size_of::<[usize; 8]>();
 
 type Bytes = Box<[u8]>;
 /// Order, and the row.

@@ -240,7 +240,7 @@ impl Best {
         self.rows.clear();
         self.places.clear();
         if self.places_are_keys {
-            let more = self.lists.key_count() - self.slots.len();
+            let more = self.lists.key_count() - self.slots.used();
             self.slots.take(more, &mut self.places)?;
             self.places.clone_from(&self.won);
         } else {
@@ -269,7 +269,7 @@ impl Best {
         for place in self.fallen.drain(..) {
             self.slots.give_back(place);
         }
-        if self.slots.free_len() > FREE_MIN + self.slots.len() {
+        if self.slots.free() > FREE_MIN + self.slots.used() {
             let all: Vec<u32> = (0..self.lists.key_count() as u32).collect();
             self.keep(&all)?;
         }
