@@ -28,7 +28,7 @@ use crate::query::{BATCHES_WAITING, Query};
 use crate::runtime::{self, Options};
 pub use crate::runtime::{Clock, Control, Metrics, OperatorMetrics, Running, Snapshot, SourceMetrics, Stepped};
 use crate::sql::{self, Catalog, LogicalQuery, Planned, Setting};
-pub use crate::sql::{ExplainKind, FunctionInfo, Parsed};
+pub use crate::sql::{ExplainKind, FunctionInfo, Parsed, with_deep_stack};
 use crate::stream::connect::DefaultConnectors;
 use crate::stream::operator::Budget;
 use crate::stream::sink::blackhole::Blackhole;

@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
         }
     };
     // One deep stack for all that is parsed and planned, instead of one for each statement.
-    match millstream::sql::with_deep_stack(|| dispatch(arguments)) {
+    match millstream::engine::with_deep_stack(|| dispatch(arguments)) {
         Ok(()) | Err(Stop::Unread) => ExitCode::SUCCESS,
         Err(Stop::Interrupted(signal)) => ExitCode::from(128 + signal),
         Err(Stop::Failed(error)) => {
