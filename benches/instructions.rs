@@ -17,8 +17,8 @@ use millstream_kernels::level;
 
 const ROWS: usize = 8192;
 
-/// What a case is: its name, and a query over `t` or over a file of its columns.
-const CASES: [(&str, &str); 13] = [
+/// What a case is: its name, and a query over `t` or over a file of its columns as text.
+const CASES: [(&str, &str); 12] = [
     ("filter-sum", "SELECT count(*), sum(price * 2.0) FROM t WHERE price > 500.0 AND id < 900"),
     ("group-dense", "SELECT id, count(*), sum(amount) FROM t GROUP BY id"),
     ("group-packed-1k", "SELECT id * 1000003, count(*), sum(amount) FROM t GROUP BY id * 1000003"),
@@ -37,7 +37,6 @@ const CASES: [(&str, &str); 13] = [
     ),
     ("csv", "SELECT sum(amount), max(price), max(name), max(ts) FROM csv"),
     ("json", "SELECT sum(amount), max(price), max(name), max(ts) FROM json"),
-    ("parquet", "SELECT sum(amount), max(price), max(name), max(ts) FROM parquet"),
 ];
 
 fn main() {
@@ -61,14 +60,7 @@ fn run(case: &str, batches: usize) {
     // Made once and taken again and again, so that making it does not count.
     let first = record();
     let columns = "id BIGINT, amount BIGINT, price DOUBLE, name VARCHAR, city VARCHAR, ts TIMESTAMP(3)";
-    if case == "parquet" {
-        let batches: Vec<RecordBatch> = (0..batches).map(|number| at(&first, number)).collect();
-        engine.register_batches("t", batches).expect("its rows");
-        let path = folder.path().join("t.parquet");
-        engine
-            .execute(&format!("CREATE TABLE parquet WITH ('path' = '{}') AS SELECT * FROM t", path.display()))
-            .expect("a file");
-    } else if case == "csv" || case == "json" {
+    if case == "csv" || case == "json" {
         let path = folder.path().join(if case == "csv" { "t.csv" } else { "t.ndjson" });
         let text = if case == "csv" { csv(&first) } else { json(&first) };
         std::fs::write(&path, text.repeat(batches)).expect("a file");
