@@ -65,7 +65,13 @@ def open_datafusion():
             context.register_record_batches(name, [batches[at:at + share] for at in range(0, len(batches), share)])
         else:
             context.register_parquet(name, path)
-    return lambda sql: pa.Table.from_batches(context.sql(sql).collect())
+
+    def run(sql):
+        frame = context.sql(sql)
+        batches = frame.collect()
+        # An answer without rows has no batch to tell its columns.
+        return pa.Table.from_batches(batches, batches[0].schema if batches else frame.schema())
+    return run
 
 
 def open_polars():
@@ -89,7 +95,7 @@ def open_chdb():
     settings = f" SETTINGS max_threads = {given.threads}"
 
     def run(sql):
-        answer = state.query(sql + settings, "ArrowStream").bytes()
+        answer = state.query(sql.strip().rstrip(";") + settings, "ArrowStream").bytes()
         return pa.ipc.open_stream(answer).read_all() if answer else pa.table({})
     return run
 
