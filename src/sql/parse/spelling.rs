@@ -9,7 +9,7 @@
 //! | `timestampdiff(DAY, a, b)`, `datediff(DAY, a, b)`, `timestampadd(DAY, n, t)` | `timestampdiff('DAY', a, b)` and its kin |
 //! | `variance(x)`, `is_nan(x)`, `rlike(x, p)`, `sequence(a, b)`, `array_size(x)`, `array(a, b)`, `grouping_id(x)` | `var_samp`, `isnan`, `regexp_like`, `generate_series`, `array_length`, `make_array`, `grouping` |
 //! | `sort_array(x, false)` | `array_sort(x, 'DESC', 'NULLS LAST')` |
-//! | `approx_percentile(p)` | `approx_percentile_cont(p)` |
+//! | `approx_percentile(p)`, with an error `approx_percentile(p, e)` | `approx_percentile_cont(p)`, `percentile_cont(p)` |
 //! | `generate_subscripts(x, 1)` | `unnest(generate_series(1, array_length(x, 1)))` |
 //! | `CAST(x AS UUID)`, `UUID 'x'` | `to_uuid(x)` |
 //! | `'\x1234'::BYTEA` | `X'1234'` |
@@ -236,14 +236,20 @@ fn sort_array(call: &mut Function) -> Result<()> {
     Ok(())
 }
 
-/// The percentile alone: how exact it is to be has no say.
+/// Who says how exact it is to be gets it exactly: a sketch promises no error.
 fn approx_percentile(call: &mut Function) -> Result<()> {
     let args = plain_args(call);
-    let [percentile, ..] = args.as_slice() else {
-        return Err(Error::user("approx_percentile takes the percentile, and WITHIN GROUP (ORDER BY ...)"));
+    let (percentile, name) = match args.as_slice() {
+        [percentile] => (percentile, "approx_percentile_cont"),
+        [percentile, _] => (percentile, "percentile_cont"),
+        _ => {
+            return Err(Error::user(
+                "approx_percentile takes the percentile, its error if need be, and WITHIN GROUP (ORDER BY ...)",
+            ));
+        }
     };
     set_args(call, vec![percentile.clone()]);
-    rename(call, "approx_percentile_cont");
+    rename(call, name);
     Ok(())
 }
 
