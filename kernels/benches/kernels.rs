@@ -6,7 +6,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use millstream_kernels::{
     Level, aggregate, arithmetic, bitmap, cast, choose, compare, filter, gather, grouped, hash, level, logic, pane,
-    partition, scan,
+    partition, scan, snappy,
 };
 use std::hint::black_box;
 use std::time::Duration;
@@ -101,8 +101,9 @@ fn compares(c: &mut Criterion) {
 
 fn choices(c: &mut Criterion) {
     let rows = IN_CACHE;
-    let (values, mut out) = (small(rows), vec![0; rows]);
+    let values = small(rows);
     for (name, limit) in [("half", 500), ("few", 10)] {
+        let mut out = vec![0; rows];
         let mut mask = vec![0; bitmap::words(rows)];
         compare::constant(level::detect(), compare::Op::Lt, &small(rows), limit, &mut mask);
         levels(c, &format!("choose/i64/column-{name}"), rows, |level| {
@@ -317,6 +318,46 @@ fn scans(c: &mut Criterion) {
     assert_eq!(at, None);
 }
 
+/// A block as Snappy makes it of numbers that are alike: short literals and copies from nearby, in turn.
+fn compressed(elements: usize) -> (Vec<u8>, usize) {
+    let (mut body, mut size) = (Vec::new(), 0);
+    for bits in numbers(elements) {
+        let literal = 1 + (bits >> 20) as usize % 4;
+        body.push((literal as u8 - 1) << 2);
+        body.extend_from_slice(&bits.to_le_bytes()[..literal]);
+        size += literal;
+        // From four to eleven bytes of what lies at most 255 bytes before.
+        let length = 4 + (bits >> 40) as usize % 8;
+        body.extend([1 | (length as u8 - 4) << 2, 1 + (bits >> 50) as u8 % size.min(255) as u8]);
+        size += length;
+    }
+    let mut block = Vec::new();
+    let mut left = size;
+    while left > 127 {
+        block.push(left as u8 | 0x80);
+        left >>= 7;
+    }
+    block.push(left as u8);
+    block.extend(body);
+    (block, size)
+}
+
+/// Snappy, by the byte that it makes; the loop with its checks one by one beside it.
+fn blocks(c: &mut Criterion) {
+    let (block, size) = compressed(IN_CACHE);
+    let (mut out, mut truth) = (Vec::new(), Vec::new());
+    plain(c, "snappy/append", size, || {
+        out.clear();
+        assert!(snappy::append(black_box(&block), size, &mut out));
+    });
+    let elements = block.iter().position(|byte| byte & 0x80 == 0).expect("a size ends") + 1;
+    plain(c, "snappy/scalar", size, || {
+        truth.clear();
+        assert!(snappy::scalar::append(black_box(&block[elements..]), 0, size, &mut truth));
+    });
+    assert_eq!(out, truth);
+}
+
 fn config() -> Criterion {
     Criterion::default()
         .without_plots()
@@ -328,6 +369,6 @@ fn config() -> Criterion {
 criterion_group!(
     name = kernels;
     config = config();
-    targets = compares, choices, arithmetics, aggregates, groups, filters, keys, panes, scans
+    targets = compares, choices, arithmetics, aggregates, groups, filters, keys, panes, scans, blocks
 );
 criterion_main!(kernels);
