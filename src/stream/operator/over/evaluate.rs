@@ -70,15 +70,9 @@ pub(super) fn evaluate(
     partition_count: usize,
     before: &Before,
 ) -> Result<Evaluated> {
-    let (rows, runs) = by_partition(partitions, partition_count);
-    let bounds: Vec<u32> = runs.iter().map(|run| run.start as u32).chain([rows.len() as u32]).collect();
-    let keys: Vec<Key> = wide[shape.order()].iter().map(canonical).zip(shape.spec.order.iter().copied()).collect();
-    let ties = if shape.spec.breaks_ties { shape.own(wide) } else { &[] };
-    let rows = order(rows, runs, &keys, ties)?;
+    let (rows, mut sorted) = in_order(shape, wide, partitions, partition_count)?;
     let picked = UInt32Array::from(rows.clone());
     let pick = |column: &ArrayRef| Ok(take(column, &picked, None)?);
-    let ordered = keys.iter().map(|(key, _)| pick(key)).collect::<Result<Vec<_>>>()?;
-    let mut sorted = Sorted::new(rows.len(), bounds, ordered)?;
     sorted.passed.clone_from(&before.passed);
     let mut results = Vec::with_capacity(shape.spec.calls.len());
     let mut column = shape.order().end;
@@ -104,6 +98,24 @@ pub(super) fn evaluate(
         results.push(of_type(result, field.data_type())?);
     }
     Ok(Evaluated { rows, sorted, results })
+}
+
+/// The order of wide rows whose partitions are known.
+pub(super) fn in_order(
+    shape: &OverShape,
+    wide: &[ArrayRef],
+    partitions: &[u32],
+    partition_count: usize,
+) -> Result<(Vec<u32>, Sorted)> {
+    let (rows, runs) = by_partition(partitions, partition_count);
+    let bounds: Vec<u32> = runs.iter().map(|run| run.start as u32).chain([rows.len() as u32]).collect();
+    let keys: Vec<Key> = wide[shape.order()].iter().map(canonical).zip(shape.spec.order.iter().copied()).collect();
+    let ties = if shape.spec.breaks_ties { shape.own(wide) } else { &[] };
+    let rows = order(rows, runs, &keys, ties)?;
+    let picked = UInt32Array::from(rows.clone());
+    let ordered = keys.iter().map(|(key, _)| Ok(take(key, &picked, None)?)).collect::<Result<Vec<_>>>()?;
+    let sorted = Sorted::new(rows.len(), bounds, ordered)?;
+    Ok((rows, sorted))
 }
 
 /// The rows of each partition, one after the other, and where each partition lies.

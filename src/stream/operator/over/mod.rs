@@ -18,6 +18,7 @@ mod prefix; //    sums as differences of running totals
 mod rank; //      functions of a row's place
 mod reach; //     how far back frames reach
 mod rows; //      rows kept by reference
+mod running; //   functions kept up row by row
 mod snapshot; //  state as columns
 mod sorted; //    partitions and peers
 mod stream; //    when the watermark has passed a frame, or row by row

@@ -112,29 +112,65 @@ fn whole(
 
 /// A running total of floats: the sum with what it lacks, and what cannot be added.
 #[derive(Clone, Copy, Default)]
-struct Running {
+pub(super) struct Running {
     sum: f64,
     error: f64,
-    count: u32,
-    nans: u32,
-    positive: u32,
-    negative: u32,
+    count: u64,
+    nans: u64,
+    positive: u64,
+    negative: u64,
 }
 
 impl Running {
-    fn add(&mut self, value: f64) {
+    pub fn add(&mut self, value: f64) {
         self.count += 1;
         match () {
-            () if value.is_finite() => {
-                let sum = self.sum + value;
-                let shift = sum - self.sum;
-                self.error += (self.sum - (sum - shift)) + (value - shift);
-                self.sum = sum;
-            }
+            () if value.is_finite() => self.shift(value),
             () if value.is_nan() => self.nans += 1,
             () if value > 0.0 => self.positive += 1,
             () => self.negative += 1,
         }
+    }
+
+    /// Takes a value away that was added.
+    pub fn remove(&mut self, value: f64) {
+        self.count -= 1;
+        match () {
+            () if value.is_finite() => self.shift(-value),
+            () if value.is_nan() => self.nans -= 1,
+            () if value > 0.0 => self.positive -= 1,
+            () => self.negative -= 1,
+        }
+    }
+
+    fn shift(&mut self, value: f64) {
+        let sum = self.sum + value;
+        let shift = sum - self.sum;
+        self.error += (self.sum - (sum - shift)) + (value - shift);
+        self.sum = sum;
+    }
+
+    /// The sum of all; infinite where it leaves the range of floats.
+    pub fn sum(&self) -> f64 {
+        match self.since(&Running::default()) {
+            _ if self.nans == 0 && self.positive == 0 && self.negative == 0 && !self.is_in_range() => self.sum,
+            sum => sum,
+        }
+    }
+
+    /// Whether no sum on the way has left the range of floats.
+    pub fn is_in_range(&self) -> bool {
+        self.sum.is_finite()
+    }
+
+    /// All of it but the count, as bits.
+    pub fn save(&self) -> [u64; 5] {
+        [self.sum.to_bits(), self.error.to_bits(), self.nans, self.positive, self.negative]
+    }
+
+    /// What `save` gave, with the count.
+    pub fn load([sum, error, nans, positive, negative]: [u64; 5], count: u64) -> Self {
+        Running { sum: f64::from_bits(sum), error: f64::from_bits(error), count, nans, positive, negative }
     }
 
     /// The sum of what came behind `start`.
@@ -176,7 +212,7 @@ fn floats(
             let (start, end) = (frames.starts[row] as usize - first, frames.ends[row] as usize - first);
             let count = totals[end].count - totals[start].count;
             let sum = totals[end].since(&totals[start]);
-            (count > 0).then(|| if made == Made::Average { sum / f64::from(count) } else { sum })
+            (count > 0).then(|| if made == Made::Average { sum / count as f64 } else { sum })
         }));
     });
     Ok(in_range.then(|| Arc::new(Float64Array::from(results)) as ArrayRef))

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt64Type};
 
 use super::evaluate::look_up;
 use super::rows::RowRef;
+use super::running;
 use super::sorted::Passed;
 use super::stream::{Partition, StreamOver, Waiting};
 use crate::batch::{Column, Selection};
@@ -44,6 +45,19 @@ pub(super) fn keys(index: &GroupIndex, types: &[DataType], groups: &[u32]) -> Re
     types.iter().enumerate().map(key).collect()
 }
 
+/// The keys of partitions, by number.
+pub(super) struct Keys<'a> {
+    index: &'a GroupIndex,
+    types: &'a [DataType],
+    pub route: SectionRoute,
+}
+
+impl Keys<'_> {
+    pub fn of(&self, partitions: &[u32]) -> Result<Vec<ArrayRef>> {
+        keys(self.index, self.types, partitions)
+    }
+}
+
 pub(super) fn save(over: &StreamOver) -> Result<Vec<Section>> {
     let key_count = over.shape.spec.key_count;
     let route = if key_count > 0 { SectionRoute::Key { key_count } } else { SectionRoute::First };
@@ -78,6 +92,10 @@ pub(super) fn save(over: &StreamOver) -> Result<Vec<Section>> {
         }
         sections.push(section(CARRIED, columns, route)?);
     }
+    if let Some(running) = &over.running {
+        let keys = Keys { index: &over.index, types: &over.shape.types[..key_count], route };
+        running::save(running, &keys, &mut sections)?;
+    }
     let watermark: ArrayRef = Arc::new(Int64Array::from(vec![over.watermark]));
     sections.push(section(WATERMARK, vec![watermark], SectionRoute::All)?);
     Ok(sections)
@@ -106,7 +124,7 @@ pub(super) fn load(over: &mut StreamOver, sections: Vec<Section>) -> Result<()> 
                 let times = times.as_primitive::<Int64Type>().values().to_vec();
                 over.waiting.extend(Waiting::new(columns, times));
             }
-            KEPT => {
+            KEPT if over.running.is_none() => {
                 let (has_left, wide) = columns.split_last().ok_or_else(|| foreign(&section.name))?;
                 let has_left = has_left.as_boolean();
                 let times = over.time().map(|time| cast(&wide[time], &DataType::Int64)).transpose()?;
@@ -130,7 +148,14 @@ pub(super) fn load(over: &mut StreamOver, sections: Vec<Section>) -> Result<()> 
                     partition.carried = refs.as_ref().map(|refs| refs(row));
                 }
             }
-            other => return Err(foreign(other)),
+            other => {
+                let running = over.running.as_mut();
+                let last = running.and_then(|running| running::load(running, other, &groups, &columns[key_count..]));
+                for (partition, time) in last.ok_or_else(|| foreign(other))? {
+                    let partition = &mut over.partitions[partition as usize];
+                    partition.last = partition.last.max(time);
+                }
+            }
         }
     }
     if watermark != i64::MAX {
@@ -142,5 +167,5 @@ pub(super) fn load(over: &mut StreamOver, sections: Vec<Section>) -> Result<()> 
 }
 
 fn foreign(name: &str) -> Error {
-    Error::bug(format!("this is no part of an OVER: {name}"))
+    Error::user(format!("the snapshot was written by another version: an OVER of this one has no '{name}'"))
 }

@@ -13,9 +13,10 @@ use arrow::compute::{cast, concat, filter, take};
 use arrow::datatypes::{DataType, Int64Type};
 
 use super::OverShape;
-use super::evaluate::{Before, Evaluated, evaluate, look_up};
+use super::evaluate::{Before, Evaluated, evaluate, in_order, look_up};
 use super::reach::Reach;
 use super::rows::{RowRef, Rows};
+use super::running::{InOrder, Running};
 use super::sorted::Passed;
 use crate::batch::{Batch, Column, KernelColumn};
 use crate::error::Result;
@@ -49,6 +50,8 @@ pub struct StreamOver {
     pub(super) rows: Rows,
     /// Saved states, a row per partition that has some.
     pub(super) carried: Rows,
+    /// Set where functions can be kept up row by row: then no rows are kept, and all leave at once.
+    pub(super) running: Option<Running>,
     /// Partitions with rows that have not left.
     pub(super) open: Vec<u32>,
     /// When partitions are looked through again for those that nothing to come can reach, and how many there were left.
@@ -96,6 +99,7 @@ impl StreamOver {
             partitions: Vec::new(),
             rows: Rows::default(),
             carried: Rows::default(),
+            running: Running::of(&shape, second),
             open: Vec::new(),
             sweep_at: START,
             swept: 0,
@@ -151,22 +155,17 @@ impl StreamOver {
         };
         let group_count = self.index.len().max(usize::from(self.shape.spec.key_count == 0));
         self.partitions.resize_with(group_count.max(self.partitions.len()), Partition::default);
-        // The partitions that may have rows to send: those with new rows, and those that wait for a frame's end.
-        let mut touched: Vec<u32> = Vec::new();
-        let mut place = std::mem::take(&mut self.place);
-        place.resize(self.partitions.len(), u32::MAX);
-        for &group in groups.iter().chain(&self.open) {
-            if place[group as usize] == u32::MAX {
-                place[group as usize] = touched.len() as u32;
-                touched.push(group);
-            }
-        }
-        let of_new: Vec<u32> = groups.iter().map(|&group| place[group as usize]).collect();
-        touched.iter().for_each(|&group| place[group as usize] = u32::MAX);
-        self.place = place;
         if let Some(expiry) = &mut self.expiry {
             expiry.touch(&groups, self.partitions.len(), self.now);
         }
+        if self.running.is_some() {
+            return match new {
+                Some(new) if self.time.is_some() => self.run_by_time(new, &groups, next),
+                Some(new) => self.run(&new, &groups, next),
+                None => Ok(()),
+            };
+        }
+        let (touched, of_new) = self.touched(&groups);
         if touched.is_empty() {
             return Ok(());
         }
@@ -192,6 +191,63 @@ impl StreamOver {
         self.give_back()
     }
 
+    /// The partitions that may have rows to send: those with new rows, and those that wait for a frame's end; and which of
+    /// them each new row is of.
+    fn touched(&mut self, groups: &[u32]) -> (Vec<u32>, Vec<u32>) {
+        let mut touched: Vec<u32> = Vec::new();
+        let place = &mut self.place;
+        place.resize(self.partitions.len(), u32::MAX);
+        for &group in groups.iter().chain(&self.open) {
+            if place[group as usize] == u32::MAX {
+                place[group as usize] = touched.len() as u32;
+                touched.push(group);
+            }
+        }
+        let of_new = groups.iter().map(|&group| place[group as usize]).collect();
+        touched.iter().for_each(|&group| place[group as usize] = u32::MAX);
+        (touched, of_new)
+    }
+
+    /// Lets rows leave that are in the order they came in, with the results of functions that are kept up.
+    fn run(&mut self, rows: &[ArrayRef], groups: &[u32], next: &mut Next<'_>) -> Result<()> {
+        let Some(running) = &mut self.running else { return Ok(()) };
+        let numbers = numbers(&mut self.partitions, groups);
+        let partition_count = self.partitions.len();
+        let in_order = InOrder { partitions: groups, numbers: &numbers, times: None, sorted: None, partition_count };
+        let results = running.results(&self.shape, rows, &in_order)?;
+        let columns: Vec<ArrayRef> = self.shape.own(rows).iter().cloned().chain(results).collect();
+        push_in_batches(&columns, groups.len(), self.shape.batch_rows, next)
+    }
+
+    /// Lets rows leave that the watermark has passed, with the results of functions that are kept up.
+    fn run_by_time(&mut self, rows: Vec<ArrayRef>, groups: &[u32], next: &mut Next<'_>) -> Result<()> {
+        let (touched, places) = self.touched(groups);
+        let (order, mut sorted) = in_order(&self.shape, &rows, &places, touched.len())?;
+        let (Some(running), Some(time)) = (&mut self.running, self.time) else { return Ok(()) };
+        sorted.passed = touched.iter().map(|&group| self.partitions[group as usize].passed).collect();
+        let order = UInt32Array::from(order);
+        let rows = rows.iter().map(|column| Ok(take(column, &order, None)?)).collect::<Result<Vec<_>>>()?;
+        let groups: Vec<u32> = order.values().iter().map(|&row| groups[row as usize]).collect();
+        let numbers = numbers(&mut self.partitions, &groups);
+        let times = cast(&rows[time], &DataType::Int64)?;
+        let times = times.as_primitive::<Int64Type>().values();
+        let in_order = InOrder {
+            partitions: &groups,
+            numbers: &numbers,
+            times: Some(times),
+            sorted: Some(&sorted),
+            partition_count: self.partitions.len(),
+        };
+        let results = running.results(&self.shape, &rows, &in_order)?;
+        sorted.each_peers(|at, _, end| {
+            let partition = &mut self.partitions[touched[at] as usize];
+            partition.passed.peers += 1;
+            partition.last = times[end - 1];
+        });
+        let columns: Vec<ArrayRef> = self.shape.own(&rows).iter().cloned().chain(results).collect();
+        push_in_batches(&columns, groups.len(), self.shape.batch_rows, next)
+    }
+
     /// Forgets the partitions whose rows no frame to come reaches, now and then: the work stays in proportion to the rows.
     fn sweep(&mut self, bound: i64) -> Result<()> {
         let many = self.partitions.len() > 2 * self.swept + SWEEP_MIN;
@@ -201,14 +257,17 @@ impl StreamOver {
         self.sweep_at = bound.saturating_add((self.reach.ticks / SWEEPS).max(1));
         let first = bound.saturating_sub(self.reach.ticks);
         let mut dropped = 0;
-        for partition in self.partitions.iter_mut().filter(|partition| partition.unsent == 0 && partition.last < first)
-        {
+        let mut left = Vec::new();
+        for (at, partition) in (0u32..).zip(&mut self.partitions) {
+            if partition.unsent > 0 || partition.last >= first {
+                left.push(at);
+                continue;
+            }
             dropped += partition.rows.len();
-            *partition = Partition::default();
+            *partition = Partition { last: START, ..Partition::default() };
+            self.running.iter_mut().for_each(|running| running.clear(at));
         }
         self.rows.drop_rows(dropped);
-        let left: Vec<u32> =
-            (0u32..).zip(&self.partitions).filter(|(_, p)| !p.rows.is_empty()).map(|(at, _)| at).collect();
         self.swept = left.len();
         if self.partitions.len() > 2 * left.len() + SWEPT_MIN {
             self.renumber(&left)?;
@@ -221,6 +280,7 @@ impl StreamOver {
         let shape = &self.shape;
         let types = &shape.types[..shape.spec.key_count];
         self.index = moved(&self.index, (types, shape.seed, shape.context.level), left)?;
+        self.running.iter_mut().for_each(|running| running.keep(left));
         self.partitions = left.iter().map(|&at| std::mem::take(&mut self.partitions[at as usize])).collect();
         self.open = (0u32..).zip(&self.partitions).filter(|(_, p)| p.unsent > 0).map(|(at, _)| at).collect();
         self.place = Vec::new();
@@ -512,6 +572,16 @@ impl StreamOver {
     }
 }
 
+/// How many rows of its partition came before each row; the rows have passed then.
+fn numbers(partitions: &mut [Partition], groups: &[u32]) -> Vec<i64> {
+    let number = |group: &u32| {
+        let passed = &mut partitions[*group as usize].passed.rows;
+        *passed += 1;
+        *passed as i64 - 1
+    };
+    groups.iter().map(number).collect()
+}
+
 impl Waiting {
     /// `None` for no rows.
     pub fn new(columns: Vec<ArrayRef>, times: Vec<i64>) -> Option<Self> {
@@ -577,6 +647,7 @@ impl Operator for StreamOver {
             + self.index.size_bytes()
             + self.partitions.capacity() * size_of::<Partition>()
             + partitions.sum::<usize>()
+            + self.running.as_ref().map_or(0, Running::size_bytes)
             + self.expiry.as_ref().map_or(0, Expiry::size_bytes)
     }
 
