@@ -15,7 +15,7 @@ use arrow::datatypes::DataType;
 
 use super::RankShape;
 use super::changes::Changed;
-use super::lists::{Entry, Lists};
+use super::lists::{Entry, Lists, NONE};
 use super::ranking::{Ranked, Ranking, Row};
 use crate::batch::{Batch, Column, KernelColumn, Kind, ROWS_MAX};
 use crate::error::Result;
@@ -142,6 +142,10 @@ impl Best {
             wide[own..].iter().map(kept).chain(apart.map(|(column, _)| kept(column))).collect();
         let new = self.slots.incoming(&columns, groups.len())?;
         self.won.clear();
+        if self.places_are_keys && changed.is_none() {
+            self.add_to_single(&new, groups, prefixes.as_deref());
+            return self.put(&new);
+        }
         for (at, &group) in groups.iter().enumerate() {
             let prefix = prefixes.as_ref().map_or(0, |prefixes| prefixes[at]);
             if prefix > self.lists.bound(group) {
@@ -156,6 +160,26 @@ impl Best {
         }
         self.put(&new)?;
         if changed.is_none() { self.settle() } else { Ok(()) }
+    }
+
+    /// Lets each row take the place of its key's one row where it comes before it. Of equal rows the first one stays.
+    fn add_to_single(&mut self, new: &NewRows<'_>, groups: &[u32], prefixes: Option<&[u64]>) {
+        let (order, slots) = (&self.order, &self.slots);
+        let entries = self.lists.single_mut();
+        for (at, &group) in groups.iter().enumerate() {
+            let entry = Entry { prefix: prefixes.map_or(0, |prefixes| prefixes[at]), row: at as u32 | OF_BATCH };
+            let known = &mut entries[group as usize];
+            if entry.prefix > known.prefix {
+                continue;
+            }
+            let is_first = known.row == NONE;
+            let wins = entry.prefix < known.prefix || is_first || order.of_all(slots, Some(new), *known, entry).is_gt();
+            if wins {
+                let is_known = !is_first && known.row & OF_BATCH != 0;
+                *known = entry;
+                self.won.extend((!is_known).then_some(group));
+            }
+        }
     }
 
     /// Where in its list a row belongs; `None`: it does not rank well enough.

@@ -117,6 +117,14 @@ impl Lists {
         }
     }
 
+    /// The row of each key, of lists of at most one.
+    pub fn single_mut(&mut self) -> &mut [Entry] {
+        match self {
+            Lists::One(entries) => entries,
+            Lists::Many(_) => &mut [],
+        }
+    }
+
     /// Puts a row before the one at `at`. A list of one row has none then.
     pub fn insert(&mut self, group: u32, at: usize, entry: Entry) {
         match self {
