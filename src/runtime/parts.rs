@@ -5,7 +5,7 @@ use super::metrics::Registered;
 use super::worker::{Input, Stage};
 use crate::error::Result;
 use crate::pipeline::{Node, NodeId};
-use crate::stream::exchange::{Exchange, Route, ring};
+use crate::stream::exchange::{Exchange, Receiver, Route, Sender, ring};
 use crate::stream::operator::{Operator, Slot, Target, Union};
 
 /// A stage in the making, in one worker, and the place its rows come out of.
@@ -136,8 +136,7 @@ impl Assembly<'_> {
             };
             let mut senders = Vec::with_capacity(readers);
             for parts in &mut forked {
-                let (waker, in_flight) = (self.wakers[worker].clone(), self.in_flight.clone());
-                let (sender, receiver) = ring(self.config.ring_capacity, waker, in_flight);
+                let (sender, receiver) = self.ring(worker, worker);
                 senders.push(sender);
                 let inputs = vec![Input::Exchange { receivers: vec![receiver], slot: 0 }];
                 parts.push(Some(Part { stage: Stage { inputs, ..Stage::default() }, end: End::Input(0) }));
@@ -149,6 +148,12 @@ impl Assembly<'_> {
         forked
     }
 
+    /// A ring between two workers.
+    fn ring(&self, from: usize, to: usize) -> (Sender, Receiver) {
+        let (sending, receiving) = (self.wakers[from].clone(), self.wakers[to].clone());
+        ring(self.config.ring_capacity, sending, receiving, self.in_flight.clone())
+    }
+
     /// Ends the stage of each worker with an exchange and begins the next one behind it.
     pub(super) fn exchange(&mut self, parts: Parts, route: Route) -> Result<Parts> {
         let receiving = if matches!(route, Route::First) { 1 } else { self.partitions };
@@ -157,8 +162,7 @@ impl Assembly<'_> {
             let Some(mut part) = part else { continue };
             let mut senders = Vec::with_capacity(receiving);
             for (to, ends) in receivers.iter_mut().enumerate() {
-                let (sender, receiver) =
-                    ring(self.config.ring_capacity, self.wakers[to].clone(), self.in_flight.clone());
+                let (sender, receiver) = self.ring(worker, to);
                 senders.push(sender);
                 ends.push(receiver);
             }

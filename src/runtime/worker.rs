@@ -3,7 +3,7 @@
 //! ```text
 //! for each stage, the last one first:   send what waits in outboxes; if all went, take one input and push it
 //! the time has come for an operator:    tell it
-//! nothing to do anywhere:               show what was written; sleep until woken, at most `idle_sleep`
+//! nothing to do anywhere, or no room:   show what was written; sleep until woken, at most `idle_sleep`
 //! ```
 //! An input is fed while the operators behind it want it: the side of a join that passes by its table waits for the table.
 //!
@@ -204,10 +204,11 @@ impl Worker {
 
     fn sleep(&self) {
         self.waker.fall_asleep();
-        let waiting = self.stages.iter().any(Stage::has_message);
-        if !waiting {
-            let gathering = self.stages.iter().flat_map(|stage| &stage.inputs).filter_map(Input::next_take);
-            let due = self.stages.iter().filter_map(|stage| stage.graph.next_tick()).chain(gathering).min();
+        if !self.stages.iter().any(Stage::has_work) {
+            // Nobody is told the time while what was made before waits for room.
+            let told = || self.stages.iter().filter(|stage| stage.graph.can_send().is_none());
+            let gathering = told().flat_map(|stage| &stage.inputs).filter_map(Input::next_take);
+            let due = told().filter_map(|stage| stage.graph.next_tick()).chain(gathering).min();
             let until = due.map(|due| Duration::from_micros(due.saturating_sub(self.clock.now()).max(0) as u64));
             std::thread::park_timeout(until.map_or(self.idle_sleep, |until| until.min(self.idle_sleep)));
         }
@@ -216,9 +217,10 @@ impl Worker {
 }
 
 impl Stage {
-    /// Whether a message is there that would be taken.
-    fn has_message(&self) -> bool {
-        self.inputs.iter().any(|input| input.has_message() && self.graph.wants(input.target()))
+    /// Whether there is room for what waits to be sent, or, where nothing does, a message that would be taken.
+    fn has_work(&self) -> bool {
+        let has_message = || self.inputs.iter().any(|input| input.has_message() && self.graph.wants(input.target()));
+        self.graph.can_send().unwrap_or_else(has_message)
     }
 
     /// Whether a snapshot may be taken as far as its inputs are concerned.

@@ -28,7 +28,7 @@ pub enum Message {
     End(Ending),
 }
 
-/// Wakes a worker that sleeps for want of input.
+/// Wakes a worker that sleeps for want of input, or of room for what it has sent.
 #[derive(Debug, Default)]
 pub struct Waker {
     thread: OnceLock<Thread>,
@@ -41,7 +41,7 @@ impl Waker {
         let _ = self.thread.set(std::thread::current());
     }
 
-    /// Announces that the worker is about to sleep; it must look for input once more before it does.
+    /// Announces that the worker is about to sleep; it must look for input and for room once more before it does.
     pub fn fall_asleep(&self) {
         self.asleep.store(true, Ordering::SeqCst);
         // With the fence in `wake`: either this worker sees the message, or its sender sees it asleep.
@@ -59,7 +59,7 @@ impl Waker {
         }
     }
 
-    /// Wakes the worker if it sleeps. Comes after the message has been put into its ring.
+    /// Wakes the worker if it sleeps. Comes after the message has been put into its ring, or taken out of it.
     pub fn wake(&self) {
         fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::SeqCst)
@@ -75,7 +75,7 @@ pub struct Sender {
     ring: rtrb::Producer<Message>,
     recycled: rtrb::Consumer<Batch>,
     outbox: VecDeque<Message>,
-    waker: Arc<Waker>,
+    receiving: Arc<Waker>,
     in_flight: Arc<AtomicI64>,
 }
 
@@ -84,16 +84,23 @@ pub struct Receiver {
     ring: rtrb::Consumer<Message>,
     recycle: rtrb::Producer<Batch>,
     ended: bool,
+    sending: Arc<Waker>,
     in_flight: Arc<AtomicI64>,
 }
 
-/// A ring for `capacity` messages towards the worker that `waker` wakes. `in_flight` counts, over all rings of a query,
-/// the messages that were posted and not yet worked off.
-pub fn ring(capacity: usize, waker: Arc<Waker>, in_flight: Arc<AtomicI64>) -> (Sender, Receiver) {
+/// A ring for `capacity` messages, from the worker that `sending` wakes to that of `receiving`. `in_flight` counts, over
+/// all rings of a query, the messages that were posted and not yet worked off.
+pub fn ring(
+    capacity: usize,
+    sending: Arc<Waker>,
+    receiving: Arc<Waker>,
+    in_flight: Arc<AtomicI64>,
+) -> (Sender, Receiver) {
     let (to, from) = rtrb::RingBuffer::new(capacity);
     let (back, again) = rtrb::RingBuffer::new(capacity + 1);
-    let sender = Sender { ring: to, recycled: again, outbox: VecDeque::new(), waker, in_flight: in_flight.clone() };
-    (sender, Receiver { ring: from, recycle: back, ended: false, in_flight })
+    let in_flight_too = in_flight.clone();
+    let sender = Sender { ring: to, recycled: again, outbox: VecDeque::new(), receiving, in_flight: in_flight_too };
+    (sender, Receiver { ring: from, recycle: back, ended: false, sending, in_flight })
 }
 
 impl Sender {
@@ -112,20 +119,32 @@ impl Sender {
         } else if let Err(rtrb::PushError::Full(message)) = self.ring.push(message) {
             self.outbox.push_back(message);
         }
-        self.waker.wake();
+        self.receiving.wake();
+    }
+
+    /// Whether messages wait for room.
+    pub fn has_waiting(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Whether there is no room for what waits.
+    pub fn is_blocked(&self) -> bool {
+        self.ring.is_full() && !self.ring.is_abandoned()
     }
 
     /// Sends what waits; whether all of it went.
     pub fn flush(&mut self) -> bool {
         let waiting = self.outbox.len();
-        while let Some(message) = self.outbox.pop_front() {
+        // Asked first: who waits for room asks often, and a message is large.
+        while !self.ring.is_full() {
+            let Some(message) = self.outbox.pop_front() else { break };
             if let Err(rtrb::PushError::Full(message)) = self.ring.push(message) {
                 self.outbox.push_front(message);
                 break;
             }
         }
         if self.outbox.len() < waiting {
-            self.waker.wake();
+            self.receiving.wake();
         }
         self.outbox.is_empty()
     }
@@ -137,9 +156,10 @@ impl Sender {
 }
 
 impl Receiver {
-    /// The next message, if one is there.
+    /// The next message, if one is there. Wakes a sender that sleeps, as it may for want of room.
     pub fn take(&mut self) -> Option<Message> {
         let message = self.ring.pop().ok()?;
+        self.sending.wake();
         self.ended |= matches!(message, Message::End(_));
         Some(message)
     }

@@ -193,4 +193,10 @@ impl Operator for Exchange {
         }
         Ok(all)
     }
+
+    fn can_send(&self) -> Option<bool> {
+        // Messages that have room can be sent, whatever waits beside them.
+        let waiting = self.senders.iter().filter(|sender| sender.has_waiting());
+        waiting.map(|sender| !sender.is_blocked()).reduce(|any, can| any | can)
+    }
 }

@@ -189,6 +189,11 @@ impl Graph {
         Ok(all)
     }
 
+    /// Whether something of what waits in outboxes can be sent by now; `None`: nothing waits.
+    pub fn can_send(&self) -> Option<bool> {
+        self.slots.iter().filter_map(|slot| slot.operator.can_send()).reduce(|any, can| any | can)
+    }
+
     /// Tells every operator that nothing more is at hand for now.
     pub fn rest(&mut self) -> Result<()> {
         self.slots.iter_mut().try_for_each(|slot| slot.operator.rest())

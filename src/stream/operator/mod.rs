@@ -115,6 +115,11 @@ pub trait Operator: Send {
         Ok(true)
     }
 
+    /// Whether something of what waits in an outbox can be sent by now; `None`: nothing waits.
+    fn can_send(&self) -> Option<bool> {
+        None
+    }
+
     /// Nothing more is at hand for now: what was written becomes visible.
     fn rest(&mut self) -> Result<()> {
         Ok(())
