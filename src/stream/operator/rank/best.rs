@@ -55,6 +55,8 @@ struct Order {
     /// Whether a prefix that is neither least nor greatest says all of the order.
     is_told: bool,
     own_count: usize,
+    /// The own columns that may differ between rows of one key and one place in the order.
+    ties: Vec<usize>,
 }
 
 impl Order {
@@ -70,7 +72,7 @@ impl Order {
     /// The same with ties by all columns.
     fn of_all(&self, slots: &Slots, new: Option<&NewRows<'_>>, a: Entry, b: Entry) -> Ordering {
         let own = |column| slots.compare(column, row(a), row(b), new, SortOptions::default());
-        let ties = || (0..self.own_count).map(own).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal);
+        let ties = || self.ties.iter().copied().map(own).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal);
         self.of(slots, new, a, b).then_with(ties)
     }
 }
@@ -108,11 +110,16 @@ impl Best {
             [one] => is_told_by_first_key(one),
             _ => false,
         };
+        // Floats that are equal as keys may be different values.
+        let is_exact = |at: usize| !shape.types[at].is_floating() && Kind::of(&shape.types[at]) != Kind::Other;
+        let is_equal =
+            |column: usize| (0..own).any(|at| is_exact(at) && shape.spec.program.outputs[at] == Operand::Input(column));
+        let ties = (0..own_count).filter(|&column| !is_equal(column)).collect();
         let single = shape.spec.function == RankFunction::RowNumber && shape.spec.last == 1;
         Ok(Best {
             lists: Lists::new(single),
             slots: Slots::new(&types)?,
-            order: Order { keys, is_told, own_count },
+            order: Order { keys, is_told, own_count, ties },
             places_are_keys: single && shape.spec.completion != Completion::Changes,
             different: Vec::new(),
             won: Vec::new(),
