@@ -13,7 +13,7 @@ use datafusion_sql::planner::SqlToRel;
 
 use super::define::normalize;
 use super::functions::FUNCTIONS;
-use super::{computed, constant, relation, system, types, view, watermark};
+use super::{computed, constant, relation, same_cast, system, types, view, watermark};
 use crate::error::{Error, Result};
 use crate::pipeline::{Connectors, SystemColumn, TableDefinition, TableFunction};
 use crate::sql::catalog::{Catalog, CatalogTable, Relation, TableEntry, Watermark, path_definition};
@@ -221,6 +221,9 @@ impl ContextProvider for Context<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        if name == same_cast::NAME {
+            return Some(same_cast::FUNCTION.clone());
+        }
         self.catalog.functions().scalars.get(name).or_else(|| FUNCTIONS.scalars.get(name)).cloned()
     }
 

@@ -135,7 +135,7 @@ fn rewrite_block(select: &mut Select, mut order_by: Option<&mut OrderBy>, custom
 }
 
 /// Calls `f` on every expression of the block but those in FROM, inner ones first.
-fn each_expr(select: &mut Select, order_by: &mut Option<&mut OrderBy>, f: &mut dyn FnMut(&mut Expr)) {
+pub(super) fn each_expr(select: &mut Select, order_by: &mut Option<&mut OrderBy>, f: &mut dyn FnMut(&mut Expr)) {
     let mut visit = |expr: &mut Expr| {
         f(expr);
         ControlFlow::<()>::Continue(())
@@ -254,7 +254,7 @@ fn complete_keys(select: &mut Select, order_by: &mut Option<&mut OrderBy>) {
 }
 
 /// The select item that a key refers to by number or by alias.
-fn referred<'a>(key: &Expr, projection: &'a [SelectItem]) -> Option<&'a Expr> {
+pub(super) fn referred<'a>(key: &Expr, projection: &'a [SelectItem]) -> Option<&'a Expr> {
     let item = match key {
         Expr::Value(value) => match &value.value {
             Value::Number(number, _) => projection.get(number.parse::<usize>().ok()?.checked_sub(1)?)?,

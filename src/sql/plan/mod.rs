@@ -7,6 +7,7 @@ mod query; //      a query to its plan
 mod refuse; //     clauses that would be ignored
 mod group; //      windows in GROUP BY
 mod outputs; //    names of columns that nobody named
+mod same_cast; //  keys that are casts of one thing
 mod relation; //   table functions
 mod unnest; //     lists in FROM
 mod emission; //   EMIT, ALLOW LATENESS, LATE DATA TO
