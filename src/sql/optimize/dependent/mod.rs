@@ -120,14 +120,15 @@ impl JoinDependent {
         Ok(Transformed::yes(with_columns_of(above, &plan)?))
     }
 
-    /// Subqueries in the condition of an inner join are those of a filter above it.
+    /// Subqueries in the condition of an inner join are those of a filter above it, those of another join columns of the
+    /// side that they see.
     fn join(&self, join: Join, names: &Arc<AliasGenerator>) -> Result<Transformed<LogicalPlan>> {
-        let has_ours = |expr: &Expr| expr.exists(|expr| Ok(is_subquery(expr)));
-        let Some(filter) = join.filter.clone().filter(|_| join.join_type == JoinType::Inner) else {
+        let Some(filter) = join.filter.clone() else { return Ok(Transformed::no(LogicalPlan::Join(join))) };
+        if !filter.exists(|expr| Ok(is_subquery(expr)))? {
             return Ok(Transformed::no(LogicalPlan::Join(join)));
-        };
-        if !has_ours(&filter)? {
-            return Ok(Transformed::no(LogicalPlan::Join(join)));
+        }
+        if join.join_type != JoinType::Inner {
+            return of_sides(join, filter, names);
         }
         let below = LogicalPlan::Join(Join { filter: None, ..join });
         let filter = LogicalPlan::Filter(Filter::try_new(filter, Arc::new(below))?);
@@ -183,6 +184,45 @@ impl JoinDependent {
         })?;
         Ok(replaced.data)
     }
+}
+
+/// A join with columns in the place of the subqueries of its condition that see one of its sides, or none.
+fn of_sides(join: Join, filter: Expr, names: &Arc<AliasGenerator>) -> Result<Transformed<LogicalPlan>> {
+    let mut sides = [Joined::new(&join.left, names), Joined::new(&join.right, names)];
+    let side_of = |expr: &Expr| -> Result<Option<usize>> {
+        let Some(subquery) = subquery_of(expr) else { return Ok(None) };
+        let mut seen = free(&subquery.subquery)?;
+        if let Expr::InSubquery(within) = expr {
+            seen.extend(within.expr.column_refs().into_iter().cloned());
+        }
+        let sees_only = |side: &LogicalPlan| seen.iter().all(|column| side.schema().has_column(column));
+        Ok([&join.left, &join.right].into_iter().position(|side| sees_only(side)))
+    };
+    let written = filter.transform_down(|expr| match side_of(&expr)? {
+        Some(side) if matches!(expr, Expr::InSubquery(_)) => Ok(Transformed::yes(every_in(expr, sides[side].input)?)),
+        _ => Ok(Transformed::no(expr)),
+    })?;
+    let replaced = written.data.transform_down(|expr| {
+        let Some(side) = side_of(&expr)? else { return Ok(Transformed::no(expr)) };
+        let column = match &expr {
+            Expr::Exists(exists) => sides[side].exists(exists)?,
+            Expr::ScalarSubquery(subquery) => sides[side].scalar(subquery)?,
+            _ => None,
+        };
+        Ok(match column {
+            Some(column) => Transformed::new(column, true, TreeNodeRecursion::Jump),
+            None => Transformed::no(expr),
+        })
+    })?;
+    if !replaced.transformed {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    }
+    let [left, right] = sides.map(|side| Arc::new(side.plan));
+    let columns: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
+    let Join { on, join_type, join_constraint, null_equality, null_aware, .. } = join;
+    let joined =
+        Join::try_new(left, right, on, Some(replaced.data), join_type, join_constraint, null_equality, null_aware)?;
+    Ok(Transformed::yes(LogicalPlanBuilder::from(LogicalPlan::Join(joined)).project(columns)?.build()?))
 }
 
 fn is_subquery(expr: &Expr) -> bool {

@@ -2,7 +2,7 @@
 
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::{DFSchema, JoinType, Result};
-use datafusion_expr::{Expr, LogicalPlan};
+use datafusion_expr::{Aggregate, Expr, LogicalPlan};
 
 use super::domain::free;
 use super::lateral::is_lateral;
@@ -31,7 +31,10 @@ impl Plain<'_> {
                 Ok(self.is_own(&filter.predicate, &filter.input)? && self.below(&filter.input, true)?)
             }
             LogicalPlan::Projection(projection) => self.through(plan, &[&projection.input], has_filter),
-            LogicalPlan::Aggregate(aggregate) if !has_filter => self.through(plan, &[&aggregate.input], false),
+            // Of ROLLUP and its kin the rules make groups by no key but their own.
+            LogicalPlan::Aggregate(aggregate) if !has_filter && !groups_by_sets(aggregate) => {
+                self.through(plan, &[&aggregate.input], false)
+            }
             LogicalPlan::Join(join) if join.join_type == JoinType::Inner && !is_lateral(&join.right) => {
                 self.through(plan, &[&join.left, &join.right], has_filter)
             }
@@ -62,6 +65,10 @@ impl Plain<'_> {
         })?;
         Ok(!other)
     }
+}
+
+fn groups_by_sets(aggregate: &Aggregate) -> bool {
+    aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_)))
 }
 
 fn sees_in(expr: &Expr) -> Result<bool> {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use datafusion_common::tree_node::TreeNode;
-use datafusion_common::{Column, JoinType, NullEquality, Result, TableReference};
+use datafusion_common::{Column, JoinType, NullEquality, Result, ScalarValue, TableReference};
 use datafusion_expr::expr::{Sort as SortExpr, WindowFunction};
+use datafusion_expr::utils::powerset;
 use datafusion_expr::{
-    Aggregate, Distinct, Expr, ExprFunctionExt, FetchType, Filter, Join, Limit, LogicalPlan, LogicalPlanBuilder,
-    Operator, Projection, SkipType, Sort, Union, Unnest, Values, Window, binary_expr, lit,
+    Aggregate, Distinct, Expr, ExprFunctionExt, FetchType, Filter, GroupingSet, Join, Limit, LogicalPlan,
+    LogicalPlanBuilder, Operator, Projection, SkipType, Sort, Union, Unnest, Values, Window, binary_expr, lit,
 };
 
 use super::domain::{Domain, Names};
@@ -151,10 +152,8 @@ fn project(projection: &Projection, domain: &Domain, names: &Names) -> Result<Op
 
 /// Groups are groups of each combination; without GROUP BY there is one for each, whether it has rows or not.
 fn group(plan: &LogicalPlan, aggregate: &Aggregate, domain: &Domain, names: &Names) -> Result<Option<LogicalPlan>> {
-    let has_sets = aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_)));
-    // The group of nothing, which ROLLUP and its kin have, is there even without rows.
-    if has_sets {
-        return Ok(None);
+    if let [Expr::GroupingSet(sets)] = &aggregate.group_expr[..] {
+        return group_by_sets(plan, aggregate, sets, domain, names);
     }
     let within = domain.again(names);
     let Some(input) = push(&aggregate.input, &within, names)? else { return Ok(None) };
@@ -177,6 +176,67 @@ fn group(plan: &LogicalPlan, aggregate: &Aggregate, domain: &Domain, names: &Nam
         });
     }
     Ok(Some(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(all))?)))
+}
+
+/// ROLLUP and its kin: each set is one of each combination. The group of nothing is there even without rows.
+fn group_by_sets(
+    plan: &LogicalPlan,
+    aggregate: &Aggregate,
+    sets: &GroupingSet,
+    domain: &Domain,
+    names: &Names,
+) -> Result<Option<LogicalPlan>> {
+    let key_count = sets.distinct_expr().len();
+    let sets = expanded(sets)?;
+    let of_nothing_count = sets.iter().filter(|set| set.is_empty()).count();
+    let within = domain.again(names);
+    if of_nothing_count > 1 || key_count >= u64::BITS as usize {
+        return Ok(None);
+    }
+    let Some(input) = push(&aggregate.input, &within, names)? else { return Ok(None) };
+    let inside = |set: Vec<Expr>| {
+        let keys = set.into_iter().map(|key| within.inside(key));
+        within.columns().map(Ok).chain(keys).collect::<Result<Vec<_>>>()
+    };
+    let sets = sets.into_iter().map(inside).collect::<Result<Vec<_>>>()?;
+    let calls = aggregate.aggr_expr.iter().map(|expr| within.inside(expr.clone())).collect::<Result<Vec<_>>>()?;
+    let keys = vec![Expr::GroupingSet(GroupingSet::GroupingSets(sets))];
+    let grouped = Aggregate::try_new(Arc::new(input), keys, calls)?;
+    // The numbers of the sets are as wide as the keys are many.
+    let id_type = plan.schema().field(key_count).data_type().clone();
+    if *grouped.schema.field(within.names.len() + key_count).data_type() != id_type {
+        return Ok(None);
+    }
+    let grouped = LogicalPlan::Aggregate(grouped);
+    if of_nothing_count == 0 {
+        return named_like(grouped, plan, domain).map(Some);
+    }
+    let grouped = named_like(grouped, plan, &within)?;
+    let pairs = domain.names.iter().cloned().zip(within.names.iter().cloned()).collect();
+    let all = join_same(domain.plan()?, grouped, pairs, None, JoinType::Left)?;
+    let mut exprs: Vec<Expr> = domain.columns().collect();
+    for (at, column) in plan.schema().columns().into_iter().enumerate() {
+        let value = Expr::Column(column.clone());
+        let without_rows = match at.checked_sub(key_count + 1) {
+            Some(call) => of_nothing(&aggregate.aggr_expr[call], plan, &column)?,
+            None if at == key_count => Some(lit(ScalarValue::UInt64(Some((1 << key_count) - 1)).cast_to(&id_type)?)),
+            None => None,
+        };
+        exprs.push(match without_rows {
+            Some(nothing) => named(coalesce(value, nothing), column),
+            None => value,
+        });
+    }
+    Ok(Some(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(all))?)))
+}
+
+/// The sets one by one.
+fn expanded(sets: &GroupingSet) -> Result<Vec<Vec<Expr>>> {
+    Ok(match sets {
+        GroupingSet::Rollup(keys) => (0..=keys.len()).rev().map(|count| keys[..count].to_vec()).collect(),
+        GroupingSet::Cube(keys) => powerset(keys)?.into_iter().map(|set| set.into_iter().cloned().collect()).collect(),
+        GroupingSet::GroupingSets(sets) => sets.clone(),
+    })
 }
 
 /// What an aggregate gives over no rows, where that is not NULL.
