@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millstream::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMillisecondArray};
+use millstream::batch::Change;
 use millstream::config::Config;
 use millstream::testing::{Driver, Source};
 
@@ -162,4 +163,36 @@ fn what_the_clock_has_forgotten() {
     let table = "(SELECT * FROM t_by_key )";
     check(&format!("SELECT {hint} k, n FROM {table} AS x"), true);
     check(&format!("SELECT {hint} k, SUM(n) OVER (PARTITION BY k) AS s FROM {table} AS x"), true);
+}
+
+/// Runs a query over a table whose rows of an hour are taken back in the next.
+fn check_taken_back(sql: &str) {
+    for partitions in [1, 3] {
+        let mut driver = Driver::new(Config { partitions, ..Config::default() }).unwrap();
+        driver.source("t", Source::default());
+        driver.execute("CREATE TABLE t (k TEXT, n BIGINT, at TIMESTAMP(3), PRIMARY KEY (k))").unwrap();
+        driver.query(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+        let mut hour = |hour: i64| {
+            driver.push("t", 0, rows(hour, KEYS)).unwrap();
+            let gone = vec![Change::DELETE; KEYS as usize];
+            driver.push_changes("t", 0, rows(hour - 1, KEYS), &gone).unwrap();
+            driver.settle().unwrap_or_else(|e| panic!("{sql}: {e}"));
+            held(&driver)
+        };
+        let bytes: Vec<u64> = (0..HOURS).map(&mut hour).collect();
+        let most = |hours: std::ops::Range<usize>| bytes[hours].iter().copied().max().unwrap();
+        let (early, late) = (most(0..5), most(5..10));
+        assert!(late <= early + early / 4, "{sql}\n{partitions} workers: what is held grows: {bytes:?}");
+    }
+}
+
+#[test]
+fn what_has_been_taken_back() {
+    check_taken_back("SELECT k, COUNT(*) AS c, MAX(n) AS m, COUNT(DISTINCT n) AS d FROM t GROUP BY k");
+    check_taken_back("SELECT DISTINCT k FROM t");
+    check_taken_back("SELECT k, SUM(n) OVER (PARTITION BY k) AS s FROM t");
+    check_taken_back("SELECT k, n FROM t QUALIFY ROW_NUMBER() OVER (PARTITION BY k ORDER BY n) = 1");
+    check_taken_back("SELECT k, n FROM t EXCEPT SELECT k, n + 1 FROM t");
+    check_taken_back("SELECT a.k, b.n FROM t AS a LEFT JOIN t AS b ON a.k = b.k");
+    check_taken_back("SELECT a.k, b.n FROM t AS a ASOF LEFT JOIN t AS b ON a.k = b.k AND a.n >= b.n");
 }

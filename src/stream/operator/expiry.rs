@@ -1,4 +1,4 @@
-//! Groups, keys and partitions that no row has touched for long are forgotten.
+//! Groups, keys and partitions that no row has touched for long are forgotten, and those whose rows have all been taken back.
 //!
 //! Invariants  by the clock that comes with batches and ticks; a forgotten group says nothing, and starts anew when a row
 //!             of it comes.
@@ -10,6 +10,9 @@ use crate::state::BytesHash;
 
 /// Looks at the clock so many times in the life of a group.
 const LOOKS: i64 = 4;
+
+/// Fewer groups than this are not looked through for those without rows.
+const SWEPT_MIN: usize = 1024;
 
 /// When each group was touched last.
 pub(super) struct Expiry {
@@ -49,8 +52,39 @@ impl Expiry {
         Some(left)
     }
 
+    /// Only these groups, ascending, are left.
+    pub(super) fn keep(&mut self, left: &[u32]) {
+        self.touched = left.iter().filter_map(|&group| self.touched.get(group as usize).copied()).collect();
+    }
+
     pub(super) fn size_bytes(&self) -> usize {
         self.touched.capacity() * size_of::<i64>()
+    }
+}
+
+/// When a table whose rows may be taken back is looked through for groups that have none any more.
+///
+/// A look costs a step per group and comes after as many new groups as were left by the one before: one step per row.
+pub(super) struct Sweep {
+    due_at: usize,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Sweep { due_at: SWEPT_MIN }
+    }
+}
+
+impl Sweep {
+    /// Of `count` groups those that have rows, in order, if it is time to look and others are worth being let go of.
+    pub(super) fn left(&mut self, count: usize, has_rows: impl Fn(u32) -> bool) -> Option<Vec<u32>> {
+        if count < self.due_at {
+            return None;
+        }
+        let left: Vec<u32> = (0..count as u32).filter(|&group| has_rows(group)).collect();
+        let is_worth_it = left.len() <= count / 4 * 3;
+        self.due_at = 2 * if is_worth_it { left.len() } else { count } + SWEPT_MIN;
+        is_worth_it.then_some(left)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::{AggregateSpec, EmitMode};
 use crate::state::{Section, SectionRoute};
-use crate::stream::operator::expiry::Expiry;
+use crate::stream::operator::expiry::{Expiry, Sweep};
 use crate::stream::operator::{Ending, Next, Operator};
 
 /// A running GROUP BY without windows.
@@ -30,6 +30,7 @@ pub struct Aggregate {
     local: Option<Local>,
     /// Set where groups are forgotten.
     expiry: Option<Expiry>,
+    sweep: Sweep,
     changed: Changed,
     out: Batch,
     started: bool,
@@ -58,6 +59,7 @@ impl Aggregate {
             merge_keys: Vec::new(),
             local: None,
             expiry: spec.ttl.map(Expiry::new),
+            sweep: Sweep::default(),
             changed,
             out,
             started: false,
@@ -120,6 +122,21 @@ impl Aggregate {
         Ok(())
     }
 
+    /// Lets go of groups whose rows have all been taken back.
+    fn sweep(&mut self) -> Result<()> {
+        let table = &self.table;
+        if self.local.is_some() || table.all_alive() {
+            return Ok(());
+        }
+        let Some(left) = self.sweep.left(table.len(), |group| table.has_rows(group)) else { return Ok(()) };
+        if let Some(expiry) = &mut self.expiry {
+            expiry.keep(&left);
+        }
+        self.table.retain(&left, &mut self.scratch)?;
+        self.changed.forget();
+        Ok(())
+    }
+
     fn add_standing_groups(&mut self) -> Result<()> {
         if !self.has_standing_groups {
             self.has_standing_groups = true;
@@ -173,7 +190,7 @@ impl Operator for Aggregate {
         {
             self.send_groups(next)?;
         }
-        Ok(())
+        self.sweep()
     }
 
     fn finish(&mut self, ending: Ending, next: &mut Next<'_>) -> Result<()> {

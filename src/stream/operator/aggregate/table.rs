@@ -260,6 +260,12 @@ impl Table {
         Ok(())
     }
 
+    /// Whether a group must be kept: it stands, or has rows, or was taken back from more often than it was given to.
+    pub(super) fn has_rows(&self, group: u32) -> bool {
+        let has_rows = |weights: &Vec<i64>| weights.get(group as usize).is_some_and(|weight| *weight != 0);
+        self.stands(group) || self.weights.as_ref().is_none_or(has_rows)
+    }
+
     /// Whether a group is there even when no row is.
     pub(super) fn stands(&self, group: u32) -> bool {
         group < self.standing_groups

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::state::{GroupIndex, Section, SectionRoute};
 use crate::stream::operator::aggregate::moved;
-use crate::stream::operator::expiry::Expiry;
+use crate::stream::operator::expiry::{Expiry, Sweep};
 use crate::stream::operator::held::{columns, concatenated};
 use crate::stream::operator::rank::push_changes;
 use crate::stream::operator::{Next, Operator};
@@ -52,6 +52,7 @@ pub struct UpdatingOver {
     bytes: usize,
     /// Set where partitions are forgotten.
     expiry: Option<Expiry>,
+    sweep: Sweep,
 }
 
 impl UpdatingOver {
@@ -68,6 +69,7 @@ impl UpdatingOver {
             output: converter(&output)?,
             bytes: 0,
             expiry: shape.spec.ttl.map(Expiry::new),
+            sweep: Sweep::default(),
             shape,
         })
     }
@@ -167,6 +169,27 @@ impl UpdatingOver {
         }
         Ok(Renewed { rows, changes })
     }
+
+    /// Lets go of partitions whose rows have all been taken back.
+    fn sweep(&mut self) -> Result<()> {
+        let rows = &self.rows;
+        let Some(left) = self.sweep.left(rows.len(), |group| !rows[group as usize].is_empty()) else { return Ok(()) };
+        if let Some(expiry) = &mut self.expiry {
+            expiry.keep(&left);
+        }
+        self.retain(&left)
+    }
+
+    /// Keeps these partitions only, ascending, which are numbered anew in this order.
+    fn retain(&mut self, left: &[u32]) -> Result<()> {
+        let shape = &self.shape;
+        let types = &shape.types[..shape.spec.key_count];
+        self.index = moved(&self.index, (types, shape.seed, shape.context.level), left)?;
+        let keep = |bags: &mut Vec<Bag>| left.iter().map(|&at| std::mem::take(&mut bags[at as usize])).collect();
+        (self.rows, self.shown) = (keep(&mut self.rows), keep(&mut self.shown));
+        self.bytes = self.rows.iter().flat_map(Bag::keys).map(|bytes| size_in_bag(bytes)).sum();
+        Ok(())
+    }
 }
 
 fn converter(types: &[DataType]) -> Result<RowConverter> {
@@ -234,6 +257,7 @@ impl Operator for UpdatingOver {
             expiry.touch(&touched, self.rows.len(), batch.now);
         }
         let Renewed { rows, changes } = self.renew(&touched)?;
+        self.sweep()?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -246,13 +270,7 @@ impl Operator for UpdatingOver {
         let Some(left) = self.expiry.as_mut().and_then(|expiry| expiry.left(now, self.rows.len(), |_| false)) else {
             return Ok(());
         };
-        let shape = &self.shape;
-        let types = &shape.types[..shape.spec.key_count];
-        self.index = moved(&self.index, (types, shape.seed, shape.context.level), &left)?;
-        let keep = |bags: &mut Vec<Bag>| left.iter().map(|&at| std::mem::take(&mut bags[at as usize])).collect();
-        (self.rows, self.shown) = (keep(&mut self.rows), keep(&mut self.shown));
-        self.bytes = self.rows.iter().flat_map(Bag::keys).map(|bytes| size_in_bag(bytes)).sum();
-        Ok(())
+        self.retain(&left)
     }
 
     fn next_tick(&self) -> Option<i64> {

@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::function::KernelContext;
 use crate::pipeline::{Completion, RankSpec};
 use crate::state::{Section, SectionRoute};
-use crate::stream::operator::expiry::Expiry;
+use crate::stream::operator::expiry::{Expiry, Sweep};
 use crate::stream::operator::held::columns;
 use crate::stream::operator::over::WindowEnds;
 use crate::stream::operator::{Ending, Next, Operator};
@@ -64,6 +64,7 @@ pub struct Rank {
     changed: Changed,
     /// Set where keys are forgotten.
     expiry: Option<Expiry>,
+    sweep: Sweep,
 }
 
 /// The key of the one table where there are no windows.
@@ -78,7 +79,7 @@ impl Rank {
         let ends = WindowEnds::new(shape.spec.completion);
         let changed = Changed::new(shape.spec.shows_rank);
         let expiry = shape.spec.ttl.map(Expiry::new);
-        Ok(Rank { shape: Arc::new(shape), tables: BTreeMap::new(), ends, changed, expiry })
+        Ok(Rank { shape: Arc::new(shape), tables: BTreeMap::new(), ends, changed, expiry, sweep: Sweep::default() })
     }
 
     fn table<'a>(
@@ -136,7 +137,16 @@ impl Rank {
             columns.push(self.rank_column(self.changed.rows.iter().map(|ranked| ranked.rank))?);
             self.changed.push(&columns, self.shape.batch_rows, next)?;
         }
-        Self::table(&mut self.tables, &self.shape, ALL)?.settle()
+        let table = Self::table(&mut self.tables, &self.shape, ALL)?;
+        table.settle()?;
+        // Keys whose rows have all been taken back.
+        if let Some(left) = self.sweep.left(table.key_count(), |group| table.has_rows(group)) {
+            if let Some(expiry) = &mut self.expiry {
+                expiry.keep(&left);
+            }
+            table.retain(&left)?;
+        }
+        Ok(())
     }
 }
 

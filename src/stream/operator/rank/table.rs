@@ -119,6 +119,14 @@ impl RankTable {
         }
     }
 
+    /// Whether a group has rows: always, where none are taken back.
+    pub fn has_rows(&self, group: u32) -> bool {
+        match &self.rows {
+            Rows::Best(_) => true,
+            Rows::All(all) => all.each(group).next().is_some(),
+        }
+    }
+
     /// Compares rows of one group, ties by all columns.
     pub fn compare(&self, a: &Row, b: &Row) -> Ordering {
         match (&self.rows, a, b) {
