@@ -14,6 +14,9 @@ pub struct AsOfSpec {
     pub on_watermark: bool,
     /// Whether what a left row meets is corrected when rows of either side come and go: all rows of both are kept.
     pub changes: bool,
+    /// The primary key of the right side, whose least decides between right rows of one order; without one, any does, always
+    /// the same. Not with `on_watermark`.
+    pub ties: Vec<usize>,
 }
 
 /// Which right row a left row meets.

@@ -55,7 +55,12 @@ impl Pipeline {
             _ => return None,
         };
         let ends = |side: usize| self.nodes[self.nodes[id].inputs[side]].bounded;
+        let left_grows = |symmetric: &SymmetricSpec| symmetric.recalls() && symmetric.ttl[0].is_none() && !ends(0);
         match symmetric {
+            symmetric if left_grows(symmetric) => Some(
+                "a join with what a table holds keeps of every left row that may be taken back what it has met; forget old ones \
+                 with /*+ STATE_TTL('a' = '1h') */",
+            ),
             SymmetricSpec { lookup: true, .. } if ends(1) => None,
             SymmetricSpec { lookup: true, ttl: [_, Some(_)], .. } | SymmetricSpec { ttl: [Some(_), Some(_)], .. } => {
                 None

@@ -18,6 +18,13 @@ pub struct SymmetricSpec {
     pub ttl: [Option<i64>; 2],
 }
 
+impl SymmetricSpec {
+    /// Whether left rows look at what the right side holds and may be taken back: then what each has met is kept.
+    pub fn recalls(&self) -> bool {
+        self.lookup && self.updating[0]
+    }
+}
+
 /// The time between the rows of a pair: `lower <= right - left <= upper`, in ticks; an open end is `None`.
 #[derive(Debug, Clone)]
 pub struct TimeBound {

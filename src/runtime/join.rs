@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::pipeline::parting::{self, Parting};
 use crate::pipeline::{JoinKind, JoinSide, JoinSpec, JoinStrategy, KeyFilter, Node, NodeId};
 use crate::stream::exchange::Route;
-use crate::stream::operator::{AsOfChanges, AsOfJoin, HashJoin, Operator, SymmetricJoin, TablePlace};
+use crate::stream::operator::{AsOfChanges, AsOfJoin, HashJoin, Operator, RecallJoin, SymmetricJoin, TablePlace};
 
 /// Where the rows of both sides meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,12 @@ impl Assembly<'_> {
                 JoinStrategy::Symmetric(symmetric) => {
                     let schemas = [&schemas[0], &schemas[1]];
                     let (seed, rows) = (self.seed, self.config.batch_rows);
+                    if symmetric.recalls() {
+                        let ends = self.pipeline.nodes[node.inputs[1]].bounded;
+                        let join = RecallJoin::new(spec, symmetric, schemas, ends, seed, self.context, rows)?;
+                        parts.push(Some(self.two_inputs([left, right], "join", id, Box::new(join))));
+                        continue;
+                    }
                     Box::new(SymmetricJoin::new(spec, symmetric, schemas, seed, self.context, rows)?)
                 }
                 JoinStrategy::AsOf(as_of) => {

@@ -78,16 +78,16 @@ pub fn same_word(a: &str, b: &str) -> bool {
         }
 }
 
-/// Booleans, timestamps and empty texts as one of their spellings.
+/// Booleans, timestamps, lists, stretches of time and empty values as one of their spellings.
 fn normal(row: &str) -> String {
     let row = row.replace(", ", ",").replace('[', "{").replace(']', "}");
+    // Texts stand in quotes in some lists; members of objects keep theirs.
+    let row = if row.contains("\":") { row } else { row.replace('"', "") };
     let words = row.split(' ').map(|word| match word {
-        "t" => "true",
-        "f" => "false",
-        "(empty)" => "",
-        word => word,
+        "(empty)" | "\\x" => String::new(),
+        word => word.split_inclusive(['{', ',', '}']).map(normal_part).collect(),
     });
-    let row = words.collect::<Vec<_>>().join(" ");
+    let row = words.collect::<Vec<String>>().join(" ");
     let is_time = |at: usize| row[..at].ends_with(|c: char| c.is_ascii_digit()) && at >= 10;
     let mut normal = row.clone();
     for (at, _) in row.match_indices('T') {
@@ -96,6 +96,38 @@ fn normal(row: &str) -> String {
         }
     }
     normal
+}
+
+/// A word, or a part of a list with what ends it.
+fn normal_part(part: &str) -> String {
+    let word = part.trim_end_matches(['{', ',', '}']);
+    let end = &part[word.len()..];
+    let is_time = |text: &str| text.len() >= 8 && text.ends_with(|c: char| c.is_ascii_digit()) && text.contains(':');
+    let word = match word {
+        "t" => "true".to_string(),
+        "f" => "false".to_string(),
+        word => match word.strip_suffix('Z').filter(|time| is_time(time)) {
+            Some(time) => format!("{time}+00:00"),
+            None => seconds(word).map_or_else(|| word.to_string(), days_and_time),
+        },
+    };
+    word + end
+}
+
+/// The whole seconds of a stretch of time, `PT1900799S`.
+fn seconds(word: &str) -> Option<i64> {
+    word.strip_prefix("PT")?.strip_suffix('S')?.parse().ok()
+}
+
+/// `21 days 23:59:59`
+fn days_and_time(seconds: i64) -> String {
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    let time = format!("{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60);
+    match days {
+        0 => time,
+        1 => format!("1 day {time}"),
+        days => format!("{days} days {time}"),
+    }
 }
 
 /// Cells of different engines are the same: booleans, times, lists and blanks in one spelling, numbers by value, records

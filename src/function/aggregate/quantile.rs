@@ -3,7 +3,7 @@
 //! Owns        the values, in blocks of one arena: a group's first block holds four, each next one twice as many as the
 //!             one before, up to a bound. A block knows the one before it.
 //! Invariants  of two middle values the median is the mean, cut off to the type (integers, decimals); a percentile
-//!             lies at `p * (count - 1)` with a weight in millionths between its neighbours.
+//!             lies at `p * (count - 1)` between its neighbours.
 
 use std::cmp::Ordering;
 use std::fmt::Debug;
@@ -207,7 +207,7 @@ fn percentile_of<T: Quantity>(values: &mut [T], p: f64) -> T {
     let lower = place.floor() as usize;
     let (_, &mut value, after) = values.select_nth_unstable_by(lower, order);
     let next = after.iter().copied().min_by(order);
-    let weight = ((place - lower as f64) * 1e6).floor() / 1e6;
+    let weight = place - lower as f64;
     match next {
         Some(next) if weight > 0.0 => value.toward(next, weight),
         _ => value,

@@ -28,8 +28,60 @@ pub(super) fn functions() -> Vec<Scalar> {
             "The text that bytes are in UTF-8.",
             "convert_from('\\xc3b1'::BYTEA, 'UTF8')",
         ),
+        scalar("reverse", |bytes: &[u8]| bytes.iter().rev().copied().collect::<Vec<u8>>(), "Bytes the other way round.", "reverse('\\x1234'::BYTEA)")
+            .infallible(),
+        scalar("substr", |bytes: &[u8], from: i64| part(bytes, from, None), "Bytes from a place on, counted from 1.", "substr('\\x123456'::BYTEA, 2)"),
+        scalar(
+            "substr",
+            |bytes: &[u8], from: i64, count: i64| part(bytes, from, Some(count)),
+            "So many bytes from a place on, counted from 1.",
+            "substr('\\x123456'::BYTEA, 2, 1)",
+        ),
+        scalar(
+            "overlay",
+            |bytes: &[u8], with: &[u8], from: i64| overlay(bytes, with, from, with.len() as i64),
+            "Bytes laid over others, from a place on.",
+            "overlay('\\x123456'::BYTEA, '\\xff'::BYTEA, 2)",
+        ),
+        scalar(
+            "overlay",
+            overlay,
+            "Bytes in the place of so many others, from a place on.",
+            "overlay('\\x123456'::BYTEA, '\\xff'::BYTEA, 2, 2)",
+        ),
+        scalar("btrim", |bytes: &[u8], gone: &[u8]| trim(bytes, gone, true, true), TRIM, "btrim('\\x001200'::BYTEA, '\\x00'::BYTEA)").infallible(),
+        scalar("ltrim", |bytes: &[u8], gone: &[u8]| trim(bytes, gone, true, false), TRIM, "ltrim('\\x001200'::BYTEA, '\\x00'::BYTEA)").infallible(),
+        scalar("rtrim", |bytes: &[u8], gone: &[u8]| trim(bytes, gone, false, true), TRIM, "rtrim('\\x001200'::BYTEA, '\\x00'::BYTEA)").infallible(),
         scalar("convert_to", convert_to, "The bytes of a text in UTF-8.", "convert_to('some text', 'UTF8')"),
     ]
+}
+
+const TRIM: &str = "Bytes without those at their ends that are among others.";
+
+/// So many bytes from a place on, counted from 1; what lies before the first byte counts and is not there.
+fn part(bytes: &[u8], from: i64, count: Option<i64>) -> Result<Vec<u8>, String> {
+    let end = match count {
+        Some(count) if count < 0 => return Err(format!("a part of bytes is not {count} long")),
+        Some(count) => from.saturating_add(count),
+        None => i64::MAX,
+    };
+    let at = |place: i64| usize::try_from(place.max(1) - 1).unwrap_or(usize::MAX).min(bytes.len());
+    Ok(bytes[at(from)..at(end).max(at(from))].to_vec())
+}
+
+fn overlay(bytes: &[u8], with: &[u8], from: i64, count: i64) -> Result<Vec<u8>, String> {
+    if from < 1 {
+        return Err(format!("bytes are counted from 1: {from}"));
+    }
+    let behind = part(bytes, from.saturating_add(count), None)?;
+    Ok([part(bytes, 1, Some(from - 1))?.as_slice(), with, behind.as_slice()].concat())
+}
+
+fn trim(bytes: &[u8], gone: &[u8], from_start: bool, from_end: bool) -> Vec<u8> {
+    let stays = |byte: &u8| !gone.contains(byte);
+    let start = if from_start { bytes.iter().position(stays).unwrap_or(bytes.len()) } else { 0 };
+    let end = if from_end { bytes.iter().rposition(stays).map_or(start, |last| last + 1) } else { bytes.len() };
+    bytes[start..end.max(start)].to_vec()
 }
 
 /// The place of a bit or a byte, among so many.

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use arrow::array::timezone::Tz;
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Timelike};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Timelike};
 
 use super::scalar;
 use crate::function::custom::{Date, Scalar, Time, Timestamp};
@@ -30,6 +30,22 @@ pub(super) fn functions() -> Vec<Scalar> {
         )
         .infallible(),
         scalar(
+            "make_timestamp",
+            |year: i64, month: i64, day: i64, hour: i64, minute: i64, second: f64| {
+                made((year, month, day), (hour, minute, second), "UTC")
+            },
+            "A timestamp of its parts.",
+            "make_timestamp(2024, 2, 29, 12, 30, 15.5)",
+        ),
+        scalar(
+            "make_timestamp",
+            |year: i64, month: i64, day: i64, hour: i64, minute: i64, second: f64, zone: &str| {
+                made((year, month, day), (hour, minute, second), zone)
+            },
+            "When clocks in a time zone show these parts, in UTC.",
+            "make_timestamp(2024, 2, 29, 12, 30, 15.5, 'Europe/Berlin')",
+        ),
+        scalar(
             "to_uuid",
             to_uuid,
             "A text as a UUID in its usual form: 32 hexadecimal digits, with or without hyphens and braces.",
@@ -55,6 +71,23 @@ fn parse_timestamp(pattern: &str, text: &str) -> Option<Timestamp> {
     let at = NaiveDateTime::parse_from_str(text, pattern).ok();
     let at = at.or_else(|| NaiveDate::parse_from_str(text, pattern).ok()?.and_hms_opt(0, 0, 0))?;
     Some(Timestamp(at.and_utc().timestamp_micros()))
+}
+
+/// Of a time that clocks show twice the first is meant; one that they leap over is an error.
+fn made(date: (i64, i64, i64), time: (i64, i64, f64), zone: &str) -> Result<Timestamp, String> {
+    let ((year, month, day), (hour, minute, second)) = (date, time);
+    let wrong = || format!("not a time: {year}-{month}-{day} {hour}:{minute}:{second}");
+    let small = |part: i64| u32::try_from(part).map_err(|_| wrong());
+    let day = i32::try_from(year).ok().zip(Some((small(month)?, small(day)?)));
+    let day = day.and_then(|(year, (month, day))| NaiveDate::from_ymd_opt(year, month, day)).ok_or_else(wrong)?;
+    if !(0.0..=60.0).contains(&second) || hour > 23 || minute > 59 {
+        return Err(wrong());
+    }
+    let start = day.and_hms_opt(small(hour)?, small(minute)?, 0).ok_or_else(wrong)?;
+    let shown = start + TimeDelta::microseconds((second * 1e6).round() as i64);
+    let zone = Tz::from_str(zone).map_err(|_| format!("not a time zone: '{zone}'"))?;
+    let then = zone.from_local_datetime(&shown).earliest().ok_or_else(wrong)?;
+    Ok(Timestamp(then.timestamp_micros()))
 }
 
 /// Of a time that clocks show twice the first is meant; one that they leap over is NULL.

@@ -1,13 +1,14 @@
 //! Pieces of texts by regular expressions, as lists.
 
-use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringViewBuilder};
+use arrow::array::{Array, ArrayBuilder, ArrayRef, AsArray, ListBuilder, StringViewBuilder};
 use arrow::datatypes::DataType;
-use regex::{Regex, RegexBuilder};
+use regex::{Captures, Regex, RegexBuilder};
 
 use crate::error::{Error, Result};
 use crate::function::custom::{Vector, VectorCall};
 
 type Lists = ListBuilder<StringViewBuilder>;
+type ListsOfLists = ListBuilder<Lists>;
 
 pub(super) fn functions() -> Vec<Vector> {
     let list = DataType::new_list(DataType::Utf8View, true);
@@ -27,11 +28,45 @@ pub(super) fn functions() -> Vec<Vector> {
         of("regexp_match", 3, match_three, found, groups),
         of("regexp_split_to_array", 2, split_two, split, pieces),
         of("regexp_split_to_array", 3, split_three, split, pieces),
+        all_matches(2, "regexp_match_all('foobarbeque', 'b(..)')"),
+        all_matches(3, "regexp_match_all('foobarbeque', 'B(..)', 'gi')"),
     ]
+}
+
+/// What `regexp_matches` makes rows of: a list for each match with the flag g, else for the first.
+fn all_matches(args: usize, example: &str) -> Vector {
+    let types = vec![DataType::Utf8View; args];
+    let list = DataType::new_list(DataType::new_list(DataType::Utf8View, true), true);
+    let kernel = move |call: &mut VectorCall<'_, '_>| {
+        let write = |regex: &Regex, text: &str, flags: &str, out: &mut ListsOfLists| {
+            let most = if flags.contains('g') { usize::MAX } else { 1 };
+            for found in regex.captures_iter(text).take(most) {
+                groups_of(&found, out.values());
+            }
+            out.append(true);
+        };
+        let out = ListBuilder::new(ListBuilder::new(StringViewBuilder::new()));
+        written(call, args, out, ListsOfLists::append_null, write)
+    };
+    let doc = "What the groups of a pattern, or all of it where it has none, match in a text: a list of lists, one for each match with \
+               the flag g, else for the first. Flags: i for any case.";
+    Vector::new("regexp_match_all", &types, list, kernel).doc(doc).example(example).cost(300.0)
 }
 
 /// A list per row; an argument that is NULL makes NULL.
 fn lists(call: &mut VectorCall<'_, '_>, count: usize, write: fn(&Regex, &str, &mut Lists)) -> Result<()> {
+    let write = |regex: &Regex, text: &str, _: &str, out: &mut Lists| write(regex, text, out);
+    written(call, count, ListBuilder::new(StringViewBuilder::new()), Lists::append_null, write)
+}
+
+/// What `write` makes of each row, from its pattern, text and flags; `null` where one of them is NULL.
+fn written<B: ArrayBuilder>(
+    call: &mut VectorCall<'_, '_>,
+    count: usize,
+    mut out: B,
+    null: fn(&mut B),
+    write: impl Fn(&Regex, &str, &str, &mut B),
+) -> Result<()> {
     let args = (0..count).map(|at| call.arg(at).to_array(&DataType::Utf8View)).collect::<Result<Vec<ArrayRef>>>()?;
     let texts: Vec<_> = args.iter().map(|array| array.as_string_view()).collect();
     // What a constant gives is one value.
@@ -39,22 +74,21 @@ fn lists(call: &mut VectorCall<'_, '_>, count: usize, write: fn(&Regex, &str, &m
         let row = if texts[at].len() == 1 { 0 } else { row };
         (!texts[at].is_null(row)).then(|| texts[at].value(row))
     };
-    let mut out = ListBuilder::new(StringViewBuilder::new());
     let mut known: Option<(String, String, Regex)> = None;
     for row in 0..call.rows() {
         let flags = if count == 3 { value(2, row) } else { Some("") };
         let (Some(text), Some(pattern), Some(flags)) = (value(0, row), value(1, row), flags) else {
-            out.append_null();
+            null(&mut out);
             continue;
         };
         if known.as_ref().is_none_or(|known| known.0 != pattern || known.1 != flags) {
             known = Some((pattern.to_string(), flags.to_string(), regex(pattern, flags)?));
         }
         if let Some((.., regex)) = &known {
-            write(regex, text, &mut out);
+            write(regex, text, flags, &mut out);
         }
     }
-    call.output_array(std::sync::Arc::new(out.finish()));
+    call.output_array(out.finish());
     Ok(())
 }
 
@@ -68,6 +102,7 @@ fn regex(pattern: &str, flags: &str) -> Result<Regex> {
             's' => builder.dot_matches_new_line(true),
             'n' | 'm' => builder.multi_line(true),
             'x' => builder.ignore_whitespace(true),
+            'g' => continue,
             other => {
                 let message = format!("not a flag of a pattern: {other}; there are i (any case), c, s, m and x");
                 return Err(Error::user(message));
@@ -78,7 +113,13 @@ fn regex(pattern: &str, flags: &str) -> Result<Regex> {
 }
 
 fn groups(regex: &Regex, text: &str, out: &mut Lists) {
-    let Some(found) = regex.captures(text) else { return out.append_null() };
+    match regex.captures(text) {
+        None => out.append_null(),
+        Some(found) => groups_of(&found, out),
+    }
+}
+
+fn groups_of(found: &Captures<'_>, out: &mut Lists) {
     let first = usize::from(found.len() > 1);
     for group in first..found.len() {
         out.values().append_option(found.get(group).map(|group| group.as_str()));

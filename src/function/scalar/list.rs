@@ -1,11 +1,13 @@
-//! Lists with a value put in: `array_insert`.
+//! Lists with a value put in, and the commonest of a list: `array_insert`, `array_mode`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, UInt32Array, new_null_array};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::compute::{CastOptions, cast, cast_with_options, interleave};
+use arrow::compute::{CastOptions, cast, cast_with_options, interleave, take};
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
+use arrow::row::{RowConverter, SortField};
 
 use crate::batch::{Argument, Column};
 use crate::error::{Error, Result};
@@ -64,6 +66,52 @@ impl ScalarKernel for ArrayInsert {
         let offsets = OffsetBuffer::from_lengths(lengths);
         let made = ListArray::try_new(self.item.clone(), offsets, all, Some(NullBuffer::from(valid)))?;
         *out = Column::Array(Arc::new(made));
+        Ok(())
+    }
+}
+
+/// The value that a list of this type has most often; `None`: no list.
+pub fn array_mode(list: &DataType) -> Option<Arc<dyn ScalarKernel>> {
+    let DataType::List(item) = list else { return None };
+    let can_compare = RowConverter::supports_fields(&[SortField::new(item.data_type().clone())]);
+    can_compare.then(|| Arc::new(ArrayMode { item: item.clone() }) as Arc<dyn ScalarKernel>)
+}
+
+#[derive(Debug)]
+struct ArrayMode {
+    item: FieldRef,
+}
+
+impl ScalarKernel for ArrayMode {
+    fn name(&self) -> &str {
+        "array_mode"
+    }
+
+    fn result_type(&self) -> DataType {
+        self.item.data_type().clone()
+    }
+
+    fn evaluate(&self, _: &KernelContext, args: &[Argument<'_>], rows: usize, out: &mut Column) -> Result<()> {
+        let lists = args[0].to_array(&DataType::List(self.item.clone()))?;
+        let lists = lists.as_list::<i32>();
+        let values = lists.values();
+        let written =
+            RowConverter::new(vec![SortField::new(self.item.data_type().clone())])?.convert_columns(&[values.clone()])?;
+        let mut counts: HashMap<&[u8], (usize, usize)> = HashMap::new();
+        let picks = (0..rows).map(|row| {
+            let list = if lists.len() == 1 { 0 } else { row };
+            if lists.is_null(list) {
+                return None;
+            }
+            counts.clear();
+            let held = lists.value_offsets()[list] as usize..lists.value_offsets()[list + 1] as usize;
+            for at in held.filter(|&at| !values.is_null(at)) {
+                counts.entry(written.row(at).data()).or_insert((0, at)).0 += 1;
+            }
+            let first_of_most = |&(count, at): &(usize, usize)| (count, std::cmp::Reverse(at));
+            counts.values().copied().max_by_key(first_of_most).map(|(_, at)| at as u32)
+        });
+        *out = Column::Array(take(values, &picks.collect::<UInt32Array>(), None)?);
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ pub use choice::{Bits, Chooser, can_choose, choice};
 pub use clock::{PROCESSING_TIME, current_watermark, proctime};
 pub use json::{JsonStyle, to_json};
 pub use letters::{lower, upper};
-pub use list::array_insert;
+pub use list::{array_insert, array_mode};
 pub use logic::{is_not_null, is_null, not};
 pub use lookup::lookup;
 pub use pane::{date_bin, date_trunc, window_start};

@@ -97,6 +97,7 @@ pub(super) fn state(join: &JoinSpec) -> String {
     let fixed = match &join.strategy {
         JoinStrategy::Hash { build: JoinSide::Left, .. } => "all rows of left",
         JoinStrategy::Hash { build: JoinSide::Right, .. } => "all rows of right",
+        JoinStrategy::Symmetric(symmetric) if symmetric.recalls() => "rows of right, and what each row of left has met",
         JoinStrategy::Symmetric(SymmetricSpec { lookup: true, .. }) => "rows of right, grows with them",
         JoinStrategy::Symmetric(symmetric) => match symmetric.time.as_ref().map(|bound| (bound.lower, bound.upper)) {
             Some((Some(_), Some(_))) => "rows of both until the watermark passes their last match, bounded",
@@ -124,7 +125,11 @@ fn state_by_age(symmetric: &SymmetricSpec) -> String {
         None => format!("of {name}, grows with them"),
     };
     let (left, right) = (side("left", symmetric.ttl[0]), side("right", symmetric.ttl[1]));
-    if symmetric.lookup { format!("rows {right}") } else { format!("rows {left}; {right}") }
+    match symmetric.lookup {
+        true if symmetric.recalls() => format!("rows {right}; what rows have met {left}"),
+        true => format!("rows {right}"),
+        false => format!("rows {left}; {right}"),
+    }
 }
 
 fn kind(kind: JoinKind) -> &'static str {

@@ -2,10 +2,11 @@
 
 use arrow::datatypes::DataType;
 use datafusion_expr::Expr;
+use datafusion_expr::utils::conjunction;
 
 use super::columns::{Columns, refuse};
 use super::expression::Expressions;
-use super::join::common_type;
+use super::join::{common_type, side_by_side};
 use super::join_way::table;
 use super::lookup::lookup_as_of;
 use super::place::place_of;
@@ -45,18 +46,28 @@ impl Compiler {
         }
         let [left_keys, right_keys] = keys.map(Expressions::finish);
         let comes_and_goes = self.nodes[left].changes == ChangeMode::Updating;
-        if comes_and_goes && !matches!(as_of.as_of, AsOf::Nearest { .. }) {
-            let message = "a join with a table as of a time needs left rows that stay; these may be taken back";
+        if comes_and_goes && matches!(as_of.as_of, AsOf::Version { .. }) {
+            let message = "a join with the version of a table at an event time needs left rows that stay, and these may be taken \
+                           back; FOR SYSTEM_TIME AS OF PROCTIME() takes them";
             return Err(Error::user(message).at(place));
         }
+        let recalls = comes_and_goes && as_of.as_of == AsOf::Current;
+        if recalls && as_of.on.is_empty() {
+            let message = "a join of rows that may be taken back with what a table holds needs equal keys, one of each side";
+            return Err(Error::user(message).at(place));
+        }
+        let residual = match conjunction(as_of.filter.iter().cloned()) {
+            None => None,
+            Some(filter) => Some(Expressions::program(&side_by_side(&columns)?, [&filter])?),
+        };
         let kind = if as_of.outer { JoinKind::Left } else { JoinKind::Inner };
         let strategy = match &as_of.as_of {
             AsOf::Current => self.current([left, right], Statistics::of(&as_of.right).rows),
             AsOf::Version { left: at, right: from } => {
-                self.nearest([left, right], &columns, [at, from], Nearest::AtOrBefore, true)?
+                self.nearest([left, right], &columns, [at, from], Nearest::AtOrBefore, true, &[])?
             }
             AsOf::Nearest { left: a, right: b, nearest } => {
-                self.nearest([left, right], &columns, [a, b], (*nearest).into(), false)?
+                self.nearest([left, right], &columns, [a, b], (*nearest).into(), false, &as_of.ties)?
             }
         };
         let outputs = JoinSpec::all_outputs(kind, columns[0].slots.len(), columns[1].slots.len());
@@ -67,7 +78,7 @@ impl Compiler {
             nulls_match: false,
             null_aware: false,
             each_once: false,
-            residual: None,
+            residual,
             outputs,
             strategy: strategy.clone(),
         };
@@ -78,7 +89,7 @@ impl Compiler {
             }
             _ => self.nodes[left].time.clone(),
         };
-        let is_corrected = matches!(&spec.strategy, JoinStrategy::AsOf(AsOfSpec { changes: true, .. }));
+        let is_corrected = recalls || matches!(&spec.strategy, JoinStrategy::AsOf(AsOfSpec { changes: true, .. }));
         let (changes, time) = if is_corrected { (ChangeMode::Updating, None) } else { (ChangeMode::Append, time) };
         let bounded = self.nodes[left].bounded && self.nodes[right].bounded;
         let (spec, inputs, schema) = (Spec::Join(spec), vec![left, right], engine_schema(&as_of.schema));
@@ -110,11 +121,12 @@ impl Compiler {
     /// What the right side holds now: all of it, when it ends; else what has come.
     fn current(&self, inputs: [NodeId; 2], right_rows: f64) -> JoinStrategy {
         let [left, right] = inputs.map(|input| &self.nodes[input]);
-        if right.bounded && right.changes == ChangeMode::Append {
+        if right.bounded && right.changes == ChangeMode::Append && left.changes == ChangeMode::Append {
             return table(JoinSide::Right, right_rows);
         }
         let updating = [left.changes == ChangeMode::Updating, right.changes == ChangeMode::Updating];
-        let ttl = [None, self.state_ttl_over(inputs[1])];
+        let of_left = self.state_ttl_over(inputs[0]).filter(|_| updating[0]);
+        let ttl = [of_left, self.state_ttl_over(inputs[1])];
         JoinStrategy::Symmetric(SymmetricSpec { updating, time: None, at_once: true, lookup: true, ttl })
     }
 
@@ -125,6 +137,7 @@ impl Compiler {
         [left_order, right_order]: [&Expr; 2],
         nearest: Nearest,
         versions: bool,
+        ties: &[Expr],
     ) -> Result<JoinStrategy> {
         let plain = |columns: &Columns, expr: &Expr| {
             let why = "the order of a join by the nearest is a column of each side; compute it in a subquery";
@@ -156,7 +169,10 @@ impl Compiler {
         let changes = nodes.iter().any(|node| node.changes == ChangeMode::Updating)
             || (!nodes[1].bounded && (!by_time || looks_ahead));
         let on_watermark = !nodes[1].bounded && !changes;
-        let spec = AsOfSpec { left: at[0], right: at[1], nearest, versions, on_watermark, changes };
+        // Between two streams by event time, whose rows stay, it does not matter.
+        let counts = !on_watermark;
+        let ties = ties.iter().filter(|_| counts).map(|tie| plain(&columns[1], tie)).collect::<Result<_>>()?;
+        let spec = AsOfSpec { left: at[0], right: at[1], nearest, versions, on_watermark, changes, ties };
         Ok(JoinStrategy::AsOf(spec))
     }
 }

@@ -210,7 +210,7 @@ pub(super) fn common_type(keys: &[Expressions<'_>; 2], left: &Expr, right: &Expr
 }
 
 /// The columns of left ++ right.
-fn side_by_side([left, right]: &[Columns; 2]) -> Result<Columns> {
+pub(super) fn side_by_side([left, right]: &[Columns; 2]) -> Result<Columns> {
     let schema = left.schema.join(&right.schema).map_err(foreign)?;
     let offset = left.slots.len();
     let moved = right.slots.iter().map(|slot| match slot {

@@ -19,6 +19,8 @@ mod dialect; //    what is read
 mod tokens; //     tokens and their places
 mod trying; //     TRY(f(x))
 mod spelling; //   other engines' spellings of functions
+mod interval; //   intervals of several units
+mod forms; //      |x| x + 1, TRIM(BOTH FROM x), FETCH FIRST
 mod types; //      INT ARRAY, INTERVAL '2' DAYS
 mod depth; //      how deep a statement may be
 

@@ -14,16 +14,24 @@
 //! | `CAST(x AS UUID)`, `UUID 'x'` | `to_uuid(x)` |
 //! | `'\x1234'::BYTEA` | `X'1234'` |
 //! | `to_char(t, 'YYYY-MM-DD')` | `to_char(t, '%Y-%m-%d')` |
+//! | `mode() WITHIN GROUP (ORDER BY x)`, `mode(x)` | `array_mode(array_agg(x ORDER BY x))` |
+//! | `percentile_disc(p) WITHIN GROUP (ORDER BY x)` | the element of `array_agg(x ORDER BY x)` at that share of `count(x)` |
+//! | `regexp_matches(x, p)` | `unnest(regexp_match_all(x, p))` |
+//! | `regexp_replace(x, p, '\&')` | `regexp_replace(x, p, '\0')` |
+//! | `~x` | `-1 - x` |
+//! | `make_timestamptz(...)` | `CAST(make_timestamp(...) AS TIMESTAMPTZ)` |
 
 use std::ops::ControlFlow;
 
+use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    BinaryOperator, CaseWhen, CastKind, DataType, DuplicateTreatment, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByExpr,
-    OrderByOptions, Spanned, Statement, TypedString, Value, visit_expressions_mut,
+    OrderByOptions, Spanned, Statement, TimezoneInfo, TypedString, UnaryOperator, Value, visit_expressions_mut,
 };
 use sqlparser::tokenizer::Span;
 
+use super::interval;
 use super::tokens::place;
 use crate::error::{Error, Result};
 
@@ -32,8 +40,13 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
     let walked = visit_expressions_mut(statement, |expr| {
         let at = place(expr.span());
         let respelled = match expr {
-            Expr::Function(call) => respell(call),
-            Expr::Cast { .. } | Expr::TypedString(_) => respell_cast(expr),
+            Expr::Function(call) => respell(call).and_then(|()| replaced(call)).map(|by| by.into_iter().for_each(|by| *expr = by)),
+            Expr::Cast { .. } | Expr::TypedString(_) => interval::rewrite(expr).and_then(|()| respell_cast(expr)),
+            Expr::Interval(_) => interval::rewrite(expr),
+            Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => {
+                *expr = bitwise_not(inner);
+                Ok(())
+            }
             _ => return ControlFlow::Continue(()),
         };
         match respelled {
@@ -77,9 +90,138 @@ fn respell(call: &mut Function) -> Result<()> {
         }
         "generate_subscripts" => subscripts(call)?,
         "to_char" => letters_to_percent(call)?,
+        "regexp_replace" => regexp_replace(call),
+        "clock_timestamp" => rename(call, "proctime"),
+        "gen_random_uuid" => rename(call, "uuid"),
         _ => {}
     }
     Ok(())
+}
+
+/// All bits the other way round: -1 less the number.
+fn bitwise_not(number: &Expr) -> Expr {
+    let ones = Expr::UnaryOp {
+        op: UnaryOperator::Minus,
+        expr: Box::new(Expr::value(Value::Number("1".to_string(), false))),
+    };
+    let number = Box::new(Expr::Nested(Box::new(number.clone())));
+    Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(ones), op: BinaryOperator::Minus, right: number }))
+}
+
+/// What stands for a call that no other call does.
+fn replaced(call: &mut Function) -> Result<Option<Expr>> {
+    let [ObjectNamePart::Identifier(name)] = call.name.0.as_slice() else { return Ok(None) };
+    if name.quote_style.is_some() {
+        return Ok(None);
+    }
+    match name.value.to_lowercase().as_str() {
+        "mode" => mode(call).map(Some),
+        "percentile_disc" => percentile_disc(call).map(Some),
+        "make_timestamptz" => {
+            rename(call, "make_timestamp");
+            let zoned = DataType::Timestamp(None, TimezoneInfo::Tz);
+            Ok(Some(cast_to(Expr::Function(call.clone()), zoned)))
+        }
+        "regexp_matches" => {
+            let span = call.name.span();
+            rename(call, "regexp_match_all");
+            Ok(Some(call_of("unnest", vec![Expr::Function(call.clone())], span)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The one order behind WITHIN GROUP.
+fn order_within(call: &Function) -> Result<OrderByExpr> {
+    match call.within_group.as_slice() {
+        [order] => Ok(order.clone()),
+        _ => Err(Error::user(format!("{} takes one order: WITHIN GROUP (ORDER BY x)", call.name))),
+    }
+}
+
+/// All values of an ordered aggregate as a list in their order, without NULL.
+fn values_in_order(call: &Function, order: &OrderByExpr) -> Function {
+    let mut values = call.clone();
+    values.within_group = Vec::new();
+    let args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(order.expr.clone()))];
+    let clauses = vec![FunctionArgumentClause::OrderBy(vec![order.clone()])];
+    values.args = FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses });
+    add_filter(&mut values, Expr::IsNotNull(Box::new(Expr::Nested(Box::new(order.expr.clone())))));
+    rename(&mut values, "array_agg");
+    values
+}
+
+/// Of several values that are there equally often the first in the order, which is ascending unless it is said.
+fn mode(call: &Function) -> Result<Expr> {
+    let order = match (plain_args(call).as_slice(), call.within_group.is_empty()) {
+        ([value], true) => OrderByExpr {
+            expr: value.clone(),
+            options: OrderByOptions { asc: None, nulls_first: None },
+            with_fill: None,
+        },
+        ([], false) => order_within(call)?,
+        _ => return Err(Error::user("mode takes one value, mode(x), or an order: mode() WITHIN GROUP (ORDER BY x)")),
+    };
+    let values = Expr::Function(values_in_order(call, &order));
+    Ok(call_of("array_mode", vec![values], call.name.span()))
+}
+
+/// The first value in the order at or behind a share of all values.
+fn percentile_disc(call: &Function) -> Result<Expr> {
+    let args = plain_args(call);
+    let [share] = args.as_slice() else {
+        return Err(Error::user("percentile_disc takes a share: percentile_disc(0.5) WITHIN GROUP (ORDER BY x)"));
+    };
+    let order = order_within(call)?;
+    let span = call.name.span();
+    let values = values_in_order(call, &order);
+    let mut count = values.clone();
+    if let FunctionArguments::List(list) = &mut count.args {
+        list.clauses = Vec::new();
+    }
+    rename(&mut count, "count");
+    let number = |number: &str| Expr::value(Value::Number(number.to_string(), false));
+    let share = Expr::Nested(Box::new(share.clone()));
+    let binary = |left: Expr, op: BinaryOperator, right: Expr| Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) };
+    let double = cast_to(share.clone(), DataType::Double(ExactNumberInfo::None));
+    let place = call_of("ceil", vec![binary(double, BinaryOperator::Multiply, Expr::Function(count))], span);
+    let place = call_of("greatest", vec![cast_to(place, DataType::BigInt(None)), number("1")], span);
+    let is_share = Expr::Between {
+        expr: Box::new(share),
+        negated: false,
+        low: Box::new(number("0")),
+        high: Box::new(number("1")),
+    };
+    // A share that is none has no place.
+    let place = Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition: is_share, result: place }],
+        else_result: None,
+    };
+    Ok(call_of("array_element", vec![Expr::Function(values), place], span))
+}
+
+/// `\&` is all that matches, and of the flags i and c the last counts.
+fn regexp_replace(call: &mut Function) {
+    let FunctionArguments::List(list) = &mut call.args else { return };
+    for (at, arg) in list.args.iter_mut().enumerate().skip(2) {
+        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(literal))) = arg
+            && let Value::SingleQuotedString(text) = &mut literal.value
+        {
+            *text = match at {
+                2 => text.replace("\\&", "\\0"),
+                _ => without_case(text),
+            };
+        }
+    }
+}
+
+/// Flags without `c`, and without the `i` that it takes back.
+fn without_case(flags: &str) -> String {
+    let last = flags.chars().rfind(|flag| matches!(flag, 'i' | 'c'));
+    flags.chars().filter(|flag| *flag != 'c' && (*flag != 'i' || last == Some('i'))).collect()
 }
 
 fn rename(call: &mut Function, to: &str) {

@@ -15,6 +15,7 @@ use super::computed::{self, ComputedColumn};
 use super::define::{self, WatermarkClause};
 use super::depth;
 use super::emit::{self, Emit};
+use super::forms;
 use super::function::{self, CreateFunction, CreateSqlFunction, NamedFunction};
 use super::set::{self, Setting};
 use super::spelling;
@@ -227,7 +228,7 @@ fn parse_name(rest: &[TokenWithSpan]) -> Result<ObjectName> {
 }
 
 fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
-    let (mut tokens, emit) = emit::cut(&buffer::rewrite(types::rewrite(tokens.to_vec()))?)?;
+    let (mut tokens, emit) = emit::cut(&buffer::rewrite(forms::rewrite(types::rewrite(tokens.to_vec())))?)?;
     let (mut watermark, mut computed) = (None, Vec::new());
     if starts_with(&tokens, &["CREATE"]) {
         define::check_create(&mut tokens)?;
@@ -246,6 +247,7 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
         depth::check(statement).map_err(|e| e.at(place_of(&tokens[..1])))?;
         trying::rewrite(statement)?;
         spelling::rewrite(statement)?;
+        forms::rewrite_fetch(statement)?;
     }
     let emit_place = emit.as_ref().map(|emit| emit.place);
     let mut statement = convert(tree, emit, watermark).map_err(|e| e.at(place_of(&tokens[..1])))?;

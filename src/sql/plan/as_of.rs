@@ -26,6 +26,7 @@ use sqlparser::ast::{
 use super::event_time;
 use crate::error::{Error, Result};
 use crate::pipeline::Nearest;
+use crate::sql::catalog::CatalogTable;
 use crate::sql::error::from_datafusion;
 use crate::sql::error::to_datafusion;
 use crate::sql::parse::{SYSTEM_TIME, place};
@@ -71,6 +72,10 @@ pub struct AsOfNode {
     pub right: Arc<LogicalPlan>,
     pub on: Vec<(Expr, Expr)>,
     pub as_of: AsOf,
+    /// The primary key of the right side, where its rows change by one: it decides between equal orders.
+    pub ties: Vec<Expr>,
+    /// What else must be true of both rows: only with [`AsOf::Current`].
+    pub filter: Vec<Expr>,
     /// Whether left rows without a right one stay.
     pub outer: bool,
     pub schema: DFSchemaRef,
@@ -155,32 +160,95 @@ pub(super) fn plan(table: TableFactor, context: &mut dyn RelationPlannerContext)
     let right = context.plan(join.relation).map_err(from_datafusion)?;
     let (condition, time) = split_time(condition)?;
     let both = left.schema().join(right.schema()).map_err(from_datafusion)?;
-    let mut on = Vec::new();
-    let mut orders = Vec::new();
-    if let Some(condition) = condition {
-        let planned = context.sql_to_expr(condition, &both).map_err(from_datafusion)?;
-        for conjunct in split_conjunction_owned(planned) {
-            let (a, op, b) = compared(conjunct, &left, &right).map_err(|e| e.at(at))?;
-            match op {
-                Operator::Eq => on.push((a, b)),
-                Operator::GtEq => orders.push((a, b, NearestRow::AtOrBefore)),
-                Operator::Gt => orders.push((a, b, NearestRow::Before)),
-                Operator::LtEq => orders.push((a, b, NearestRow::AtOrAfter)),
-                Operator::Lt => orders.push((a, b, NearestRow::After)),
-                _ => return Err(refuse_condition().at(at)),
-            }
-        }
-    }
-    let as_of = match (time, orders.pop()) {
-        (Some(_), Some(_)) => return Err(refuse_condition().at(at)),
-        (Some(time), None) => as_of_time(time, &left, &right, context)?,
-        (None, Some((left, right, nearest))) if orders.is_empty() => AsOf::Nearest { left, right, nearest },
-        (None, _) => {
-            let message = "ASOF JOIN needs one comparison of an order, such as a.ts >= b.ts, beside its equal keys";
-            return Err(Error::user(message).at(at));
+    let conjuncts = match condition {
+        None => Vec::new(),
+        Some(condition) => {
+            split_conjunction_owned(context.sql_to_expr(condition, &both).map_err(from_datafusion)?)
         }
     };
-    AsOfNode::try_new(left, right, on, as_of, outer).map(AsOfNode::into_plan).map_err(|e| e.at(at))
+    let parts = match time {
+        Some(time) => {
+            let as_of = as_of_time(time, &left, &right, context)?;
+            as_of_conditions(conjuncts, as_of, &left, &right)
+        }
+        None => nearest_conditions(conjuncts, &left, &right),
+    };
+    let node = parts.and_then(|parts| AsOfNode::try_new(left, right, parts, outer));
+    node.map(AsOfNode::into_plan).map_err(|e| e.at(at))
+}
+
+/// What the conditions of a join say: its keys, how it is by the nearest, and what else must be true.
+struct Parts {
+    on: Vec<(Expr, Expr)>,
+    as_of: AsOf,
+    ties: Vec<Expr>,
+    filter: Vec<Expr>,
+}
+
+/// Equal keys and one order.
+fn nearest_conditions(conjuncts: Vec<Expr>, left_plan: &LogicalPlan, right_plan: &LogicalPlan) -> Result<Parts> {
+    let (mut on, mut orders) = (Vec::new(), Vec::new());
+    for conjunct in conjuncts {
+        let (a, op, b) = compared(conjunct, left_plan, right_plan).ok_or_else(refuse_condition)?;
+        match op {
+            Operator::Eq => on.push((a, b)),
+            Operator::GtEq => orders.push((a, b, NearestRow::AtOrBefore)),
+            Operator::Gt => orders.push((a, b, NearestRow::Before)),
+            Operator::LtEq => orders.push((a, b, NearestRow::AtOrAfter)),
+            Operator::Lt => orders.push((a, b, NearestRow::After)),
+            _ => return Err(refuse_condition()),
+        }
+    }
+    match (orders.pop(), orders.is_empty()) {
+        (Some((left, right, nearest)), true) => {
+            let ties = primary_key(right_plan).into_iter().map(Expr::Column).collect();
+            Ok(Parts { on, as_of: AsOf::Nearest { left, right, nearest }, ties, filter: Vec::new() })
+        }
+        _ => {
+            let message = "ASOF JOIN needs one comparison of an order, such as a.ts >= b.ts, beside its equal keys";
+            Err(Error::user(message))
+        }
+    }
+}
+
+/// Equal keys, and of a table as it is now any other condition too.
+fn as_of_conditions(conjuncts: Vec<Expr>, as_of: AsOf, left: &LogicalPlan, right: &LogicalPlan) -> Result<Parts> {
+    let (mut on, mut filter) = (Vec::new(), Vec::new());
+    for conjunct in conjuncts {
+        match compared(conjunct.clone(), left, right) {
+            Some((a, Operator::Eq, b)) => on.push((a, b)),
+            _ if as_of == AsOf::Current => filter.push(conjunct),
+            _ => return Err(refuse_condition()),
+        }
+    }
+    Ok(Parts { on, as_of, ties: Vec::new(), filter })
+}
+
+/// The primary key of the table that a plan's rows are, where all of it is among their columns.
+fn primary_key(plan: &LogicalPlan) -> Vec<Column> {
+    let above = |input: &LogicalPlan, place: &dyn Fn(&Column) -> Option<Column>| {
+        primary_key(input).iter().map(place).collect::<Option<Vec<_>>>().unwrap_or_default()
+    };
+    match plan {
+        LogicalPlan::TableScan(scan) => match scan.source.downcast_ref::<CatalogTable>() {
+            Some(table) => {
+                let column = |name: &String| Column::new(Some(scan.table_name.clone()), name);
+                table.primary_key.iter().map(column).collect()
+            }
+            None => Vec::new(),
+        },
+        LogicalPlan::SubqueryAlias(alias) => above(&alias.input, &|column| {
+            let index = alias.input.schema().maybe_index_of_column(column)?;
+            Some(Column::from(alias.schema.qualified_field(index)))
+        }),
+        LogicalPlan::Projection(projection) => above(&projection.input, &|column| {
+            let is_column = |expr: &Expr| matches!(expr.clone().unalias(), Expr::Column(inner) if inner == *column);
+            let index = projection.expr.iter().position(is_column)?;
+            Some(Column::from(projection.schema.qualified_field(index)))
+        }),
+        LogicalPlan::Filter(filter) => primary_key(&filter.input),
+        _ => Vec::new(),
+    }
 }
 
 fn refuse_condition() -> Error {
@@ -211,19 +279,19 @@ fn split_time(condition: ast::Expr) -> Result<(Option<ast::Expr>, Option<ast::Ex
     }
 }
 
-/// A comparison with the left side's expression first.
-fn compared(expr: Expr, left: &LogicalPlan, right: &LogicalPlan) -> Result<(Expr, Operator, Expr)> {
+/// A comparison of both sides with the left side's expression first.
+fn compared(expr: Expr, left: &LogicalPlan, right: &LogicalPlan) -> Option<(Expr, Operator, Expr)> {
     let reads = |expr: &Expr, plan: &LogicalPlan| {
         let columns = expr.column_refs();
         !columns.is_empty() && columns.into_iter().all(|column| plan.schema().maybe_index_of_column(column).is_some())
     };
-    let Expr::BinaryExpr(BinaryExpr { left: a, op, right: b }) = expr else { return Err(refuse_condition()) };
+    let Expr::BinaryExpr(BinaryExpr { left: a, op, right: b }) = expr else { return None };
     if reads(&a, left) && reads(&b, right) {
-        return Ok((*a, op, *b));
+        return Some((*a, op, *b));
     }
     match op.swap() {
-        Some(op) if reads(&b, left) && reads(&a, right) => Ok((*b, op, *a)),
-        _ => Err(refuse_condition()),
+        Some(op) if reads(&b, left) && reads(&a, right) => Some((*b, op, *a)),
+        _ => None,
     }
 }
 
@@ -288,16 +356,11 @@ fn is_processing_time(plan: &LogicalPlan, column: &Column) -> bool {
 }
 
 impl AsOfNode {
-    fn try_new(
-        left: LogicalPlan,
-        right: LogicalPlan,
-        on: Vec<(Expr, Expr)>,
-        as_of: AsOf,
-        outer: bool,
-    ) -> Result<AsOfNode> {
+    fn try_new(left: LogicalPlan, right: LogicalPlan, parts: Parts, outer: bool) -> Result<AsOfNode> {
+        let Parts { on, as_of, ties, filter } = parts;
         let kind = if outer { JoinType::Left } else { JoinType::Inner };
         let schema = build_join_schema(left.schema(), right.schema(), &kind).map_err(from_datafusion)?;
-        Ok(AsOfNode { left: Arc::new(left), right: Arc::new(right), on, as_of, outer, schema: Arc::new(schema) })
+        Ok(AsOfNode { left: Arc::new(left), right: Arc::new(right), on, as_of, ties, filter, outer, schema: Arc::new(schema) })
     }
 
     fn into_plan(self) -> LogicalPlan {
@@ -327,7 +390,7 @@ impl UserDefinedLogicalNodeCore for AsOfNode {
 
     fn expressions(&self) -> Vec<Expr> {
         let pairs = self.on.iter().map(|(left, right)| (left, right)).chain(self.order());
-        pairs.flat_map(|(left, right)| [left.clone(), right.clone()]).collect()
+        pairs.flat_map(|(left, right)| [left.clone(), right.clone()]).chain(self.ties.iter().chain(&self.filter).cloned()).collect()
     }
 
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
@@ -342,13 +405,16 @@ impl UserDefinedLogicalNodeCore for AsOfNode {
             AsOf::Nearest { left, right, nearest } => write!(f, ", {left} {} {right}", Nearest::from(*nearest).sign()),
             AsOf::Version { left, right } => write!(f, ", version by {right} at {left}"),
             AsOf::Current => f.write_str(", as it is now"),
-        }
+        }?;
+        self.filter.iter().try_for_each(|condition| write!(f, " and {condition}"))
     }
 
-    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> PlanResult<Self> {
+    fn with_exprs_and_inputs(&self, mut exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> PlanResult<Self> {
         let (Some(right), Some(left), true) = (inputs.pop(), inputs.pop(), inputs.is_empty()) else {
             return internal_err!("a join by the nearest has two inputs");
         };
+        let filter = exprs.split_off(exprs.len().saturating_sub(self.filter.len()));
+        let ties = exprs.split_off(exprs.len().saturating_sub(self.ties.len()));
         let mut pairs: Vec<(Expr, Expr)> = Vec::new();
         let mut exprs = exprs.into_iter();
         while let (Some(left), Some(right)) = (exprs.next(), exprs.next()) {
@@ -366,7 +432,7 @@ impl UserDefinedLogicalNodeCore for AsOfNode {
             }
             _ => return internal_err!("a join by the nearest has its keys and its order"),
         };
-        AsOfNode::try_new(left, right, pairs, as_of, self.outer).map_err(to_datafusion)
+        AsOfNode::try_new(left, right, Parts { on: pairs, as_of, ties, filter }, self.outer).map_err(to_datafusion)
     }
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
@@ -378,14 +444,15 @@ impl UserDefinedLogicalNodeCore for AsOfNode {
 
 impl Hash for AsOfNode {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.on, &self.as_of, self.outer, &self.left, &self.right).hash(state);
+        (&self.on, &self.as_of, &self.filter, self.outer, &self.left, &self.right).hash(state);
     }
 }
 
 impl PartialOrd for AsOfNode {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        let mine = (&self.on, &self.as_of, self.outer, &self.left, &self.right);
-        let order = mine.partial_cmp(&(&other.on, &other.as_of, other.outer, &other.left, &other.right))?;
+        let key = |node: &Self| (node.on.clone(), node.as_of.clone(), node.filter.clone(), node.outer);
+        let order = key(self).partial_cmp(&key(other))?;
+        let order = order.then((&self.left, &self.right).partial_cmp(&(&other.left, &other.right))?);
         (order != Ordering::Equal || self == other).then_some(order)
     }
 }

@@ -7,10 +7,11 @@ use arrow::datatypes::DataType;
 use datafusion_expr::planner::ExprPlanner;
 use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
+use super::bytes::BytesPlanner;
 use super::interval::IntervalPlanner;
 use crate::function::scalar::{self as kernels, JsonStyle};
 use crate::function::{ScalarKernel, dialect};
-use crate::sql::bridge::function::{ScalarOverload, scalar_udf};
+use crate::sql::bridge::function::{ScalarOverload, scalar_udf, with_bytes};
 use crate::sql::users::{Doc, UserFunctions};
 
 /// All functions by name and alias.
@@ -52,7 +53,17 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     for function in dialect::functions() {
         own.add(function).expect("the engine's own functions have names that SQL can call");
     }
-    scalars.extend(own.scalars);
+    for (name, own) in own.scalars {
+        // What DataFusion has of texts alone is had of bytes as well, under all its names.
+        match scalars.get(&name).filter(|_| OF_BYTES_TOO.contains(&name.as_str())).cloned() {
+            None => drop(scalars.insert(name, own)),
+            Some(of_text) => {
+                let both = Arc::new(with_bytes(&of_text, &own));
+                let names = of_text.aliases().iter().cloned().chain([name]);
+                scalars.extend(names.map(|name| (name, both.clone())));
+            }
+        }
+    }
     for (name, text, example, bind) in OF_ANY_TYPE {
         let overload = ScalarOverload::Any(Arc::new(bind));
         scalars.insert(name.to_string(), Arc::new(scalar_udf(name, vec![overload])));
@@ -82,6 +93,7 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     }
     let planners: Vec<Arc<dyn ExprPlanner>> = vec![
         Arc::new(IntervalPlanner),
+        Arc::new(BytesPlanner),
         Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
         Arc::new(datafusion_functions_nested::planner::NestedFunctionPlanner),
         Arc::new(datafusion_functions_nested::planner::FieldAccessPlanner),
@@ -92,6 +104,9 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     ];
     Functions { scalars, higher, aggregates, windows, planners, docs: own.docs }
 });
+
+/// Functions of texts that are had of bytes too.
+const OF_BYTES_TOO: &[&str] = &["btrim", "ltrim", "overlay", "reverse", "rtrim", "substr"];
 
 /// A name, what it does, a call, and the kernel for the types of arguments.
 type OfAnyType = (&'static str, &'static str, &'static str, fn(&[DataType]) -> Option<Arc<dyn ScalarKernel>>);
@@ -109,6 +124,15 @@ const OF_ANY_TYPE: &[OfAnyType] =
                 _ => None,
             }
         }),
+        (
+            "array_mode",
+            "The value that a list has most often; of several the first. NULL does not count.",
+            "array_mode([1, 2, 2, 3])",
+            |types| match types {
+                [list] => kernels::array_mode(list),
+                _ => None,
+            },
+        ),
         (
             "array_insert",
             "A list with a value put in at a place, counted from 1, or from the end by -1; gaps are NULL.",

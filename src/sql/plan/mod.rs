@@ -23,6 +23,7 @@ mod system; //   columns that SELECT * does not show
 mod context; //    what DataFusion's planner asks
 mod functions; //  the functions there are
 mod interval; //   intervals so often
+mod bytes; //    functions of texts and of bytes
 mod clock; //      now(), proctime() and current_watermark(ts)
 mod types; //      names of types
 mod names; //      a second try for names in another case

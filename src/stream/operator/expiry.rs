@@ -113,7 +113,8 @@ impl KeyExpiry {
         self.note(key, None);
     }
 
-    fn note(&mut self, key: &[u8], at: Option<i64>) {
+    /// Notes that a row of a key has come, or a key of a snapshot.
+    pub(super) fn note(&mut self, key: &[u8], at: Option<i64>) {
         match self.touched.get_mut(key) {
             Some(touched) => *touched = at,
             None => {

@@ -49,7 +49,7 @@ pub use filter::Filter;
 pub use firing::Firing;
 pub use fold::Fold;
 pub use graph::{Budget, Counters, Ending, Graph, Next, Slot, Target};
-pub use join::{AsOfChanges, AsOfJoin, HashJoin, LookupJoin, SymmetricJoin, TablePlace};
+pub use join::{AsOfChanges, AsOfJoin, HashJoin, LookupJoin, RecallJoin, SymmetricJoin, TablePlace};
 pub use limit::Limit;
 pub use output::Output;
 pub use over::{Over, OverShape, StreamOver, UpdatingOver, wide};

@@ -11,9 +11,11 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use smallvec::SmallVec;
 
+use super::as_of_changes::least_last;
 use super::side::{Side, arguments};
 use super::versions::{DELETED, Version, Versions};
 use super::writer::{Writer, to_physical};
@@ -73,6 +75,7 @@ impl AsOfJoin {
         let side = |side: JoinSide, order: usize, keys_wait: bool| {
             let mut needed = writer.columns(side);
             needed.push(order);
+            needed.extend(as_of.ties.iter().filter(|_| side == JoinSide::Right));
             if keys_wait {
                 needed.extend(spec.keys(side).inputs());
             }
@@ -228,6 +231,35 @@ impl AsOfJoin {
         if self.outer {
             to_physical(batch, &alone, &mut physical);
             self.writer.own(batch, JoinSide::Left, &physical, false, Change::INSERT, next)?;
+        }
+        Ok(())
+    }
+
+    /// Where the right side has a primary key, that decides between its rows of one order: the least.
+    fn rank_ties(&mut self) -> Result<()> {
+        let places = |column: &usize| self.right.places[*column].expect("what is read is kept");
+        let places: Vec<usize> = self.spec.ties.iter().map(places).collect();
+        let tied = |versions: &&mut Versions| versions.iter().nth(1).is_some();
+        let mut tied: Vec<&mut Version> = self.versions.iter_mut().filter(tied).flat_map(Versions::iter_mut).collect();
+        if places.is_empty() || tied.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<u32> = tied.iter().map(|version| version.id).collect();
+        let mut pieces: Vec<Vec<ArrayRef>> = vec![Vec::new(); places.len()];
+        for ids in ids.chunks(SECTION_ROWS) {
+            for (piece, &place) in pieces.iter_mut().zip(&places) {
+                let mut column = Column::default();
+                self.right.map.gather(place, ids, &mut column)?;
+                piece.push(column.to_array(&self.right.map.shape().types[place], ids.len(), &Selection::default())?);
+            }
+        }
+        let whole = |piece: Vec<ArrayRef>| concat(&piece.iter().map(|array| array.as_ref()).collect::<Vec<_>>());
+        let keys = pieces.into_iter().map(|piece| Ok(whole(piece)?)).collect::<Result<Vec<ArrayRef>>>()?;
+        let written = least_last(&self.right, &places)?.convert_columns(&keys)?;
+        let mut order: Vec<usize> = (0..tied.len()).collect();
+        order.sort_by(|&a, &b| written.row(a).cmp(&written.row(b)));
+        for (rank, at) in order.into_iter().enumerate() {
+            tied[at].tie = rank as u64;
         }
         Ok(())
     }
@@ -461,6 +493,7 @@ impl Operator for AsOfJoin {
         } else if port == 1 {
             // All right rows are known: nobody has to wait any more.
             self.right_ended = true;
+            self.rank_ties()?;
             self.pass(i64::MAX, next)?;
         }
         Ok(())

@@ -13,9 +13,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array, new_empty_array, new_null_array};
-use arrow::compute::take;
+use arrow::compute::{SortOptions, take};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use arrow::row::{RowConverter, Rows};
+use arrow::row::{RowConverter, Rows, SortField};
 use smallvec::SmallVec;
 
 use super::as_of::{orders, row_ties};
@@ -38,7 +38,9 @@ type Bytes = Box<[u8]>;
 /// Order, and the row.
 type LeftRow = (i64, Bytes);
 /// Order, what decides between equal ones, and the row.
-type RightRow = (i64, u64, Bytes);
+type RightRow = (i64, Tie, Bytes);
+/// Of several right rows with one order the one with the greatest counts.
+type Tie = SmallVec<[u8; 16]>;
 
 /// The rows of a key, and how often each is there.
 #[derive(Default)]
@@ -66,6 +68,8 @@ pub struct AsOfChanges {
     order_types: [DataType; 2],
     keys: Option<RowConverter>,
     rows: [RowConverter; 2],
+    /// The primary key of the right side, the least last, and where its columns are kept.
+    ties: Option<(RowConverter, Vec<usize>)>,
     outputs: Vec<Source>,
     output: RowConverter,
     state: HashMap<Bytes, Key, BytesHash>,
@@ -78,7 +82,7 @@ pub struct AsOfChanges {
 struct Read {
     /// `None` where a key or the order is NULL: such a row meets nothing.
     places: Vec<Option<(Bytes, i64)>>,
-    ties: Vec<u64>,
+    ties: Vec<Tie>,
     rows: Rows,
 }
 
@@ -98,6 +102,7 @@ impl AsOfChanges {
         let side = |side: JoinSide, order: usize| {
             let mut needed = writer.columns(side);
             needed.push(order);
+            needed.extend(as_of.ties.iter().filter(|_| side == JoinSide::Right));
             Side::of_rows(spec, side, schemas[usize::from(side == JoinSide::Right)], needed, order, seed, context)
         };
         let sides = [side(JoinSide::Left, as_of.left)?, side(JoinSide::Right, as_of.right)?];
@@ -111,6 +116,8 @@ impl AsOfChanges {
         let outputs: Vec<Source> = spec.outputs.iter().map(source).collect();
         let output_types: Vec<DataType> =
             outputs.iter().map(|&(side, place)| sides[number(side)].map.shape().types[place].clone()).collect();
+        let ties: Vec<usize> =
+            as_of.ties.iter().map(|&column| sides[1].places[column].expect("what is read is kept")).collect();
         let order_type = |side: usize, column: usize| schemas[side].field(column).data_type().clone();
         Ok(AsOfChanges {
             nearest: as_of.nearest,
@@ -118,6 +125,7 @@ impl AsOfChanges {
             order_types: [order_type(0, as_of.left), order_type(1, as_of.right)],
             keys: (!key_types.is_empty()).then(|| row_converter(&key_types)).transpose()?,
             rows: [row_converter(&sides[0].map.shape().types)?, row_converter(&sides[1].map.shape().types)?],
+            ties: (!ties.is_empty()).then(|| Ok::<_, Error>((least_last(&sides[1], &ties)?, ties))).transpose()?,
             sides,
             outputs,
             output: row_converter(&output_types)?,
@@ -139,7 +147,7 @@ impl AsOfChanges {
         let orders = orders(&arguments[order], &self.order_types[at])?;
         let ties = match side {
             JoinSide::Left => Vec::new(),
-            JoinSide::Right => row_ties(&arguments, &of.map, count, self.context)?,
+            JoinSide::Right => self.ties(kept, &arguments, count)?,
         };
         let written = self.keys.as_ref().map(|converter| converter.convert_columns(keys)).transpose()?;
         let place = |row: usize| {
@@ -150,6 +158,16 @@ impl AsOfChanges {
         };
         let places = (0..count).map(place).collect();
         Ok(Read { places, ties, rows: self.rows[at].convert_columns(kept)? })
+    }
+
+    /// What decides between right rows of one order: the primary key, else the rows themselves, so that arrival does not.
+    fn ties(&self, kept: &[ArrayRef], arguments: &[Argument<'_>], count: usize) -> Result<Vec<Tie>> {
+        let Some((converter, places)) = &self.ties else {
+            let hashes = row_ties(arguments, &self.sides[1].map, count, self.context)?;
+            return Ok(hashes.into_iter().map(|hash| Tie::from_slice(&hash.to_be_bytes())).collect());
+        };
+        let keys: Vec<ArrayRef> = places.iter().map(|&place| kept[place].clone()).collect();
+        Ok(converter.convert_columns(&keys)?.iter().map(|row| Tie::from_slice(row.data())).collect())
     }
 
     /// Takes left rows in; what leaves of them.
@@ -178,7 +196,7 @@ impl AsOfChanges {
         let mut changed: BTreeMap<&Bytes, BTreeMap<RightRow, i64>> = BTreeMap::new();
         for (row, place) in read.places.iter().enumerate() {
             let Some((name, order)) = place else { continue };
-            let right = (*order, read.ties[row], Bytes::from(read.rows.row(row).data()));
+            let right = (*order, read.ties[row].clone(), Bytes::from(read.rows.row(row).data()));
             *changed.entry(name).or_default().entry(right).or_insert(0) += weight(row);
         }
         let mut leaving = Vec::new();
@@ -314,6 +332,13 @@ impl AsOfChanges {
     }
 }
 
+/// Writes columns that are kept of a side so that the least comes last.
+pub(super) fn least_last(side: &Side, places: &[usize]) -> Result<RowConverter> {
+    let options = SortOptions { descending: true, nulls_first: false };
+    let field = |&place: &usize| SortField::new_with_options(side.map.shape().types[place].clone(), options);
+    Ok(RowConverter::new(places.iter().map(field).collect())?)
+}
+
 /// Rows written as bytes as columns again.
 fn parsed(converter: &RowConverter, rows: &[&[u8]], types: &[DataType]) -> Result<Vec<ArrayRef>> {
     if rows.is_empty() {
@@ -350,7 +375,7 @@ fn change<K: Ord>(rows: &mut BTreeMap<K, i64>, row: K, weight: i64, size: usize)
 impl Key {
     /// The right row that a left one of this order meets; of several with one order the last.
     fn nearest(&self, order: i64, nearest: Nearest) -> Option<&Bytes> {
-        let at = |order: i64| (order, 0, Bytes::default());
+        let at = |order: i64| (order, Tie::new(), Bytes::default());
         let from = |order: i64| self.right.range(at(order)..);
         let before = |end: Bound<RightRow>| self.right.range((Bound::Unbounded, end)).next_back();
         let behind = |order: i64| order.checked_add(1).map_or(Bound::Unbounded, |next| Bound::Excluded(at(next)));
@@ -370,7 +395,7 @@ impl Key {
     fn concerned(&self, changed: &BTreeSet<i64>, nearest: Nearest) -> Vec<(i64, Bytes, i64)> {
         let is_same = |order: &i64| !changed.contains(order);
         let orders = |range: (Bound<RightRow>, Bound<RightRow>)| self.right.range(range).map(|((order, ..), _)| *order);
-        let at = |order: i64| (order, 0, Bytes::default());
+        let at = |order: i64| (order, Tie::new(), Bytes::default());
         let mut rows = Vec::new();
         // The ranges of two orders are the same or do not overlap but at their ends.
         let mut done: Option<(i64, i64)> = None;

@@ -8,6 +8,7 @@ mod hash; //  one side into a table, the other past it
 mod roles; // what becomes of the rows of each side
 mod symmetric; // both sides kept, each row past those that came before
 mod lookup; //   a table that is asked by key
+mod recall; //   what the right side holds when a left row comes that may go again
 mod as_of; //    the nearest row of the other side
 mod as_of_changes; // the same, where rows come and go
 mod versions; //  the rows of a key in the order of their times
@@ -20,4 +21,5 @@ pub use as_of::AsOfJoin;
 pub use as_of_changes::AsOfChanges;
 pub use hash::{HashJoin, TablePlace};
 pub use lookup::LookupJoin;
+pub use recall::RecallJoin;
 pub use symmetric::SymmetricJoin;

@@ -80,7 +80,9 @@ impl Versions {
         self.list.iter()
     }
 
+    /// Versions to be changed: they are put in order anew before one is asked for.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Version> {
+        self.is_unsorted = true;
         self.list.iter_mut()
     }
 

@@ -1,0 +1,99 @@
+//! Other forms of what there is: `|x| x + 1` is the lambda `x -> x + 1`, `TRIM(BOTH FROM x, y)` is `BTRIM(x, y)`, and
+//! `FETCH FIRST n ROWS` is LIMIT, WITH TIES a condition on the rank.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Expr, Fetch, LimitClause, Query, SetExpr, Statement, Value, VisitMut, VisitorMut};
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::tokens::{DIALECT, make_word, word};
+use crate::error::{Error, Result};
+
+/// Rewrites what must be before the tree is made.
+pub(super) fn rewrite(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    for at in (1..tokens.len()).rev() {
+        let before = &tokens[at - 1].token;
+        let starts_argument = matches!(before, Token::LParen | Token::Comma);
+        let pipe = |at: usize| tokens.get(at).is_some_and(|token| token.token == Token::Pipe);
+        if starts_argument && pipe(at) && pipe(at + 2) && word(&tokens[at + 1]).is_some() {
+            tokens[at + 2].token = Token::Arrow;
+            tokens.remove(at);
+        } else if *before == Token::LParen && at >= 2 && word(&tokens[at - 2]).as_deref() == Some("trim") {
+            rewrite_trim(&mut tokens, at);
+        }
+    }
+    tokens
+}
+
+/// `TRIM([BOTH | LEADING | TRAILING] FROM x`, whose first word in brackets is at a place.
+fn rewrite_trim(tokens: &mut Vec<TokenWithSpan>, at: usize) {
+    let is_from = |at: usize| tokens.get(at).and_then(word).as_deref() == Some("from");
+    let (name, words) = match word(&tokens[at]).as_deref() {
+        Some("from") => ("btrim", 1),
+        Some("both") if is_from(at + 1) => ("btrim", 2),
+        Some("leading") if is_from(at + 1) => ("ltrim", 2),
+        Some("trailing") if is_from(at + 1) => ("rtrim", 2),
+        _ => return,
+    };
+    tokens.drain(at..at + words);
+    tokens[at - 2] = make_word(name, None, tokens[at - 2].span);
+}
+
+/// Rewrites `FETCH`.
+pub(super) fn rewrite_fetch(statement: &mut Statement) -> Result<()> {
+    match statement.visit(&mut Fetches) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Fetches;
+
+impl VisitorMut for Fetches {
+    type Break = Error;
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        let Some(fetch) = query.fetch.take() else { return ControlFlow::Continue(()) };
+        match rewrite_query(query, fetch) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+fn rewrite_query(query: &mut Query, fetch: Fetch) -> Result<()> {
+    if fetch.percent {
+        return Err(Error::user("FETCH takes a number of rows, and no PERCENT"));
+    }
+    let count = fetch.quantity.unwrap_or_else(|| Expr::value(Value::Number("1".to_string(), false)));
+    if fetch.with_ties {
+        return with_ties(query, &count);
+    }
+    let offset = match query.limit_clause.take() {
+        None => None,
+        Some(LimitClause::LimitOffset { limit: None, offset, limit_by }) if limit_by.is_empty() => offset,
+        Some(_) => return Err(Error::user("FETCH and LIMIT say the same; one of them is enough")),
+    };
+    query.limit_clause = Some(LimitClause::LimitOffset { limit: Some(count), offset, limit_by: Vec::new() });
+    Ok(())
+}
+
+/// The rows whose rank by the query's order is among the first.
+fn with_ties(query: &mut Query, count: &Expr) -> Result<()> {
+    let order = query.order_by.as_ref().ok_or_else(|| Error::user("FETCH ... WITH TIES needs ORDER BY"))?;
+    if query.limit_clause.is_some() {
+        return Err(Error::user("FETCH ... WITH TIES does not go with LIMIT or OFFSET"));
+    }
+    let text = format!(
+        "SELECT * EXCLUDE (\"__place\") FROM (SELECT *, rank() OVER ({order}) AS \"__place\" FROM ({}) AS \"__rows\") AS \
+         \"__ranked\" WHERE \"__place\" <= {count}",
+        query.body
+    );
+    let parsed = Parser::parse_sql(&DIALECT, &text).map_err(|e| Error::user(format!("FETCH ... WITH TIES: {e}")))?;
+    match parsed.into_iter().next() {
+        Some(Statement::Query(ranked)) => query.body = Box::new(SetExpr::Query(ranked)),
+        _ => return Err(Error::bug("a query was written")),
+    }
+    Ok(())
+}
