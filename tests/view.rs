@@ -6,11 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use millstream::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use millstream::arrow::array::{
+    ArrayRef, AsArray, BinaryViewArray, Int64Array, RecordBatch, TimestampMillisecondArray,
+};
 use millstream::arrow::datatypes::Int64Type;
 use millstream::batch::Change;
 use millstream::config::Config;
 use millstream::engine::Engine;
+use millstream::pipeline::SystemColumn;
+use millstream::stream::source::push::{Capacity, channels};
 
 fn engine(partitions: usize) -> Engine {
     Engine::new(Config { partitions, batch_rows: 64, ..Config::default() })
@@ -157,4 +161,70 @@ fn subscribers_get_what_is_there_and_every_change() {
         rows += query.next_rows().unwrap().unwrap().batch.num_rows();
     }
     query.cancel();
+}
+
+/// Seconds as times, each with a value.
+fn timed(rows: &[(i64, i64)]) -> RecordBatch {
+    let at = TimestampMillisecondArray::from_iter_values(rows.iter().map(|(second, _)| second * 1000));
+    let values = Int64Array::from_iter_values(rows.iter().map(|(_, value)| *value));
+    let columns: [(&str, ArrayRef); 2] = [("at", Arc::new(at)), ("v", Arc::new(values))];
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
+}
+
+/// Handles are source partitions of a view too: each has its own watermark, and one that is closed holds none up.
+#[test]
+fn views_keep_the_watermarks_of_source_partitions_apart() {
+    for workers in [1, 3] {
+        let engine = engine(workers);
+        let (mut handles, table) = channels(timed(&[]).schema(), 2, Capacity::default());
+        engine.execute("CREATE TABLE t (at TIMESTAMP(3), v BIGINT, WATERMARK FOR at AS at)").unwrap();
+        engine.register_table("t", Arc::new(table)).unwrap();
+        let sql = "SELECT CAST(date_part('second', window_start) AS BIGINT) AS s, SUM(v) AS v FROM t WINDOW TUMBLING(10s) EMIT FINAL";
+        engine.execute(&format!("CREATE MATERIALIZED VIEW w AS {sql}")).unwrap();
+        engine
+            .execute("CREATE MATERIALIZED VIEW p AS SELECT _partition, COUNT(*) AS c FROM t GROUP BY _partition")
+            .unwrap();
+        let (first, second) = (handles.remove(0), handles.remove(0));
+        first.push(timed(&[(1, 1), (25, 2)])).unwrap();
+        assert_eq!(numbers(&engine, "SELECT s, v FROM w"), Vec::<Vec<i64>>::new());
+        // Far behind the first, and not late.
+        second.push(timed(&[(2, 4), (11, 8), (12, 16)])).unwrap();
+        assert_eq!(numbers(&engine, "SELECT s, v FROM w"), [[0, 5]], "{workers} workers");
+        drop(second);
+        let until = Instant::now() + Duration::from_secs(20);
+        while numbers(&engine, "SELECT s, v FROM w").len() < 2 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(numbers(&engine, "SELECT s, v FROM w"), [[0, 5], [10, 24]], "{workers} workers");
+        assert_eq!(numbers(&engine, "SELECT CAST(_partition AS BIGINT) AS p, c FROM p"), [[0, 2], [1, 3]]);
+        drop(first);
+    }
+}
+
+#[test]
+fn views_read_what_was_pushed_beside_the_rows() {
+    let engine = engine(2);
+    let handle = engine.register_push_with("t", batch(0, 0).schema(), &[SystemColumn::Key]).unwrap();
+    engine.execute("CREATE MATERIALIZED VIEW plain AS SELECT COUNT(*) AS c FROM t").unwrap();
+    engine
+        .execute("CREATE MATERIALIZED VIEW keys AS SELECT CAST(CAST(_key AS TEXT) AS BIGINT) AS key, _offset, v FROM t WHERE v > 1")
+        .unwrap();
+    let push = |from: i64, rows: i64| {
+        let rows = batch(from, rows);
+        let keys =
+            BinaryViewArray::from_iter_values((0..rows.num_rows()).map(|row| (from + 100 + row as i64).to_string()));
+        let columns = rows.columns().iter().cloned().chain([Arc::new(keys) as ArrayRef]);
+        let named = ["k", "v", "key"].into_iter().zip(columns);
+        handle.push(RecordBatch::try_from_iter(named).unwrap()).unwrap();
+    };
+    push(0, 3);
+    push(3, 2);
+    assert_eq!(numbers(&engine, "SELECT c FROM plain"), [[5]]);
+    let expected = [[102, 2, 2], [103, 3, 3], [104, 4, 4]];
+    assert_eq!(numbers(&engine, "SELECT key, _offset, v FROM keys"), expected);
+    engine
+        .execute("CREATE MATERIALIZED VIEW later AS SELECT CAST(CAST(_key AS TEXT) AS BIGINT) AS key, _offset FROM t")
+        .unwrap();
+    push(5, 1);
+    assert_eq!(numbers(&engine, "SELECT key, _offset FROM later"), [[105, 5]]);
 }

@@ -61,7 +61,7 @@ impl Engine {
     /// Makes a table in memory, empty at first.
     pub(super) fn create_memory(&self, kept: Kept, schema: SchemaRef) -> Result<()> {
         let live = match kept.primary_key.as_slice() {
-            [] => Live::bag(&kept.name, &schema, true)?,
+            [] => Live::bag(&kept.name, &schema, !kept.is_append)?,
             key => Live::keyed(&kept.name, &schema, key)?,
         };
         let (now, followed) = (live.as_it_is(), live.as_it_goes());
@@ -175,25 +175,19 @@ impl Engine {
             return Ok(entry.live.as_it_goes());
         }
         let changelog = table.changelog();
-        let live = Live::passing(&scan, &table.schema(), changelog);
+        let live = Live::passing(&scan, table.clone());
         // Of a tombstone nothing but the key is there.
         let free = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
-        let schema = Arc::new(Schema::new(table.schema().fields().iter().map(free).collect::<Vec<_>>()));
+        let own = table.schema();
+        let system = table.system_columns().to_vec();
+        let beside = system.iter().map(|column| column.field().as_ref().clone());
+        let schema = Arc::new(Schema::new(own.fields().iter().map(free).chain(beside).collect::<Vec<_>>()));
         let changes = if changelog == Changelog::Append { ChangeMode::Append } else { ChangeMode::Updating };
-        let projection = (0..schema.fields().len()).collect();
+        let projection = (0..own.fields().len()).collect();
         let (predicates, watermark, tuning, fetch) = (Vec::new(), None, Tuning::default(), None);
         let name = name.to_string();
-        let scan_spec = ScanSpec {
-            name,
-            table,
-            projection,
-            system: Vec::new(),
-            compute: None,
-            predicates,
-            watermark,
-            tuning,
-            fetch,
-        };
+        let scan_spec =
+            ScanSpec { name, table, projection, system, compute: None, predicates, watermark, tuning, fetch };
         let (spec, inputs) = (Spec::Scan(scan_spec), Vec::new());
         let node = Node { spec, inputs, schema, changes, time: None, bounded: false, place: None };
         let pipeline = Pipeline { nodes: vec![node], needs_input_order: true };

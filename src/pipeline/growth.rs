@@ -85,15 +85,22 @@ impl Pipeline {
     }
 }
 
+/// Aggregates whose state is all values of a group.
+const KEEPING_VALUES: [&str; 5] = ["array_agg", "median", "percentile_cont", "quantile_cont", "string_agg"];
+
 fn aggregate_growth(aggregate: &AggregateSpec) -> Option<&'static str> {
-    let collects = |call: &super::AggregateCall| call.distinct;
+    let is_distinct = |call: &super::AggregateCall| call.distinct;
+    let keeps_values = |call: &super::AggregateCall| KEEPING_VALUES.contains(&call.function.name());
     match aggregate {
         AggregateSpec { window: None, ttl: None, key_count: 1.., .. } => Some(
             "GROUP BY without a window keeps a group for every key there ever was; group by a window, or forget idle \
              groups with /*+ STATE_TTL('1h') */",
         ),
-        AggregateSpec { window: None, key_count: 0, aggregates, .. } if aggregates.iter().any(collects) => Some(
+        AggregateSpec { window: None, key_count: 0, aggregates, .. } if aggregates.iter().any(is_distinct) => Some(
             "DISTINCT without a window keeps every value there ever was; group by a window, or use APPROX_DISTINCT",
+        ),
+        AggregateSpec { window: None, key_count: 0, aggregates, .. } if aggregates.iter().any(keeps_values) => Some(
+            "without a window this function keeps every value there ever was; group by a window, or use APPROX_MEDIAN and its kin",
         ),
         _ => None,
     }

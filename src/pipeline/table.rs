@@ -56,6 +56,17 @@ pub trait Table: Debug + Send + Sync {
         false
     }
 
+    /// How many source partitions a table that is read once has; others tell by their scans.
+    fn source_partitions(&self) -> usize {
+        1
+    }
+
+    /// Whether a source partition of a table that is read once has ended, and all of its rows have been taken.
+    fn has_ended(&self, partition: usize) -> bool {
+        let _ = partition;
+        false
+    }
+
     /// The name of what the engine keeps in memory, for tables that are read at one point with others.
     fn relation(&self) -> Option<&str> {
         None

@@ -99,7 +99,10 @@ pub struct Kept {
     pub name: String,
     pub kind: TableKind,
     pub primary_key: Vec<String>,
+    /// Whether its rows stay: none is ever taken back.
+    pub is_append: bool,
     pub(super) watermark: Option<WatermarkClause>,
+    pub(super) watermark_rules: WatermarkRules,
     pub(super) computed: Vec<ComputedColumn>,
 }
 
@@ -216,11 +219,14 @@ impl Catalog {
 
     /// Makes a table known that the engine keeps in memory: as it is, and as it goes on.
     pub fn keep(&mut self, kept: Kept, now: Arc<dyn Table>, followed: Arc<dyn Table>) {
-        let Kept { name, kind, primary_key, watermark, computed } = kept;
-        let options = match kind {
-            TableKind::Memory => BTreeMap::from([("connector".to_string(), "memory".to_string())]),
-            _ => BTreeMap::new(),
-        };
+        let Kept { name, kind, primary_key, is_append, watermark, watermark_rules, computed } = kept;
+        let mut options = BTreeMap::new();
+        if kind == TableKind::Memory {
+            options.insert("connector".to_string(), "memory".to_string());
+            if is_append {
+                options.insert("changelog".to_string(), Changelog::Append.word().to_string());
+            }
+        }
         let entry = TableEntry {
             name,
             options,
@@ -228,6 +234,7 @@ impl Catalog {
             is_declared: true,
             kind,
             watermark,
+            watermark_rules,
             computed,
             table: Some(now),
             followed: Some(followed),

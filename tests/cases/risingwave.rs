@@ -1,5 +1,5 @@
 //! Views over change streams, from RisingWave's end-to-end tests:
-//! `{streams: {key: {columns, primary_key, changes: [[seq, "+"|"-", row]]}}, views: {key: {sql}},
+//! `{streams: {key: {columns, primary_key, watermark, changes: [[seq, "+"|"-", row]]}}, views: {key: {sql, emit_on_window_close}},
 //! cases: [{id, upto, tables: {name: key}, views: {name: key}, sql, expect: {rows_text, ordered}}]}`.
 //!
 //! Each case feeds rows that come and go into tables in memory, a few at a time, with views over them from the beginning,
@@ -68,7 +68,8 @@ fn answer(file: &Value, case: &Value) -> Result<Vec<String>, String> {
         let mut failed = None;
         views.retain(|(name, view)| {
             let sql = view["sql"].as_str().unwrap();
-            match engine.execute(&format!("CREATE MATERIALIZED VIEW {name} AS {sql}")) {
+            let emit = if view["emit_on_window_close"] == true { " EMIT ON WINDOW CLOSE" } else { "" };
+            match engine.execute(&format!("CREATE MATERIALIZED VIEW {name} AS {sql}{emit}")) {
                 Ok(_) => false,
                 Err(error) => {
                     failed = Some(told(error));
@@ -82,7 +83,8 @@ fn answer(file: &Value, case: &Value) -> Result<Vec<String>, String> {
     }
     // What a table held when a row came depends on which of them came first.
     let views = case["views"].as_object().unwrap().iter();
-    let as_of_now = views.filter(|(_, key)| file["views"][key.as_str().unwrap()]["sql"].as_str().unwrap().contains("SYSTEM_TIME"));
+    let as_of_now =
+        views.filter(|(_, key)| file["views"][key.as_str().unwrap()]["sql"].as_str().unwrap().contains("SYSTEM_TIME"));
     let watched: Vec<&String> = as_of_now.map(|(name, _)| name).collect();
     feed(&engine, &tables, case["upto"].as_i64().unwrap_or(i64::MAX), &watched)?;
     rows(&define::answer(&engine, case["sql"].as_str().unwrap())?)
@@ -98,19 +100,19 @@ fn definition(name: &str, stream: &Value) -> String {
         .iter()
         .map(|column| format!("\"{}\"", column.as_str().unwrap()))
         .collect();
+    if let Some(column) = stream["watermark"]["column"].as_str() {
+        parts.push(format!("WATERMARK FOR \"{column}\" AS {}", stream["watermark"]["expr"].as_str().unwrap()));
+    }
     if !key.is_empty() {
         parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
     }
-    format!("CREATE TABLE {name} ({}) WITH ('connector' = 'memory')", parts.join(", "))
+    // Rows that stay, where the case says so and there is no key by which one takes the place of another.
+    let stays = if stream["append_only"] == true && key.is_empty() { ", 'changelog' = 'append'" } else { "" };
+    format!("CREATE TABLE {name} ({}) WITH ('connector' = 'memory'{stays})", parts.join(", "))
 }
 
 /// Feeds all changes up to a number in their order; the `watched` views take each write in before the next.
-fn feed(
-    engine: &Engine,
-    tables: &BTreeMap<String, &Value>,
-    upto: i64,
-    watched: &[&String],
-) -> Result<(), String> {
+fn feed(engine: &Engine, tables: &BTreeMap<String, &Value>, upto: i64, watched: &[&String]) -> Result<(), String> {
     let mut changes: Vec<(i64, &str, &Value)> = Vec::new();
     for (name, stream) in tables {
         let of_table = stream["changes"].as_array().unwrap().iter();

@@ -38,8 +38,15 @@ pub(super) fn median(arg: &DataType) -> Option<Arc<dyn AggregateFunction>> {
 
 /// `percentile_cont(value, p)` with a constant `p`, ascending; `None` for arguments that are no floats.
 pub(super) fn percentile(arg: &DataType, p: &DataType, result: &DataType) -> Option<Arc<dyn AggregateFunction>> {
-    let floats = *arg == DataType::Float64 && *p == DataType::Float64 && *result == DataType::Float64;
-    floats.then(|| Native::append_only("percentile_cont", arg, Values::<f64>::new(Middle::Percentile(None), arg)))
+    if *p != DataType::Float64 || arg != result {
+        return None;
+    }
+    let wanted = Middle::Percentile(None);
+    match arg {
+        DataType::Float64 => Some(Native::append_only("percentile_cont", arg, Values::<f64>::new(wanted, arg))),
+        DataType::Float32 => Some(Native::append_only("percentile_cont", arg, Values::<f32>::new(wanted, arg))),
+        _ => None,
+    }
 }
 
 /// Which value is wanted.

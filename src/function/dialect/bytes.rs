@@ -28,9 +28,19 @@ pub(super) fn functions() -> Vec<Scalar> {
             "The text that bytes are in UTF-8.",
             "convert_from('\\xc3b1'::BYTEA, 'UTF8')",
         ),
-        scalar("reverse", |bytes: &[u8]| bytes.iter().rev().copied().collect::<Vec<u8>>(), "Bytes the other way round.", "reverse('\\x1234'::BYTEA)")
-            .infallible(),
-        scalar("substr", |bytes: &[u8], from: i64| part(bytes, from, None), "Bytes from a place on, counted from 1.", "substr('\\x123456'::BYTEA, 2)"),
+        scalar(
+            "reverse",
+            |bytes: &[u8]| bytes.iter().rev().copied().collect::<Vec<u8>>(),
+            "Bytes the other way round.",
+            "reverse('\\x1234'::BYTEA)",
+        )
+        .infallible(),
+        scalar(
+            "substr",
+            |bytes: &[u8], from: i64| part(bytes, from, None),
+            "Bytes from a place on, counted from 1.",
+            "substr('\\x123456'::BYTEA, 2)",
+        ),
         scalar(
             "substr",
             |bytes: &[u8], from: i64, count: i64| part(bytes, from, Some(count)),
@@ -49,9 +59,27 @@ pub(super) fn functions() -> Vec<Scalar> {
             "Bytes in the place of so many others, from a place on.",
             "overlay('\\x123456'::BYTEA, '\\xff'::BYTEA, 2, 2)",
         ),
-        scalar("btrim", |bytes: &[u8], gone: &[u8]| trim(bytes, gone, true, true), TRIM, "btrim('\\x001200'::BYTEA, '\\x00'::BYTEA)").infallible(),
-        scalar("ltrim", |bytes: &[u8], gone: &[u8]| trim(bytes, gone, true, false), TRIM, "ltrim('\\x001200'::BYTEA, '\\x00'::BYTEA)").infallible(),
-        scalar("rtrim", |bytes: &[u8], gone: &[u8]| trim(bytes, gone, false, true), TRIM, "rtrim('\\x001200'::BYTEA, '\\x00'::BYTEA)").infallible(),
+        scalar(
+            "btrim",
+            |bytes: &[u8], gone: &[u8]| trim(bytes, gone, true, true),
+            TRIM,
+            "btrim('\\x001200'::BYTEA, '\\x00'::BYTEA)",
+        )
+        .infallible(),
+        scalar(
+            "ltrim",
+            |bytes: &[u8], gone: &[u8]| trim(bytes, gone, true, false),
+            TRIM,
+            "ltrim('\\x001200'::BYTEA, '\\x00'::BYTEA)",
+        )
+        .infallible(),
+        scalar(
+            "rtrim",
+            |bytes: &[u8], gone: &[u8]| trim(bytes, gone, false, true),
+            TRIM,
+            "rtrim('\\x001200'::BYTEA, '\\x00'::BYTEA)",
+        )
+        .infallible(),
         scalar("convert_to", convert_to, "The bytes of a text in UTF-8.", "convert_to('some text', 'UTF8')"),
     ]
 }

@@ -53,7 +53,8 @@ impl Compiler {
         }
         let recalls = comes_and_goes && as_of.as_of == AsOf::Current;
         if recalls && as_of.on.is_empty() {
-            let message = "a join of rows that may be taken back with what a table holds needs equal keys, one of each side";
+            let message =
+                "a join of rows that may be taken back with what a table holds needs equal keys, one of each side";
             return Err(Error::user(message).at(place));
         }
         let residual = match conjunction(as_of.filter.iter().cloned()) {

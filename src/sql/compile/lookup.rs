@@ -62,7 +62,15 @@ pub(super) fn lookup_join(join: &Join) -> Result<Option<LookupJoin<'_>>> {
     };
     let on = join.on.iter().map(|(a, b)| if right_first { (b, a) } else { (a, b) }).collect();
     let (left, right) = if right_first { (&join.right, &join.left) } else { (&join.left, &join.right) };
-    Ok(Some(LookupJoin { left, right, on, filter: join.filter.iter().collect(), outer, schema: &join.schema, right_first }))
+    Ok(Some(LookupJoin {
+        left,
+        right,
+        on,
+        filter: join.filter.iter().collect(),
+        outer,
+        schema: &join.schema,
+        right_first,
+    }))
 }
 
 /// The lookup join that a join as of now is, if its right side is asked by key.
@@ -70,7 +78,15 @@ pub(super) fn lookup_as_of(as_of: &AsOfNode) -> Option<LookupJoin<'_>> {
     side_of(&as_of.right)?;
     let on = as_of.on.iter().map(|(left, right)| (left, right)).collect();
     let (left, right, schema) = (&as_of.left, &as_of.right, &as_of.schema);
-    Some(LookupJoin { left, right, on, filter: as_of.filter.iter().collect(), outer: as_of.outer, schema, right_first: false })
+    Some(LookupJoin {
+        left,
+        right,
+        on,
+        filter: as_of.filter.iter().collect(),
+        outer: as_of.outer,
+        schema,
+        right_first: false,
+    })
 }
 
 /// Whether a plan is a lookup table, its columns and conditions on them.

@@ -32,9 +32,8 @@ fn rewrite_interval(interval: &mut Interval) -> Result<()> {
         (None, _) => rewrite_text(&mut literal.value),
         (Some(first), Some(last)) => {
             let Value::SingleQuotedString(text) = &mut literal.value else { return Ok(()) };
-            let units = between(first, last).ok_or_else(|| {
-                Error::user(format!("not units of an interval: {first} TO {last}"))
-            })?;
+            let units = between(first, last)
+                .ok_or_else(|| Error::user(format!("not units of an interval: {first} TO {last}")))?;
             let wanted = || Error::user(format!("not an interval of {first} TO {last}: '{text}'"));
             *text = by_units(text, &units).ok_or_else(wanted)?;
             (interval.leading_field, interval.last_field) = (None, None);
@@ -119,7 +118,8 @@ fn respelled(text: &str) -> Option<String> {
         };
         let next = words.get(at + 1);
         if digits.contains(':') {
-            let units: &[&str] = if digits.matches(':').count() == 1 { &["hour", "minute"] } else { &["hour", "minute", "second"] };
+            let units: &[&str] =
+                if digits.matches(':').count() == 1 { &["hour", "minute"] } else { &["hour", "minute", "second"] };
             parts.push(by_units(word, units)?);
         } else if is_years(word) {
             parts.push(by_units(word, &["year", "month"])?);
@@ -135,9 +135,9 @@ fn respelled(text: &str) -> Option<String> {
 /// Whether a word is years and months, `1-2`.
 fn is_years(word: &str) -> bool {
     let digits = word.trim_start_matches(['-', '+']);
-    digits.split_once('-').is_some_and(|(years, months)| {
-        number_of(years, false).is_some() && number_of(months, false).is_some()
-    })
+    digits
+        .split_once('-')
+        .is_some_and(|(years, months)| number_of(years, false).is_some() && number_of(months, false).is_some())
 }
 
 #[cfg(test)]
@@ -149,7 +149,10 @@ mod tests {
         let cases = [
             ("1 10:20:30.5", "1 day 10 hour 20 minute 30.5 second"),
             ("-1 10:20", "-1 day 10 hour 20 minute"),
-            ("2333 year 4 months 5 days 02:47:33.123456", "2333 year 4 months 5 days 02 hour 47 minute 33.123456 second"),
+            (
+                "2333 year 4 months 5 days 02:47:33.123456",
+                "2333 year 4 months 5 days 02 hour 47 minute 33.123456 second",
+            ),
             ("+6 HOURS", "6 HOURS"),
             ("-00:00:05", "-00 hour -00 minute -05 second"),
             ("1-2", "1 year 2 month"),

@@ -18,6 +18,7 @@
 //! | `percentile_disc(p) WITHIN GROUP (ORDER BY x)` | the element of `array_agg(x ORDER BY x)` at that share of `count(x)` |
 //! | `regexp_matches(x, p)` | `unnest(regexp_match_all(x, p))` |
 //! | `regexp_replace(x, p, '\&')` | `regexp_replace(x, p, '\0')` |
+//! | `to_jsonb(row(a, b))` | `to_jsonb(named_struct('f1', a, 'f2', b))` |
 //! | `~x` | `-1 - x` |
 //! | `make_timestamptz(...)` | `CAST(make_timestamp(...) AS TIMESTAMPTZ)` |
 
@@ -25,9 +26,10 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, DataType, DuplicateTreatment, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByExpr,
-    OrderByOptions, Spanned, Statement, TimezoneInfo, TypedString, UnaryOperator, Value, visit_expressions_mut,
+    BinaryOperator, CaseWhen, CastKind, DataType, DuplicateTreatment, ExactNumberInfo, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    ObjectNamePart, OrderByExpr, OrderByOptions, Spanned, Statement, TimezoneInfo, TypedString, UnaryOperator, Value,
+    visit_expressions_mut,
 };
 use sqlparser::tokenizer::Span;
 
@@ -40,7 +42,9 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
     let walked = visit_expressions_mut(statement, |expr| {
         let at = place(expr.span());
         let respelled = match expr {
-            Expr::Function(call) => respell(call).and_then(|()| replaced(call)).map(|by| by.into_iter().for_each(|by| *expr = by)),
+            Expr::Function(call) => {
+                respell(call).and_then(|()| replaced(call)).map(|by| by.into_iter().for_each(|by| *expr = by))
+            }
             Expr::Cast { .. } | Expr::TypedString(_) => interval::rewrite(expr).and_then(|()| respell_cast(expr)),
             Expr::Interval(_) => interval::rewrite(expr),
             Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => {
@@ -91,6 +95,8 @@ fn respell(call: &mut Function) -> Result<()> {
         "generate_subscripts" => subscripts(call)?,
         "to_char" => letters_to_percent(call)?,
         "regexp_replace" => regexp_replace(call),
+        "to_json" | "to_jsonb" => name_fields(call),
+        "percentile_cont" | "quantile_cont" => percentile_cont(call),
         "clock_timestamp" => rename(call, "proctime"),
         "gen_random_uuid" => rename(call, "uuid"),
         _ => {}
@@ -100,10 +106,8 @@ fn respell(call: &mut Function) -> Result<()> {
 
 /// All bits the other way round: -1 less the number.
 fn bitwise_not(number: &Expr) -> Expr {
-    let ones = Expr::UnaryOp {
-        op: UnaryOperator::Minus,
-        expr: Box::new(Expr::value(Value::Number("1".to_string(), false))),
-    };
+    let ones =
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(Expr::value(Value::Number("1".to_string(), false))) };
     let number = Box::new(Expr::Nested(Box::new(number.clone())));
     Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(ones), op: BinaryOperator::Minus, right: number }))
 }
@@ -182,7 +186,11 @@ fn percentile_disc(call: &Function) -> Result<Expr> {
     rename(&mut count, "count");
     let number = |number: &str| Expr::value(Value::Number(number.to_string(), false));
     let share = Expr::Nested(Box::new(share.clone()));
-    let binary = |left: Expr, op: BinaryOperator, right: Expr| Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) };
+    let binary = |left: Expr, op: BinaryOperator, right: Expr| Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    };
     let double = cast_to(share.clone(), DataType::Double(ExactNumberInfo::None));
     let place = call_of("ceil", vec![binary(double, BinaryOperator::Multiply, Expr::Function(count))], span);
     let place = call_of("greatest", vec![cast_to(place, DataType::BigInt(None)), number("1")], span);
@@ -215,6 +223,37 @@ fn regexp_replace(call: &mut Function) {
                 _ => without_case(text),
             };
         }
+    }
+    let is_empty = |arg: &FunctionArg| *arg == FunctionArg::Unnamed(FunctionArgExpr::Expr(text("")));
+    if list.args.len() == 4 && list.args.last().is_some_and(is_empty) {
+        list.args.pop();
+    }
+}
+
+/// Fields that have no name are `f1`, `f2` in JSON, as in PostgreSQL.
+fn name_fields(call: &mut Function) {
+    let _ = visit_expressions_mut(&mut call.args, |expr| {
+        if let Expr::Function(row) = expr
+            && row.name.to_string().eq_ignore_ascii_case("row")
+        {
+            let fields = plain_args(row).into_iter().enumerate();
+            let named = fields.flat_map(|(at, field)| [text(&format!("f{}", at + 1)), field]).collect();
+            set_args(row, named);
+            rename(row, "named_struct");
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+/// From the greatest down, a share is the rest of all from the least up.
+fn percentile_cont(call: &mut Function) {
+    if let ([share], [OrderByExpr { options, .. }]) = (plain_args(call).as_slice(), call.within_group.as_mut_slice())
+        && options.asc == Some(false)
+    {
+        options.asc = Some(true);
+        let one = Box::new(Expr::value(Value::Number("1".to_string(), false)));
+        let share = Box::new(Expr::Nested(Box::new(share.clone())));
+        set_args(call, vec![Expr::BinaryOp { left: one, op: BinaryOperator::Minus, right: share }]);
     }
 }
 

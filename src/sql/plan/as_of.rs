@@ -162,9 +162,7 @@ pub(super) fn plan(table: TableFactor, context: &mut dyn RelationPlannerContext)
     let both = left.schema().join(right.schema()).map_err(from_datafusion)?;
     let conjuncts = match condition {
         None => Vec::new(),
-        Some(condition) => {
-            split_conjunction_owned(context.sql_to_expr(condition, &both).map_err(from_datafusion)?)
-        }
+        Some(condition) => split_conjunction_owned(context.sql_to_expr(condition, &both).map_err(from_datafusion)?),
     };
     let parts = match time {
         Some(time) => {
@@ -360,7 +358,16 @@ impl AsOfNode {
         let Parts { on, as_of, ties, filter } = parts;
         let kind = if outer { JoinType::Left } else { JoinType::Inner };
         let schema = build_join_schema(left.schema(), right.schema(), &kind).map_err(from_datafusion)?;
-        Ok(AsOfNode { left: Arc::new(left), right: Arc::new(right), on, as_of, ties, filter, outer, schema: Arc::new(schema) })
+        Ok(AsOfNode {
+            left: Arc::new(left),
+            right: Arc::new(right),
+            on,
+            as_of,
+            ties,
+            filter,
+            outer,
+            schema: Arc::new(schema),
+        })
     }
 
     fn into_plan(self) -> LogicalPlan {
@@ -390,7 +397,10 @@ impl UserDefinedLogicalNodeCore for AsOfNode {
 
     fn expressions(&self) -> Vec<Expr> {
         let pairs = self.on.iter().map(|(left, right)| (left, right)).chain(self.order());
-        pairs.flat_map(|(left, right)| [left.clone(), right.clone()]).chain(self.ties.iter().chain(&self.filter).cloned()).collect()
+        pairs
+            .flat_map(|(left, right)| [left.clone(), right.clone()])
+            .chain(self.ties.iter().chain(&self.filter).cloned())
+            .collect()
     }
 
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {

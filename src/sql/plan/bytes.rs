@@ -13,9 +13,7 @@ pub(super) struct BytesPlanner;
 
 fn call(name: &str, args: Vec<Expr>) -> PlanResult<PlannerResult<Vec<Expr>>> {
     Ok(match FUNCTIONS.scalars.get(name) {
-        Some(function) => {
-            PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function.clone(), args)))
-        }
+        Some(function) => PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function.clone(), args))),
         None => PlannerResult::Original(args),
     })
 }

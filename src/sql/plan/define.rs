@@ -1,6 +1,6 @@
 //! Statements that define: CREATE TABLE, CREATE VIEW, DROP.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -9,7 +9,7 @@ use sqlparser::ast::{ColumnDef, ColumnOption, Ident, ObjectName, ObjectNamePart,
 use super::context::Context;
 use super::{Planned, computed, system, view, watermark};
 use crate::error::{Error, Result};
-use crate::pipeline::{SystemColumn, Tuning};
+use crate::pipeline::{Changelog, SystemColumn, Tuning};
 use crate::sql::catalog::{Catalog, Kept, Relation, TableEntry, TableKind, View};
 use crate::sql::error::from_datafusion;
 use crate::sql::parse::{CreateTable, CreateView, Drop, Dropped, Parsed, place};
@@ -115,16 +115,37 @@ pub(super) fn create_table(context: &Context<'_>, statement: &CreateTable) -> Re
 
 /// A table that is kept in memory, and its columns.
 pub(super) fn memory(entry: TableEntry) -> Result<(Kept, SchemaRef)> {
-    let TableEntry { name, schema, options, primary_key, watermark, computed, tuning, .. } = entry;
+    let TableEntry { name, schema, mut options, primary_key, watermark, watermark_rules, computed, tuning, .. } = entry;
     if tuning != Tuning::default() {
         let message = "options 'state.ttl' and 'linger' do not go with a table in memory";
         return Err(Error::user(format!("{message}: {name}")));
     }
+    let is_append = takes_rows_only(&name, &mut options, !primary_key.is_empty())?;
     if let Some(option) = options.keys().find(|option| *option != "connector") {
         return Err(Error::user(format!("option '{option}' does not go with a table in memory: {name}")));
     }
     let schema = schema.ok_or_else(|| Error::user(format!("a table in memory needs its columns: {name}")))?;
-    Ok((Kept { name, kind: TableKind::Memory, primary_key, watermark, computed }, schema))
+    let kind = TableKind::Memory;
+    Ok((Kept { name, kind, primary_key, is_append, watermark, watermark_rules, computed }, schema))
+}
+
+/// Whether the rows of a table in memory stay, as its option 'changelog' says: else the last of each key counts, or rows
+/// come and go.
+fn takes_rows_only(name: &str, options: &mut BTreeMap<String, String>, has_key: bool) -> Result<bool> {
+    let said: Vec<String> = ["changelog", "mode"].iter().filter_map(|key| options.remove(*key)).collect();
+    let Some(word) = said.first() else { return Ok(false) };
+    match (Changelog::from_word(word), has_key) {
+        (Some(Changelog::Append), false) => Ok(true),
+        (Some(Changelog::Retract), false) | (Some(Changelog::Upsert), true) => Ok(false),
+        (Some(Changelog::Upsert), false) => {
+            Err(Error::user(format!("an upsert table needs its key; declare PRIMARY KEY (...): {name}")))
+        }
+        (Some(_), true) => {
+            let message = "the last row of each key counts where a table in memory has a PRIMARY KEY";
+            Err(Error::user(format!("{message}: leave the key out, or 'changelog' = '{word}': {name}")))
+        }
+        (None, _) => Err(Error::user(format!("option 'changelog' must be append, retract or upsert, not '{word}'"))),
+    }
 }
 
 fn schema(context: &Context<'_>, columns: &[ColumnDef]) -> Result<SchemaRef> {

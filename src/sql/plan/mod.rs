@@ -72,7 +72,7 @@ use super::optimize::{exactly, optimize};
 use super::parse::{ExplainKind, Parsed, QueryStatement, Setting, StateTtl, Statement, state_ttl};
 use super::stack::with_deep_stack;
 use crate::error::{Error, Place, Result};
-use crate::pipeline::{Connectors, EmitMode, TableDefinition};
+use crate::pipeline::{Connectors, EmitMode, TableDefinition, WatermarkRules};
 
 /// A query, planned and optimized: what `compile` makes a pipeline of.
 #[derive(Debug, Clone)]
@@ -216,7 +216,9 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
                 let mut query = finish(&context, plan, &query, parsed)?.query;
                 query.is_continuous = true;
                 let (primary_key, computed) = (Vec::new(), Vec::new());
-                let kept = Kept { name, kind: TableKind::MaterializedView, primary_key, watermark: None, computed };
+                let (kind, watermark_rules) = (TableKind::MaterializedView, WatermarkRules::default());
+                let kept =
+                    Kept { name, kind, primary_key, is_append: false, watermark: None, watermark_rules, computed };
                 return Ok(Planned::CreateMaterialized { kept: Box::new(kept), query });
             }
             let view = define::create_view(&context, statement, parsed)?;

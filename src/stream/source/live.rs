@@ -5,18 +5,20 @@
 //! Invariants  a commit is seen whole or not at all; a follower gets what was there when it came, then every commit after.
 //!             While a table is frozen, followers get nothing that came later.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::{interleave, take};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{interleave, take, take_record_batch};
+use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 
 use super::fit::Fit;
 use super::memory::MemoryTable;
 use crate::batch::{Batch, Change, Column, engine_schema};
 use crate::error::{Error, Result};
-use crate::pipeline::{Changelog, Morsel, Progress, Reader, Scan, ScanRequest, Sink, Table, Take, same_partitions};
+use crate::pipeline::{
+    Changelog, Morsel, Progress, Reader, Scan, ScanRequest, Sink, SystemColumn, Table, Take, same_partitions,
+};
 use crate::state::{KeyedRows, Multiset};
 
 /// Rows that may wait for a follower before whoever writes waits for it.
@@ -33,6 +35,8 @@ pub struct Live {
     schema: SchemaRef,
     /// Whether rows are ever taken back.
     changelog: Changelog,
+    /// What passes by, where nothing is kept.
+    passing: Option<Arc<dyn Table>>,
     state: Mutex<State>,
     /// Signalled when a follower has taken what waited, and when the table ends.
     moved: Condvar,
@@ -47,6 +51,8 @@ struct State {
     followers: Vec<Weak<Mutex<Queue>>>,
     /// What passes by before anyone follows, for the first who does.
     unfollowed: Option<Arc<Mutex<Queue>>>,
+    /// The source partitions of what passes by that have ended.
+    ended: Vec<bool>,
     end: Option<Result<(), Error>>,
 }
 
@@ -63,12 +69,19 @@ enum Content {
 
 #[derive(Default)]
 struct Queue {
-    /// Commits with their numbers; what was there at the beginning has number 0.
-    commits: VecDeque<(u64, Changes)>,
+    /// Commits, or their rows of each source partition; what was there at the beginning has number 0.
+    commits: VecDeque<Entry>,
     rows: usize,
-    /// Entries that were taken.
-    taken: u64,
+    /// How many entries of each source partition were taken.
+    taken: Vec<u64>,
     is_gone: bool,
+}
+
+#[derive(Clone)]
+struct Entry {
+    number: u64,
+    partition: usize,
+    changes: Changes,
 }
 
 impl Live {
@@ -92,9 +105,10 @@ impl Live {
         Ok(Self::new(name, &schema, Changelog::Retract, Content::Keyed { rows, key }))
     }
 
-    /// A table that keeps nothing: the first follower gets all that passes by, others from when they came.
-    pub fn passing(name: &str, schema: &SchemaRef, changelog: Changelog) -> Arc<Self> {
-        let live = Self::new(name, schema, changelog, Content::Passing);
+    /// A table that keeps nothing of what is read of another one: the first follower gets all that passes by, others from
+    /// when they came. Its commits have the other's system columns behind its own; followers see its source partitions.
+    pub fn passing(name: &str, table: Arc<dyn Table>) -> Arc<Self> {
+        let live = Self::made(name, &table.schema(), table.changelog(), Content::Passing, Some(table));
         let queue = Arc::<Mutex<Queue>>::default();
         let mut state = live.lock();
         state.followers.push(Arc::downgrade(&queue));
@@ -110,9 +124,63 @@ impl Live {
     }
 
     fn new(name: &str, schema: &SchemaRef, changelog: Changelog, content: Content) -> Arc<Self> {
-        let state = State { content, commits: 0, frozen_at: None, followers: Vec::new(), unfollowed: None, end: None };
+        Self::made(name, schema, changelog, content, None)
+    }
+
+    fn made(
+        name: &str,
+        schema: &SchemaRef,
+        changelog: Changelog,
+        content: Content,
+        passing: Option<Arc<dyn Table>>,
+    ) -> Arc<Self> {
+        let state = State {
+            content,
+            commits: 0,
+            frozen_at: None,
+            followers: Vec::new(),
+            unfollowed: None,
+            ended: vec![false; passing.as_ref().map_or(1, |table| table.source_partitions())],
+            end: None,
+        };
         let (name, schema) = (name.to_string(), engine_schema(schema));
-        Arc::new(Live { name, schema, changelog, state: Mutex::new(state), moved: Condvar::new() })
+        Arc::new(Live { name, schema, changelog, passing, state: Mutex::new(state), moved: Condvar::new() })
+    }
+
+    /// What is known of each row beside its columns.
+    fn system(&self) -> &[SystemColumn] {
+        self.passing.as_ref().map_or(&[], |table| table.system_columns())
+    }
+
+    fn source_partitions(&self) -> usize {
+        self.passing.as_ref().map_or(1, |table| table.source_partitions())
+    }
+
+    /// Looks which source partitions of what passes by have ended: all that was taken of them has been committed.
+    fn note_ended(&self) {
+        let Some(table) = &self.passing else { return };
+        let mut state = self.lock();
+        state.ended.iter_mut().enumerate().for_each(|(partition, ended)| *ended |= table.has_ended(partition));
+    }
+
+    /// The rows of each source partition, in their order.
+    fn parts(&self, committed: Changes) -> Result<Vec<(usize, Changes)>> {
+        let place = self.system().iter().position(|column| *column == SystemColumn::Partition);
+        let Some(place) = place.filter(|_| self.source_partitions() > 1) else { return Ok(vec![(0, committed)]) };
+        let (rows, changes) = committed;
+        let partitions = rows.column(self.schema.fields().len() + place).as_primitive::<Int32Type>().clone();
+        let mut parts: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
+        for (row, partition) in partitions.values().iter().enumerate() {
+            parts.entry(*partition).or_default().push(row as u32);
+        }
+        if let (Some((&partition, _)), 1) = (parts.first_key_value(), parts.len()) {
+            return Ok(vec![(partition as usize, (rows, changes))]);
+        }
+        let part = |(partition, picks): (i32, Vec<u32>)| {
+            let changes = changes.as_ref().map(|changes| picks.iter().map(|&row| changes[row as usize]).collect());
+            Ok((partition as usize, (take_record_batch(&rows, &UInt32Array::from(picks))?, changes)))
+        };
+        parts.into_iter().map(part).collect()
     }
 
     pub fn name(&self) -> &str {
@@ -129,14 +197,20 @@ impl Live {
 
     /// Takes changes in, and hands them to all followers; waits for those that are far behind.
     ///
-    /// Failure: a row taken back that was not there; columns that are not the table's.
+    /// Failure: a row taken back that was not there, or of a table whose rows stay; columns that are not the table's.
     pub fn commit(&self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()> {
-        if rows.num_columns() != self.schema.fields().len() {
+        if rows.num_columns() != self.schema.fields().len() + self.system().len() {
             return Err(Error::user(format!("the rows have other columns than {}", self.name)));
         }
         let mut state = self.lock();
         let committed = match &mut state.content {
             Content::Passing => (rows.clone(), changes.map(<[Change]>::to_vec)),
+            Content::Bag(_)
+                if self.changelog == Changelog::Append
+                    && changes.is_some_and(|changes| changes.iter().any(|change| change.is_retraction())) =>
+            {
+                return Err(Error::user(format!("rows of this table stay, and none is taken back: {}", self.name)));
+            }
             Content::Bag(bag) => {
                 let weight = |row: usize| changes.map_or(1, |changes| changes[row].weight());
                 bag.add(rows.columns(), rows.num_rows(), weight)?;
@@ -150,10 +224,13 @@ impl Live {
         state.commits += 1;
         let number = state.commits;
         let mut followers: Vec<_> = state.followers.iter().filter_map(Weak::upgrade).collect();
+        let count = committed.0.num_rows();
+        let entry = |(partition, changes)| Entry { number, partition, changes };
+        let entries: Vec<Entry> = self.parts(committed)?.into_iter().map(entry).collect();
         for follower in &followers {
             let mut queue = follower.lock().unwrap_or_else(PoisonError::into_inner);
-            queue.rows += committed.0.num_rows();
-            queue.commits.push_back((number, committed.clone()));
+            queue.rows += count;
+            queue.commits.extend(entries.iter().cloned());
         }
         let far_behind = |follower: &Arc<Mutex<Queue>>| {
             let queue = follower.lock().unwrap_or_else(PoisonError::into_inner);
@@ -247,7 +324,7 @@ impl Live {
         let mut queue = Queue::default();
         for rows in state.content.rows(&self.schema)? {
             queue.rows += rows.num_rows();
-            queue.commits.push_back((state.commits, (rows, None)));
+            queue.commits.push_back(Entry { number: state.commits, partition: 0, changes: (rows, None) });
         }
         let queue = Arc::new(Mutex::new(queue));
         state.followers.retain(|follower| follower.strong_count() > 0);
@@ -364,6 +441,7 @@ impl Sink for LiveSink {
     }
 
     fn flush(&mut self) -> Result<()> {
+        self.live.note_ended();
         Ok(())
     }
 
@@ -427,6 +505,10 @@ impl Table for AsItGoes {
         "memory, followed".to_string()
     }
 
+    fn system_columns(&self) -> &[SystemColumn] {
+        self.0.system()
+    }
+
     fn changelog(&self) -> Changelog {
         self.0.changelog
     }
@@ -443,22 +525,23 @@ impl Table for AsItGoes {
             projection: request.projection.clone().into(),
             batch_rows: request.batch_rows,
             progress: Arc::default(),
-            state: Mutex::default(),
+            state: Mutex::new(vec![Turn::default(); self.0.source_partitions()]),
         }))
     }
 }
 
-/// A follower's scan: one source partition, a commit per morsel, one at a time.
+/// A follower's scan: the source partitions of what passes by, else one; a commit's rows of one are a morsel, one at a time.
 struct Following {
     live: Arc<Live>,
     queue: Arc<Mutex<Queue>>,
     projection: Arc<[usize]>,
     batch_rows: usize,
     progress: Arc<Progress>,
-    state: Mutex<Turn>,
+    state: Mutex<Vec<Turn>>,
 }
 
-#[derive(Default)]
+/// Where a source partition stands.
+#[derive(Default, Clone)]
 struct Turn {
     sequence: u64,
     has_ended: bool,
@@ -466,46 +549,57 @@ struct Turn {
 
 impl Scan for Following {
     fn take(&self) -> Result<Take> {
-        let mut turn = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if turn.has_ended || self.progress.stopped.load(std::sync::atomic::Ordering::Relaxed) {
+        let mut turns = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.iter().all(|turn| turn.has_ended) || self.progress.stopped.load(std::sync::atomic::Ordering::Relaxed) {
             return Ok(Take::End);
         }
         let live = self.live.lock();
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let may = |number: u64| live.frozen_at.is_none_or(|frozen| number <= frozen);
-        let (rows, is_last) = match queue.commits.front() {
-            Some((number, _)) if may(*number) => {
-                let (_, rows) = queue.commits.pop_front().expect("looked at above");
-                queue.rows -= rows.0.num_rows();
-                queue.taken += 1;
-                (Some(rows), false)
+        let next_to_end = |has_ended: &dyn Fn(usize) -> bool| {
+            (0..turns.len()).find(|&partition| !turns[partition].has_ended && has_ended(partition))
+        };
+        let (partition, rows, is_last) = match queue.commits.front() {
+            Some(entry) if may(entry.number) => {
+                let Entry { partition, changes, .. } = queue.commits.pop_front().expect("looked at above");
+                queue.rows -= changes.0.num_rows();
+                queue.taken.resize(turns.len(), 0);
+                queue.taken[partition] += 1;
+                (partition, Some(changes), false)
             }
             Some(_) => return Ok(Take::Pending),
-            None => match &live.end {
-                None => return Ok(Take::Pending),
-                Some(Err(error)) => {
-                    return Err(error.again().context(format!("{} has failed", self.live.name)));
-                }
-                Some(Ok(())) => (None, true),
-            },
+            None => {
+                let ended = match &live.end {
+                    Some(Err(error)) => {
+                        return Err(error.again().context(format!("{} has failed", self.live.name)));
+                    }
+                    Some(Ok(())) => next_to_end(&|_| true),
+                    None => next_to_end(&|partition| live.ended[partition]),
+                };
+                let Some(partition) = ended else { return Ok(Take::Pending) };
+                (partition, None, true)
+            }
         };
         drop(queue);
         drop(live);
         self.live.moved.notify_all();
+        let turn = &mut turns[partition];
         turn.has_ended = is_last;
         turn.sequence += 1;
         let reader = CommitReader {
+            live: self.live.clone(),
             rows,
             done: 0,
+            last: 0,
             projection: self.projection.clone(),
             batch_rows: self.batch_rows,
             progress: self.progress.clone(),
         };
-        Ok(Take::Morsel(Morsel { partition: 0, sequence: turn.sequence - 1, is_last, reader: Box::new(reader) }))
+        Ok(Take::Morsel(Morsel { partition, sequence: turn.sequence - 1, is_last, reader: Box::new(reader) }))
     }
 
     fn source_partitions(&self) -> usize {
-        1
+        self.live.source_partitions()
     }
 
     fn progress(&self) -> &Progress {
@@ -513,11 +607,13 @@ impl Scan for Following {
     }
 
     fn position(&self) -> Result<Vec<u64>> {
-        Ok(vec![self.queue.lock().unwrap_or_else(PoisonError::into_inner).taken])
+        let mut taken = self.queue.lock().unwrap_or_else(PoisonError::into_inner).taken.clone();
+        taken.resize(self.source_partitions(), 0);
+        Ok(taken)
     }
 
     fn seek(&self, position: &[u64]) -> Result<()> {
-        same_partitions(position, 1)?;
+        same_partitions(position, self.source_partitions())?;
         Err(Error::user(format!(
             "{} is kept in memory and follows nothing from before; its queries begin anew",
             self.live.name
@@ -528,8 +624,8 @@ impl Scan for Following {
     fn offered(&self) -> Option<u64> {
         let live = self.live.lock();
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = queue.commits.iter().filter(|(number, _)| live.frozen_at.is_none_or(|frozen| *number <= frozen));
-        Some(queue.taken + seen.count() as u64)
+        let seen = queue.commits.iter().filter(|entry| live.frozen_at.is_none_or(|frozen| entry.number <= frozen));
+        Some(queue.taken.iter().sum::<u64>() + seen.count() as u64)
     }
 }
 
@@ -541,8 +637,11 @@ impl Drop for Following {
 }
 
 struct CommitReader {
+    live: Arc<Live>,
     rows: Option<Changes>,
     done: usize,
+    /// How many rows the last batch had.
+    last: usize,
     projection: Arc<[usize]>,
     batch_rows: usize,
     progress: Arc<Progress>,
@@ -570,7 +669,15 @@ impl Reader for CommitReader {
         batch.rows = count;
         batch.changes = changes.as_ref().map(|changes| changes[self.done..self.done + count].to_vec());
         self.done += count;
+        self.last = count;
         self.progress.add_rows(count);
         Ok(true)
+    }
+
+    fn system(&self, column: SystemColumn) -> Option<Column> {
+        let (rows, _) = self.rows.as_ref()?;
+        let place = self.live.system().iter().position(|known| *known == column)?;
+        let column = rows.column(self.live.schema.fields().len() + place);
+        Some(Column::Array(column.slice(self.done - self.last, self.last)))
     }
 }

@@ -346,6 +346,14 @@ impl Table for PushTable {
         true
     }
 
+    fn source_partitions(&self) -> usize {
+        self.shared.lock().queues.len()
+    }
+
+    fn has_ended(&self, partition: usize) -> bool {
+        self.shared.lock().queues.get(partition).is_some_and(|queue| queue.ended && !queue.reading)
+    }
+
     fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
         let mut state = self.shared.lock();
         if state.reader == Readership::Running {

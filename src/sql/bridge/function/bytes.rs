@@ -22,7 +22,9 @@ struct WithBytes {
 
 /// `text` where the first argument is no bytes, else `bytes`.
 pub fn with_bytes(text: &Arc<ScalarUDF>, bytes: &Arc<ScalarUDF>) -> ScalarUDF {
-    let signature = Signature::new(TypeSignature::UserDefined, text.signature().volatility);
+    let of_text = text.signature();
+    let mut signature = Signature::new(TypeSignature::UserDefined, of_text.volatility);
+    signature.parameter_names = of_text.parameter_names.clone();
     ScalarUDF::from(WithBytes { text: text.clone(), bytes: bytes.clone(), signature })
 }
 

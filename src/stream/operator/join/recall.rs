@@ -148,7 +148,11 @@ impl RecallJoin {
             Some(_) if keys.iter().any(|key| key.is_null(row)) => None,
             Some(written) => Some(Bytes::from(written.row(row).data())),
         };
-        Ok(Rows { bytes: self.rows[number(side)].convert_columns(&columns)?, keys: (0..count).map(key).collect(), columns })
+        Ok(Rows {
+            bytes: self.rows[number(side)].convert_columns(&columns)?,
+            keys: (0..count).map(key).collect(),
+            columns,
+        })
     }
 
     fn take_right(&mut self, rows: &Rows, weight: impl Fn(usize) -> i64, now: Option<i64>) {
@@ -211,7 +215,12 @@ impl RecallJoin {
         if met.is_empty() && self.outer {
             leaving.push(Leaving { left, right: None, count: 1, change });
         }
-        leaving.extend(met.iter().map(|(right, count)| Leaving { left, right: Some(right.clone()), count: *count, change }));
+        leaving.extend(met.iter().map(|(right, count)| Leaving {
+            left,
+            right: Some(right.clone()),
+            count: *count,
+            change,
+        }));
     }
 
     /// What each of these left rows meets now.
@@ -487,8 +496,11 @@ impl Operator for RecallJoin {
                 times.resize(before + of_row.len().max(1), time as i64);
             }
         }
-        let others: Vec<ArrayRef> =
-            vec![Arc::new(Int64Array::from(times)), Arc::new(BinaryArray::from(met)), Arc::new(Int64Array::from(counts))];
+        let others: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(times)),
+            Arc::new(BinaryArray::from(met)),
+            Arc::new(Int64Array::from(counts)),
+        ];
         let left = self.section(LEFT, JoinSide::Left, &rows, others)?;
         Ok(vec![right, left])
     }

@@ -359,7 +359,8 @@ fn the_nearest_is_what_a_list_finds() {
         let nearest =
             [Nearest::AtOrBefore, Nearest::Before, Nearest::AtOrAfter, Nearest::After][random.below(4) as usize];
         let on_watermark = matches!(nearest, Nearest::AtOrBefore | Nearest::Before) && random.below(3) > 0;
-        let as_of = AsOfSpec { left: 2, right: 2, nearest, versions: true, on_watermark, changes: false, ties: Vec::new() };
+        let as_of =
+            AsOfSpec { left: 2, right: 2, nearest, versions: true, on_watermark, changes: false, ties: Vec::new() };
         let kind = if random.below(2) == 0 { JoinKind::Left } else { JoinKind::Inner };
         let count = [1, 2, 5][random.below(3) as usize];
         let spec = spec(kind, false, false, JoinStrategy::AsOf(as_of));
