@@ -27,7 +27,12 @@ fn answers_that_datafusion_recorded() {
                 Ok(found) => {
                     let expected = case["rows_text"].as_array().unwrap().iter();
                     let expected: Vec<String> = expected.map(|row| row.as_str().unwrap().to_string()).collect();
-                    compare(found, expected, case["ordered"] == true, |a, b| same_row(a, b))
+                    // A rule below the names of columns has been recorded as a row, a row of nothing but blanks not at all.
+                    let expected: Vec<String> = expected.into_iter().filter(|row| row != "----").collect();
+                    let is_blank = |row: &String| row.replace("(empty)", "").trim().is_empty();
+                    let has_blank = expected.iter().any(is_blank);
+                    let found = found.into_iter().filter(|row| has_blank || !is_blank(row)).collect();
+                    compare(found, expected, case["ordered"] == true && orders(sql), |a, b| same_row(a, b))
                 }
             }
         });
@@ -35,13 +40,26 @@ fn answers_that_datafusion_recorded() {
     tally.finish();
 }
 
-/// The same words; the recorded answers have blanks put together.
+/// Whether a query orders its rows: ORDER BY outside of all parentheses.
+fn orders(sql: &str) -> bool {
+    let (sql, mut depth) = (sql.to_lowercase(), 0i32);
+    sql.char_indices().any(|(at, c)| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        depth == 0 && sql[at..].starts_with("order by")
+    })
+}
+
+/// The same words; the recorded answers have blanks put together, and floats in twelve places behind the point.
 fn same_row(a: &str, b: &str) -> bool {
-    let separators = [' ', ',', '[', ']', '{', '}', ':'];
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | '[' | ']' | '{' | '}' | ':');
     let words = |text: &str| -> Vec<String> {
-        let words = text.split(separators).map(str::trim).filter(|word| !word.is_empty());
-        words.map(str::to_string).collect()
+        let text = text.replace('\0', "\\0");
+        text.split(is_separator).filter(|word| !word.is_empty()).map(str::to_string).collect()
+    };
+    let is_rounded = |a: &str, b: &str| match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => (a - b).abs() <= 5e-13,
+        _ => false,
     };
     let (a, b) = (words(a), words(b));
-    a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| same_word(a, b))
+    a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| same_word(a, b) || is_rounded(a, b))
 }

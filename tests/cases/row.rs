@@ -136,6 +136,12 @@ pub fn same_cell(found: &str, expected: &str) -> bool {
     if found == "NULL" {
         return matches!(expected, "NULL" | "null" | "");
     }
+    if let (Some((months, seconds)), Some((other_months, other_seconds))) = (interval(found), interval(expected)) {
+        return months == other_months && (seconds - other_seconds).abs() < 1e-6;
+    }
+    // A record may be told without the names of its fields.
+    let is_bare = |text: &str| text.starts_with('{') && !text.contains([':', '=']);
+    let found = if found.starts_with('{') && is_bare(expected) { without_names(found) } else { found.to_string() };
     let words = |text: &str| -> Vec<String> {
         let text = normal(text.trim()).to_lowercase().replace(['"', '\''], "");
         let words = text.split([' ', ',', '{', '}', ':', '=']).filter(|word| !word.is_empty() && !is_field(word));
@@ -143,12 +149,52 @@ pub fn same_cell(found: &str, expected: &str) -> bool {
         let words = words.map(|word| word.trim_end_matches("+00").to_string());
         words.filter(|word| word != "00" && word != "00z").collect()
     };
-    let (a, b) = (words(found), words(expected));
+    let (a, b) = (words(&found), words(expected));
     a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| same_word(a, b))
+}
+
+/// `{a: 1, b: 2}` as `{1, 2}`.
+fn without_names(text: &str) -> String {
+    let words = text.split(' ').map(|word| match word.strip_suffix(':') {
+        Some(name) if name.starts_with('{') => "{",
+        Some(_) => "",
+        None => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// The name of a record's field that has none of its own.
 fn is_field(word: &str) -> bool {
     let number = word.strip_prefix("expr$").or_else(|| word.strip_prefix('c'));
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The months and seconds of an interval: `1 year -2 days 04:05:06`, `3 hours 61 secs ago`, whatever its units are.
+fn interval(text: &str) -> Option<(i64, f64)> {
+    let (text, sign) = text.strip_suffix(" ago").map_or((text, 1), |text| (text, -1));
+    let (mut months, mut seconds) = (0, 0.0);
+    let mut words = text.split_whitespace();
+    let mut is_interval = false;
+    while let Some(word) = words.next() {
+        if let [hours, minutes, rest] = word.split(':').collect::<Vec<_>>()[..] {
+            let negative = if hours.starts_with('-') { -1.0 } else { 1.0 };
+            let hours: f64 = hours.trim_start_matches(['-', '+']).parse().ok()?;
+            seconds += negative * (hours * 3_600.0 + minutes.parse::<f64>().ok()? * 60.0 + rest.parse::<f64>().ok()?);
+            continue;
+        }
+        let count: f64 = word.trim_start_matches('+').parse().ok()?;
+        let unit = words.next()?.trim_end_matches('s').to_lowercase();
+        let of_seconds = match unit.as_str() {
+            "year" | "mon" | "month" => 0.0,
+            "day" => 86_400.0,
+            "hour" => 3_600.0,
+            "min" | "minute" => 60.0,
+            "sec" | "second" => 1.0,
+            _ => return None,
+        };
+        months += count as i64 * i64::from(of_seconds == 0.0) * if unit == "year" { 12 } else { 1 };
+        seconds += count * of_seconds;
+        is_interval = true;
+    }
+    is_interval.then_some((sign * months, sign as f64 * seconds))
 }
