@@ -4,6 +4,7 @@
 
 mod bytes; //       bytes bit by bit
 mod date_format; // times as text, by patterns of letters
+mod interval; //    intervals by their fields
 mod numbers; //     functions of angles, and whether a float is infinite
 mod parse; //       texts as times by patterns of %, and as UUIDs
 mod patterns; //    pieces of texts by regular expressions, as lists
@@ -11,7 +12,7 @@ mod parts; //       year(t), hour(t) and their kin
 mod span; //        stretches of time in whole units
 mod text; //        pieces of texts
 
-use super::custom::{Function, Scalar};
+use super::custom::{Function, Interval, Scalar};
 
 /// All of them, each signature apart.
 pub fn functions() -> Vec<Function> {
@@ -21,11 +22,23 @@ pub fn functions() -> Vec<Function> {
         .chain(span::functions())
         .chain(text::functions())
         .chain(bytes::functions())
+        .chain(bytes::casts())
+        .chain(interval::functions())
         .chain(numbers::functions())
         .chain(parse::functions())
         .map(Function::from)
         .chain(patterns::functions().into_iter().map(Function::from))
         .collect()
+}
+
+/// Functions of bytes by the names that the planner's library has for texts alone.
+pub fn functions_of_bytes() -> Vec<Function> {
+    bytes::like_texts().into_iter().map(Function::from).collect()
+}
+
+/// The interval that a text is, by its fields: `1-2` of `YEAR TO MONTH`.
+pub fn interval_of(text: &str, fields: &str) -> Result<Interval, String> {
+    interval::parse(text, fields)
 }
 
 /// A function with what is told of it.

@@ -1,4 +1,4 @@
-//! Pieces of texts by regular expressions, as lists.
+//! Pieces of texts by regular expressions and by separators, as lists.
 
 use arrow::array::{Array, ArrayBuilder, ArrayRef, AsArray, ListBuilder, StringViewBuilder};
 use arrow::datatypes::DataType;
@@ -30,6 +30,9 @@ pub(super) fn functions() -> Vec<Vector> {
         of("regexp_split_to_array", 3, split_three, split, pieces),
         all_matches(2, "regexp_match_all('foobarbeque', 'b(..)')"),
         all_matches(3, "regexp_match_all('foobarbeque', 'B(..)', 'gi')"),
+        Vector::new("split", &[DataType::Utf8View, DataType::Utf8View], list, split_by)
+            .doc("The pieces of a text between separators; without a separator its characters.")
+            .example("split('a/b', '/')"),
     ]
 }
 
@@ -51,6 +54,29 @@ fn all_matches(args: usize, example: &str) -> Vector {
     let doc = "What the groups of a pattern, or all of it where it has none, match in a text: a list of lists, one for each match with \
                the flag g, else for the first. Flags: i for any case.";
     Vector::new("regexp_match_all", &types, list, kernel).doc(doc).example(example).cost(300.0)
+}
+
+/// The pieces of texts between separators.
+fn split_by(call: &mut VectorCall<'_, '_>) -> Result<()> {
+    let [texts, separators] = [call.arg(0).to_array(&DataType::Utf8View)?, call.arg(1).to_array(&DataType::Utf8View)?];
+    let value = |of: &ArrayRef, row: usize| {
+        let row = if of.len() == 1 { 0 } else { row };
+        of.is_valid(row).then(|| of.as_string_view().value(row).to_string())
+    };
+    let mut out = ListBuilder::new(StringViewBuilder::new());
+    for row in 0..call.rows() {
+        let (Some(text), Some(separator)) = (value(&texts, row), value(&separators, row)) else {
+            out.append_null();
+            continue;
+        };
+        match separator.as_str() {
+            "" => text.chars().for_each(|piece| out.values().append_value(piece.to_string())),
+            separator => text.split(separator).for_each(|piece| out.values().append_value(piece)),
+        }
+        out.append(true);
+    }
+    call.output_array(std::sync::Arc::new(out.finish()));
+    Ok(())
 }
 
 /// A list per row; an argument that is NULL makes NULL.

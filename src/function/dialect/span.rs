@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike, Months, NaiveDateTime};
 
 use super::scalar;
-use crate::function::custom::{Decimal, Interval, Scalar, Timestamp};
+use crate::function::custom::{Decimal, Interval, Scalar, StringWriter, Time, Timestamp};
 
 pub(super) fn functions() -> Vec<Scalar> {
     vec![
@@ -38,6 +38,25 @@ pub(super) fn functions() -> Vec<Scalar> {
             "An interval so often; of a month that is not whole the rest is days of 30, and of a day hours of 24.",
             "interval_times(INTERVAL '1' DAY, 1.5)",
         ),
+        scalar(
+            "interval_divide",
+            divide,
+            "An interval in so many parts; of a month that is not whole the rest is days of 30, and of a day hours of 24.",
+            "interval_divide(INTERVAL '1' DAY, 2)",
+        ),
+        scalar(
+            "interval_text",
+            text_of,
+            "An interval as PostgreSQL writes it: what CAST to a text gives.",
+            "interval_text(INTERVAL '90' MINUTE)",
+        )
+        .infallible(),
+        scalar(
+            "timestampdiff",
+            |unit: &str, from: Time, to: Time| timestampdiff(unit, Timestamp(from.0 / 1_000), Timestamp(to.0 / 1_000)),
+            "How many whole units lie between two times of day; negative where the second is the earlier.",
+            "timestampdiff(MINUTE, TIME '12:00:00', TIME '10:00:00')",
+        ),
     ]
 }
 
@@ -63,6 +82,62 @@ fn times_float(interval: Interval, count: f64) -> Result<Interval, &'static str>
         return Err(BEYOND);
     }
     Ok(Interval { months: months.trunc() as i32, days: days.trunc() as i32, nanoseconds: nanoseconds.round() as i64 })
+}
+
+/// What is left over of a unit goes on to the next finer one.
+fn divide(interval: Interval, by: f64) -> Result<Interval, &'static str> {
+    const DAY: f64 = 86_400e9;
+    if by == 0.0 {
+        return Err("an interval divided by zero");
+    }
+    // Of a part that comes out whole nothing is left over.
+    let split = |value: f64| {
+        let quotient = value / by;
+        let nearest = quotient.round();
+        if (quotient - nearest).abs() < 1e-9 { (nearest, 0.0) } else { (quotient.trunc(), quotient - quotient.trunc()) }
+    };
+    let (months, rest_of_months) = split(f64::from(interval.months));
+    let (days, rest_of_days) = split(f64::from(interval.days) + rest_of_months * 30.0 * by);
+    let nanoseconds = interval.nanoseconds as f64 / by + rest_of_days * DAY;
+    let fits = |value: f64, most: f64| value.is_finite() && value.abs() < most;
+    let small = f64::from(i32::MAX);
+    if !fits(months, small) || !fits(days, small) || !fits(nanoseconds, i64::MAX as f64) {
+        return Err(BEYOND);
+    }
+    Ok(Interval { months: months as i32, days: days as i32, nanoseconds: nanoseconds.round() as i64 })
+}
+
+/// `1 year 2 mons -3 days +04:05:06.5`: a sign where one is needed, and one where the part before had a minus.
+fn text_of(interval: Interval, out: &mut StringWriter) -> Option<()> {
+    let Interval { months, days, nanoseconds } = interval;
+    let (mut is_first, mut was_negative) = (true, false);
+    for (count, unit) in [(months / 12, "year"), (months % 12, "mon"), (days, "day")] {
+        if count == 0 {
+            continue;
+        }
+        let blank = if is_first { "" } else { " " };
+        let plus = if was_negative && count > 0 { "+" } else { "" };
+        let plural = if count == 1 { "" } else { "s" };
+        out.push_str(&format!("{blank}{plus}{count} {unit}{plural}"));
+        (is_first, was_negative) = (false, count < 0);
+    }
+    if nanoseconds == 0 && !is_first {
+        return Some(());
+    }
+    let blank = if is_first { "" } else { " " };
+    let sign = match nanoseconds < 0 {
+        true => "-",
+        false if was_negative => "+",
+        false => "",
+    };
+    let all = nanoseconds.unsigned_abs();
+    let (seconds, rest) = (all / 1_000_000_000, all % 1_000_000_000);
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    out.push_str(&format!("{blank}{sign}{hours:02}:{minutes:02}:{seconds:02}"));
+    if rest > 0 {
+        out.push_str(format!(".{rest:09}").trim_end_matches('0'));
+    }
+    Some(())
 }
 
 /// A unit of time.

@@ -24,6 +24,12 @@ pub(super) fn functions() -> Vec<Scalar> {
             [None, separator, index] => kernels::split_index(&DataType::Utf8View, text(separator)?, number(index)?),
             _ => None,
         }),
+        scalar(
+            "initcap_spaces",
+            initcap_spaces,
+            "A text with the first letter of each word in upper case, the others in lower case; words stand between blanks.",
+            "initcap_spaces('hi THOMAS-SON')",
+        ),
         scalar("count_char", count_char, "How often a character is in a text.", "count_char('banana', 'a')"),
         scalar("regexp_extract", regexp_extract, extract, url).cost(150.0).for_constants(|given| match given {
             [None, pattern, group] => kernels::regexp_extract(&DataType::Utf8View, text(pattern)?, number(group)?),
@@ -74,6 +80,21 @@ fn piece_between(text: &str, byte: u8, index: usize) -> Option<&str> {
         rest = &rest[memchr::memchr(byte, rest.as_bytes())? + 1..];
     }
     Some(&rest[..memchr::memchr(byte, rest.as_bytes()).unwrap_or(rest.len())])
+}
+
+fn initcap_spaces(text: &str, out: &mut StringWriter) -> Option<()> {
+    let mut is_start = true;
+    for letter in text.chars() {
+        let mut utf8 = [0; 4];
+        let mut put = |letter: char| out.push_str(letter.encode_utf8(&mut utf8));
+        if is_start {
+            letter.to_uppercase().for_each(&mut put)
+        } else {
+            letter.to_lowercase().for_each(&mut put)
+        }
+        is_start = letter.is_whitespace();
+    }
+    Some(())
 }
 
 fn count_char(text: &str, wanted: &str) -> Result<i64, String> {

@@ -1,7 +1,7 @@
 //! Casts that keep every value or fail: integers to others, numbers to floats and to decimals, timestamps to finer
-//! units, days to timestamps.
+//! units, days to timestamps; and timestamps to coarser units, which cut.
 //!
-//! Invariants  as Arrow casts, with overflow an error rather than null. Integers of 64 bits round to the nearest float.
+//! Invariants  as Arrow casts, with overflow an error rather than null, and with times before 1970 cut to the past like others. Integers of 64 bits round to the nearest float.
 //!             Everything else (text, floats to integers, time zones that change) goes to the function library.
 
 use std::fmt::Display;
@@ -44,6 +44,8 @@ enum Run {
     Narrow(Narrow),
     /// Ticks times a factor.
     Ticks(i64),
+    /// Ticks in so many parts, to the past of what is not whole.
+    Coarser(i64),
     /// Days times a factor.
     Days(i64),
     /// Integers or decimals times a factor, to decimals of a precision.
@@ -66,6 +68,18 @@ impl ScalarKernel for Cast {
             Run::Convert(convert) => convert(context, args, rows, out),
             Run::Narrow(narrow) => narrow(self, context, args, rows, out),
             Run::Ticks(factor) => self.ticks(context, args, rows, out, factor),
+            Run::Coarser(size) => {
+                let from = write::side::<i64>(&args[0], rows)?;
+                write::values::<i64>(context.level, args, rows, out, |out, _| {
+                    match from {
+                        Side::Column(from) => {
+                            out.iter_mut().zip(from).for_each(|(out, ticks)| *out = ticks.div_euclid(size));
+                        }
+                        Side::Constant(ticks) => out.fill(ticks.div_euclid(size)),
+                    }
+                    Ok(())
+                })
+            }
             Run::Days(factor) => self.days(context, args, rows, out, factor),
             Run::Decimal { convert, factor, precision } => convert(self, context, args, rows, out, factor, precision),
             Run::Float(scale) => {
@@ -79,7 +93,7 @@ impl ScalarKernel for Cast {
     }
 
     fn can_fail(&self) -> bool {
-        !matches!(self.run, Run::Convert(_) | Run::Float(_))
+        !matches!(self.run, Run::Convert(_) | Run::Float(_) | Run::Coarser(_))
     }
 
     fn show(&self, args: &[String]) -> String {
@@ -217,9 +231,13 @@ fn time(from: &DataType, to: &DataType) -> Option<Run> {
     match (from, to) {
         (Int64, Timestamp(..)) | (Timestamp(..), Int64) => Some(Run::Convert(run_copy::<i64>)),
         (Int32, Date32) | (Date32, Int32) => Some(Run::Convert(run_copy::<i32>)),
-        (Timestamp(fine, zone), Timestamp(finer, same_zone)) if zone == same_zone => {
-            let factor = ticks_per_second(*finer) / ticks_per_second(*fine);
-            (factor > 1).then_some(Run::Ticks(factor))
+        (Timestamp(from, zone), Timestamp(to, same_zone)) if zone == same_zone => {
+            let (from, to) = (ticks_per_second(*from), ticks_per_second(*to));
+            match () {
+                () if to > from => Some(Run::Ticks(to / from)),
+                () if to < from => Some(Run::Coarser(from / to)),
+                () => None,
+            }
         }
         (Date32, Timestamp(unit, None)) => Some(Run::Days(86_400 * ticks_per_second(*unit))),
         _ => None,

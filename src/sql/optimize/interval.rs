@@ -2,19 +2,20 @@
 //!
 //! The library orders them by months, then days, then the rest. What has columns on a side is measured where it is
 //! compiled, so that conditions on event times stay what they are; constants are measured here, before they are folded,
-//! and so is what ORDER BY names, and what MIN and MAX compare.
+//! and so is what ORDER BY names, and what MIN and MAX compare. Their text is PostgreSQL's.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, IntervalUnit};
+use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion_common::Result;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_expr::expr::{AggregateFunction, ScalarFunction, Sort};
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
-use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast};
+use datafusion_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
 
 use crate::sql::plan::FUNCTIONS;
+use crate::time::ticks_per_second;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
@@ -49,6 +50,23 @@ fn extreme(call: AggregateFunction) -> Expr {
     Expr::AggregateFunction(AggregateFunction::new_udf(first, vec![arg], false, Some(Box::new(filter)), order, None))
 }
 
+/// An interval as a text.
+fn text_of(of: Cast) -> Expr {
+    cast(FUNCTIONS.scalars["interval_text"].call(vec![*of.expr]), of.field.data_type().clone())
+}
+
+/// The unit of the coarser one of two timestamps, where that is the second.
+fn coarser(from: &DataType, to: &DataType) -> Option<&'static str> {
+    let (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) = (from, to) else { return None };
+    let name = match to {
+        TimeUnit::Second => "second",
+        TimeUnit::Millisecond => "millisecond",
+        TimeUnit::Microsecond => "microsecond",
+        TimeUnit::Nanosecond => return None,
+    };
+    (ticks_per_second(*to) < ticks_per_second(*from)).then_some(name)
+}
+
 /// Measures constants that are compared, and what rows are ordered by.
 pub(super) fn measure(plan: LogicalPlan) -> Result<LogicalPlan> {
     let measured = plan.transform_up_with_subqueries(|plan| {
@@ -75,6 +93,23 @@ pub(super) fn measure(plan: LogicalPlan) -> Result<LogicalPlan> {
                     if matches!(call.func.name(), "min" | "max") && call.params.args.iter().all(is_interval) =>
                 {
                     Ok(Transformed::yes(extreme(call)))
+                }
+                // The library would cut what it folds towards 1970.
+                Expr::Cast(of) if of.expr.column_refs().is_empty() => {
+                    let unit = of.expr.get_type(&schema).ok().and_then(|from| coarser(&from, of.field.data_type()));
+                    Ok(match unit {
+                        Some(unit) => {
+                            let cut = FUNCTIONS.scalars["date_trunc"].call(vec![lit(unit), *of.expr]);
+                            Transformed::yes(cast(cut, of.field.data_type().clone()))
+                        }
+                        None if is_interval(&of.expr) && of.field.data_type().is_string() => {
+                            Transformed::yes(text_of(of))
+                        }
+                        None => Transformed::no(Expr::Cast(of)),
+                    })
+                }
+                Expr::Cast(of) if is_interval(&of.expr) && of.field.data_type().is_string() => {
+                    Ok(Transformed::yes(text_of(of)))
                 }
                 other => Ok(Transformed::no(other)),
             })?;

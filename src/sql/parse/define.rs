@@ -1,4 +1,4 @@
-//! What CREATE TABLE says beyond sqlparser's grammar: `WATERMARK FOR`, `CREATE STREAM`, option keys with dots.
+//! What CREATE TABLE says beyond sqlparser's grammar: `WATERMARK FOR`, `LATENESS`, `CREATE STREAM`, option keys with dots.
 
 use datafusion_sql::parser::DFParserBuilder;
 use sqlparser::ast::{Expr, Ident};
@@ -57,14 +57,44 @@ pub(super) fn cut_watermark(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWith
             watermark = Some(parse_watermark(part)?);
             continue;
         }
+        let (part, late) = cut_lateness(part)?;
+        if let Some(late) = late
+            && watermark.replace(late).is_some()
+        {
+            return Err(Error::user("a table has one watermark at most, and LATENESS is one").at(place_of(&part)));
+        }
         if count > 0 {
             kept.push(TokenWithSpan::new(Token::Comma, tokens[open].span));
         }
-        kept.extend(part.iter().cloned());
+        kept.extend(part);
         count += 1;
     }
     kept.extend(tokens[close..].iter().cloned());
     Ok((kept, watermark))
+}
+
+/// Cuts `LATENESS delay` out of a column: `WATERMARK FOR column AS column - delay`.
+fn cut_lateness(part: &[TokenWithSpan]) -> Result<(Vec<TokenWithSpan>, Option<WatermarkClause>)> {
+    const BEHIND: &[&str] = &["NOT", "NULL", "PRIMARY", "DEFAULT", "WATERMARK"];
+    let Some(at) = (1..part.len()).find(|&at| at > 1 && is_word(&part[at], "LATENESS")) else {
+        return Ok((part.to_vec(), None));
+    };
+    let is_end = |token: &TokenWithSpan| BEHIND.iter().any(|word| is_word(token, word));
+    let end = part[at + 1..].iter().position(is_end).map_or(part.len(), |length| at + 1 + length);
+    if end == at + 1 {
+        let message = "LATENESS needs a delay, such as LATENESS INTERVAL '5' SECOND";
+        return Err(Error::user(message).at(place_of(&part[at..=at])));
+    }
+    let span = part[at].span;
+    let mut expression = vec![part[0].clone(), TokenWithSpan::new(Token::Minus, span)];
+    expression.push(TokenWithSpan::new(Token::LParen, span));
+    expression.extend(part[at + 1..end].iter().cloned());
+    expression.push(TokenWithSpan::new(Token::RParen, span));
+    let mut clause = vec![make_word("WATERMARK", None, span), make_word("FOR", None, span), part[0].clone()];
+    clause.push(make_word("AS", None, span));
+    clause.extend(expression);
+    let watermark = parse_watermark(&clause)?;
+    Ok(([&part[..at], &part[end..]].concat(), Some(watermark)))
 }
 
 /// The parenthesis that opens the column list of a CREATE TABLE.

@@ -15,6 +15,7 @@ mod set; //        SET name = value
 mod function; //   CREATE FUNCTION
 mod user_type; //  CREATE TYPE
 mod as_of; //      ASOF JOIN, FOR SYSTEM_TIME AS OF
+mod unpivot; //    UNPIVOT of several columns
 mod dialect; //    what is read
 mod tokens; //     tokens and their places
 mod trying; //     TRY(f(x))
@@ -22,6 +23,7 @@ mod spelling; //   other engines' spellings of functions
 mod interval; //   intervals of several units
 mod forms; //      |x| x + 1, TRIM(BOTH FROM x), FETCH FIRST
 mod types; //      INT ARRAY, INTERVAL '2' DAYS
+mod numbers; //    10_000
 mod depth; //      how deep a statement may be
 
 pub(crate) use as_of::SYSTEM_TIME;
@@ -36,6 +38,7 @@ pub use statement::{
     CreateTable, CreateTableAs, CreateView, Drop, Dropped, ExplainKind, Insert, QueryStatement, Statement,
 };
 pub(crate) use tokens::place;
+pub(crate) use unpivot::UNPIVOT;
 pub use user_type::{CreateType, TypeIs};
 pub(super) use window::PARTITION_ARGUMENT;
 pub(crate) use window::nanoseconds;

@@ -12,6 +12,8 @@
 //! | `approx_percentile(p)`, with an error `approx_percentile(p, e)` | `approx_percentile_cont(p)`, `percentile_cont(p)` |
 //! | `generate_subscripts(x, 1)` | `unnest(generate_series(1, array_length(x, 1)))` |
 //! | `CAST(x AS UUID)`, `UUID 'x'` | `to_uuid(x)` |
+//! | `INTERVAL '1-2' YEAR TO MONTH`, `INTERVAL n DAY` | `INTERVAL '14 months'`, `n * INTERVAL '1' DAY` |
+//! | `FLOOR(t TO HOUR)`, `date(x)`, `sign(x)`, `regexp_replace(x, p)` | `date_trunc('hour', t)`, `CAST(x AS DATE)`, `signum(x)`, `regexp_replace(x, p, '', 'g')` |
 //! | `'\x1234'::BYTEA` | `X'1234'` |
 //! | `to_char(t, 'YYYY-MM-DD')` | `to_char(t, '%Y-%m-%d')` |
 //! | `mode() WITHIN GROUP (ORDER BY x)`, `mode(x)` | `array_mode(array_agg(x ORDER BY x))` |
@@ -26,29 +28,47 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, DataType, DuplicateTreatment, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    ObjectNamePart, OrderByExpr, OrderByOptions, Spanned, Statement, TimezoneInfo, TypedString, UnaryOperator, Value,
-    visit_expressions_mut,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, DuplicateTreatment,
+    ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
+    FunctionArguments, Ident, Interval, ObjectName, ObjectNamePart, OrderByExpr, OrderByOptions, Spanned, Statement,
+    TimezoneInfo, TypedString, UnaryOperator, Value, visit_expressions_mut,
 };
 use sqlparser::tokenizer::Span;
 
 use super::interval;
 use super::tokens::place;
 use crate::error::{Error, Result};
+use crate::function::dialect::interval_of;
 
 /// Rewrites each such call.
 pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
     let walked = visit_expressions_mut(statement, |expr| {
         let at = place(expr.span());
         let respelled = match expr {
+            Expr::Function(call) if is_date(call) => {
+                let args = plain_args(call);
+                *expr = cast_to(args[0].clone(), DataType::Date);
+                Ok(())
+            }
             Expr::Function(call) => {
                 respell(call).and_then(|()| replaced(call)).map(|by| by.into_iter().for_each(|by| *expr = by))
             }
             Expr::Cast { .. } | Expr::TypedString(_) => interval::rewrite(expr).and_then(|()| respell_cast(expr)),
-            Expr::Interval(_) => interval::rewrite(expr),
+            Expr::Interval(_) => respell_interval(expr).and_then(|()| interval::rewrite(expr)),
             Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => {
                 *expr = bitwise_not(inner);
+                Ok(())
+            }
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                // Before a subscript they are parts of the column's name.
+                let fields = access_chain.iter_mut().skip_while(|access| matches!(access, AccessExpr::Dot(_)));
+                fields.for_each(name_field);
+                Ok(())
+            }
+            Expr::Floor { .. } | Expr::Ceil { .. } => respell_rounding(expr),
+            // GROUP BY (): all rows are one group.
+            Expr::Tuple(parts) if parts.is_empty() => {
+                *expr = Expr::GroupingSets(vec![Vec::new()]);
                 Ok(())
             }
             _ => return ControlFlow::Continue(()),
@@ -81,6 +101,8 @@ fn respell(call: &mut Function) -> Result<()> {
             rename(call, "timestampdiff");
         }
         "variance" => rename(call, "var_samp"),
+        "sign" => rename(call, "signum"),
+        "regexp_replace" => remove_matches(call),
         "is_nan" => rename(call, "isnan"),
         "rlike" => rename(call, "regexp_like"),
         "sequence" => rename(call, "generate_series"),
@@ -263,6 +285,11 @@ fn without_case(flags: &str) -> String {
     flags.chars().filter(|flag| *flag != 'c' && (*flag != 'i' || last == Some('i'))).collect()
 }
 
+/// `date(x)`, which is a cast.
+fn is_date(call: &Function) -> bool {
+    call.name.to_string().eq_ignore_ascii_case("date") && call.over.is_none() && plain_args(call).len() == 1
+}
+
 fn rename(call: &mut Function, to: &str) {
     if let [ObjectNamePart::Identifier(name)] = call.name.0.as_slice() {
         let name = Ident { value: to.to_string(), ..name.clone() };
@@ -324,6 +351,115 @@ fn extreme_by(call: &mut Function, is_min: bool) -> Result<()> {
     list.clauses = vec![FunctionArgumentClause::OrderBy(order.to_vec())];
     add_filter(call, Expr::IsNotNull(Box::new(Expr::Nested(Box::new(by.clone())))));
     rename(call, "first_value");
+    Ok(())
+}
+
+/// `list[1].field` as `list[1]['field']`.
+fn name_field(access: &mut AccessExpr) {
+    if let AccessExpr::Dot(Expr::Identifier(ident)) = access {
+        let name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
+        *access = AccessExpr::Dot(text(&name));
+    }
+}
+
+/// `INTERVAL '1-2' YEAR TO MONTH` as one of 14 months, `INTERVAL '2' QUARTER` as one of six, and `INTERVAL n DAY` as so often a
+/// day.
+fn respell_interval(expr: &mut Expr) -> Result<()> {
+    let Expr::Interval(interval) = expr else { return Ok(()) };
+    let Some(first) = interval.leading_field.clone() else { return Ok(()) };
+    let (value, is_negative) = match interval.value.as_mut() {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => (expr.as_mut(), true),
+        value => (value, false),
+    };
+    let literal = match value {
+        Expr::Value(literal) => literal,
+        Expr::Identifier(_)
+        | Expr::CompoundIdentifier(_)
+        | Expr::Nested(_)
+        | Expr::Function(_)
+        | Expr::Cast { .. }
+        | Expr::Case { .. }
+            if interval.last_field.is_none() =>
+        {
+            let count = interval.value.as_ref().clone();
+            interval.value = Box::new(text("1"));
+            let one = Expr::Interval(interval.clone());
+            let product = Expr::BinaryOp { left: Box::new(count), op: BinaryOperator::Multiply, right: Box::new(one) };
+            *expr = Expr::Nested(Box::new(product));
+            return Ok(());
+        }
+        _ => return Ok(()),
+    };
+    let written = match &literal.value {
+        Value::SingleQuotedString(text) | Value::Number(text, _) => text.trim().to_string(),
+        _ => return Ok(()),
+    };
+    let is_quarter = matches!(first, DateTimeField::Quarter);
+    let spelled = match &interval.last_field {
+        Some(last) => {
+            let found = interval_of(&written, &format!("{first} TO {last}").to_uppercase()).map_err(Error::user)?;
+            let sign = if is_negative { -1 } else { 1 };
+            let (months, days) = (sign * i64::from(found.months), sign * i64::from(found.days));
+            format!("{months} months {days} days {} nanoseconds", sign * found.nanoseconds)
+        }
+        None if is_quarter => {
+            let count: i64 =
+                written.parse().map_err(|_| Error::user(format!("not a number of quarters: '{written}'")))?;
+            let months = count.checked_mul(if is_negative { -3 } else { 3 });
+            let months = months.ok_or_else(|| Error::user("so long an interval cannot be told"))?;
+            format!("{months} months")
+        }
+        // Two signs are none.
+        None => match written.strip_prefix('-').filter(|_| is_negative) {
+            Some(positive) => format!("{positive} {first}"),
+            None => return Ok(()),
+        },
+    };
+    let literal = Value::SingleQuotedString(spelled).with_span(literal.span);
+    *interval = Interval {
+        value: Box::new(Expr::Value(literal)),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    };
+    Ok(())
+}
+
+/// `FLOOR(t TO HOUR)` is `date_trunc('hour', t)`; `CEIL` is that or the next one.
+fn respell_rounding(expr: &mut Expr) -> Result<()> {
+    let (value, field, is_up) = match expr {
+        Expr::Floor { expr, field: CeilFloorKind::DateTimeField(field) } => (expr, field, false),
+        Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(field) } => (expr, field, true),
+        _ => return Ok(()),
+    };
+    if matches!(field, DateTimeField::NoDateTime) {
+        return Ok(());
+    }
+    let span = value.span();
+    let unit = field.to_string().to_lowercase();
+    let cut = call_of("date_trunc", vec![text(&unit), value.as_ref().clone()], span);
+    if !is_up {
+        *expr = cut;
+        return Ok(());
+    }
+    let one = if unit == "quarter" { "3 months".to_string() } else { format!("1 {unit}") };
+    let one = Expr::Interval(Interval {
+        value: Box::new(text(&one)),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    });
+    let binary = |left: Expr, op, right: Expr| Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) };
+    let is_whole = binary(cut.clone(), BinaryOperator::Eq, value.as_ref().clone());
+    *expr = Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition: is_whole, result: cut.clone() }],
+        else_result: Some(Box::new(binary(cut, BinaryOperator::Plus, one))),
+    };
     Ok(())
 }
 
@@ -432,6 +568,13 @@ fn approx_percentile(call: &mut Function) -> Result<()> {
     set_args(call, vec![percentile.clone()]);
     rename(call, name);
     Ok(())
+}
+
+/// Without a replacement all matches go.
+fn remove_matches(call: &mut Function) {
+    if let [of, pattern] = plain_args(call).as_slice() {
+        set_args(call, vec![of.clone(), pattern.clone(), text(""), text("g")]);
+    }
 }
 
 /// A row for each place of a list.

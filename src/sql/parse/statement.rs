@@ -17,11 +17,13 @@ use super::depth;
 use super::emit::{self, Emit};
 use super::forms;
 use super::function::{self, CreateFunction, CreateSqlFunction, NamedFunction};
+use super::numbers;
 use super::set::{self, Setting};
 use super::spelling;
 use super::tokens::{DIALECT, is_word, place, place_of, starts_with};
 use super::trying;
 use super::types;
+use super::unpivot;
 use super::user_type::{self, CreateType};
 use super::window;
 use crate::error::{Error, Result};
@@ -148,7 +150,7 @@ pub enum ExplainKind {
 pub(super) fn parse(tokens: &[TokenWithSpan]) -> Result<Statement> {
     match () {
         _ if starts_with(tokens, &["EXPLAIN"]) => parse_explain(tokens),
-        _ if function::is_create(tokens) => function::parse(tokens),
+        _ if function::is_create(tokens) => function::parse(&types::rewrite(tokens.to_vec())),
         _ if user_type::is_create(tokens) => user_type::parse(&types::rewrite(tokens.to_vec())),
         _ if starts_with(tokens, &["SET"]) => set::parse(tokens).map(Statement::Set),
         _ if starts_with(tokens, &["SHOW"]) => parse_show(tokens),
@@ -238,7 +240,8 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
             tokens = define::plain_types(define::quote_column_names(define::quote_option_keys(tokens)));
         }
     }
-    let tokens = as_of::rewrite(window::rewrite(tokens)?)?;
+    let tokens = unpivot::rewrite(as_of::rewrite(window::rewrite(tokens)?)?)?;
+    let tokens = numbers::join(tokens)?;
     let mut parser =
         DFParserBuilder::new(tokens.clone()).with_dialect(&DIALECT).build().map_err(error::from_datafusion)?;
     let mut trees = parser.parse_statements().map_err(|e| error::from_statement(e, &tokens))?;

@@ -1,9 +1,9 @@
-//! Types and intervals as standard SQL and others write them: `INT ARRAY` is `INT[]`, `INTERVAL '2' DAYS` is of DAY, and
-//! `(a - b) DAY AS c` is the whole days between two times as an interval.
+//! Types and intervals as standard SQL and others write them: `INT ARRAY` is `INT[]`, `ROW(a INT)` is `STRUCT<a INT>`,
+//! `INTERVAL '2' DAYS` is of DAY, and `(a - b) DAY AS c` is the whole days between two times as an interval.
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::tokens::{make_word, word};
+use super::tokens::{closing, make_word, word};
 
 /// Words that end the name of a type.
 const TYPES: &[&str] = &[
@@ -32,6 +32,11 @@ const TYPES: &[&str] = &[
     "time",
     "timestamp",
     "timestamptz",
+    "uuid",
+    "interval",
+    "row",
+    "struct",
+    "map",
 ];
 
 const UNITS: &[&str] =
@@ -56,16 +61,61 @@ pub(super) fn rewrite(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             tokens.splice(at..=at, brackets);
         }
     }
+    for at in 0..tokens.len() {
+        if starts_row(&tokens, at) {
+            row_to_struct(&mut tokens, at);
+        }
+    }
     tokens
 }
 
-/// Rewrites `(a - b) DAY AS` whose unit is at a place: without AS the unit would be a name.
+/// Whether ROW is the name of a type here: fields have a name and a type, where a value has neither before a comma.
+fn starts_row(tokens: &[TokenWithSpan], at: usize) -> bool {
+    let is_word =
+        |at: usize, words: &[&str]| tokens.get(at).and_then(word).is_some_and(|word| words.contains(&word.as_str()));
+    let is_name = |at: usize| tokens.get(at).is_some_and(|token| matches!(token.token, Token::Word(_)));
+    let is_open = tokens.get(at + 1).is_some_and(|token| token.token == Token::LParen);
+    if !is_word(at, &["row", "struct"]) || !is_open || at == 0 || !is_name(at + 2) || !is_name(at + 3) {
+        return false;
+    }
+    let is_cast = is_word(at - 1, &["as"]) || tokens[at - 1].token == Token::DoubleColon;
+    let defines =
+        is_word(0, &["create"]) && !tokens.iter().take(5).any(|token| word(token).is_some_and(|word| word == "view"));
+    is_cast || defines || is_word(at + 3, TYPES) && !is_word(at + 2, &["not", "case", "distinct", "all"])
+}
+
+/// `ROW(a INT NOT NULL, b TEXT)` as `STRUCT<a INT, b TEXT>`; what is inside may be NULL.
+fn row_to_struct(tokens: &mut Vec<TokenWithSpan>, at: usize) {
+    let close = closing(tokens, at + 1);
+    if close >= tokens.len() {
+        return;
+    }
+    tokens[at] = make_word("STRUCT", None, tokens[at].span);
+    tokens[at + 1].token = Token::Lt;
+    tokens[close].token = Token::Gt;
+    for inside in (at + 2..close).rev() {
+        let is = |at: usize, wanted: &str| word(&tokens[at]).is_some_and(|word| word == wanted);
+        if is(inside, "null") && is(inside - 1, "not") {
+            tokens.drain(inside - 1..=inside);
+        } else if is(inside, "null") {
+            tokens.remove(inside);
+        }
+    }
+}
+
+/// Rewrites `(a - b) DAY` whose unit is at a place. Without AS behind it DAYS would be a name, and so would DAY but in
+/// PostgreSQL, which does not take it for one.
 fn rewrite_difference(tokens: &mut Vec<TokenWithSpan>, at: usize) {
     let is = |at: usize, wanted: &str| tokens.get(at).and_then(word).is_some_and(|word| word == wanted);
     let Some(written) = word(&tokens[at]) else { return };
     let singular = |plural: &&&str| **plural == written || plural[..plural.len() - 1] == written;
     let Some(unit) = UNITS.iter().find(singular).map(|plural| plural[..plural.len() - 1].to_string()) else { return };
-    if !is(at + 1, "as") || tokens[at - 1].token != Token::RParen {
+    let ends_item = match tokens.get(at + 1) {
+        None => true,
+        Some(next) => matches!(next.token, Token::Comma | Token::RParen) || is(at + 1, "from"),
+    };
+    let is_unit = is(at + 1, "as") || ends_item && unit == written;
+    if !is_unit || tokens[at - 1].token != Token::RParen {
         return;
     }
     let (mut depth, mut open, mut minus) = (0usize, None, Vec::new());
@@ -107,8 +157,10 @@ fn is_of_interval(tokens: &[TokenWithSpan], at: usize) -> bool {
     let is_amount =
         |at: usize| matches!(tokens[at].token, Token::SingleQuotedString(_) | Token::Number(..) | Token::RParen);
     match at {
-        0 | 1 => false,
-        _ if is(at - 1, "to") => true,
+        0 => false,
+        // CAST(x AS INTERVAL DAYS TO HOURS)
+        _ if is(at - 1, "interval") || is(at - 1, "to") => true,
+        1 => false,
         _ if !is_amount(at - 1) => false,
         _ if is(at - 2, "interval") => true,
         // INTERVAL -2 DAYS
@@ -122,6 +174,8 @@ fn is_behind_type(tokens: &[TokenWithSpan], at: usize) -> bool {
         None => true,
         Some(next) => match &next.token {
             Token::Comma | Token::RParen => true,
+            // Another ARRAY behind it, which has become brackets.
+            Token::LBracket => tokens.get(at + 2).is_some_and(|token| token.token == Token::RBracket),
             _ => word(next).is_some_and(|word| {
                 ["not", "null", "primary", "default", "array", "lateness"].contains(&word.as_str())
             }),
@@ -129,17 +183,35 @@ fn is_behind_type(tokens: &[TokenWithSpan], at: usize) -> bool {
     };
     let is_type = |at: usize| word(&tokens[at]).is_some_and(|word| TYPES.contains(&word.as_str()));
     let is_sized = || {
-        let open = tokens[..at - 1].iter().rposition(|token| token.token == Token::LParen);
-        tokens[at - 1].token == Token::RParen && open.is_some_and(|open| open > 0 && is_type(open - 1))
+        let is_closed = tokens[at - 1].token == Token::RParen || tokens[at - 1].token == Token::Gt;
+        is_closed && opening(tokens, at - 1).is_some_and(|open| open > 0 && is_type(open - 1))
     };
-    // CREATE TYPE has given it a name: the word behind that of a column.
+    // CREATE TYPE has given it a name: the word behind that of a column, or behind AS in a cast.
     let is_users = || {
         at >= 2
             && word(&tokens[at - 1]).is_some()
             && word(&tokens[at - 2]).is_some()
-            && word(&tokens[0]).is_some_and(|first| first == "create")
+            && (word(&tokens[0]).is_some_and(|first| first == "create")
+                || word(&tokens[at - 2]).is_some_and(|before| before == "as"))
     };
     let is_array =
         || tokens[at - 1].token == Token::RBracket || word(&tokens[at - 1]).is_some_and(|word| word == "array");
     is_end && (is_type(at - 1) || is_sized() || is_array() || is_users())
+}
+
+/// The parenthesis, or `<`, that the one at `close` closes.
+fn opening(tokens: &[TokenWithSpan], close: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    for at in (0..=close).rev() {
+        match tokens[at].token {
+            Token::RParen | Token::Gt => depth += 1,
+            Token::ShiftRight => depth += 2,
+            Token::LParen | Token::Lt => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
 }

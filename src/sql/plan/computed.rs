@@ -11,7 +11,7 @@ use datafusion_sql::planner::PlannerContext;
 use super::context::Context;
 use super::define::normalize;
 use super::watermark::exact_names;
-use super::{simplify, sql_function};
+use super::{cast, simplify, sql_function};
 use crate::error::{Error, Result};
 use crate::sql::catalog::Computed;
 use crate::sql::error::from_datafusion;
@@ -36,6 +36,7 @@ pub(super) fn plan(
         }
         let mut expr = column.expr.clone();
         sql_function::expand(context, &mut expr)?;
+        cast::spell_out(&mut expr);
         let expr = exact_names(&expr, &source);
         let planned = context.planner().sql_to_expr(expr, &source, &mut PlannerContext::new());
         let expr = planned.and_then(|expr| simplify(expr, &source, context.config())).map_err(from_datafusion)?;

@@ -7,11 +7,11 @@ use arrow::datatypes::DataType;
 use datafusion_expr::planner::ExprPlanner;
 use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
-use super::bytes::BytesPlanner;
 use super::interval::IntervalPlanner;
+use super::text::TextPlanner;
 use crate::function::scalar::{self as kernels, JsonStyle};
 use crate::function::{ScalarKernel, dialect};
-use crate::sql::bridge::function::{ScalarOverload, scalar_udf, with_bytes};
+use crate::sql::bridge::function::{ScalarOverload, beside, date_trunc, scalar_udf};
 use crate::sql::users::{Doc, UserFunctions};
 
 /// All functions by name and alias.
@@ -47,27 +47,32 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     if let Some(trunc) = scalars.get("trunc").cloned() {
         scalars.insert("truncate".to_string(), trunc);
     }
+    for name in ["date_trunc", "datetrunc"] {
+        if let Some(function) = scalars.get_mut(name) {
+            *function = Arc::new(date_trunc(function.clone()));
+        }
+    }
     scalars.insert("proctime".to_string(), Arc::new(super::clock::proctime()));
     scalars.insert("current_watermark".to_string(), Arc::new(super::clock::current_watermark()));
     let mut own = UserFunctions::default();
     for function in dialect::functions() {
         own.add(function).expect("the engine's own functions have names that SQL can call");
     }
-    for (name, own) in own.scalars {
-        // What DataFusion has of texts alone is had of bytes as well, under all its names.
-        match scalars.get(&name).filter(|_| OF_BYTES_TOO.contains(&name.as_str())).cloned() {
-            None => drop(scalars.insert(name, own)),
-            Some(of_text) => {
-                let both = Arc::new(with_bytes(&of_text, &own));
-                let names = of_text.aliases().iter().cloned().chain([name]);
-                scalars.extend(names.map(|name| (name, both.clone())));
-            }
-        }
-    }
+    scalars.extend(own.scalars);
     for (name, text, example, bind) in OF_ANY_TYPE {
         let overload = ScalarOverload::Any(Arc::new(bind));
         scalars.insert(name.to_string(), Arc::new(scalar_udf(name, vec![overload])));
         own.docs.insert(name.to_string(), Doc { text: text.to_string(), example: example.to_string() });
+    }
+    let mut of_bytes = UserFunctions::default();
+    for function in dialect::functions_of_bytes() {
+        of_bytes.add(function).expect("the engine's own functions have names that SQL can call");
+    }
+    // Aliases are the same function.
+    for function in scalars.values_mut() {
+        if let Some(ours) = of_bytes.scalars.get(function.name()) {
+            *function = Arc::new(beside(ours.clone(), function.clone()));
+        }
     }
     let mut higher = BTreeMap::new();
     for function in datafusion_functions_nested::all_default_higher_order_functions() {
@@ -93,7 +98,7 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     }
     let planners: Vec<Arc<dyn ExprPlanner>> = vec![
         Arc::new(IntervalPlanner),
-        Arc::new(BytesPlanner),
+        Arc::new(TextPlanner),
         Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
         Arc::new(datafusion_functions_nested::planner::NestedFunctionPlanner),
         Arc::new(datafusion_functions_nested::planner::FieldAccessPlanner),
@@ -104,9 +109,6 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     ];
     Functions { scalars, higher, aggregates, windows, planners, docs: own.docs }
 });
-
-/// Functions of texts that are had of bytes too.
-const OF_BYTES_TOO: &[&str] = &["btrim", "ltrim", "overlay", "reverse", "rtrim", "substr"];
 
 /// A name, what it does, a call, and the kernel for the types of arguments.
 type OfAnyType = (&'static str, &'static str, &'static str, fn(&[DataType]) -> Option<Arc<dyn ScalarKernel>>);

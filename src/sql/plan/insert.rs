@@ -1,11 +1,13 @@
 //! INSERT INTO: the query's columns brought into the order and the types of the sink's.
 
-use datafusion_common::{DFSchemaRef, ScalarValue};
-use datafusion_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
+use arrow::datatypes::DataType;
+use datafusion_common::{DFSchema, DFSchemaRef, ScalarValue};
+use datafusion_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit, when};
 use sqlparser::ast::{Ident, ObjectName, Spanned};
 
 use super::context::Context;
 use super::define::{normalize, relation_name};
+use super::functions::FUNCTIONS;
 use crate::error::{Error, Result};
 use crate::pipeline::TableDefinition;
 use crate::sql::catalog::{Relation, TableKind, path_definition};
@@ -82,7 +84,7 @@ pub(super) fn fit(plan: LogicalPlan, sink: &TableDefinition, columns: &[Ident]) 
     for (index, field) in schema.fields().iter().enumerate() {
         let expr = match targets.iter().position(|&target| target == index) {
             Some(source) => {
-                let column = Expr::Column(given.qualified_field(source).into());
+                let column = by_place(Expr::Column(given.qualified_field(source).into()), field.data_type(), &given)?;
                 column.cast_to(field.data_type(), &given).map_err(from_datafusion)?
             }
             None if field.is_nullable() => {
@@ -93,4 +95,27 @@ pub(super) fn fit(plan: LogicalPlan, sink: &TableDefinition, columns: &[Ident]) 
         exprs.push(expr.alias(field.name()));
     }
     LogicalPlanBuilder::from(plan).project(exprs).and_then(|builder| builder.build()).map_err(from_datafusion)
+}
+
+/// A row without names as the struct that it is put into: its fields by their places.
+fn by_place(row: Expr, wanted: &DataType, schema: &DFSchema) -> Result<Expr> {
+    let given = row.get_type(schema).map_err(from_datafusion)?;
+    let (DataType::Struct(from), DataType::Struct(to)) = (&given, wanted) else { return Ok(row) };
+    let is_nameless = from.iter().enumerate().all(|(at, field)| *field.name() == format!("c{at}"));
+    if !is_nameless || from.len() != to.len() || from.iter().zip(to).all(|(from, to)| from.name() == to.name()) {
+        return Ok(row);
+    }
+    let scalars = &FUNCTIONS.scalars;
+    let mut args = Vec::new();
+    for (from, to) in from.iter().zip(to) {
+        let field = scalars["get_field"].call(vec![row.clone(), lit(from.name().as_str())]);
+        args.extend([lit(to.name().as_str()), by_place(field, to.data_type(), schema)?]);
+    }
+    let made = scalars["named_struct"].call(args);
+    let is_null = row.is_null();
+    let nothing = Expr::Literal(
+        ScalarValue::try_from(made.get_type(schema).map_err(from_datafusion)?).map_err(from_datafusion)?,
+        None,
+    );
+    when(is_null, nothing).otherwise(made).map_err(from_datafusion)
 }

@@ -1,4 +1,4 @@
-//! Intervals multiplied by numbers, which the planner's library does not have.
+//! Intervals multiplied and divided by numbers, which the planner's library does not have.
 
 use arrow::datatypes::DataType;
 use datafusion_common::{DFSchema, Result as PlanResult};
@@ -9,13 +9,13 @@ use sqlparser::ast::BinaryOperator;
 
 use super::functions::FUNCTIONS;
 
-/// Plans `3 * INTERVAL '1' DAY`, either way round, as `interval_times`.
+/// Plans `3 * INTERVAL '1' DAY`, either way round, as `interval_times`, and `INTERVAL '1' DAY / 3` as `interval_divide`.
 #[derive(Debug)]
 pub(super) struct IntervalPlanner;
 
 impl ExprPlanner for IntervalPlanner {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> PlanResult<PlannerResult<RawBinaryExpr>> {
-        if raw.op != BinaryOperator::Multiply {
+        if !matches!(raw.op, BinaryOperator::Multiply | BinaryOperator::Divide) {
             return Ok(PlannerResult::Original(raw));
         }
         let (Ok(left), Ok(right)) = (raw.left.get_type(schema), raw.right.get_type(schema)) else {
@@ -25,10 +25,13 @@ impl ExprPlanner for IntervalPlanner {
         let is_interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_));
         let (interval, number) = match &types {
             [left, right] if is_interval(left) && right.is_numeric() => (raw.left, raw.right),
-            [left, right] if is_interval(right) && left.is_numeric() => (raw.right, raw.left),
+            [left, right] if is_interval(right) && left.is_numeric() && raw.op == BinaryOperator::Multiply => {
+                (raw.right, raw.left)
+            }
             _ => return Ok(PlannerResult::Original(raw)),
         };
-        let Some(times) = FUNCTIONS.scalars.get("interval_times") else {
+        let name = if raw.op == BinaryOperator::Multiply { "interval_times" } else { "interval_divide" };
+        let Some(times) = FUNCTIONS.scalars.get(name) else {
             return Ok(PlannerResult::Original(RawBinaryExpr { op: raw.op, left: interval, right: number }));
         };
         Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(times.clone(), vec![interval, number]))))

@@ -10,6 +10,7 @@ mod outputs; //    names of columns that nobody named
 mod same_cast; //  keys that are casts of one thing
 mod relation; //   table functions
 mod unnest; //     lists in FROM
+mod pivot; //      PIVOT, UNPIVOT
 mod emission; //   EMIT, ALLOW LATENESS, LATE DATA TO
 mod shape; //      window functions to kinds of windows
 mod window; //     the logical node of windows
@@ -23,7 +24,8 @@ mod system; //   columns that SELECT * does not show
 mod context; //    what DataFusion's planner asks
 mod functions; //  the functions there are
 mod interval; //   intervals so often
-mod bytes; //    functions of texts and of bytes
+mod text; //       SUBSTRING, OVERLAY, POSITION
+mod cast; //       casts to lengths, and to units of intervals
 mod clock; //      now(), proctime() and current_watermark(ts)
 mod types; //      names of types
 mod names; //      a second try for names in another case

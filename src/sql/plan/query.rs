@@ -4,7 +4,7 @@ use datafusion_expr::LogicalPlan;
 use sqlparser::ast::{Query, Statement};
 
 use super::context::Context;
-use super::{as_of, group, outputs, refuse, same_cast, sql_function, system, using};
+use super::{as_of, cast, group, outputs, refuse, same_cast, sql_function, system, user_type, using};
 use crate::error::Result;
 use crate::sql::error::from_datafusion;
 
@@ -19,5 +19,7 @@ pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> 
     group::rewrite(&mut query, context.catalog.window_functions())?;
     outputs::name(&mut query);
     same_cast::tell_apart(&mut query);
+    cast::spell_out(&mut query);
+    user_type::construct(context, &mut query);
     context.planner().sql_statement_to_plan(Statement::Query(Box::new(query))).map_err(from_datafusion)
 }

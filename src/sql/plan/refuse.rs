@@ -90,10 +90,6 @@ impl Visitor for Refuser {
                 (!with_hints.is_empty() || !index_hints.is_empty(), "table hints"),
             ],
             TableFactor::Derived { sample: Some(_), .. } => [(true, "TABLESAMPLE"); 6],
-            TableFactor::Pivot { .. } => [(true, "PIVOT; use an aggregate with FILTER (WHERE ...) for each column"); 6],
-            TableFactor::Unpivot { columns, .. } if !columns.is_empty() => {
-                [(true, "UNPIVOT; use UNION ALL, a query for each column"); 6]
-            }
             _ => return ControlFlow::Continue(()),
         };
         refuse(&ignored, factor.span())

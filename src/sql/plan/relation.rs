@@ -14,6 +14,7 @@ use sqlparser::ast::{
 
 use super::define::normalize;
 use super::operator::OperatorNode;
+use super::pivot::{self, Pivot};
 use super::shape::{Shape, WindowFunctions};
 use super::window::{WindowKeys, WindowNode};
 use super::{as_of, constant, event_time, group, system, unnest, using};
@@ -62,6 +63,18 @@ impl RelationPlanner for Relations {
             }
             TableFactor::Unpivot { table, value, columns, name, .. } if using::is_marker(&name, &columns) => {
                 (using::plan(*table, &value, context), None)
+            }
+            TableFactor::Pivot { table, aggregate_functions, value_column, value_source, default_on_null, alias } => {
+                let pivot = Pivot {
+                    aggregates: aggregate_functions,
+                    keys: value_column,
+                    values: value_source,
+                    default: default_on_null,
+                };
+                (pivot::plan(*table, pivot, context), alias)
+            }
+            TableFactor::Unpivot { table, value, columns, null_inclusion, alias, .. } if !columns.is_empty() => {
+                (pivot::plan_unpivot(*table, &value, &columns, null_inclusion.as_ref(), context), alias)
             }
             TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality, .. } => {
                 (unnest::plan(array_exprs, with_ordinality, "unnest", alias.as_ref(), context), alias)

@@ -15,7 +15,7 @@ use sqlparser::tokenizer::Span;
 
 use super::context::Context;
 use super::define::{normalize, relation_name};
-use super::query;
+use super::{cast, query};
 use crate::error::{Error, Result};
 use crate::sql::parse::{self, CreateSqlFunction, Statement, place};
 
@@ -63,12 +63,12 @@ pub(super) fn create(context: &Context<'_>, statement: &CreateSqlFunction) -> Re
         if args.iter().any(|(known, _)| *known == arg) {
             return Err(Error::user(format!("two arguments have one name: {arg}")).at(statement.place));
         }
-        args.push((arg, data_type.clone()));
+        args.push((arg, cast::without_length(data_type)));
     }
     let mut body = statement.body.clone();
     expand(context, &mut body)?;
     let _ = body.visit(&mut Placeholders(&args));
-    let function = SqlFunction { args, returns: statement.returns.clone(), body };
+    let function = SqlFunction { args, returns: cast::without_length(&statement.returns), body };
     check(context, &function).map_err(|e| e.context(format!("in function {name}")).at(statement.place))?;
     Ok((name, function))
 }
@@ -160,13 +160,16 @@ fn replaced(name: &str, function: &SqlFunction, call: &Function) -> Result<Expr>
         return Err(Error::user(format!("wrong number of arguments: {} for {wanted}", given.len())));
     }
     let mut body = function.body.clone();
-    let puts =
-        function.args.iter().zip(given).map(|((arg, data_type), given)| (arg.as_str(), cast(given.clone(), data_type)));
+    let puts = function
+        .args
+        .iter()
+        .zip(given)
+        .map(|((arg, data_type), given)| (arg.as_str(), cast_to(given.clone(), data_type)));
     let _ = body.visit(&mut Substitute { puts: puts.collect(), span: call.name.span() });
-    Ok(Expr::Nested(Box::new(cast(body, &function.returns))))
+    Ok(Expr::Nested(Box::new(cast_to(body, &function.returns))))
 }
 
-fn cast(expr: Expr, data_type: &SqlType) -> Expr {
+fn cast_to(expr: Expr, data_type: &SqlType) -> Expr {
     let expr = Box::new(Expr::Nested(Box::new(expr)));
     Expr::Cast { kind: CastKind::Cast, expr, data_type: data_type.clone(), array: false, format: None }
 }

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, TimeUnit};
 use datafusion_common::Result as PlanResult;
 use datafusion_expr::planner::TypePlanner;
 use sqlparser::ast::{
-    ArrayElemTypeDef, DataType as SqlType, ExactNumberInfo, ObjectName, ObjectNamePart, TimezoneInfo,
+    ArrayElemTypeDef, DataType as SqlType, ExactNumberInfo, ObjectName, ObjectNamePart, StructField, TimezoneInfo,
 };
 
 use super::define::normalize;
@@ -78,10 +78,11 @@ fn convert(sql_type: &SqlType, users: &UserTypes) -> Result<Option<DataType>> {
         SqlType::Int64 => DataType::Int64,
         SqlType::Int32 => DataType::Int32,
         SqlType::Int16 => DataType::Int16,
-        SqlType::UInt64 | SqlType::UBigInt => DataType::UInt64,
+        SqlType::UInt64 | SqlType::UBigInt | SqlType::Unsigned | SqlType::UnsignedInteger => DataType::UInt64,
         SqlType::UInt32 => DataType::UInt32,
         SqlType::UInt16 | SqlType::USmallInt => DataType::UInt16,
         SqlType::UInt8 | SqlType::UTinyInt => DataType::UInt8,
+        SqlType::Interval { .. } => DataType::Interval(IntervalUnit::MonthDayNano),
         SqlType::Map(key, value) => map(key, value, users)?,
         SqlType::Array(ArrayElemTypeDef::Parenthesis(element)) => match convert(element, users)? {
             Some(element) => DataType::List(Arc::new(Field::new_list_field(element, true))),
@@ -135,9 +136,25 @@ fn simple(sql_type: &SqlType, users: &UserTypes) -> Option<DataType> {
     Some(match sql_type {
         SqlType::String(_) | SqlType::Text | SqlType::Varchar(_) | SqlType::Char(_) => DataType::Utf8View,
         SqlType::Boolean | SqlType::Bool => DataType::Boolean,
-        SqlType::BigInt(_) => DataType::Int64,
-        SqlType::Int(_) | SqlType::Integer(_) => DataType::Int32,
-        SqlType::SmallInt(_) => DataType::Int16,
+        SqlType::BigInt(_) | SqlType::Int8(_) => DataType::Int64,
+        SqlType::Int(_) | SqlType::Integer(_) | SqlType::Int4(_) => DataType::Int32,
+        SqlType::SmallInt(_) | SqlType::Int2(_) => DataType::Int16,
+        SqlType::TinyInt(_) => DataType::Int8,
+        SqlType::BigIntUnsigned(_) | SqlType::Int8Unsigned(_) => DataType::UInt64,
+        SqlType::IntUnsigned(_) | SqlType::IntegerUnsigned(_) | SqlType::Int4Unsigned(_) => DataType::UInt32,
+        SqlType::SmallIntUnsigned(_) | SqlType::Int2Unsigned(_) => DataType::UInt16,
+        SqlType::TinyIntUnsigned(_) => DataType::UInt8,
+        SqlType::Decimal(info) | SqlType::Numeric(info) => decimal(*info)?,
+        SqlType::Time(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            DataType::Time64(TimeUnit::Nanosecond)
+        }
+        SqlType::Struct(fields, _) => {
+            let field = |(at, field): (usize, &StructField)| {
+                let name = field.field_name.as_ref().map_or_else(|| format!("c{at}"), normalize);
+                Some(Field::new(name, simple(&field.field_type, users)?, true))
+            };
+            DataType::Struct(fields.iter().enumerate().map(field).collect::<Option<Fields>>()?)
+        }
         SqlType::Double(_) | SqlType::DoublePrecision => DataType::Float64,
         SqlType::Float(ExactNumberInfo::None) | SqlType::Real => DataType::Float32,
         SqlType::Date => DataType::Date32,
@@ -148,4 +165,14 @@ fn simple(sql_type: &SqlType, users: &UserTypes) -> Option<DataType> {
         ) => DataType::List(Arc::new(Field::new_list_field(simple(element, users)?, true))),
         other => return convert(other, users).ok().flatten(),
     })
+}
+
+fn decimal(info: ExactNumberInfo) -> Option<DataType> {
+    let (precision, scale) = match info {
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
+        ExactNumberInfo::Precision(precision) => (precision, 0),
+        ExactNumberInfo::None => return None,
+    };
+    let fits = (1..=38).contains(&precision) && (0..=precision as i64).contains(&scale);
+    fits.then_some(DataType::Decimal128(precision as u8, scale as i8))
 }

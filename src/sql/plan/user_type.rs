@@ -1,10 +1,14 @@
 //! `CREATE TYPE`, `DROP TYPE`: names for structs and for other types.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields};
-use sqlparser::ast::{ColumnDef, DataType as SqlType, Ident, ObjectName};
+use sqlparser::ast::{
+    ColumnDef, DataType as SqlType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    ObjectNamePart, Value, VisitMut, visit_expressions_mut,
+};
 
 use super::context::Context;
 use super::define::{normalize, relation_name};
@@ -40,6 +44,35 @@ pub(super) fn create(context: &Context<'_>, statement: &CreateType) -> Result<(S
         }
     };
     Ok((name, data_type))
+}
+
+/// Makes structs of the calls of types: `point(1, 2)`.
+pub(super) fn construct<N: VisitMut>(context: &Context<'_>, node: &mut N) {
+    let types = context.catalog.types();
+    if types.is_empty() {
+        return;
+    }
+    let _ = visit_expressions_mut(node, |expr| {
+        if let Expr::Function(call) = expr
+            && let [ObjectNamePart::Identifier(ident)] = call.name.0.as_slice()
+            && let Some(DataType::Struct(fields)) = types.get(&normalize(ident))
+            && let FunctionArguments::List(list) = &mut call.args
+            && list.args.len() == fields.len()
+        {
+            let name = |field: &Arc<Field>| {
+                let name = Value::SingleQuotedString(field.name().clone());
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::value(name)))
+            };
+            let args = std::mem::take(&mut list.args);
+            list.args = fields.iter().zip(args).flat_map(|(field, arg)| [name(field), arg]).collect();
+            call.name = ObjectName::from(vec![Ident {
+                value: "named_struct".to_string(),
+                quote_style: None,
+                span: ident.span,
+            }]);
+        }
+        ControlFlow::<()>::Continue(())
+    });
 }
 
 /// Forgets types. Tables that have columns of them keep these.

@@ -3,11 +3,13 @@
 //! Place       the catalog registers what this makes; `sql/compile` takes the kernel out again and runs it itself.
 
 mod aggregate;
-mod bytes; // functions of texts that are had of bytes too
+mod beside; // the library's for texts, ours for bytes
+mod date_trunc; // before 1970
 mod coerce; // which of several signatures is meant
 mod scalar;
 
 pub use aggregate::{AggregateBinder, AggregateOverload, aggregate_function, aggregate_overloads, aggregate_udf};
-pub use bytes::with_bytes;
+pub use beside::beside;
 pub(crate) use coerce::type_name;
+pub use date_trunc::date_trunc;
 pub use scalar::{ScalarBinder, ScalarOverload, scalar_kernel, scalar_overloads, scalar_udf};

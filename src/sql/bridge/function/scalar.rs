@@ -49,8 +49,7 @@ pub fn scalar_udf(name: &str, overloads: Vec<ScalarOverload>) -> ScalarUDF {
 
 /// The kernel behind a planned function, if it is one of ours. `types` are the engine's.
 pub fn scalar_kernel(function: &ScalarUDF, types: &[DataType]) -> Option<Arc<dyn ScalarKernel>> {
-    let of_bytes = super::bytes::of_bytes(function).map(Arc::as_ref);
-    ours(of_bytes.unwrap_or(function))?.bind(types)
+    ours(function)?.bind(types)
 }
 
 /// The ways to call a function, if it is one of ours.

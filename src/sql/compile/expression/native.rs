@@ -40,6 +40,11 @@ impl Expressions<'_> {
                 let to = cast.field.data_type();
                 self.unary_call(&cast.expr, &format!("cast to {to}"), |from| scalar::cast(from, to))?
             }
+            Expr::TryCast(cast) => {
+                let to = cast.field.data_type();
+                let kernel = |from: &DataType| scalar::cast(from, to).filter(|kernel| !kernel.can_fail());
+                self.unary_call(&cast.expr, &format!("cast to {to}"), kernel)?
+            }
             Expr::Between(between) => self.between_call(between)?,
             Expr::Like(like) => self.like_call(like)?,
             Expr::Case(case) => self.case_call(expr, case)?,
