@@ -9,7 +9,7 @@ use datafusion_common::Result as ForeignResult;
 use datafusion_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion_expr::type_coercion::functions::fields_with_udf;
 use datafusion_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
 };
 
 /// Both functions under the library's name.
@@ -39,6 +39,14 @@ impl Beside {
 impl ScalarUDFImpl for Beside {
     fn name(&self) -> &str {
         self.of_texts.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.of_texts.aliases()
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.of_texts.documentation()
     }
 
     fn signature(&self) -> &Signature {
