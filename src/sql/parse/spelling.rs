@@ -102,7 +102,10 @@ fn respell(call: &mut Function) -> Result<()> {
         }
         "variance" => rename(call, "var_samp"),
         "sign" => rename(call, "signum"),
-        "regexp_replace" => remove_matches(call),
+        "regexp_replace" => {
+            remove_matches(call);
+            regexp_replace(call);
+        }
         "is_nan" => rename(call, "isnan"),
         "rlike" => rename(call, "regexp_like"),
         "sequence" => rename(call, "generate_series"),
@@ -116,7 +119,6 @@ fn respell(call: &mut Function) -> Result<()> {
         }
         "generate_subscripts" => subscripts(call)?,
         "to_char" => letters_to_percent(call)?,
-        "regexp_replace" => regexp_replace(call),
         "to_json" | "to_jsonb" => name_fields(call),
         "percentile_cont" | "quantile_cont" => percentile_cont(call),
         "clock_timestamp" => rename(call, "proctime"),
