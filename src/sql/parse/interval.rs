@@ -11,14 +11,14 @@ use crate::error::{Error, Result};
 pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
     match expr {
         Expr::Interval(interval) => rewrite_interval(interval),
-        Expr::Cast { expr: value, data_type: DataType::Interval { .. }, .. } => {
+        Expr::Cast { expr: value, data_type: DataType::Interval { fields: None, .. }, .. } => {
             match value.as_mut() {
                 Expr::Value(literal) => rewrite_text(&mut literal.value),
                 _ => {}
             }
             Ok(())
         }
-        Expr::TypedString(TypedString { data_type: DataType::Interval { .. }, value, .. }) => {
+        Expr::TypedString(TypedString { data_type: DataType::Interval { fields: None, .. }, value, .. }) => {
             rewrite_text(&mut value.value);
             Ok(())
         }
