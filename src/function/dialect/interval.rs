@@ -112,13 +112,13 @@ pub(super) fn parse(text: &str, fields: &str) -> Result<Interval, String> {
         _ => ':',
     };
     let (mut months, mut nanoseconds, mut rest) = (0i128, 0i128, rest.trim());
-    for field in first..=last {
+    for (field, name) in FIELDS.iter().copied().enumerate().take(last + 1).skip(first) {
         let (part, behind) = match field < last {
             true => rest.split_once(separator(field + 1)).ok_or_else(wrong)?,
             false => (rest, ""),
         };
         rest = behind.trim_start();
-        let (whole, fraction) = match FIELDS[field] {
+        let (whole, fraction) = match name {
             "SECOND" => part.split_once('.').unwrap_or((part, "")),
             _ => (part, ""),
         };
@@ -128,7 +128,7 @@ pub(super) fn parse(text: &str, fields: &str) -> Result<Interval, String> {
         }
         let whole: i128 = whole.parse().map_err(|_| wrong())?;
         // Fields behind the first count up to where the one before begins.
-        let limit = match FIELDS[field] {
+        let limit = match name {
             "MONTH" => 12,
             "HOUR" => 24,
             "MINUTE" | "SECOND" => 60,
@@ -137,7 +137,7 @@ pub(super) fn parse(text: &str, fields: &str) -> Result<Interval, String> {
         if field > first && whole >= limit {
             return Err(wrong());
         }
-        match FIELDS[field] {
+        match name {
             unit @ ("YEAR" | "MONTH") => months += whole * size(unit)?,
             unit => nanoseconds += whole * size(unit)?,
         }

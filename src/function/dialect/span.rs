@@ -45,6 +45,42 @@ pub(super) fn functions() -> Vec<Scalar> {
             "interval_divide(INTERVAL '1' DAY, 2)",
         ),
         scalar(
+            "interval_part",
+            |part: &str, interval: Interval| {
+                part_of(part, interval.months.into(), interval.days.into(), interval.nanoseconds)
+            },
+            "A part of an interval: what EXTRACT gives.",
+            "interval_part('hour', INTERVAL '90' MINUTE)",
+        ),
+        scalar(
+            "interval_epoch",
+            |interval: Interval| {
+                // Years of 365 days and a quarter, months of 30 days.
+                let (years, months) = (f64::from(interval.months / 12), f64::from(interval.months % 12));
+                let days = years * 365.25 + months * 30.0 + f64::from(interval.days);
+                days * 86_400.0 + interval.nanoseconds as f64 / 1e9
+            },
+            "The seconds of an interval, with years of 365.25 days and months of 30.",
+            "interval_epoch(INTERVAL '90' MINUTE)",
+        )
+        .infallible(),
+        scalar(
+            "span_part",
+            |part: &str, micros: i64| {
+                let day = 86_400_000_000;
+                part_of(part, 0, micros / day, micros % day * 1_000)
+            },
+            "A part of the time between two times in microseconds: what EXTRACT gives.",
+            "span_part('hour', 90000000000)",
+        ),
+        scalar(
+            "span_epoch",
+            |micros: i64| micros as f64 / 1e6,
+            "The seconds of the time between two times in microseconds.",
+            "span_epoch(90000000)",
+        )
+        .infallible(),
+        scalar(
             "interval_text",
             text_of,
             "An interval as PostgreSQL writes it: what CAST to a text gives.",
@@ -82,6 +118,30 @@ fn times_float(interval: Interval, count: f64) -> Result<Interval, &'static str>
         return Err(BEYOND);
     }
     Ok(Interval { months: months.trunc() as i32, days: days.trunc() as i32, nanoseconds: nanoseconds.round() as i64 })
+}
+
+/// A part as PostgreSQL has it; seconds count in milliseconds and microseconds as well.
+fn part_of(part: &str, months: i64, days: i64, nanoseconds: i64) -> Result<i64, String> {
+    const SECOND: i64 = 1_000_000_000;
+    const MINUTE: i64 = 60 * SECOND;
+    let years = months / 12;
+    Ok(match part {
+        "millennium" | "millenniums" => years / 1_000,
+        "century" | "centuries" => years / 100,
+        "decade" | "decades" => years / 10,
+        "year" | "years" => years,
+        "quarter" | "quarters" => months % 12 / 3 + 1,
+        "month" | "months" => months % 12,
+        "week" | "weeks" => days / 7,
+        "day" | "days" => days,
+        "hour" | "hours" => nanoseconds / (60 * MINUTE),
+        "minute" | "minutes" => nanoseconds % (60 * MINUTE) / MINUTE,
+        "second" | "seconds" => nanoseconds % MINUTE / SECOND,
+        "millisecond" | "milliseconds" => nanoseconds % MINUTE / 1_000_000,
+        "microsecond" | "microseconds" => nanoseconds % MINUTE / 1_000,
+        "nanosecond" | "nanoseconds" => nanoseconds % MINUTE,
+        _ => return Err(format!("an interval has no such part: {part}")),
+    })
 }
 
 /// What is left over of a unit goes on to the next finer one.

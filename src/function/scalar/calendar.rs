@@ -235,6 +235,32 @@ fn civil(day: i64) -> (i32, i32, i32) {
     (year as i32, month as i32, day as i32)
 }
 
+/// The first day of the stretch of so many months that holds a day, counted from 1970-01-01; stretches begin with year 0.
+///
+/// `None`: days that no calendar of 32 bits has.
+pub fn month_start(day: i64, months: i64) -> Option<i64> {
+    let (year, month, _) = civil(day);
+    if i64::from(year) != era(day).0.checked_mul(400)?.checked_add(civil_year_of_era(day))? {
+        return None;
+    }
+    let first = (i64::from(year) * 12 + i64::from(month) - 1).div_euclid(months) * months;
+    Some(first_of_month(first.div_euclid(12), first.rem_euclid(12) + 1))
+}
+
+/// The year that a day lies in, counted from that of its era.
+fn civil_year_of_era(day: i64) -> i64 {
+    let (year, day_of_year) = year_of_era(era(day).1);
+    i64::from(year) + i64::from(day_of_year >= 306)
+}
+
+/// The first day of a month, counted from 1970-01-01.
+fn first_of_month(year: i64, month: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * if month > 2 { month - 3 } else { month + 9 } + 2) / 5;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468
+}
+
 /// The stretch of 400 years that holds a day, counted from 0000-03-01, and the day within.
 #[inline(always)]
 fn era(day: i64) -> (i64, u32) {

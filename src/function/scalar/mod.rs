@@ -26,7 +26,7 @@ pub(in crate::function) mod text; // comparing strings by their views
 pub(in crate::function) mod write; // what all share: typed arguments in, flat columns out
 
 pub use arithmetic::{abs, negate};
-pub use calendar::date_part;
+pub use calendar::{date_part, month_start};
 pub use cast::cast;
 pub use choice::{Bits, Chooser, can_choose, choice};
 pub use clock::{PROCESSING_TIME, current_watermark, proctime};

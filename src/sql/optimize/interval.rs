@@ -50,6 +50,26 @@ fn extreme(call: AggregateFunction) -> Expr {
     Expr::AggregateFunction(AggregateFunction::new_udf(first, vec![arg], false, Some(Box::new(filter)), order, None))
 }
 
+/// A part of an interval, or of the difference of two times, as PostgreSQL has it: hours up to 23 beside the days.
+fn part_of_span(args: &[Expr], data_type: &DataType) -> Option<Expr> {
+    let Expr::Literal(part, _) = &args[0] else { return None };
+    let part = part.try_as_str().flatten()?.to_lowercase();
+    let (kind, span) = match data_type {
+        DataType::Interval(_) => ("interval", cast(args[1].clone(), INTERVAL)),
+        DataType::Duration(_) => {
+            let micros = cast(args[1].clone(), DataType::Duration(TimeUnit::Microsecond));
+            ("span", cast(micros, DataType::Int64))
+        }
+        _ => return None,
+    };
+    let function = |what: &str| &FUNCTIONS.scalars[&format!("{kind}_{what}")];
+    Some(match part.as_str() {
+        "epoch" => function("epoch").call(vec![span]),
+        "nanosecond" | "nanoseconds" => function("part").call(vec![lit(part), span]),
+        _ => cast(function("part").call(vec![lit(part), span]), DataType::Int32),
+    })
+}
+
 /// An interval as a text.
 fn text_of(of: Cast) -> Expr {
     cast(FUNCTIONS.scalars["interval_text"].call(vec![*of.expr]), of.field.data_type().clone())
@@ -93,6 +113,13 @@ pub(super) fn measure(plan: LogicalPlan) -> Result<LogicalPlan> {
                     if matches!(call.func.name(), "min" | "max") && call.params.args.iter().all(is_interval) =>
                 {
                     Ok(Transformed::yes(extreme(call)))
+                }
+                Expr::ScalarFunction(call) if call.func.name() == "date_part" => {
+                    let of = call.args.get(1).and_then(|arg| arg.get_type(&schema).ok());
+                    Ok(match of.and_then(|data_type| part_of_span(&call.args, &data_type)) {
+                        Some(part) => Transformed::yes(part),
+                        None => Transformed::no(Expr::ScalarFunction(call)),
+                    })
                 }
                 // The library would cut what it folds towards 1970.
                 Expr::Cast(of) if of.expr.column_refs().is_empty() => {

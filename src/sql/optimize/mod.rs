@@ -6,6 +6,7 @@
 //! - `extract_leaf_expressions`, `push_down_leaf_projections`: projections below filters, made for columnar files of structs;
 //! - `unions_to_filter`: trades branches of a union for one scan, off in DataFusion as well.
 
+mod agree; //           comparisons of values of two types
 mod dependent; //       subqueries that depend on their surroundings, LATERAL
 mod exact; //           simplification without arithmetic that wraps
 mod in_subquery; //     IN over queries where NULL counts
@@ -60,7 +61,7 @@ pub(super) fn optimize(
     options: &Arc<ConfigOptions>,
     started: Option<DateTime<Utc>>,
 ) -> PlanResult<LogicalPlan> {
-    let plan = agreed(plan, options)?;
+    let plan = agreed(agree::agree(plan)?, options)?;
     let plan = interval::measure(keep_counts(plan)?)?;
     let mut context = OptimizerContext::new_with_config_options(options.clone());
     if let Some(started) = started {

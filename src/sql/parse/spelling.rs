@@ -66,6 +66,14 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
                 Ok(())
             }
             Expr::Floor { .. } | Expr::Ceil { .. } => respell_rounding(expr),
+            Expr::Extract { .. } => respell_extract(expr),
+            // All bits turned round are those that differ from all ones.
+            Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: value } => {
+                let value = Expr::Nested(value.clone());
+                let ones = Expr::Nested(Box::new(number(-1)));
+                *expr = Expr::Nested(Box::new(binary(value, BinaryOperator::BitwiseXor, ones)));
+                Ok(())
+            }
             // GROUP BY (): all rows are one group.
             Expr::Tuple(parts) if parts.is_empty() => {
                 *expr = Expr::GroupingSets(vec![Vec::new()]);
@@ -368,7 +376,10 @@ fn name_field(access: &mut AccessExpr) {
 /// day.
 fn respell_interval(expr: &mut Expr) -> Result<()> {
     let Expr::Interval(interval) = expr else { return Ok(()) };
-    let Some(first) = interval.leading_field.clone() else { return Ok(()) };
+    let Some(first) = interval.leading_field.clone() else {
+        spell_clock(&mut interval.value);
+        return Ok(());
+    };
     let (value, is_negative) = match interval.value.as_mut() {
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => (expr.as_mut(), true),
         value => (value, false),
@@ -384,7 +395,7 @@ fn respell_interval(expr: &mut Expr) -> Result<()> {
             if interval.last_field.is_none() =>
         {
             let count = interval.value.as_ref().clone();
-            interval.value = Box::new(text("1"));
+            *interval.value = text("1");
             let one = Expr::Interval(interval.clone());
             let product = Expr::BinaryOp { left: Box::new(count), op: BinaryOperator::Multiply, right: Box::new(one) };
             *expr = Expr::Nested(Box::new(product));
@@ -428,6 +439,30 @@ fn respell_interval(expr: &mut Expr) -> Result<()> {
     Ok(())
 }
 
+/// `1 day 03:04:05` as `1 day 3 hours 4 minutes 5 seconds`.
+fn spell_clock(value: &mut Expr) {
+    let Expr::Value(literal) = value else { return };
+    let Value::SingleQuotedString(text) = &mut literal.value else { return };
+    let spelled = |word: &str| {
+        let (sign, clock) = match word.strip_prefix('-') {
+            Some(clock) => ("-", clock),
+            None => ("", word.trim_start_matches('+')),
+        };
+        let parts: Vec<&str> = clock.split(':').collect();
+        let is_number = |part: &&str| part.parse::<f64>().is_ok() && !part.starts_with(['-', '+']);
+        match parts.as_slice() {
+            [hours, minutes] if parts.iter().all(is_number) => format!("{sign}{hours} hours {sign}{minutes} minutes"),
+            [hours, minutes, seconds] if parts.iter().all(is_number) => {
+                format!("{sign}{hours} hours {sign}{minutes} minutes {sign}{seconds} seconds")
+            }
+            _ => word.to_string(),
+        }
+    };
+    if text.contains(':') {
+        *text = text.split_whitespace().map(spelled).collect::<Vec<_>>().join(" ");
+    }
+}
+
 /// `FLOOR(t TO HOUR)` is `date_trunc('hour', t)`; `CEIL` is that or the next one.
 fn respell_rounding(expr: &mut Expr) -> Result<()> {
     let (value, field, is_up) = match expr {
@@ -453,7 +488,6 @@ fn respell_rounding(expr: &mut Expr) -> Result<()> {
         last_field: None,
         fractional_seconds_precision: None,
     });
-    let binary = |left: Expr, op, right: Expr| Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) };
     let is_whole = binary(cut.clone(), BinaryOperator::Eq, value.as_ref().clone());
     *expr = Expr::Case {
         case_token: AttachedToken::empty(),
@@ -463,6 +497,47 @@ fn respell_rounding(expr: &mut Expr) -> Result<()> {
         else_result: Some(Box::new(binary(cut, BinaryOperator::Plus, one))),
     };
     Ok(())
+}
+
+/// Decades, centuries and millennia, of years as PostgreSQL counts them: the first century has the years 1 to 100.
+fn respell_extract(expr: &mut Expr) -> Result<()> {
+    let Expr::Extract { field, expr: value, .. } = expr else { return Ok(()) };
+    let span = value.span();
+    let year = call_of("date_part", vec![text("year"), value.as_ref().clone()], span);
+    let part = |name: &str, years: Expr, size: i64| {
+        let size = cast_to(number(size), DataType::DoublePrecision);
+        call_of(name, vec![binary(years, BinaryOperator::Divide, size)], span)
+    };
+    let counted = |size: i64| Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen {
+            condition: binary(year.clone(), BinaryOperator::Gt, number(0)),
+            result: part("ceil", year.clone(), size),
+        }],
+        else_result: Some(Box::new(part(
+            "floor",
+            Expr::Nested(Box::new(binary(year.clone(), BinaryOperator::Minus, number(1)))),
+            size,
+        ))),
+    };
+    let found = match field {
+        DateTimeField::Decade => part("floor", year.clone(), 10),
+        DateTimeField::Century => counted(100),
+        DateTimeField::Millennium | DateTimeField::Millenium => counted(1_000),
+        _ => return Ok(()),
+    };
+    *expr = cast_to(found, DataType::Int(None));
+    Ok(())
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+fn number(value: i64) -> Expr {
+    Expr::value(Value::Number(value.to_string(), false))
 }
 
 /// `CAST(x AS UUID)` and `UUID 'x'` check and write anew; `'\x12'::BYTEA` is two digits a byte.
@@ -482,6 +557,7 @@ fn respell_cast(expr: &mut Expr) -> Result<()> {
             *expr = call_of("to_uuid", vec![value], expr.span());
         }
         Expr::Cast { expr: value, data_type: DataType::Bytea, .. } => by_digits(value)?,
+        Expr::Cast { expr: value, data_type: DataType::Interval { fields: None, .. }, .. } => spell_clock(value),
         _ => {}
     }
     Ok(())

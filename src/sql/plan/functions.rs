@@ -11,7 +11,7 @@ use super::interval::IntervalPlanner;
 use super::text::TextPlanner;
 use crate::function::scalar::{self as kernels, JsonStyle};
 use crate::function::{ScalarKernel, dialect};
-use crate::sql::bridge::function::{ScalarOverload, beside, date_trunc, scalar_udf};
+use crate::sql::bridge::function::{ScalarOverload, beside, mend_times, scalar_udf};
 use crate::sql::users::{Doc, UserFunctions};
 
 /// All functions by name and alias.
@@ -47,9 +47,9 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     if let Some(trunc) = scalars.get("trunc").cloned() {
         scalars.insert("truncate".to_string(), trunc);
     }
-    for name in ["date_trunc", "datetrunc"] {
+    for name in ["date_trunc", "datetrunc", "date_bin"] {
         if let Some(function) = scalars.get_mut(name) {
-            *function = Arc::new(date_trunc(function.clone()));
+            *function = Arc::new(mend_times(function.clone()));
         }
     }
     scalars.insert("proctime".to_string(), Arc::new(super::clock::proctime()));

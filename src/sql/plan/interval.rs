@@ -1,10 +1,10 @@
 //! Intervals multiplied and divided by numbers, which the planner's library does not have.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion_common::{DFSchema, Result as PlanResult};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion_expr::{Expr, ExprSchemable};
+use datafusion_expr::{Expr, ExprSchemable, cast};
 use sqlparser::ast::BinaryOperator;
 
 use super::functions::FUNCTIONS;
@@ -15,6 +15,16 @@ pub(super) struct IntervalPlanner;
 
 impl ExprPlanner for IntervalPlanner {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> PlanResult<PlannerResult<RawBinaryExpr>> {
+        if let (Ok(left), Ok(right)) = (raw.left.get_type(schema), raw.right.get_type(schema))
+            && left != right
+            && is_time_of_day(&left)
+            && is_time_of_day(&right)
+        {
+            // The library knows no common type of two units.
+            let finest = DataType::Time64(TimeUnit::Nanosecond);
+            let [left, right] = [raw.left, raw.right].map(|side| cast(side, finest.clone()));
+            return Ok(PlannerResult::Original(RawBinaryExpr { op: raw.op, left, right }));
+        }
         if !matches!(raw.op, BinaryOperator::Multiply | BinaryOperator::Divide) {
             return Ok(PlannerResult::Original(raw));
         }
@@ -36,4 +46,8 @@ impl ExprPlanner for IntervalPlanner {
         };
         Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(times.clone(), vec![interval, number]))))
     }
+}
+
+fn is_time_of_day(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Time32(_) | DataType::Time64(_))
 }
