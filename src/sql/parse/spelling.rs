@@ -376,10 +376,7 @@ fn name_field(access: &mut AccessExpr) {
 /// day.
 fn respell_interval(expr: &mut Expr) -> Result<()> {
     let Expr::Interval(interval) = expr else { return Ok(()) };
-    let Some(first) = interval.leading_field.clone() else {
-        spell_clock(&mut interval.value);
-        return Ok(());
-    };
+    let Some(first) = interval.leading_field.clone() else { return Ok(()) };
     let (value, is_negative) = match interval.value.as_mut() {
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => (expr.as_mut(), true),
         value => (value, false),
@@ -437,30 +434,6 @@ fn respell_interval(expr: &mut Expr) -> Result<()> {
         fractional_seconds_precision: None,
     };
     Ok(())
-}
-
-/// `1 day 03:04:05` as `1 day 3 hours 4 minutes 5 seconds`.
-fn spell_clock(value: &mut Expr) {
-    let Expr::Value(literal) = value else { return };
-    let Value::SingleQuotedString(text) = &mut literal.value else { return };
-    let spelled = |word: &str| {
-        let (sign, clock) = match word.strip_prefix('-') {
-            Some(clock) => ("-", clock),
-            None => ("", word.trim_start_matches('+')),
-        };
-        let parts: Vec<&str> = clock.split(':').collect();
-        let is_number = |part: &&str| part.parse::<f64>().is_ok() && !part.starts_with(['-', '+']);
-        match parts.as_slice() {
-            [hours, minutes] if parts.iter().all(is_number) => format!("{sign}{hours} hours {sign}{minutes} minutes"),
-            [hours, minutes, seconds] if parts.iter().all(is_number) => {
-                format!("{sign}{hours} hours {sign}{minutes} minutes {sign}{seconds} seconds")
-            }
-            _ => word.to_string(),
-        }
-    };
-    if text.contains(':') {
-        *text = text.split_whitespace().map(spelled).collect::<Vec<_>>().join(" ");
-    }
 }
 
 /// `FLOOR(t TO HOUR)` is `date_trunc('hour', t)`; `CEIL` is that or the next one.
