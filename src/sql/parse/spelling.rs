@@ -530,7 +530,6 @@ fn respell_cast(expr: &mut Expr) -> Result<()> {
             *expr = call_of("to_uuid", vec![value], expr.span());
         }
         Expr::Cast { expr: value, data_type: DataType::Bytea, .. } => by_digits(value)?,
-        Expr::Cast { expr: value, data_type: DataType::Interval { fields: None, .. }, .. } => spell_clock(value),
         _ => {}
     }
     Ok(())
