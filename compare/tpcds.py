@@ -6,7 +6,8 @@
 QUERIES holds the 99 queries as `.sql` files, DATA the 24 tables as `name.parquet`; `--make` has DuckDB's extension `tpcds`
 write them there, at that scale (a Python package of DuckDB that can load it is needed for that alone).
 
-A query is right when its rows are DuckDB's, as a multiset: numbers within 1e-6 of one another. Needs duckdb.
+A query is right when its rows are DuckDB's, as a multiset: numbers within 1e-6 of one another. Beside it stands the CPU time
+of both, DuckDB's with as many threads. Needs duckdb.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import decimal
 import glob
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -81,6 +83,12 @@ def run_ours(binary, sql, partitions, seconds):
     return [tuple(cell(value) for _, value in row) for row in pairs], ""
 
 
+def cpu_of_children():
+    """Seconds of CPU that processes started here and ended have taken."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("queries")
@@ -106,22 +114,26 @@ def main():
         if only and name.lstrip("0q") not in only:
             continue
         sql = open(path).read().strip().rstrip(";")
-        theirs = [tuple(map(cell, row)) for row in connection.execute(sql).fetchall()]
-        empty += not theirs
         for partitions in arguments.partitions.split(","):
-            began = time.monotonic()
+            connection.execute(f"SET threads = {partitions}")
+            began = time.process_time()
+            theirs = connection.execute(sql).fetchall()
+            of_theirs = time.process_time() - began
+            theirs = [tuple(map(cell, row)) for row in theirs]
+            began = cpu_of_children()
             ours, error = run_ours(arguments.binary, setup + sql, partitions, arguments.seconds)
-            seconds = time.monotonic() - began
+            seconds = cpu_of_children() - began
             if ours is None:
                 outcome, more = "refused", error
             elif same_rows(ours, theirs):
-                outcome, more = "right", f"{len(ours)} rows, {seconds:.2f} s"
+                outcome, more = "right", f"{len(ours)} rows, {seconds:.2f} s for {of_theirs:.2f} s: {of_theirs / seconds:.2f}"
             else:
                 only_here = [row for row in ours if row not in theirs][:2]
                 only_there = [row for row in theirs if row not in ours][:2]
                 outcome, more = "wrong", f"{len(ours)} rows for {len(theirs)}: {only_here} for {only_there}"
             tally[outcome] += 1
             print(f"{name} on {partitions}: {outcome}: {more}", flush=True)
+        empty += not theirs
     print(f"{dict(tally)}; {empty} queries have no row here")
     return 0 if set(tally) <= {"right"} else 1
 

@@ -12,6 +12,7 @@ mod dictionary; // codes into a few values
 mod flat; //       flat buffers of fixed-width values, reused from batch to batch
 mod gather; //     rows of one column into another
 mod kernel; //     a column in the form that kernels read
+mod number; //     values as numbers that order as they do
 mod room; //       vectors of state that grow large
 mod selection; //  which rows of a batch still count
 mod slice; //      typed, borrowed looks at a column, as kernels want them
@@ -25,6 +26,7 @@ pub use dictionary::{Dictionary, DictionaryValues};
 pub use flat::{Flat, Values};
 pub(crate) use gather::{gather_array, gather_flat, load_bits};
 pub use kernel::KernelColumn;
+pub(crate) use number::{Texts, first_keys, first_keys_by_code, first_keys_of, has_numbers, numbers};
 pub use room::{held_bytes, held_of, make_room, room_for};
 pub use selection::Selection;
 pub(crate) use slice::true_rows;

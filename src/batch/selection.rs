@@ -43,6 +43,21 @@ impl Selection {
         &mut self.rows
     }
 
+    /// Leaves those of `rows` physical rows that count and for which `stays` is true; `kept` is memory to do it in.
+    pub fn retain(&mut self, rows: usize, mut stays: impl FnMut(usize) -> bool, kept: &mut Vec<u16>) {
+        kept.clear();
+        match self.as_slice() {
+            None => kept.extend((0..rows).filter(|&row| stays(row)).map(|row| row as u16)),
+            Some(selected) => {
+                let left = selected.iter().enumerate().filter(|(_, row)| stays(**row as usize));
+                kept.extend(left.map(|(place, _)| place as u16));
+            }
+        }
+        if kept.len() < self.rows(rows) {
+            self.narrow(kept);
+        }
+    }
+
     /// Keeps the rows at `kept`, positions within the current selection.
     pub fn narrow(&mut self, kept: &[u16]) {
         if !self.active {
@@ -68,5 +83,7 @@ mod tests {
         selection.narrow(&[0, 2]);
         assert_eq!(selection.as_slice(), Some(&[1u16, 5][..]));
         assert_eq!(selection.rows(10), 2);
+        selection.retain(10, |row| row > 1, &mut Vec::new());
+        assert_eq!(selection.as_slice(), Some(&[5u16][..]));
     }
 }

@@ -5,6 +5,7 @@
 
 mod custom; //   table functions and operators of the users' own
 mod explain; //  the pipeline as text
+mod first; //    how far the first rows reach, for the scans below an ORDER BY
 mod format; //   the trait of file formats
 mod growth; //   state without a bound
 mod keys; //     which keys a join's table has, for the scans of the other side
@@ -22,6 +23,7 @@ mod window; //   the kinds of windows
 pub use as_of::{AsOfSpec, Nearest};
 pub use custom::*;
 pub use explain::{explain, explain_with, show_duration};
+pub use first::{Cutoff, FirstRoute, LeastKeys, Reach, first_routes};
 pub use format::{Compression, Encoder, FileFormat, Files, Format, Opening};
 pub use growth::Growth;
 pub use keys::{KeyFilter, KeyRoute, Keys, has_keys, key_routes};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 
 use crate::batch::{Batch, Change, Column};
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::expression::Program;
 use crate::function::KernelContext;
 
-use super::{FileFormat, KeyFilter, Keys, Lookup, SystemColumn};
+use super::{Cutoff, FileFormat, KeyFilter, Keys, Lookup, SystemColumn};
 
 /// Something rows can be read from, again and again.
 pub trait Table: Debug + Send + Sync {
@@ -72,7 +73,7 @@ pub trait Table: Debug + Send + Sync {
         None
     }
 
-    /// Whether its scans leave rows out by their keys ([`Pushed::keys`]).
+    /// Whether its scans leave rows out by their keys and behind the first ones ([`Pushed::keys`], [`Pushed::first`]).
     fn takes_keys(&self) -> bool {
         false
     }
@@ -151,8 +152,24 @@ pub struct Pushed {
     /// Sets of keys, each with the projected column whose value must be among them. They are complete before a morsel is
     /// taken.
     pub keys: Vec<KeyCheck>,
+    /// An ORDER BY with LIMIT that wants no rows behind its first ones.
+    pub first: Option<FirstCheck>,
     /// What kernels are told.
     pub context: KernelContext,
+}
+
+/// The first key of an ORDER BY, and how far its first rows reach so far.
+#[derive(Debug, Clone)]
+pub struct FirstCheck {
+    /// Among the projected columns.
+    pub column: usize,
+    pub options: SortOptions,
+    pub cutoff: Arc<Cutoff>,
+    /// How many rows are wanted, where all that meet [`Pushed::conditions`] are rows of the ORDER BY: a scan that has seen
+    /// as many may lower the cutoff itself.
+    pub wanted: Option<usize>,
+    /// Whether a condition may fail: then each row has to meet the conditions before it may be left out.
+    pub may_fail: bool,
 }
 
 /// A column whose value must be among the keys of a join's table.
@@ -308,6 +325,8 @@ pub struct Progress {
     pub bad_rows: AtomicU64,
     /// Rows that were left out by their keys.
     pub strange_rows: AtomicU64,
+    /// Rows that were left out behind the first ones of an ORDER BY.
+    pub rows_behind: AtomicU64,
     /// Workers that have not come to the end of a table that ends.
     pub unfinished: AtomicUsize,
     /// Set by the runtime: readers should come to an end.

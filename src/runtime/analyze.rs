@@ -28,8 +28,11 @@ fn note(pipeline: &Pipeline, metrics: &Metrics, node: NodeId) -> Option<String> 
     let mine: Vec<&OperatorMetrics> = metrics.operators.iter().filter(|operator| operator.node == Some(node)).collect();
     // An aggregate behind an exchange has a projection of its own before it.
     let Some(main) = mine.last() else {
-        let scan = metrics.sources.iter().find(|source| source.node == node && source.strange_rows > 0)?;
-        return Some(format!("rows out {}, left out by their keys {}", scan.rows, scan.strange_rows));
+        let scan = metrics.sources.iter().find(|source| source.node == node)?;
+        let left_out = [("by their keys", scan.strange_rows), ("behind the first ones", scan.rows_behind)];
+        let left_out = left_out.iter().filter(|(_, rows)| *rows > 0);
+        let left_out: Vec<String> = left_out.map(|(why, rows)| format!("{why} {rows}")).collect();
+        return (!left_out.is_empty()).then(|| format!("rows out {}, left out {}", scan.rows, left_out.join(", ")));
     };
     let inside: u64 = mine.iter().map(|operator| operator.nanoseconds).sum();
     let own = inside.saturating_sub(below(pipeline, metrics, node));

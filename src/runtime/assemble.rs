@@ -60,6 +60,8 @@ pub(super) fn assemble(
         in_flight,
         key_routes: key_routes(pipeline),
         key_filters: HashMap::new(),
+        first_routes: first_routes(pipeline),
+        cutoffs: HashMap::new(),
         forked: HashMap::new(),
         parted_by: HashMap::new(),
     };
@@ -105,6 +107,9 @@ pub(super) struct Assembly<'a> {
     /// Which scans ask for the keys of which joins' tables, and the filters that have been made for it, by join and key.
     pub(super) key_routes: Vec<KeyRoute>,
     pub(super) key_filters: HashMap<(NodeId, usize), Arc<KeyFilter>>,
+    /// Which scans may leave out what comes behind the first rows of which sorts and ranks, and how far these reach.
+    pub(super) first_routes: Vec<FirstRoute>,
+    pub(super) cutoffs: HashMap<NodeId, Arc<Cutoff>>,
     /// Of nodes that several read, the parts of readers that have not asked yet.
     pub(super) forked: HashMap<NodeId, Vec<Parts>>,
     /// By which columns exchanges have parted the rows of nodes.
@@ -239,6 +244,13 @@ impl Assembly<'_> {
             let range = spec.table.column_range(spec.projection[route.column]);
             pushed.keys.push(KeyCheck { column: route.column, filter, range });
         }
+        pushed.first = self.first_routes.iter().find(|route| route.scan == id).map(|route| FirstCheck {
+            column: route.column,
+            options: route.options,
+            cutoff: self.cutoffs.entry(route.by).or_default().clone(),
+            wanted: Some(route.wanted).filter(|_| route.is_whole),
+            may_fail: route.may_fail,
+        });
         let mut consumers = self.pipeline.nodes.iter().filter(|node| node.inputs.contains(&id));
         if let (Some(Node { spec: Spec::Filter(filter), .. }), None) = (consumers.next(), consumers.next()) {
             pushed.conditions = filter.conjuncts.clone();

@@ -81,6 +81,8 @@ pub struct SourceMetrics {
     pub node: usize,
     /// Rows that were left out, for a join's table has not their keys.
     pub strange_rows: u64,
+    /// Rows that were left out, for they come behind the first ones of an ORDER BY.
+    pub rows_behind: u64,
 }
 
 impl Registry {
@@ -96,6 +98,7 @@ impl Registry {
                 bad_rows: progress.bad_rows.load(Relaxed),
                 node: *node,
                 strange_rows: progress.strange_rows.load(Relaxed),
+                rows_behind: progress.rows_behind.load(Relaxed),
             };
             metrics.rows_in += source.rows;
             metrics.bytes_in += source.bytes;

@@ -1,7 +1,6 @@
 //! OVER, ranks and ORDER BY on workers: rows made wide, brought to the owner of their partition, and there put in order.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::assemble::Assembly;
 use super::parts::Parts;
@@ -47,6 +46,7 @@ impl Assembly<'_> {
             spec: spec.clone(),
             types: program.output_types.clone(),
             rank_type: node.schema.field(input.fields().len()).data_type().clone(),
+            cutoff: self.cutoffs.get(&id).cloned(),
             seed: self.seed,
             context: self.context,
             batch_rows: self.config.batch_rows,
@@ -68,7 +68,7 @@ impl Assembly<'_> {
             fetch: spec.fetch,
             types: program.output_types.clone(),
             keeps_keys: true,
-            bound: Arc::new(AtomicU64::new(u64::MAX)),
+            cutoff: self.cutoffs.entry(id).or_default().clone(),
             batch_rows: self.config.batch_rows,
         };
         let is_alone = parts.iter().flatten().count() <= 1;

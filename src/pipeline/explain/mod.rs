@@ -46,6 +46,9 @@ fn write_node(
     let inputs: Vec<&Schema> = node.inputs.iter().map(|&input| pipeline.nodes[input].schema.as_ref()).collect();
     let (name, mut does) = describe(node, &inputs);
     does.extend(key_routes(pipeline).iter().filter(|route| route.scan == id).map(|route| asked_keys(pipeline, route)));
+    does.extend(
+        first_routes(pipeline).iter().filter(|route| route.scan == id).map(|route| first_rows(pipeline, route)),
+    );
     if let Some(keys) = parting::already_parted(pipeline, id) {
         does.push_str(&format!(", rows parted by {} before", parting_keys(node, &keys, &inputs)));
     }
@@ -97,6 +100,12 @@ fn asked_keys(pipeline: &Pipeline, route: &KeyRoute) -> String {
     let (input, keys) = if *build == JoinSide::Left { (0, left_keys) } else { (1, right_keys) };
     let names = names_of(&pipeline.nodes[join.inputs[input]].schema);
     format!(", may skip unless {column} is a key {} of a join", keys.show(keys.outputs[route.key], &names))
+}
+
+/// `, may skip rows behind the first 10 by t`: an ORDER BY that tells a scan how far its first rows reach.
+fn first_rows(pipeline: &Pipeline, route: &FirstRoute) -> String {
+    let column = pipeline.nodes[route.scan].schema.field(route.column).name();
+    format!(", may skip rows behind the first {} by {}", route.wanted, show_order(&[column.clone()], &[route.options]))
 }
 
 /// The operator's name and what it does.

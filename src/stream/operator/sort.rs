@@ -11,17 +11,17 @@
 //!             workers have found only ever rules out rows that cannot be among the first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
-use arrow::compute::{SortOptions, filter, take};
+use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::compute::{SortOptions, take};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::held::{Held, columns, push_in_batches};
-use super::order::{Key, canonical, first_key, order_all};
+use super::order::{Key, order_all};
 use super::{Ending, Next, Operator};
-use crate::batch::Batch;
+use crate::batch::{Batch, Texts, first_keys, first_keys_of, without_waste};
 use crate::error::Result;
+use crate::pipeline::{Cutoff, LeastKeys};
 use crate::state::{Section, SectionRoute};
 
 /// With `fetch`, this many rows beyond twice as many are gathered before the worst are dropped.
@@ -39,8 +39,8 @@ pub struct SortShape {
     pub types: Vec<DataType>,
     /// Whether the keys stay before the rows' own columns.
     pub keeps_keys: bool,
-    /// The first key of the worst row that is among the first of some worker: no row behind it is wanted.
-    pub bound: Arc<AtomicU64>,
+    /// How far the first rows of some worker reach: no row behind them is wanted.
+    pub cutoff: Arc<Cutoff>,
     pub batch_rows: usize,
 }
 
@@ -49,11 +49,18 @@ pub struct Sort {
     shape: SortShape,
     /// The rows of each input, in the order they came in.
     held: Vec<Held>,
+    /// The first keys of the first rows, where so many can be followed.
+    least: Option<LeastKeys>,
+    numbers: Vec<u64>,
+    kept: Vec<u16>,
 }
 
 impl Sort {
     pub fn new(shape: SortShape) -> Self {
-        Sort { shape, held: Vec::new() }
+        let options = shape.options.first().copied().unwrap_or_default();
+        let least = shape.fetch.filter(|&fetch| LeastKeys::can_follow(fetch));
+        let least = least.map(|fetch| LeastKeys::new(fetch, options));
+        Sort { shape, held: Vec::new(), least, numbers: Vec::new(), kept: Vec::new() }
     }
 
     fn rows(&self) -> usize {
@@ -78,38 +85,35 @@ impl Sort {
         wide.iter().cloned().zip(self.shape.options.iter().copied()).collect()
     }
 
-    /// The first key of each row as a number, where its type has one.
-    fn first_keys(&self, wide: &[ArrayRef]) -> Option<Vec<u64>> {
-        let options = self.shape.options.first()?;
-        first_key(&(canonical(&wide[0]), *options))
-    }
-
-    /// Leaves rows away that come after the first ones already known.
-    fn within_bound(&self, wide: Vec<ArrayRef>, rows: usize) -> Result<(Vec<ArrayRef>, usize)> {
-        let bound = self.shape.bound.load(Ordering::Relaxed);
-        if bound == u64::MAX {
-            return Ok((wide, rows));
+    /// Leaves rows away that come after the first ones already known, and says how far these reach now.
+    fn narrow(&mut self, batch: &mut Batch) -> Result<()> {
+        let (Some(&options), Some(key)) = (self.shape.options.first(), batch.columns.first()) else { return Ok(()) };
+        if !first_keys(key, batch.rows, options, &mut self.numbers)? {
+            return Ok(());
         }
-        let Some(keys) = self.first_keys(&wide) else { return Ok((wide, rows)) };
-        let wanted = keys.iter().filter(|key| **key <= bound).count();
-        if wanted == rows {
-            return Ok((wide, rows));
-        }
-        let mask = BooleanArray::from(keys.iter().map(|key| *key <= bound).collect::<Vec<_>>());
-        let columns = match wanted {
-            0 => Vec::new(),
-            _ => wide.iter().map(|column| Ok(filter(column, &mask)?)).collect::<Result<Vec<_>>>()?,
+        let (reach, numbers, texts) = (self.shape.cutoff.reach(options), &self.numbers, Texts::of(key));
+        let least = &mut self.least;
+        // Rows that are not among the first of these are not among those of all.
+        let mut stays = |row: usize| {
+            let text = || texts.bytes(row);
+            reach.holds(numbers[row], text) && least.as_mut().is_none_or(|least| least.add(numbers[row], text))
         };
-        Ok((columns, wanted))
+        batch.selection.retain(batch.rows, &mut stays, &mut self.kept);
+        if let Some(least) = least {
+            least.tell(&self.shape.cutoff);
+        }
+        Ok(())
     }
 
     /// Drops rows that cannot be among the first, and says how far the first ones go.
     fn prune(&mut self, fetch: usize) -> Result<()> {
         let (best, rows) = self.sorted()?;
         if rows == fetch && rows > 0 {
-            let worst: Vec<ArrayRef> = best.iter().map(|column| column.slice(rows - 1, 1)).collect();
-            if let Some(keys) = self.first_keys(&worst) {
-                self.shape.bound.fetch_min(keys[0], Ordering::Relaxed);
+            let mut worst = Vec::new();
+            if let Some(&options) = self.shape.options.first()
+                && first_keys_of(&best[0].slice(rows - 1, 1), options, &mut worst)?
+            {
+                self.shape.cutoff.lower(worst[0]);
             }
         }
         self.hold(0, best, rows);
@@ -127,15 +131,22 @@ impl Sort {
 
 impl Operator for Sort {
     fn push(&mut self, port: usize, batch: &mut Batch, _next: &mut Next<'_>) -> Result<()> {
+        if self.shape.fetch.is_some() {
+            self.narrow(batch)?;
+        }
         let rows = batch.selected_rows();
-        let wide = columns(batch, &self.shape.types)?;
-        let Some(fetch) = self.shape.fetch else {
-            self.hold(port, wide, rows);
+        if rows == 0 {
             return Ok(());
-        };
-        let (wide, rows) = self.within_bound(wide, rows)?;
+        }
+        let mut wide = columns(batch, &self.shape.types)?;
+        if self.shape.fetch.is_some() {
+            // A few rows of each batch stay: not with all the strings beside theirs.
+            wide = wide.into_iter().map(without_waste).collect();
+        }
         self.hold(port, wide, rows);
-        if self.rows() > fetch.saturating_mul(2).saturating_add(SLACK_ROWS) {
+        if let Some(fetch) = self.shape.fetch
+            && self.rows() > fetch.saturating_mul(2).saturating_add(SLACK_ROWS)
+        {
             self.prune(fetch)?;
         }
         Ok(())
@@ -171,6 +182,6 @@ impl Operator for Sort {
     }
 
     fn size_bytes(&self) -> usize {
-        self.held.iter().map(Held::size_bytes).sum()
+        self.held.iter().map(Held::size_bytes).sum::<usize>() + self.least.as_ref().map_or(0, LeastKeys::size_bytes)
     }
 }

@@ -61,7 +61,7 @@ impl ColumnarFile for AvroFile {
             let records = AvroRecords::new(file.clone(), plan.clone())?;
             Ok(Box::new(RecordReader::new(records, plan.clone())))
         };
-        Ok(vec![Piece { rows: None, open: Box::new(open) }])
+        Ok(vec![Piece { rows: None, turn: 0, open: Box::new(open) }])
     }
 }
 

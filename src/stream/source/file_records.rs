@@ -130,7 +130,7 @@ impl Table for RecordFiles {
                 };
                 Ok(Box::new(RecordReader::new(Named { records, file_columns, source: source.clone() }, plan)))
             };
-            partitions.push(vec![Piece { rows: None, open: Box::new(open) }]);
+            partitions.push(vec![Piece { rows: None, turn: 0, open: Box::new(open) }]);
         }
         Ok(Arc::new(PieceScan::new(partitions, None, progress)))
     }

@@ -77,12 +77,12 @@ impl ColumnarFile for IpcFile {
                     let records = StreamRecords::new(file.clone(), plan.clone())?;
                     Ok(Box::new(RecordReader::new(records, plan.clone())))
                 };
-                Ok(vec![Piece { rows: None, open: Box::new(open) }])
+                Ok(vec![Piece { rows: None, turn: 0, open: Box::new(open) }])
             }
             Layout::File { batches, .. } => {
                 let decoder = Arc::new(self.decoder(plan)?);
                 let runs = if request.ordered { vec![&batches[..]] } else { runs(batches) };
-                let piece = |run: &[Block]| Piece { rows: None, open: self.run(run, &decoder, plan) };
+                let piece = |run: &[Block]| Piece { rows: None, turn: 0, open: self.run(run, &decoder, plan) };
                 Ok(runs.into_iter().filter(|run| !run.is_empty()).map(piece).collect())
             }
         }

@@ -130,7 +130,7 @@ impl Table for MemoryTable {
                 let rows = sliced.partitions[partition][start..end].iter().map(|slice| slice.rows).sum();
                 let (sliced, projection, progress) = (sliced.clone(), projection.clone(), progress.clone());
                 let reader = MemoryReader { sliced, partition, next: start, end, projection, progress };
-                Piece { rows: Some(rows), open: Box::new(move || Ok(Box::new(reader.clone()))) }
+                Piece { rows: Some(rows), turn: 0, open: Box::new(move || Ok(Box::new(reader.clone()))) }
             };
             starts.map(piece).collect()
         };

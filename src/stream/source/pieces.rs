@@ -1,6 +1,6 @@
 //! A scan whose pieces of work are known when it starts: workers take them one after the other.
 //!
-//! Invariants  pieces are handed out in order, each once; a partition without pieces does not exist. What has been read of
+//! Invariants  pieces are handed out in order, those of a lower turn first, each once; a partition without pieces does not exist. What has been read of
 //!             a partition is a prefix of its rows whenever no piece is half read, or its only one is.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,6 +17,8 @@ pub type Opener = Box<dyn Fn() -> Result<Box<dyn Reader>> + Send + Sync>;
 pub struct Piece {
     /// How many rows it holds, where that is known.
     pub rows: Option<usize>,
+    /// Pieces with less come first, where it does not matter which is read when: 0 where it does.
+    pub turn: u64,
     pub open: Opener,
 }
 
@@ -40,6 +42,7 @@ struct Numbered {
     sequence: u64,
     is_last: bool,
     rows: Option<usize>,
+    turn: u64,
     /// Where its first row stands in the partition; right where the rows of all pieces before it are known.
     first: u64,
     /// Rows at its beginning that were read before.
@@ -55,7 +58,7 @@ impl PieceScan {
         let mut partition_count = 0;
         for (list, partition) in partitions.into_iter().enumerate() {
             let (first, mut before) = (pieces.len(), 0);
-            for Piece { rows, open } in partition {
+            for Piece { rows, turn, open } in partition {
                 if left == 0 {
                     break;
                 }
@@ -63,7 +66,7 @@ impl PieceScan {
                 left -= rows.unwrap_or_default().min(left);
                 let (partition, first) = (partition_count, before);
                 before += rows.unwrap_or_default() as u64;
-                pieces.push(Numbered { partition, list, sequence, is_last: false, rows, first, skip: 0, open });
+                pieces.push(Numbered { partition, list, sequence, is_last: false, rows, turn, first, skip: 0, open });
             }
             if pieces.len() > first {
                 pieces.last_mut().expect("just pushed").is_last = true;
@@ -71,6 +74,7 @@ impl PieceScan {
             }
         }
         let is_whole = pieces.len() == partition_count;
+        pieces.sort_by_key(|piece| piece.turn);
         let read = (0..partition_count).map(|_| Arc::default()).collect();
         let (pieces, next) = (RwLock::new(pieces), AtomicUsize::new(0));
         PieceScan { pieces, next, read, is_whole, times: Vec::new(), progress }

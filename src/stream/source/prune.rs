@@ -91,7 +91,7 @@ fn has_engine_order(predicate: &Predicate) -> bool {
 }
 
 /// Whether a column's statistics were made with the order of its type; very old files have signed bytes throughout.
-fn statistics_are_sound(file: &ArrowReaderMetadata, column: usize) -> bool {
+pub fn statistics_are_sound(file: &ArrowReaderMetadata, column: usize) -> bool {
     let schema = file.parquet_schema();
     let mut leaves = (0..schema.num_columns()).filter(|&leaf| schema.get_column_root_idx(leaf) == column);
     let Some(leaf) = leaves.next() else { return false };

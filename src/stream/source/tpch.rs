@@ -106,7 +106,7 @@ impl Table for Tpch {
                 let records = Generated { rows: generator(kind, scale, number, pieces), plan: plan.clone() };
                 Ok(Box::new(RecordReader::new(records, plan.clone())) as Box<dyn crate::pipeline::Reader>)
             };
-            Piece { rows: None, open: Box::new(open) }
+            Piece { rows: None, turn: 0, open: Box::new(open) }
         };
         let pieces = (1..=pieces).map(piece).collect();
         Ok(Arc::new(PieceScan::new(vec![pieces], None, progress)))

@@ -6,10 +6,10 @@
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::NullBuffer;
 use arrow::compute::SortOptions;
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::datatypes::DataType;
 
 use super::Key;
-use crate::batch::{Fixed, Kind};
+use crate::batch::{Fixed, Kind, numbers};
 
 /// A number per row.
 pub(in crate::stream::operator) struct Prefix {
@@ -54,26 +54,7 @@ fn full(mut numbers: Vec<u64>, rows: usize) -> Vec<u64> {
     numbers
 }
 
-/// The first key of each row as a number that can be compared across batches; `None` for types without one.
-///
-/// A greater number means a greater key, an equal one nothing. Floats must be canonical.
-pub(in crate::stream::operator) fn first_key((array, options): &Key) -> Option<Vec<u64>> {
-    let mut numbers = match values(array)? {
-        Ordered::Narrow(values) => values,
-        Ordered::Wide(values) => values.iter().map(|value| (value >> 64) as u64).collect(),
-        Ordered::Text => text(array, 0, 64),
-    };
-    if options.descending {
-        numbers.iter_mut().for_each(|number| *number = !*number);
-    }
-    if let Some(nulls) = array.nulls() {
-        let null = if options.nulls_first { 0 } else { u64::MAX };
-        numbers.iter_mut().zip(nulls.iter()).filter(|(_, valid)| !valid).for_each(|(number, _)| *number = null);
-    }
-    Some(numbers)
-}
-
-/// Whether equal [`first_key`]s that are neither least nor greatest mean equal keys.
+/// Whether equal [`first_keys`](crate::batch::first_keys) that are neither least nor greatest mean equal keys.
 pub(in crate::stream::operator) fn is_told_by_first_key(data_type: &DataType) -> bool {
     !matches!(Kind::of(data_type), Kind::I128 | Kind::View | Kind::Other)
 }
@@ -86,44 +67,17 @@ enum Ordered {
 }
 
 fn values(array: &ArrayRef) -> Option<Ordered> {
-    fn signed<T: Fixed + Into<i64>>(array: &ArrayRef) -> Option<Ordered> {
-        let flipped = |&value: &T| (value.into() as u64) ^ (1 << 63);
-        Some(Ordered::Narrow(T::of_array(array.as_ref())?.iter().map(flipped).collect()))
-    }
-    fn unsigned<T: Fixed + Into<u64>>(array: &ArrayRef) -> Option<Ordered> {
-        Some(Ordered::Narrow(T::of_array(array.as_ref())?.iter().map(|&value| value.into()).collect()))
-    }
     match Kind::of(array.data_type()) {
-        Kind::Bool => Some(Ordered::Narrow(array.as_boolean().values().iter().map(u64::from).collect())),
-        Kind::I8 => signed::<i8>(array),
-        Kind::I16 => signed::<i16>(array),
-        Kind::I32 => signed::<i32>(array),
-        Kind::I64 => signed::<i64>(array),
-        Kind::U8 => unsigned::<u8>(array),
-        Kind::U16 => unsigned::<u16>(array),
-        Kind::U32 => unsigned::<u32>(array),
-        Kind::U64 => unsigned::<u64>(array),
-        Kind::F32 => {
-            let values = array.as_primitive::<Float32Type>().values().iter();
-            Some(Ordered::Narrow(values.map(|value| float(f64::from(*value))).collect()))
-        }
-        Kind::F64 => {
-            let values = array.as_primitive::<Float64Type>().values().iter();
-            Some(Ordered::Narrow(values.map(|value| float(*value)).collect()))
-        }
         Kind::I128 => {
             let values = i128::of_array(array.as_ref())?.iter();
             Some(Ordered::Wide(values.map(|&value| (value as u128) ^ (1 << 127)).collect()))
         }
         Kind::View => Some(Ordered::Text),
-        Kind::Other => None,
+        _ => {
+            let mut values = Vec::new();
+            numbers(array, &mut values).ok()?.then_some(Ordered::Narrow(values))
+        }
     }
-}
-
-/// The bits of a float in an order that integers have: NaN last.
-fn float(value: f64) -> u64 {
-    let bits = value.to_bits();
-    if bits >> 63 == 1 { !bits } else { bits | (1 << 63) }
 }
 
 fn codes(array: &ArrayRef, options: SortOptions) -> Option<Codes> {

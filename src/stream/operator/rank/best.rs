@@ -17,13 +17,13 @@ use super::RankShape;
 use super::changes::Changed;
 use super::lists::{Entry, Lists, NONE};
 use super::ranking::{Ranked, Ranking, Row};
-use crate::batch::{Batch, Column, KernelColumn, Kind, ROWS_MAX};
+use crate::batch::{Batch, Column, KernelColumn, Kind, ROWS_MAX, first_keys_of};
 use crate::error::Result;
 use crate::expression::Operand;
 use crate::pipeline::{Completion, RankFunction};
 use crate::state::{NewRows, SlotRow, Slots};
 use crate::stream::operator::Next;
-use crate::stream::operator::order::{canonical, first_key, is_told_by_first_key};
+use crate::stream::operator::order::{canonical, is_told_by_first_key};
 
 /// Set in the row of an entry that is a row of the batch: not at a place yet.
 const OF_BATCH: u32 = 1 << 31;
@@ -137,12 +137,20 @@ impl Best {
         }
     }
 
+    /// The number of the first ORDER BY key behind which no row is among the best of a key.
+    pub fn bound(&self, group: u32) -> u64 {
+        self.lists.bound(group)
+    }
+
     /// Adds rows that rank well enough. Those that fall out are there until [`settle`](Self::settle).
     pub fn add(&mut self, wide: &[ArrayRef], groups: &[u32], mut changed: Option<&mut Changed>) -> Result<()> {
         let (key_count, own) = (self.shape.spec.key_count, self.shape.own());
         let order: Vec<ArrayRef> = wide[key_count..own].iter().map(canonical).collect();
-        let first = order.first().map(|first| (first.clone(), self.shape.spec.order[0]));
-        let prefixes = first.and_then(|first| first_key(&first));
+        let mut prefixes = Vec::new();
+        let has_prefixes = match order.first() {
+            Some(first) => first_keys_of(first, self.shape.spec.order[0], &mut prefixes)?,
+            None => false,
+        };
         let kept = |column: &ArrayRef| KernelColumn::new(Column::Array(column.clone()));
         let apart = order.iter().zip(&self.order.keys).filter(|(_, (column, _))| *column >= self.order.own_count);
         let columns: Vec<KernelColumn> =
@@ -154,7 +162,7 @@ impl Best {
             return self.put(&new);
         }
         for (at, &group) in groups.iter().enumerate() {
-            let prefix = prefixes.as_ref().map_or(0, |prefixes| prefixes[at]);
+            let prefix = if has_prefixes { prefixes[at] } else { 0 };
             if prefix > self.lists.bound(group) {
                 continue;
             }

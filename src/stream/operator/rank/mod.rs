@@ -28,7 +28,7 @@ use self::table::RankTable;
 use crate::batch::{Batch, Change};
 use crate::error::{Error, Result};
 use crate::function::KernelContext;
-use crate::pipeline::{Completion, RankSpec};
+use crate::pipeline::{Completion, Cutoff, RankSpec};
 use crate::state::{Section, SectionRoute};
 use crate::stream::operator::expiry::{Expiry, Sweep};
 use crate::stream::operator::held::columns;
@@ -46,6 +46,8 @@ pub struct RankShape {
     pub seed: u64,
     pub context: KernelContext,
     pub batch_rows: usize,
+    /// Of a rank over all rows: how far the first ones reach, where scans ask for it.
+    pub cutoff: Option<Arc<Cutoff>>,
 }
 
 impl RankShape {
@@ -167,7 +169,11 @@ impl Operator for Rank {
             _ => {
                 let table = Self::table(&mut self.tables, &self.shape, ALL)?;
                 let groups = table.find_groups(&wide, rows)?;
-                table.take(&wide, &groups, None, None)
+                table.take(&wide, &groups, None, None)?;
+                if let Some(cutoff) = &self.shape.cutoff {
+                    cutoff.lower(table.bound());
+                }
+                Ok(())
             }
         }
     }

@@ -87,6 +87,14 @@ impl RankTable {
         }
     }
 
+    /// The number of the first ORDER BY key behind which no row of the first key is among the best.
+    pub fn bound(&self) -> u64 {
+        match &self.rows {
+            Rows::Best(best) if self.index.len() > 0 => best.bound(0),
+            _ => u64::MAX,
+        }
+    }
+
     /// Lets go of rows that are not shown any more.
     pub fn settle(&mut self) -> Result<()> {
         match &mut self.rows {

@@ -24,7 +24,15 @@ fn shape(function: RankFunction, first: u64, last: u64, takes_back: bool, comple
     let spec =
         RankSpec { program, key_count: 1, order, function, first, last, shows_rank, takes_back, completion, ttl: None };
     let (seed, context) = (3, KernelContext::default());
-    RankShape { spec, types: vec![DataType::Int64; 5], rank_type: DataType::UInt64, seed, context, batch_rows: 4 }
+    RankShape {
+        spec,
+        types: vec![DataType::Int64; 5],
+        rank_type: DataType::UInt64,
+        seed,
+        context,
+        batch_rows: 4,
+        cutoff: None,
+    }
 }
 
 fn rows(rows: &[[i64; 3]]) -> Vec<ArrayRef> {

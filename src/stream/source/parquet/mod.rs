@@ -12,6 +12,7 @@ mod pages; //  the pages of a column
 mod fixed; //  columns of numbers and times
 mod text; //   columns of strings and bytes
 mod direct; // rows of a row group from its pages
+mod first; //  rows that are not behind the first ones of an ORDER BY
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -40,6 +41,7 @@ use crate::stream::source::pieces::Piece;
 use crate::stream::source::prune::surviving_row_groups;
 use crate::stream::source::records::{ReadPlan, RecordReader, Records};
 use direct::{Direct, Failure, Wanted, is_readable};
+use first::{find_first, least_numbers, survey};
 
 /// Bytes before the values of a dictionary page, about.
 const DICTIONARY_HEADER_BYTES: u64 = 20;
@@ -122,17 +124,26 @@ impl ColumnarFile for ParquetFile {
         let wanted = self.wanted(request, plan).map(Arc::new);
         let pushed = request.pushed.clone();
         let late = LateFilter::new(&self.metadata, &plan.fit, &request.predicates, &plan.picked.file_columns);
+        let first = pushed.first.as_ref().filter(|check| !check.may_fail);
+        let least =
+            first.map(|check| least_numbers(&self.metadata, &plan.fit, request.projection[check.column], check));
+        let least = least.map(Arc::new);
         let piece = |groups: Vec<usize>| {
+            let turn = match (&least, &groups[..]) {
+                (Some(least), [group]) if !request.ordered => least[*group],
+                _ => 0,
+            };
             let rows = groups.iter().map(|&group| self.row_group(group).num_rows().max(0) as usize).sum();
             let (file, mask, plan, late) = (self.clone(), mask.clone(), plan.clone(), late.clone());
-            let (wanted, pushed) = (wanted.clone(), pushed.clone());
+            let (wanted, pushed, least) = (wanted.clone(), pushed.clone(), least.clone());
             Piece {
                 rows: Some(rows),
+                turn,
                 open: Box::new(move || {
                     let (file, mask, groups) = (file.clone(), mask.clone(), groups.clone().into_iter());
                     let (plan, late) = (plan.clone(), late.clone());
-                    let (wanted, pushed) = (wanted.clone(), pushed.clone());
-                    let shape = Shape { file, mask, plan, dictionaries, late, wanted, pushed };
+                    let (wanted, pushed, least) = (wanted.clone(), pushed.clone(), least.clone());
+                    let shape = Shape { file, mask, plan, dictionaries, late, least, wanted, pushed };
                     Ok(Box::new(GroupReader { shape, groups, current: None, before: 0, last: 0 }))
                 }),
             }
@@ -253,6 +264,8 @@ struct Shape {
     /// Whether strings may come as dictionaries.
     dictionaries: bool,
     late: Option<LateFilter>,
+    /// The least number that the first key of an ORDER BY may have in each row group, where one may be left out by it.
+    least: Option<Arc<Vec<u64>>>,
     /// The columns, where they can be read from pages.
     wanted: Option<Arc<Vec<Wanted>>>,
     pushed: Pushed,
@@ -283,6 +296,12 @@ impl GroupReader {
     fn begin(&self, group: usize) -> Result<Way> {
         let shape = &self.shape;
         let about = shape.file.row_group(group);
+        if let (Some(check), Some(least)) = (&shape.pushed.first, &shape.least)
+            && least[group] > check.cutoff.number()
+        {
+            shape.plan.progress.rows_behind.fetch_add(about.num_rows().max(0) as u64, Ordering::Relaxed);
+            return Ok(Way::Nothing);
+        }
         let readable = |wanted: &Arc<Vec<Wanted>>| {
             wanted.iter().all(|wanted| is_readable(about.column(wanted.leaf), &wanted.data_type))
         };
@@ -291,13 +310,33 @@ impl GroupReader {
                 shape.plan.progress.strange_rows.fetch_add(about.num_rows().max(0) as u64, Ordering::Relaxed);
                 return Ok(Way::Nothing);
             }
-            let file = open(&shape.file.path)?;
-            let direct = Direct::new(file, about, wanted, shape.dictionaries, &shape.pushed);
-            return Ok(Way::Pages(Box::new(direct.map_err(|e| failed(&shape.file.path, Some(group), e))?)));
+            return self.begin_pages(group, wanted);
         }
         let groups = vec![group].into_iter();
         let records = RowGroups { shape: shape.clone(), groups, current: None };
         Ok(Way::Records(Box::new(RecordReader::new(records, shape.plan.clone()))))
+    }
+}
+
+impl GroupReader {
+    /// Begins to read a row group from its pages; where only a few rows are wanted of it, these are found first.
+    fn begin_pages(&self, group: usize, wanted: &Arc<Vec<Wanted>>) -> Result<Way> {
+        let Shape { file: source, plan, pushed, dictionaries, .. } = &self.shape;
+        let (file, rows) = (Arc::new(open(&source.path)?), source.row_group(group).num_rows().max(0) as usize);
+        let direct = || Direct::new(source, group, &file, wanted, *dictionaries, pushed);
+        let Some((check, count)) = pushed.first.as_ref().zip(survey(pushed, wanted.len(), rows)) else {
+            return Ok(Way::Pages(Box::new(direct())));
+        };
+        let found = find_first(direct(), check, count, plan.batch_rows, &plan.progress);
+        let chosen = found.map_err(|failure| self.failed(group, failure))?;
+        Ok(if chosen.is_empty() { Way::Nothing } else { Way::Pages(Box::new(direct().choosing(chosen))) })
+    }
+
+    fn failed(&self, group: usize, failure: Failure) -> Error {
+        match failure {
+            Failure::File(error) => failed(&self.shape.file.path, Some(group), error),
+            Failure::Query(error) => error,
+        }
     }
 }
 
@@ -333,11 +372,10 @@ impl Reader for GroupReader {
                 }
                 Way::Pages(direct) => direct,
             };
-            let any = direct.read(plan.batch_rows, batch).map_err(|failure| match failure {
-                Failure::File(error) => failed(&self.shape.file.path, Some(group), error),
-                Failure::Query(error) => error,
-            })?;
+            let any = direct.read(plan.batch_rows, batch);
             plan.progress.strange_rows.fetch_add(direct.take_strangers(), Ordering::Relaxed);
+            plan.progress.rows_behind.fetch_add(direct.take_rows_behind(), Ordering::Relaxed);
+            let any = any.map_err(|failure| self.failed(group, failure))?;
             if any {
                 plan.progress.add_rows(batch.selected_rows());
                 self.count(batch);

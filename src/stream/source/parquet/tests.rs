@@ -446,3 +446,180 @@ fn pages_that_are_cut_off_or_changed_are_errors_and_no_panics() {
         }
     }
 }
+
+/// Floats with two zeros, signed NaN and infinities, beside all other columns.
+fn rows_with_odd_floats() -> RecordBatch {
+    let odd = |row: usize| match mixed(row, 60) % 40 {
+        0 => f64::NAN,
+        1 => -f64::NAN,
+        2 => f64::INFINITY,
+        3 => f64::NEG_INFINITY,
+        4 => -0.0,
+        5 => 0.0,
+        other => other as f64 - 20.0,
+    };
+    let odd: Float64Array = (0..ROWS).map(|row| (mixed(row, 61) % 9 > 0).then(|| odd(row))).collect();
+    let rows = rows();
+    let names = rows.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    let columns = names.iter().map(String::as_str).zip(rows.columns().iter().cloned());
+    let columns = columns.chain([("odd", Arc::new(odd) as ArrayRef)]).map(|(name, column)| (name, column, true));
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+}
+
+/// A query of the first rows by chance, of a table `t`.
+fn first_rows_by_chance(seed: usize) -> String {
+    let pick = |salt: usize, of: usize| mixed(seed, 80 + salt) % of;
+    let keys =
+        ["key", "few", "runs", "holes", "price", "rate", "half", "day", "byte", "word", "flag", "raw", "none", "odd"];
+    let order = |salt: usize| {
+        let way = ["", " DESC", " ASC NULLS FIRST", " DESC NULLS LAST", " NULLS LAST", " DESC NULLS FIRST"];
+        keys[pick(salt, keys.len())].to_string() + way[pick(salt + 1, way.len())]
+    };
+    let order =
+        [order(0), format!("{}, {}", order(0), order(2)), "few + 1, key".to_string(), format!("{}, -key", order(4))]
+            [[0, 0, 1, 1, 2, 3][pick(6, 6)]]
+        .clone();
+    let columns =
+        ["*", "key, word", "word", "odd, flag, key", "key, few + 1 AS more, raw", "key, 100 / (few + 1) AS part"];
+    let conditions = [
+        "",
+        "WHERE few = 3",
+        "WHERE word LIKE '%number 1%'",
+        "WHERE holes > 0 AND flag IS NOT NULL",
+        "WHERE few <> 0 AND 12 / few = 4",
+        "WHERE key > 4000",
+        "WHERE half < 1e18 OR flag = 'R'",
+    ];
+    let limits = ["1", "1", "3", "10", "1 OFFSET 2", "100 OFFSET 30", "2500", "6000", "0"];
+    let (columns, condition) = (columns[pick(7, columns.len())], conditions[pick(8, conditions.len())]);
+    let limit = limits[pick(9, limits.len())];
+    match pick(10, 6) {
+        0 => {
+            let rank = ["row_number", "rank", "dense_rank"][pick(11, 3)];
+            // Which of equal rows is numbered first is not said: they are equal in all that is shown.
+            let shown =
+                if rank == "row_number" { order.split([' ', ',']).next().unwrap_or("key") } else { "key, word" };
+            let shown = if shown == "few" && order.starts_with("few +") { "key" } else { shown };
+            format!(
+                "SELECT {shown}, n FROM (SELECT *, {rank}() OVER (ORDER BY {order}) AS n FROM t {condition}) AS ranked WHERE n <= {}",
+                [1, 2, 5, 40][pick(12, 4)]
+            )
+        }
+        1 => format!(
+            "SELECT {columns} FROM (SELECT * FROM t {condition} UNION ALL SELECT * FROM t WHERE few = 5) AS t ORDER BY {order} LIMIT {limit}"
+        ),
+        _ => format!("SELECT {columns} FROM t {condition} ORDER BY {order} LIMIT {limit}"),
+    }
+}
+
+#[test]
+fn first_rows_are_those_of_a_table_that_reads_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = rows_with_odd_floats();
+    let schema = engine_schema(&rows.schema());
+    let columns =
+        rows.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()).unwrap());
+    let in_memory = RecordBatch::try_new(schema.clone(), columns.collect()).unwrap();
+    let shown = |engine: &Engine, sql: &str| {
+        let text = match engine.sql(sql).and_then(|query| query.collect()) {
+            Ok(batches) => arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string(),
+            Err(error) => format!("{error}").split(" (").next().unwrap_or_default().to_string(),
+        };
+        let mut lines: Vec<String> = text.lines().map(str::to_string).collect();
+        // A rank has no order of its own.
+        if sql.contains("OVER") {
+            lines.sort();
+        }
+        lines
+    };
+    for (way, (name, properties)) in ways().into_iter().enumerate() {
+        let path = folder.path().join("t.parquet");
+        write(&path, &rows, properties);
+        for partitions in [1, 3] {
+            let engine = Engine::new(Config { partitions, batch_rows: [100, 1_000][way % 2], ..Config::default() });
+            engine.register_file("t", &path).unwrap();
+            let memory = Engine::new(Config { partitions: 1, ..Config::default() });
+            memory
+                .register_table("t", Arc::new(MemoryTable::new(schema.clone(), vec![in_memory.clone()]).unwrap()))
+                .unwrap();
+            for case in 0..80 {
+                let sql = first_rows_by_chance(case + 1000 * way + 100 * partitions);
+                assert_eq!(shown(&engine, &sql), shown(&memory, &sql), "{name}, {partitions} partitions: {sql}");
+            }
+        }
+    }
+}
+
+#[test]
+fn first_rows_of_joins_are_those_of_tables_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, rows) in star() {
+        let small = WriterProperties::builder().set_data_page_row_count_limit(300).set_write_batch_size(50);
+        write(&folder.path().join(name), &rows, small.set_max_row_group_row_count(Some(900)).build());
+    }
+    let joins = [
+        "SELECT number, kind FROM facts JOIN things ON thing = id ORDER BY number DESC LIMIT 7",
+        "SELECT number, kind FROM facts LEFT JOIN things ON thing = id AND kind = 'red' ORDER BY number LIMIT 5",
+        "SELECT number, id FROM things RIGHT JOIN facts ON thing = id ORDER BY amount, number DESC LIMIT 9",
+        "SELECT number, id FROM facts FULL JOIN things ON thing = id ORDER BY number NULLS FIRST, id LIMIT 9",
+        "SELECT number FROM facts WHERE thing IN (SELECT id FROM things WHERE kind = 'grey') ORDER BY number LIMIT 3",
+        "SELECT number FROM facts WHERE thing NOT IN (SELECT id FROM things WHERE kind = 'grey') ORDER BY place DESC, number LIMIT 4",
+        "SELECT number, place, amount FROM facts, (SELECT avg(amount) AS usual FROM facts) AS a WHERE amount > usual ORDER BY amount LIMIT 4",
+        "SELECT number, thing FROM (SELECT * FROM facts ORDER BY amount LIMIT 50) AS f ORDER BY number LIMIT 6",
+        "SELECT place, n FROM (SELECT place, count(*) AS n FROM facts GROUP BY place) AS g ORDER BY n DESC, place LIMIT 6",
+    ];
+    for partitions in [1, 3] {
+        let engines = [true, false].map(|of_files| {
+            let engine = Engine::new(Config { partitions, batch_rows: 128, ..Config::default() });
+            for (name, rows) in star() {
+                if of_files {
+                    let path = folder.path().join(name);
+                    let sql = format!("CREATE EXTERNAL TABLE {name} STORED AS PARQUET LOCATION '{}'", path.display());
+                    engine.execute(&sql).unwrap();
+                    continue;
+                }
+                let schema = engine_schema(&rows.schema());
+                let columns = rows.columns().iter().zip(schema.fields());
+                let columns = columns.map(|(column, field)| cast(column, field.data_type()).unwrap()).collect();
+                let rows = RecordBatch::try_new(schema.clone(), columns).unwrap();
+                engine.register_table(name, Arc::new(MemoryTable::new(schema, vec![rows]).unwrap())).unwrap();
+            }
+            engine
+        });
+        for sql in joins {
+            let [of_files, of_memory] = engines.each_ref().map(|engine| asked(engine, sql));
+            let shown = |rows| arrow::util::pretty::pretty_format_batches(&[rows]).unwrap().to_string();
+            assert_eq!(shown(of_files), shown(of_memory), "{partitions} partitions: {sql}");
+        }
+    }
+}
+
+#[test]
+fn a_scan_below_first_rows_says_so_and_reads_less() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let small = WriterProperties::builder().set_max_row_group_row_count(Some(500));
+    write(&path, &rows(), small.build());
+    let engine = engine(100);
+    engine.register_file("t", &path).unwrap();
+    let text = |sql: &str| {
+        let Outcome::Text(text) = engine.execute(sql).unwrap() else { panic!("{sql}") };
+        text
+    };
+    let analyzed = text("EXPLAIN ANALYZE SELECT * FROM t WHERE few > 2 ORDER BY key DESC LIMIT 3");
+    assert!(analyzed.contains("may skip rows behind the first 3 by key DESC"), "{analyzed}");
+    // Of the last row group, which is read first, the first hundred rows at most are read for nothing.
+    let behind = analyzed.split("behind the first ones ").nth(1).and_then(|rest| rest.split('\n').next());
+    let behind: usize = behind.and_then(|rows| rows.parse().ok()).unwrap_or_default();
+    assert!(behind >= 4_500, "{analyzed}");
+    for (sql, why) in [
+        ("SELECT key FROM t ORDER BY key + 1 LIMIT 3", "what is computed has no statistics and no page"),
+        ("SELECT key FROM t WHERE 100 / few > 3 ORDER BY 100 / few LIMIT 3", "a key may fail"),
+        ("SELECT key, 100 / (few - 50) AS part FROM t ORDER BY key LIMIT 3", "a column may fail"),
+        ("SELECT few, count(*) FROM t GROUP BY few ORDER BY few LIMIT 3", "groups come when all rows have"),
+        ("SELECT key FROM t ORDER BY key", "all rows are wanted"),
+    ] {
+        let plan = text(&format!("EXPLAIN PIPELINE {sql}"));
+        assert!(!plan.contains("behind the first"), "{why}: {plan}");
+    }
+}
