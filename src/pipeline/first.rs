@@ -25,7 +25,7 @@ use crate::batch::has_numbers;
 use crate::expression::{Operand, Program};
 
 /// Keys kept at most to tell the worst one; of more rows the sort tells it, less often.
-const KEYS_MAX: usize = 1 << 16;
+const KEYS_MAX: usize = 1 << 12;
 /// Bytes of a string that is kept to tell it from others with the same number.
 const TEXT_BYTES_MAX: usize = 1 << 10;
 

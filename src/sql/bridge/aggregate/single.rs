@@ -19,21 +19,48 @@ use crate::function::{AggregateStates, KernelContext, Update};
 pub struct SingleStates {
     function: Arc<Inner>,
     accumulators: Vec<Box<dyn Accumulator>>,
+    /// What is known of the bytes of each.
+    sizes: Vec<Size>,
     /// Rows of a batch in the order of their groups.
     rows: Vec<u32>,
-    /// What the accumulators hold, as they last said when they changed.
+    /// What the accumulators hold.
     size_bytes: usize,
+}
+
+/// Bytes of an accumulator. Many go through all that they hold to tell how much it is: so they are asked after ever more
+/// changes, and between these they are taken to grow as they did.
+#[derive(Default)]
+struct Size {
+    bytes: usize,
+    changes: usize,
+    /// After how many changes it is asked again.
+    asked_at: usize,
+}
+
+impl Size {
+    /// Notes that an accumulator has changed.
+    fn change(&mut self, accumulator: &dyn Accumulator) {
+        self.changes += 1;
+        if self.changes >= self.asked_at {
+            self.bytes = accumulator.size();
+            self.asked_at = self.changes + 1 + self.changes / 8;
+        } else {
+            self.bytes += self.bytes / self.changes;
+        }
+    }
 }
 
 impl SingleStates {
     pub fn new(function: Arc<Inner>) -> Self {
-        SingleStates { function, accumulators: Vec::new(), rows: Vec::new(), size_bytes: 0 }
+        SingleStates { function, accumulators: Vec::new(), sizes: Vec::new(), rows: Vec::new(), size_bytes: 0 }
     }
 
     fn grow(&mut self, group_count: usize) -> Result<()> {
         while self.accumulators.len() < group_count {
             let accumulator = self.function.accumulator()?;
-            self.size_bytes += accumulator.size();
+            let size = Size { bytes: accumulator.size(), ..Size::default() };
+            self.size_bytes += size.bytes;
+            self.sizes.push(size);
             self.accumulators.push(accumulator);
         }
         Ok(())
@@ -41,10 +68,11 @@ impl SingleStates {
 
     /// Applies `change` to one group's accumulator and keeps count of the bytes.
     fn change(&mut self, group: usize, change: impl FnOnce(&mut dyn Accumulator) -> Result<()>) -> Result<()> {
-        let accumulator = &mut self.accumulators[group];
-        self.size_bytes -= accumulator.size().min(self.size_bytes);
+        let (accumulator, size) = (&mut self.accumulators[group], &mut self.sizes[group]);
+        self.size_bytes -= size.bytes.min(self.size_bytes);
         let changed = change(accumulator.as_mut());
-        self.size_bytes += accumulator.size();
+        size.change(accumulator.as_ref());
+        self.size_bytes += size.bytes;
         changed
     }
 
@@ -138,6 +166,7 @@ impl AggregateStates for SingleStates {
 
     fn clear(&mut self) {
         self.accumulators.clear();
+        self.sizes.clear();
         self.size_bytes = 0;
     }
 
@@ -147,5 +176,55 @@ impl AggregateStates for SingleStates {
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Holds a byte more with each change, and counts how often it is asked.
+    #[derive(Debug, Default)]
+    struct Grows {
+        bytes: usize,
+        asked: AtomicUsize,
+    }
+
+    impl Accumulator for Grows {
+        fn update_batch(&mut self, _: &[ArrayRef]) -> datafusion_common::Result<()> {
+            self.bytes += 1;
+            Ok(())
+        }
+
+        fn merge_batch(&mut self, _: &[ArrayRef]) -> datafusion_common::Result<()> {
+            Ok(())
+        }
+
+        fn evaluate(&mut self) -> datafusion_common::Result<ScalarValue> {
+            Ok(ScalarValue::Null)
+        }
+
+        fn state(&mut self) -> datafusion_common::Result<Vec<ScalarValue>> {
+            Ok(Vec::new())
+        }
+
+        fn size(&self) -> usize {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            self.bytes
+        }
+    }
+
+    #[test]
+    fn what_holds_much_is_asked_rarely_and_known_well() {
+        let (mut grows, mut size) = (Grows::default(), Size::default());
+        for changes in 1..100_000 {
+            grows.update_batch(&[]).expect("it grows");
+            size.change(&grows);
+            assert!(size.bytes.abs_diff(changes) <= changes / 5, "{} after {changes}", size.bytes);
+        }
+        let asked = grows.asked.load(Ordering::Relaxed);
+        assert!(asked < 120, "{asked}");
     }
 }
