@@ -75,12 +75,18 @@ impl Engine {
     pub(super) fn create_view(&self, kept: Kept, query: &LogicalQuery) -> Result<()> {
         let prepared = Prepared::new(query, Target::Caller)?;
         let live = Live::bag(&kept.name, &prepared.schema(), prepared.is_updating())?;
+        let time = prepared.pipeline.output().time.as_ref();
+        let kept = match time {
+            Some(time) => kept.with_event_time(prepared.schema().field(time.column).name()),
+            None => kept,
+        };
         let tables = prepared.pipeline.tables();
         let mut follows: Vec<String> = tables.iter().filter_map(|table| table.relation().map(str::to_string)).collect();
         follows.sort();
         follows.dedup();
         self.lives().check_replaced(&kept.name)?;
-        let running = self.start_into(&prepared, Box::new(LiveSink::new(live.clone(), true)))?;
+        let sink = LiveSink::new(live.clone(), true).telling_time(time.is_some());
+        let running = self.start_into(&prepared, Box::new(sink))?;
         let (now, followed) = (live.as_it_is(), live.as_it_goes());
         let name = kept.name.clone();
         self.lives().replace(&name, Entry { live, query: Some(running), follows, is_view: true })?;

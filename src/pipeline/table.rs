@@ -358,6 +358,12 @@ pub trait Sink: Send {
     /// Takes rows; `changes` says what each does, `None` means all inserts.
     fn write(&mut self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()>;
 
+    /// No row whose event time lies before it will be written any more; in ticks of the column that has the event time.
+    fn watermark(&mut self, watermark: i64) -> Result<()> {
+        let _ = watermark;
+        Ok(())
+    }
+
     /// Makes what was written visible. Called when nothing more is at hand and at the end.
     fn flush(&mut self) -> Result<()>;
 

@@ -63,7 +63,13 @@ impl Assembly<'_> {
                         parts.push(Some(self.two_inputs([left, right], "join", id, Box::new(join))));
                         continue;
                     }
-                    Box::new(SymmetricJoin::new(spec, symmetric, schemas, seed, self.context, rows)?)
+                    let join = SymmetricJoin::new(spec, symmetric, schemas, seed, self.context, rows)?;
+                    let mut part = self.two_inputs([left, right], "join", id, Box::new(join));
+                    if symmetric.lookup {
+                        Self::follow_left(&mut part);
+                    }
+                    parts.push(Some(part));
+                    continue;
                 }
                 JoinStrategy::AsOf(as_of) => {
                     let schemas = [&schemas[0], &schemas[1]];

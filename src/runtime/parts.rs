@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::pipeline::{Node, NodeId};
 use crate::stream::exchange::{Exchange, Receiver, Route, Sender, ring};
 use crate::stream::operator::{Operator, Slot, Target, Union};
+use crate::time::END;
 
 /// A stage in the making, in one worker, and the place its rows come out of.
 pub(super) struct Part {
@@ -105,6 +106,13 @@ impl Assembly<'_> {
         }
         part.end = End::Slot(slot);
         part
+    }
+
+    /// Has the watermark of an operator of two inputs follow the left one alone: what comes on the right has no event time.
+    pub(super) fn follow_left(part: &mut Part) {
+        if let End::Slot(slot) = part.end {
+            part.stage.graph.slots[slot].inputs.advance(1, END);
+        }
     }
 
     fn single_port(&mut self, stage: &mut Stage, end: End) -> End {

@@ -106,6 +106,13 @@ pub struct Kept {
     pub(super) computed: Vec<ComputedColumn>,
 }
 
+impl Kept {
+    /// The same, with the event time in a column: its watermark is told along with the rows.
+    pub fn with_event_time(self, column: &str) -> Kept {
+        Kept { watermark: Some(WatermarkClause::told(column)), ..self }
+    }
+}
+
 /// A table that a query reads: what DataFusion's plan holds as its source.
 #[derive(Debug, Clone)]
 pub struct CatalogTable {

@@ -195,7 +195,9 @@ fn describe_scan(scan: &ScanSpec, schema: &Schema) -> String {
         }
     }
     if let Some(watermark) = &scan.watermark {
-        text += &format!(", watermark {}", show_all(&watermark.program, &names_of(schema)).join(", "));
+        let shown = show_all(&watermark.program, &names_of(schema)).join(", ");
+        // No row moves it.
+        text += &format!(", watermark {}", if shown == "NULL" { "as its source tells" } else { &shown });
     }
     if let Some(fetch) = scan.fetch {
         text += &format!(", at most {}", count(fetch, "row"));

@@ -1,7 +1,7 @@
 //! What CREATE TABLE says beyond sqlparser's grammar: `WATERMARK FOR`, `LATENESS`, `CREATE STREAM`, option keys with dots.
 
 use datafusion_sql::parser::DFParserBuilder;
-use sqlparser::ast::{Expr, Ident};
+use sqlparser::ast::{CastKind, DataType, Expr, Ident, TimezoneInfo, Value};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::tokens::{DIALECT, closing, is_word, make_word, place_of, split_commas, starts_with, word};
@@ -14,6 +14,16 @@ pub struct WatermarkClause {
     pub column: Ident,
     pub expr: Expr,
     pub place: Option<Place>,
+}
+
+impl WatermarkClause {
+    /// A watermark of a column that the source itself tells: no row moves it.
+    pub fn told(column: &str) -> Self {
+        let (kind, null) = (CastKind::Cast, Box::new(Expr::value(Value::Null)));
+        let data_type = DataType::Timestamp(None, TimezoneInfo::None);
+        let expr = Expr::Cast { kind, expr: null, data_type, array: false, format: None };
+        WatermarkClause { column: Ident::with_quote('"', column), expr, place: None }
+    }
 }
 
 /// Refuses what CREATE cannot make yet, and reads `STREAM` as `TABLE`.

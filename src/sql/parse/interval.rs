@@ -50,6 +50,11 @@ fn rewrite_interval(interval: &mut Interval) -> Result<()> {
     Ok(())
 }
 
+/// A text as the planner's library reads it.
+pub(in crate::sql) fn interval_text(text: &str) -> String {
+    respelled(text).unwrap_or_else(|| text.to_string())
+}
+
 /// What is not understood is left to the planner, which says so.
 fn rewrite_text(value: &mut Value) {
     if let Value::SingleQuotedString(text) = value

@@ -21,6 +21,7 @@ mod tokens; //     tokens and their places
 mod trying; //     TRY(f(x))
 mod spelling; //   other engines' spellings of functions
 mod interval; //   intervals of several units
+mod literal; //    '{1,2}'::INT[], ROW(1, 2)::STRUCT<...>
 mod forms; //      |x| x + 1, TRIM(BOTH FROM x), FETCH FIRST
 mod types; //      INT ARRAY, INTERVAL '2' DAYS
 mod numbers; //    10_000
@@ -33,6 +34,7 @@ pub use emit::Emit;
 pub use function::{CreateFunction, CreateSqlFunction, NamedFunction};
 pub use hints::StateTtl;
 pub(super) use hints::state_ttl;
+pub(super) use interval::interval_text;
 pub use set::Setting;
 pub use statement::{
     CreateTable, CreateTableAs, CreateView, Drop, Dropped, ExplainKind, Insert, QueryStatement, Statement,

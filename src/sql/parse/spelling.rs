@@ -22,6 +22,7 @@
 //! | `regexp_replace(x, p, '\&')` | `regexp_replace(x, p, '\0')` |
 //! | `to_jsonb(row(a, b))` | `to_jsonb(named_struct('f1', a, 'f2', b))` |
 //! | `~x` | `-1 - x` |
+//! | `date_trunc('day', t, 'Europe/Berlin')` | the same of `convert_timezone`, there and back |
 //! | `make_timestamptz(...)` | `CAST(make_timestamp(...) AS TIMESTAMPTZ)` |
 
 use std::ops::ControlFlow;
@@ -35,8 +36,8 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
-use super::interval;
 use super::tokens::place;
+use super::{interval, literal};
 use crate::error::{Error, Result};
 use crate::function::dialect::interval_of;
 
@@ -53,7 +54,9 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
             Expr::Function(call) => {
                 respell(call).and_then(|()| replaced(call)).map(|by| by.into_iter().for_each(|by| *expr = by))
             }
-            Expr::Cast { .. } | Expr::TypedString(_) => interval::rewrite(expr).and_then(|()| respell_cast(expr)),
+            Expr::Cast { .. } | Expr::TypedString(_) => {
+                interval::rewrite(expr).and_then(|()| literal::rewrite(expr)).and_then(|()| respell_cast(expr))
+            }
             Expr::Interval(_) => respell_interval(expr).and_then(|()| interval::rewrite(expr)),
             Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => {
                 *expr = bitwise_not(inner);
@@ -127,6 +130,7 @@ fn respell(call: &mut Function) -> Result<()> {
         }
         "generate_subscripts" => subscripts(call)?,
         "to_char" => letters_to_percent(call)?,
+        "to_timestamp" | "to_date" if plain_args(call).len() == 2 => letters_to_percent(call)?,
         "to_json" | "to_jsonb" => name_fields(call),
         "percentile_cont" | "quantile_cont" => percentile_cont(call),
         "clock_timestamp" => rename(call, "proctime"),
@@ -152,6 +156,7 @@ fn replaced(call: &mut Function) -> Result<Option<Expr>> {
     }
     match name.value.to_lowercase().as_str() {
         "mode" => mode(call).map(Some),
+        "date_trunc" if plain_args(call).len() == 3 => Ok(Some(date_trunc_in_zone(call))),
         "percentile_disc" => percentile_disc(call).map(Some),
         "make_timestamptz" => {
             rename(call, "make_timestamp");
@@ -165,6 +170,19 @@ fn replaced(call: &mut Function) -> Result<Option<Expr>> {
         }
         _ => Ok(None),
     }
+}
+
+/// The beginning of a unit as the clocks of a time zone have it: there and back.
+fn date_trunc_in_zone(call: &Function) -> Expr {
+    let (args, span) = (plain_args(call), call.name.span());
+    let [unit, time, zone] = args.as_slice() else { return Expr::Function(call.clone()) };
+    let utc = || text("UTC");
+    let time = cast_to(time.clone(), DataType::Timestamp(None, TimezoneInfo::None));
+    let there = call_of("convert_timezone", vec![utc(), zone.clone(), time], span);
+    let cut = call_of("date_trunc", vec![unit.clone(), there], span);
+    let cut = cast_to(cut, DataType::Timestamp(None, TimezoneInfo::None));
+    let back = call_of("convert_timezone", vec![zone.clone(), utc(), cut], span);
+    cast_to(back, DataType::Timestamp(None, TimezoneInfo::Tz))
 }
 
 /// The one order behind WITHIN GROUP.
@@ -308,7 +326,7 @@ fn rename(call: &mut Function, to: &str) {
 }
 
 /// The arguments of a call that are expressions; empty where there is another kind among them.
-fn plain_args(call: &Function) -> Vec<Expr> {
+pub(super) fn plain_args(call: &Function) -> Vec<Expr> {
     let FunctionArguments::List(list) = &call.args else { return Vec::new() };
     let expr = |arg: &FunctionArg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
@@ -558,12 +576,12 @@ fn bytes_first(call: &mut Function) -> Result<()> {
     }
 }
 
-fn cast_to(expr: Expr, data_type: DataType) -> Expr {
+pub(super) fn cast_to(expr: Expr, data_type: DataType) -> Expr {
     Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
 }
 
 /// A call of a function, in the place of something else.
-fn call_of(name: &str, args: Vec<Expr>, span: Span) -> Expr {
+pub(super) fn call_of(name: &str, args: Vec<Expr>, span: Span) -> Expr {
     let ident = Ident { value: name.to_string(), quote_style: None, span };
     let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
     let list = FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() };
@@ -585,7 +603,7 @@ fn set_args(call: &mut Function, args: Vec<Expr>) {
     }
 }
 
-fn text(text: &str) -> Expr {
+pub(super) fn text(text: &str) -> Expr {
     Expr::value(Value::SingleQuotedString(text.to_string()))
 }
 

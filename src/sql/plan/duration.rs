@@ -8,6 +8,7 @@ use super::constant;
 use crate::error::{Error, Result};
 use crate::pipeline::ticks_per_second;
 use crate::sql::error::from_datafusion;
+use crate::sql::parse::interval_text;
 
 /// A constant interval: months differ in length, so they are counted apart.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub(super) fn length(expr: &Expr, what: &str) -> Result<Length> {
         value.ok_or_else(|| Error::user(format!("the {what} of a window must be a constant interval: {expr}")))?;
     let value = match value.data_type() {
         DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => {
+            let text = value.try_as_str().flatten().map(interval_text);
+            let value = text.map_or(value, ScalarValue::from);
             value.cast_to(&DataType::Interval(IntervalUnit::MonthDayNano)).map_err(from_datafusion)?
         }
         _ => value,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use datafusion_common::tree_node::{Transformed, TreeNode};
-use datafusion_common::{Column, DFSchema};
+use datafusion_common::{Column, DFSchema, ScalarValue};
 use datafusion_expr::{Expr, ExprSchemable};
 use datafusion_sql::planner::PlannerContext;
 
@@ -32,7 +32,12 @@ pub(super) fn plan(context: &Context<'_>, clause: &WatermarkClause, schema: &Arc
     if time_unit(&expr_type).is_none() {
         return Err(Error::user(format!("a watermark must be a TIMESTAMP: {expr} is {expr_type}")).at(clause.place));
     }
-    let expr = expr.cast_to(field.data_type(), &schema).map_err(from_datafusion)?;
+    let expr = match &expr {
+        Expr::Literal(value, _) if value.is_null() => {
+            Expr::Literal(ScalarValue::try_new_null(field.data_type()).map_err(from_datafusion)?, None)
+        }
+        _ => expr.cast_to(field.data_type(), &schema).map_err(from_datafusion)?,
+    };
     let bare = |expr: Expr| match expr {
         Expr::Column(column) => Ok(Transformed::yes(Expr::Column(Column::new_unqualified(column.name)))),
         other => Ok(Transformed::no(other)),

@@ -44,7 +44,8 @@ impl Operator for Output {
         }
     }
 
-    fn watermark(&mut self, _watermark: i64, _next: &mut Next<'_>) -> Result<()> {
+    fn watermark(&mut self, watermark: i64, _next: &mut Next<'_>) -> Result<()> {
+        self.sink.watermark(watermark)?;
         self.sink.flush()
     }
 

@@ -53,6 +53,8 @@ struct State {
     unfollowed: Option<Arc<Mutex<Queue>>>,
     /// The source partitions of what passes by that have ended.
     ended: Vec<bool>,
+    /// No row before it will be committed.
+    watermark: Option<i64>,
     end: Option<Result<(), Error>>,
 }
 
@@ -81,7 +83,10 @@ struct Queue {
 struct Entry {
     number: u64,
     partition: usize,
-    changes: Changes,
+    /// None where there is nothing to tell but the watermark.
+    changes: Option<Changes>,
+    /// The watermark behind its rows.
+    watermark: Option<i64>,
 }
 
 impl Live {
@@ -141,6 +146,7 @@ impl Live {
             followers: Vec::new(),
             unfollowed: None,
             ended: vec![false; passing.as_ref().map_or(1, |table| table.source_partitions())],
+            watermark: None,
             end: None,
         };
         let (name, schema) = (name.to_string(), engine_schema(schema));
@@ -225,7 +231,7 @@ impl Live {
         let number = state.commits;
         let mut followers: Vec<_> = state.followers.iter().filter_map(Weak::upgrade).collect();
         let count = committed.0.num_rows();
-        let entry = |(partition, changes)| Entry { number, partition, changes };
+        let entry = |(partition, changes)| Entry { number, partition, changes: Some(changes), watermark: None };
         let entries: Vec<Entry> = self.parts(committed)?.into_iter().map(entry).collect();
         for follower in &followers {
             let mut queue = follower.lock().unwrap_or_else(PoisonError::into_inner);
@@ -243,6 +249,25 @@ impl Live {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         Ok(())
+    }
+
+    /// Tells followers that no row before a time, in ticks of the event time's column, will be committed any more.
+    fn tell_time(&self, watermark: i64) {
+        let mut state = self.lock();
+        if state.watermark.is_some_and(|known| known >= watermark) {
+            return;
+        }
+        let watermark = Some(watermark);
+        state.watermark = watermark;
+        state.commits += 1;
+        let (number, is_frozen) = (state.commits, state.frozen_at.is_some());
+        for follower in state.followers.iter().filter_map(Weak::upgrade) {
+            let mut queue = follower.lock().unwrap_or_else(PoisonError::into_inner);
+            match queue.commits.back_mut().filter(|_| !is_frozen) {
+                Some(last) => last.watermark = watermark,
+                None => queue.commits.push_back(Entry { number, partition: 0, changes: None, watermark }),
+            }
+        }
     }
 
     /// Takes rows of the program around the engine in: columns by their names, strings of any kind.
@@ -324,7 +349,12 @@ impl Live {
         let mut queue = Queue::default();
         for rows in state.content.rows(&self.schema)? {
             queue.rows += rows.num_rows();
-            queue.commits.push_back(Entry { number: state.commits, partition: 0, changes: (rows, None) });
+            let (number, changes) = (state.commits, Some((rows, None)));
+            queue.commits.push_back(Entry { number, partition: 0, changes, watermark: None });
+        }
+        if state.watermark.is_some() {
+            let (number, watermark) = (state.commits, state.watermark);
+            queue.commits.push_back(Entry { number, partition: 0, changes: None, watermark });
         }
         let queue = Arc::new(Mutex::new(queue));
         state.followers.retain(|follower| follower.strong_count() > 0);
@@ -426,18 +456,33 @@ pub struct LiveSink {
     live: Arc<Live>,
     /// Whether the table is complete when the query is.
     ends: bool,
+    /// Whether the table has an event time.
+    tells_time: bool,
     has_finished: bool,
 }
 
 impl LiveSink {
     pub fn new(live: Arc<Live>, ends: bool) -> Self {
-        LiveSink { live, ends, has_finished: false }
+        LiveSink { live, ends, tells_time: false, has_finished: false }
+    }
+
+    /// Whether followers are told the watermark.
+    pub fn telling_time(mut self, tells_time: bool) -> Self {
+        self.tells_time = tells_time;
+        self
     }
 }
 
 impl Sink for LiveSink {
     fn write(&mut self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()> {
         self.live.commit(rows, changes)
+    }
+
+    fn watermark(&mut self, watermark: i64) -> Result<()> {
+        if self.tells_time {
+            self.live.tell_time(watermark);
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -559,13 +604,13 @@ impl Scan for Following {
         let next_to_end = |has_ended: &dyn Fn(usize) -> bool| {
             (0..turns.len()).find(|&partition| !turns[partition].has_ended && has_ended(partition))
         };
-        let (partition, rows, is_last) = match queue.commits.front() {
+        let (partition, rows, watermark, is_last) = match queue.commits.front() {
             Some(entry) if may(entry.number) => {
-                let Entry { partition, changes, .. } = queue.commits.pop_front().expect("looked at above");
-                queue.rows -= changes.0.num_rows();
+                let Entry { partition, changes, watermark, .. } = queue.commits.pop_front().expect("looked at above");
+                queue.rows -= changes.as_ref().map_or(0, |(rows, _)| rows.num_rows());
                 queue.taken.resize(turns.len(), 0);
                 queue.taken[partition] += 1;
-                (partition, Some(changes), false)
+                (partition, changes, watermark, false)
             }
             Some(_) => return Ok(Take::Pending),
             None => {
@@ -577,7 +622,7 @@ impl Scan for Following {
                     None => next_to_end(&|partition| live.ended[partition]),
                 };
                 let Some(partition) = ended else { return Ok(Take::Pending) };
-                (partition, None, true)
+                (partition, None, None, true)
             }
         };
         drop(queue);
@@ -589,6 +634,7 @@ impl Scan for Following {
         let reader = CommitReader {
             live: self.live.clone(),
             rows,
+            watermark,
             done: 0,
             last: 0,
             projection: self.projection.clone(),
@@ -639,6 +685,8 @@ impl Drop for Following {
 struct CommitReader {
     live: Arc<Live>,
     rows: Option<Changes>,
+    /// Behind its rows.
+    watermark: Option<i64>,
     done: usize,
     /// How many rows the last batch had.
     last: usize,
@@ -672,6 +720,10 @@ impl Reader for CommitReader {
         self.last = count;
         self.progress.add_rows(count);
         Ok(true)
+    }
+
+    fn watermark(&self) -> Option<i64> {
+        self.watermark
     }
 
     fn system(&self, column: SystemColumn) -> Option<Column> {
