@@ -21,6 +21,7 @@ mod tokens; //     tokens and their places
 mod trying; //     TRY(f(x))
 mod spelling; //   other engines' spellings of functions
 mod interval; //   intervals of several units
+mod distinct_on; // SELECT DISTINCT ON (...)
 mod literal; //    '{1,2}'::INT[], ROW(1, 2)::STRUCT<...>
 mod forms; //      |x| x + 1, TRIM(BOTH FROM x), FETCH FIRST
 mod types; //      INT ARRAY, INTERVAL '2' DAYS

@@ -14,6 +14,7 @@ use super::buffer;
 use super::computed::{self, ComputedColumn};
 use super::define::{self, WatermarkClause};
 use super::depth;
+use super::distinct_on;
 use super::emit::{self, Emit};
 use super::forms;
 use super::function::{self, CreateFunction, CreateSqlFunction, NamedFunction};
@@ -250,6 +251,7 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
         depth::check(statement).map_err(|e| e.at(place_of(&tokens[..1])))?;
         trying::rewrite(statement)?;
         spelling::rewrite(statement)?;
+        distinct_on::rewrite(statement)?;
         forms::rewrite_fetch(statement)?;
     }
     let emit_place = emit.as_ref().map(|emit| emit.place);

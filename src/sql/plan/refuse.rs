@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Distinct, GroupByExpr, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor, Value, ValueWithSpan, Visit,
+    GroupByExpr, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor, Value, ValueWithSpan, Visit,
     Visitor,
 };
 use sqlparser::tokenizer::Span;
@@ -57,16 +57,7 @@ impl Visitor for Refuser {
             (select.select_modifiers.is_some(), "SELECT modifiers"),
             (has_asof, "ASOF JOIN"),
         ];
-        refuse(&ignored, select.select_token.0.span)?;
-        // DataFusion's optimizer panics on it.
-        match &select.distinct {
-            Some(Distinct::On(exprs)) => {
-                let message = "DISTINCT ON is not supported here; use FIRST_VALUE(... ORDER BY ...) with GROUP BY";
-                let at = exprs.first().map_or(select.select_token.0.span, Spanned::span);
-                ControlFlow::Break(Error::user(message).at(place(at)))
-            }
-            _ => ControlFlow::Continue(()),
-        }
+        refuse(&ignored, select.select_token.0.span)
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Error> {

@@ -48,6 +48,8 @@ pub struct RecallJoin {
     /// Whether the right side is read to its end first.
     right_first: bool,
     right_ended: bool,
+    /// Whether the right side was cut off before it had been read: what would leave could be wrong.
+    held: bool,
     sides: [Side; 2],
     keys: Option<RowConverter>,
     rows: [RowConverter; 2],
@@ -113,6 +115,7 @@ impl RecallJoin {
             outer: spec.kind == JoinKind::Left,
             right_first,
             right_ended: false,
+            held: false,
             outputs: outputs.map(|(_, side, at)| (side, place(side, at))).collect(),
             read: residual.iter().map(|&(column, side, at)| (column, side, place(side, at))).collect(),
             residual: spec.residual.as_ref().map(|program| Evaluator::new(program.clone(), context)),
@@ -423,7 +426,7 @@ fn net(rows: &arrow::row::Rows, changes: Option<&[Change]>) -> Vec<i64> {
 
 impl Operator for RecallJoin {
     fn wants(&self, port: usize) -> bool {
-        port == 1 || !self.right_first || self.right_ended
+        port == 1 || !self.right_first || self.right_ended || self.held
     }
 
     fn push(&mut self, port: usize, batch: &mut Batch, next: &mut Next<'_>) -> Result<()> {
@@ -433,13 +436,19 @@ impl Operator for RecallJoin {
             self.take_right(&rows, |row| changes.as_ref().map_or(1, |changes| changes[row].weight()), Some(batch.now));
             return Ok(());
         }
+        if self.held {
+            return Ok(());
+        }
         let rows = self.read(JoinSide::Left, batch)?;
         let leaving = self.take_left(&rows, batch)?;
         if leaving.is_empty() { Ok(()) } else { self.push_on(&rows, &leaving, next) }
     }
 
-    fn end_input(&mut self, port: usize, _ending: Ending, _next: &mut Next<'_>) -> Result<()> {
-        self.right_ended |= port == 1;
+    fn end_input(&mut self, port: usize, ending: Ending, _next: &mut Next<'_>) -> Result<()> {
+        match ending {
+            Ending::Hold => self.held |= port == 1 && self.right_first,
+            Ending::Flush => self.right_ended |= port == 1,
+        }
         Ok(())
     }
 
