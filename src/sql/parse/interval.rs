@@ -12,9 +12,8 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
     match expr {
         Expr::Interval(interval) => rewrite_interval(interval),
         Expr::Cast { expr: value, data_type: DataType::Interval { fields: None, .. }, .. } => {
-            match value.as_mut() {
-                Expr::Value(literal) => rewrite_text(&mut literal.value),
-                _ => {}
+            if let Expr::Value(literal) = value.as_mut() {
+                rewrite_text(&mut literal.value);
             }
             Ok(())
         }

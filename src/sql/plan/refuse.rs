@@ -4,8 +4,7 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    GroupByExpr, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor, Value, ValueWithSpan, Visit,
-    Visitor,
+    GroupByExpr, JoinOperator, LimitClause, Query, Select, Spanned, TableFactor, Value, ValueWithSpan, Visit, Visitor,
 };
 use sqlparser::tokenizer::Span;
 
