@@ -41,6 +41,11 @@ pub fn interval_of(text: &str, fields: &str) -> Result<Interval, String> {
     interval::parse(text, fields)
 }
 
+/// An interval as PostgreSQL writes it.
+pub fn interval_text(interval: Interval) -> String {
+    span::spelled(interval)
+}
+
 /// A function with what is told of it.
 fn scalar<M: 'static>(name: &str, function: impl super::custom::ScalarFn<M>, doc: &str, example: &str) -> Scalar {
     Scalar::new(name, function).doc(doc).example(example)

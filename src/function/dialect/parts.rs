@@ -2,6 +2,7 @@
 
 use super::scalar;
 use crate::function::custom::{Date, Scalar, Timestamp};
+use crate::function::scalar::month_start;
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -24,12 +25,26 @@ pub(super) fn functions() -> Vec<Scalar> {
         ),
         scalar("mod", |a: f64, b: f64| a % b, "What is left of a number divided by another.", "mod(7.5, 2.0)"),
     ];
+    let last = "The last day of the month of a date or time.";
+    all.push(scalar("last_day", |date: Date| last_day(date.0.into()), last, "last_day(DATE '2024-02-01')"));
+    all.push(scalar(
+        "last_day",
+        |at: Timestamp| last_day(at.0.div_euclid(DAY)),
+        last,
+        "last_day(TIMESTAMP '2024-02-01 10:00:00')",
+    ));
     for (name, doc, of) in DATE_PARTS {
         let example = format!("{name}(DATE '2024-02-29')");
         all.push(scalar(name, move |date: Date| of(date.0.into()), doc, &example));
         all.push(scalar(name, move |at: Timestamp| of(at.0.div_euclid(DAY)), doc, &example));
     }
     all
+}
+
+/// Of days since 1970: a day of the next month leads to its first day, before which this one ends.
+fn last_day(day: i64) -> Option<Date> {
+    let next = month_start(month_start(day, 1)? + 31, 1)?;
+    i32::try_from(next - 1).ok().map(Date)
 }
 
 fn remainder(a: i64, b: i64) -> Result<i64, &'static str> {

@@ -88,6 +88,13 @@ pub(super) fn functions() -> Vec<Scalar> {
         )
         .infallible(),
         scalar(
+            "span_text",
+            span_text,
+            "The time between two times in microseconds as an interval is written: what CAST to a text gives.",
+            "span_text(90000000000)",
+        )
+        .infallible(),
+        scalar(
             "timestampdiff",
             |unit: &str, from: Time, to: Time| timestampdiff(unit, Timestamp(from.0 / 1_000), Timestamp(to.0 / 1_000)),
             "How many whole units lie between two times of day; negative where the second is the earlier.",
@@ -167,24 +174,38 @@ fn divide(interval: Interval, by: f64) -> Result<Interval, &'static str> {
     Ok(Interval { months: months as i32, days: days as i32, nanoseconds: nanoseconds.round() as i64 })
 }
 
-/// `1 year 2 mons -3 days +04:05:06.5`: a sign where one is needed, and one where the part before had a minus.
 fn text_of(interval: Interval, out: &mut StringWriter) -> Option<()> {
+    out.push_str(&spelled(interval));
+    Some(())
+}
+
+/// The days of a time between two times count, as in an interval.
+fn span_text(micros: i64, out: &mut StringWriter) -> Option<()> {
+    let day = 86_400_000_000;
+    let days = i32::try_from(micros / day).ok()?;
+    out.push_str(&spelled(Interval { months: 0, days, nanoseconds: micros % day * 1_000 }));
+    Some(())
+}
+
+/// `1 year 2 mons -3 days +04:05:06.5`: a sign where one is needed, and one where the part before had a minus.
+pub(super) fn spelled(interval: Interval) -> String {
     let Interval { months, days, nanoseconds } = interval;
-    let (mut is_first, mut was_negative) = (true, false);
+    let mut text = String::new();
+    let mut was_negative = false;
     for (count, unit) in [(months / 12, "year"), (months % 12, "mon"), (days, "day")] {
         if count == 0 {
             continue;
         }
-        let blank = if is_first { "" } else { " " };
+        let blank = if text.is_empty() { "" } else { " " };
         let plus = if was_negative && count > 0 { "+" } else { "" };
         let plural = if count == 1 { "" } else { "s" };
-        out.push_str(&format!("{blank}{plus}{count} {unit}{plural}"));
-        (is_first, was_negative) = (false, count < 0);
+        text.push_str(&format!("{blank}{plus}{count} {unit}{plural}"));
+        was_negative = count < 0;
     }
-    if nanoseconds == 0 && !is_first {
-        return Some(());
+    if nanoseconds == 0 && !text.is_empty() {
+        return text;
     }
-    let blank = if is_first { "" } else { " " };
+    let blank = if text.is_empty() { "" } else { " " };
     let sign = match nanoseconds < 0 {
         true => "-",
         false if was_negative => "+",
@@ -193,11 +214,11 @@ fn text_of(interval: Interval, out: &mut StringWriter) -> Option<()> {
     let all = nanoseconds.unsigned_abs();
     let (seconds, rest) = (all / 1_000_000_000, all % 1_000_000_000);
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    out.push_str(&format!("{blank}{sign}{hours:02}:{minutes:02}:{seconds:02}"));
+    text.push_str(&format!("{blank}{sign}{hours:02}:{minutes:02}:{seconds:02}"));
     if rest > 0 {
-        out.push_str(format!(".{rest:09}").trim_end_matches('0'));
+        text.push_str(format!(".{rest:09}").trim_end_matches('0'));
     }
-    Some(())
+    text
 }
 
 /// A unit of time.

@@ -4,12 +4,15 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringViewBuilder};
-use arrow::datatypes::DataType;
-use arrow::datatypes::{Float32Type, Float64Type};
+use arrow::datatypes::{
+    DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::batch::{Argument, Column};
 use crate::error::Result;
+use crate::function::custom::Interval;
+use crate::function::dialect::interval_text;
 use crate::function::{KernelContext, ScalarKernel};
 
 /// How parts are set apart.
@@ -100,6 +103,11 @@ impl ToJson {
                     self.write(&values, at, out)?;
                 }
                 out.push('}');
+            }
+            DataType::Interval(IntervalUnit::MonthDayNano) => {
+                let IntervalMonthDayNano { months, days, nanoseconds } =
+                    array.as_primitive::<IntervalMonthDayNanoType>().value(row);
+                quote(&interval_text(Interval { months, days, nanoseconds }), out);
             }
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
                 quote(&format!("\\x{}", shown(array, row)?), out);

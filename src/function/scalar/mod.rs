@@ -11,6 +11,7 @@ mod cast; //       numbers to wider numbers, dates and timestamps
 mod decimal; //    the same of decimals, as far as 38 digits go
 mod json; //       any value as JSON text
 mod list; //       lists with a value put in
+mod nested; //     lists, structs and maps as texts
 mod clock; //      proctime() and current_watermark(ts)
 mod compare; //    = <> < <= > >= of fixed-width values and strings, IS [NOT] DISTINCT FROM
 mod logic; //      AND OR NOT, IS [NOT] NULL
@@ -35,6 +36,7 @@ pub use letters::{lower, upper};
 pub use list::{array_insert, array_mode};
 pub use logic::{is_not_null, is_null, not};
 pub use lookup::lookup;
+pub use nested::nested_text;
 pub use pane::{date_bin, date_trunc, window_start};
 pub use pattern::{in_list, like};
 pub use piece::split_index;

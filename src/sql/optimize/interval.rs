@@ -56,10 +56,7 @@ fn part_of_span(args: &[Expr], data_type: &DataType) -> Option<Expr> {
     let part = part.try_as_str().flatten()?.to_lowercase();
     let (kind, span) = match data_type {
         DataType::Interval(_) => ("interval", cast(args[1].clone(), INTERVAL)),
-        DataType::Duration(_) => {
-            let micros = cast(args[1].clone(), DataType::Duration(TimeUnit::Microsecond));
-            ("span", cast(micros, DataType::Int64))
-        }
+        DataType::Duration(_) => ("span", micros(args[1].clone())),
         _ => return None,
     };
     let function = |what: &str| &FUNCTIONS.scalars[&format!("{kind}_{what}")];
@@ -68,6 +65,11 @@ fn part_of_span(args: &[Expr], data_type: &DataType) -> Option<Expr> {
         "nanosecond" | "nanoseconds" => function("part").call(vec![lit(part), span]),
         _ => cast(function("part").call(vec![lit(part), span]), DataType::Int32),
     })
+}
+
+/// The difference of two times as so many microseconds.
+fn micros(span: Expr) -> Expr {
+    cast(cast(span, DataType::Duration(TimeUnit::Microsecond)), DataType::Int64)
 }
 
 /// An interval as a text.
@@ -93,6 +95,8 @@ pub(super) fn measure(plan: LogicalPlan) -> Result<LogicalPlan> {
         let schema = merge_schema(&plan.inputs());
         let names = NamePreserver::new(&plan);
         let is_interval = |expr: &Expr| expr.get_type(&schema).is_ok_and(|data_type| data_type == INTERVAL);
+        let is_nested = |expr: &Expr| expr.get_type(&schema).is_ok_and(|data_type| data_type.is_nested());
+        let is_span = |expr: &Expr| matches!(expr.get_type(&schema), Ok(DataType::Duration(_)));
         let is_sort = matches!(plan, LogicalPlan::Sort(_));
         plan.map_expressions(|expr| {
             if is_sort && is_interval(&expr) {
@@ -120,6 +124,15 @@ pub(super) fn measure(plan: LogicalPlan) -> Result<LogicalPlan> {
                         Some(part) => Transformed::yes(part),
                         None => Transformed::no(Expr::ScalarFunction(call)),
                     })
+                }
+                Expr::Cast(of) if of.field.data_type().is_string() && is_span(&of.expr) => {
+                    let text = FUNCTIONS.scalars["span_text"].call(vec![micros(*of.expr)]);
+                    Ok(Transformed::yes(cast(text, of.field.data_type().clone())))
+                }
+                // The library would leave NULL away inside.
+                Expr::Cast(of) if of.field.data_type().is_string() && is_nested(&of.expr) => {
+                    let text = FUNCTIONS.scalars["nested_text"].call(vec![*of.expr]);
+                    Ok(Transformed::yes(cast(text, of.field.data_type().clone())))
                 }
                 // The library would cut what it folds towards 1970.
                 Expr::Cast(of) if of.expr.column_refs().is_empty() => {

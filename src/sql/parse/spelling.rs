@@ -113,6 +113,8 @@ fn respell(call: &mut Function) -> Result<()> {
         }
         "variance" => rename(call, "var_samp"),
         "sign" => rename(call, "signum"),
+        "strftime" => rename(call, "to_char"),
+        "regexp_substr" => rename(call, "regexp_extract"),
         "regexp_replace" => {
             remove_matches(call);
             regexp_replace(call);
@@ -454,6 +456,25 @@ fn respell_interval(expr: &mut Expr) -> Result<()> {
     Ok(())
 }
 
+/// `2024-01-31 9:05` as `2024-01-31T09:05:00`, in a literal.
+fn spell_time(literal: &mut Value) {
+    let Value::SingleQuotedString(text) = literal else { return };
+    let Some((date, rest)) = text.split_once([' ', 'T']) else { return };
+    let end = rest.find(|c: char| !c.is_ascii_digit() && !matches!(c, ':' | '.')).unwrap_or(rest.len());
+    let (clock, zone) = rest.split_at(end);
+    let mut parts: Vec<String> = clock.split(':').map(str::to_string).collect();
+    let is_short = |part: &String| part.split('.').next().is_some_and(|whole| whole.len() == 1);
+    if date.is_empty() || !(2..=3).contains(&parts.len()) || parts.iter().any(String::is_empty) {
+        return;
+    }
+    if parts.len() == 3 && !parts.iter().any(is_short) {
+        return;
+    }
+    parts.resize(3, "00".to_string());
+    let padded = parts.iter().map(|part| if is_short(part) { format!("0{part}") } else { part.clone() });
+    *text = format!("{date}T{}{zone}", padded.collect::<Vec<_>>().join(":"));
+}
+
 /// `FLOOR(t TO HOUR)` is `date_trunc('hour', t)`; `CEIL` is that or the next one.
 fn respell_rounding(expr: &mut Expr) -> Result<()> {
     let (value, field, is_up) = match expr {
@@ -548,6 +569,16 @@ fn respell_cast(expr: &mut Expr) -> Result<()> {
             *expr = call_of("to_uuid", vec![value], expr.span());
         }
         Expr::Cast { expr: value, data_type: DataType::Bytea, .. } => by_digits(value)?,
+        Expr::Cast { expr: value, data_type: DataType::Timestamp(..) | DataType::Datetime(_), .. } => {
+            if let Expr::Value(literal) = value.as_mut() {
+                spell_time(&mut literal.value);
+            }
+        }
+        Expr::TypedString(TypedString {
+            data_type: DataType::Timestamp(..) | DataType::Datetime(_), value, ..
+        }) => {
+            spell_time(&mut value.value);
+        }
         _ => {}
     }
     Ok(())

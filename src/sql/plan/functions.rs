@@ -126,6 +126,12 @@ const OF_ANY_TYPE: &[OfAnyType] =
                 _ => None,
             }
         }),
+        ("nested_text", "A list, a struct or a map as a text: what CAST gives.", "nested_text([1, NULL])", |types| {
+            match types {
+                [value] => kernels::nested_text(value),
+                _ => None,
+            }
+        }),
         (
             "array_mode",
             "The value that a list has most often; of several the first. NULL does not count.",
