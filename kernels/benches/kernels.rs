@@ -220,6 +220,18 @@ fn filters(c: &mut Criterion) {
             bitmap::to_selection(level, black_box(&selected), rows, &mut list);
         });
         assert_eq!(list.len(), count);
+        let mut places = Vec::new();
+        levels(c, &format!("bitmap/positions/{name}"), rows, |level| {
+            places.clear();
+            bitmap::positions(level, black_box(&selected), 0, &mut places);
+        });
+        assert_eq!(places.len(), count);
+        let some = mask(rows, 100).iter().zip(&selected).map(|(some, selected)| some & selected).collect::<Vec<_>>();
+        levels(c, &format!("bitmap/ranks/{name}"), rows, |level| {
+            places.clear();
+            bitmap::ranks(level, black_box(&selected), &some, 0, &mut places);
+        });
+        assert_eq!(places.len(), bitmap::count_ones(&some, rows));
         let (values, mut out) = (small(rows), Vec::new());
         levels(c, &format!("filter/i64/{name}"), rows, |level| {
             filter::compress(level, black_box(&values), &selected, &mut out);
@@ -310,6 +322,8 @@ fn scans(c: &mut Criterion) {
     levels(c, "scan/structural3", rows, |level| {
         scan::structural3(level, black_box(&text), b'\n', b',', b'"', &mut out)
     });
+    let [special, lines] = &mut each[..2] else { panic!("there are three") };
+    levels(c, "scan/json-marks", rows, |level| scan::json_marks(level, black_box(&text), special, lines));
     levels(c, "scan/each-of-3", rows, |level| scan::each(level, black_box(&text), *b"\n,\"", &mut each));
     levels(c, "scan/count-byte", rows, |level| count = scan::count_byte(level, black_box(&text), b'\n'));
     assert_eq!(count, bitmap::count_ones(&each[0], rows));

@@ -10,8 +10,8 @@
 //! A room is a folder: `mod.rs` is the contract and the dispatch, `scalar.rs` the plain truth that the tests compare
 //! with, `simd.rs` one body for every vector width, `avx512.rs` exists only where the bench shows that it wins.
 //! Kernels know no SQL, no time zones, no error type. A `&mut Vec` named `out` is emptied first, so that a caller can
-//! hand the same buffer in for every batch; only `bitmap::append`, `gather::append` and
-//! `snappy::append` add to what is there.
+//! hand the same buffer in for every batch; only `bitmap::append`, `bitmap::positions`,
+//! `gather::append` and `snappy::append` add to what is there.
 
 mod lanes; //          the types that kernels know as vectors
 pub mod level; //      what this CPU can do, asked once

@@ -82,6 +82,22 @@ fn bitmaps_count_and_list() {
             bitmap::to_selection(case.level, &words, case.rows, &mut out);
             bitmap::scalar::to_selection(&words, case.rows, &mut truth);
             assert_rows!(out, truth, "{case}, {tenths} tenths");
+            let (mut out, mut truth) = (vec![9; 3], vec![9; 3]);
+            for base in [0, 77, u32::MAX - words.len() as u32 * 64] {
+                bitmap::positions(case.level, &words, base, &mut out);
+                bitmap::scalar::positions(&words, base, &mut truth);
+                assert_rows!(out, truth, "{case}, {tenths} tenths from {base}");
+            }
+            // The truth counts from the start for every bit.
+            if case.rows <= 1000 {
+                for some in [1, 5] {
+                    let some = rng.bits(case.rows, some);
+                    let (mut out, mut truth) = (vec![9; 3], vec![9; 3]);
+                    bitmap::ranks(case.level, &words, &some, 7, &mut out);
+                    bitmap::scalar::ranks(&words, &some, 7, &mut truth);
+                    assert_rows!(out, truth, "{case}, {tenths} tenths");
+                }
+            }
         }
     });
 }
@@ -712,6 +728,20 @@ fn scans() {
         for (needle, out) in [0xFF, b'x'].into_iter().zip(&each) {
             scan::scalar::structural(&bytes, &[needle], &mut truth);
             assert_rows!(out, truth, "{case}");
+        }
+        let (mut special, mut lines) = (vec![1], vec![2]);
+        scan::json_marks(case.level, &bytes, &mut special, &mut lines);
+        scan::scalar::json_special(&bytes, &mut truth);
+        assert_rows!(special, truth, "{case}");
+        scan::scalar::structural(&bytes, b"\n", &mut truth);
+        assert_rows!(lines, truth, "{case}");
+        for (delimiter, quote) in [(b',', b'"'), (b'x', 0), (b',', b'q')] {
+            let has_quote = scan::csv_marks(case.level, &bytes, [delimiter, quote], &mut special, &mut lines);
+            assert_eq!(has_quote, bytes.contains(&quote), "{case}");
+            scan::scalar::structural(&bytes, &[delimiter, b'\n'], &mut truth);
+            assert_rows!(special, truth, "{case}");
+            scan::scalar::structural(&bytes, b"\n", &mut truth);
+            assert_rows!(lines, truth, "{case}");
         }
         for needle in [b',', b'\0', b'q'] {
             assert_eq!(

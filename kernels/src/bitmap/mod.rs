@@ -143,6 +143,29 @@ pub fn to_selection(level: Level, words: &[u64], rows: usize, out: &mut Vec<u16>
     dispatch!(level, _s => simd::to_selection(words, rows, out))
 }
 
+/// Puts the places of the set bits of `words` behind what `out` holds, ascending: bit `i` as `base + i`.
+///
+/// Panics when places do not fit `u32`.
+pub fn positions(level: Level, words: &[u64], base: u32, out: &mut Vec<u32>) {
+    let bits = u32::try_from(words.len() * 64).expect("places fit 32 bits");
+    assert!(base.checked_add(bits).is_some(), "places fit 32 bits");
+    #[cfg(target_arch = "x86_64")]
+    if let Some(token) = level.as_avx512() {
+        return avx512::positions(token, words, base, out);
+    }
+    dispatch!(level, _s => simd::positions(words, base, out))
+}
+
+/// Puts behind what `out` holds, for each bit of `some`, how many bits of `words` come before it, and `base` more.
+///
+/// Panics on unequal lengths, or when ranks do not fit `u32`.
+pub fn ranks(level: Level, words: &[u64], some: &[u64], base: u32, out: &mut Vec<u32>) {
+    assert_eq!(words.len(), some.len(), "bitmaps of one length");
+    let bits = u32::try_from(words.len() * 64).expect("ranks fit 32 bits");
+    assert!(base.checked_add(bits).is_some(), "ranks fit 32 bits");
+    dispatch!(level, _s => simd::ranks(words, some, base, out))
+}
+
 /// Makes `out` the bits at the listed rows, in the order of the list.
 ///
 /// Panics when a row lies past the last word.

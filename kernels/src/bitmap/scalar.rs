@@ -25,6 +25,17 @@ pub fn to_selection(words: &[u64], rows: usize, out: &mut Vec<u16>) {
     *out = (0..rows).filter(|&i| get(words, i)).map(|i| i as u16).collect();
 }
 
+/// See [`super::positions`].
+pub fn positions(words: &[u64], base: u32, out: &mut Vec<u32>) {
+    out.extend((0..words.len() * 64).filter(|&i| get(words, i)).map(|i| base + i as u32));
+}
+
+/// See [`super::ranks`].
+pub fn ranks(words: &[u64], some: &[u64], base: u32, out: &mut Vec<u32>) {
+    let before = |i: usize| (0..i).filter(|&i| get(words, i)).count() as u32;
+    out.extend((0..words.len() * 64).filter(|&i| get(some, i)).map(|i| base + before(i)));
+}
+
 /// See [`super::gather`].
 pub fn gather(words: &[u64], rows_idx: &[u16], out: &mut Vec<u64>) {
     *out = vec![0; self::words(rows_idx.len())];

@@ -42,6 +42,53 @@ pub fn to_selection(words: &[u64], rows: usize, out: &mut Vec<u16>) {
     }
 }
 
+/// Places of set bits, eight at a time: how many a word has is guessed wrong less often so.
+#[inline(always)]
+pub fn positions(words: &[u64], base: u32, out: &mut Vec<u32>) {
+    const ROUND: usize = 8;
+    let start = out.len();
+    let count: usize = words.iter().map(|word| word.count_ones() as usize).sum();
+    out.resize(start + count + ROUND, 0);
+    let mut at = start;
+    for (index, &word) in words.iter().enumerate() {
+        let (mut word, base) = (word, base + index as u32 * 64);
+        let next = at + word.count_ones() as usize;
+        while at < next {
+            for place in &mut out[at..at + ROUND] {
+                *place = base + word.trailing_zeros();
+                word &= word.wrapping_sub(1);
+            }
+            at += ROUND;
+        }
+        at = next;
+    }
+    out.truncate(start + count);
+}
+
+/// Ranks of bits of which most words have one or none. Which of the two it is cannot be predicted: a rank is written
+/// anyway, and counts if there is one.
+#[inline(always)]
+pub fn ranks(words: &[u64], some: &[u64], base: u32, out: &mut Vec<u32>) {
+    let mut at = out.len();
+    let mut before = base;
+    let count: usize = some.iter().map(|word| word.count_ones() as usize).sum();
+    out.resize(at + count + 1, 0);
+    for (&word, &some) in words.iter().zip(some) {
+        let mut some = some;
+        let rank = |some: u64| before + (word & (some & some.wrapping_neg()).wrapping_sub(1)).count_ones();
+        out[at] = rank(some);
+        at += (some != 0) as usize;
+        some &= some.wrapping_sub(1);
+        while some != 0 {
+            out[at] = rank(some);
+            at += 1;
+            some &= some - 1;
+        }
+        before += word.count_ones();
+    }
+    out.truncate(at);
+}
+
 #[inline(always)]
 fn push_thin(mut word: u64, base: u16, out: &mut Vec<u16>) {
     while word != 0 {

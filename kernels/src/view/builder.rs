@@ -10,6 +10,8 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, BinaryViewArray, StringViewArray};
 use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
 
+use crate::{level, scan};
+
 /// Bytes that are UTF-8 from the first to the last.
 #[derive(Debug, Clone)]
 pub struct Text(Buffer);
@@ -18,7 +20,7 @@ impl Text {
     /// Checks the whole buffer once; gives it back when it is not UTF-8, or too long for a view's offset.
     pub fn new(bytes: Buffer) -> Result<Self, Buffer> {
         let fits = bytes.len() <= u32::MAX as usize;
-        if fits && std::str::from_utf8(&bytes).is_ok() { Ok(Text(bytes)) } else { Err(bytes) }
+        if fits && scan::is_utf8(level::detect(), &bytes) { Ok(Text(bytes)) } else { Err(bytes) }
     }
 }
 

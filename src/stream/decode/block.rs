@@ -4,6 +4,7 @@
 
 use arrow::buffer::Buffer;
 use millstream_kernels::view::Text;
+use millstream_kernels::{level, scan};
 
 /// Zero bytes behind the text.
 pub const PADDING: usize = 64;
@@ -84,5 +85,5 @@ impl Block {
 
 /// How many lines end in `text`.
 pub fn count_lines(text: &[u8]) -> u64 {
-    memchr::memchr_iter(b'\n', text).count() as u64
+    scan::count_byte(level::detect(), text, b'\n') as u64
 }

@@ -186,6 +186,23 @@ impl ColumnBuilder {
         self.validity[row / 64] &= !(1 << (row % 64));
     }
 
+    /// Makes row `row` of the `rows` begun null.
+    pub fn set_null(&mut self, row: usize, rows: usize) {
+        self.mark_null(row, rows);
+        match &mut self.data {
+            Data::Views(views) => views.set_empty(row),
+            Data::Ranges(ranges) => ranges[row] = (0, 0),
+            Data::Fixed(_) => {}
+        }
+    }
+
+    /// Marks row `row` as not null.
+    pub fn mark_valid(&mut self, row: usize) {
+        if self.has_nulls {
+            self.validity[row / 64] |= 1 << (row % 64);
+        }
+    }
+
     /// Forgets the nulls from row `row` on.
     pub fn rewind(&mut self, row: usize) {
         if self.has_nulls {
@@ -275,20 +292,31 @@ pub fn time_of_day(text: &[u8], per_second: i64) -> Option<i64> {
 }
 
 /// A timestamp in ticks; finer digits are cut.
-#[inline]
+#[inline(always)]
 pub fn timestamp(text: &[u8], per_second: i64, zone: Zone) -> Option<i64> {
     let instant = time::timestamp(text)?;
     let seconds = match (instant.offset, zone) {
         (Some(offset), _) => instant.seconds - offset as i64,
         (None, Zone::Utc) => instant.seconds,
-        (None, Zone::Of(zone)) => {
-            let clock = DateTime::from_timestamp(instant.seconds, 0)?.naive_utc();
-            // A clock time that occurs twice means the earlier one; one that does not occur is refused.
-            let offset = zone.offset_from_local_datetime(&clock).earliest()?;
-            instant.seconds - offset.fix().local_minus_utc() as i64
-        }
+        (None, Zone::Of(zone)) => local(instant.seconds, zone)?,
     };
-    seconds.checked_mul(per_second)?.checked_add(instant.nanos as i64 / (1_000_000_000 / per_second))
+    // Divisors that are known are multiplications.
+    let ticks = match per_second {
+        1 => 0,
+        1_000 => instant.nanos / 1_000_000,
+        1_000_000 => instant.nanos / 1_000,
+        _ => instant.nanos / (1_000_000_000 / per_second) as u32,
+    };
+    seconds.checked_mul(per_second)?.checked_add(ticks as i64)
+}
+
+/// Seconds since 1970 at which clocks of `zone` show `seconds`.
+#[inline(never)]
+fn local(seconds: i64, zone: Tz) -> Option<i64> {
+    let clock = DateTime::from_timestamp(seconds, 0)?.naive_utc();
+    // A clock time that occurs twice means the earlier one; one that does not occur is refused.
+    let offset = zone.offset_from_local_datetime(&clock).earliest()?;
+    Some(seconds - offset.fix().local_minus_utc() as i64)
 }
 
 fn finish_nulls(flat: &mut Flat, validity: Option<&Vec<u64>>, rows: usize) {

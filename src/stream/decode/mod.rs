@@ -9,6 +9,7 @@ pub mod block; //   the text a decoder works on
 pub mod fault; //   what is wrong with a row, and what to do about it
 pub mod column; //  the column being filled
 pub mod value; //   text of one value → value
+pub mod fill; //    a field of many rows → a column
 pub mod infer; //   types from samples
 pub mod csv; //     comma-separated values
 pub mod json; //    an object per line

@@ -10,7 +10,7 @@ mod quotes; //    which bytes are quoted
 mod structure; // where fields and rows end
 mod field; //     one field that is not plain
 mod header; //    which field is which column
-mod fill; //      one field of many rows → one column
+mod fill; //      the fields of a column
 mod decoder; //   blocks → batches
 mod infer; //     names and types from a sample
 

@@ -61,31 +61,35 @@ fn prefix_xor(mut word: u64) -> u64 {
     word ^ word << 32
 }
 
-/// Makes `out` the bitmap of the delimiters and newlines of `text` that are outside of quotes. Where a quote is never
-/// closed, it is taken as the end of its line and its place is added to `open`.
+/// Makes `out` the bitmap of the delimiters and newlines of `text` that are outside of quotes, and that of these newlines
+/// alone. Where a quote is never closed, it is taken as the end of its line and its place is added to `open`.
 pub fn structure(
     level: Level,
     text: &[u8],
     dialect: Dialect,
     masks: &mut Masks,
-    out: &mut Vec<u64>,
+    (out, lines): (&mut Vec<u64>, &mut Vec<u64>),
     open: &mut Vec<usize>,
 ) {
     open.clear();
-    let Some(quote) = dialect.quote.filter(|&quote| memchr::memchr(quote, text).is_some()) else {
-        return scan::structural2(level, text, dialect.delimiter, b'\n', out);
-    };
-    out.clear();
-    out.resize(text.len().div_ceil(64), 0);
+    let quote = dialect.quote.unwrap_or(b'\n');
+    let has_quote = scan::csv_marks(level, text, [dialect.delimiter, quote], out, lines);
+    let Some(quote) = dialect.quote.filter(|_| has_quote) else { return };
     if dialect.escape.is_none() {
-        let keep = |at: usize, delimiters, newlines| out[at] = delimiters | newlines;
+        let keep = |at: usize, delimiters, newlines| (out[at], lines[at]) = (delimiters | newlines, newlines);
         if masks.scan(level, text, quote, dialect.delimiter, keep) == (false, false) {
             return;
         }
-        out.fill(0);
     }
+    out.fill(0);
+    lines.fill(0);
     let mut from = 0;
-    while let Some(at) = walk(text, from, quote, dialect, |at| out[at / 64] |= 1 << (at % 64)) {
+    let mut found = |at: usize| {
+        let bit = 1 << (at % 64);
+        out[at / 64] |= bit;
+        lines[at / 64] |= if text[at] == b'\n' { bit } else { 0 };
+    };
+    while let Some(at) = walk(text, from, quote, dialect, &mut found) {
         open.push(at);
         from = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline);
     }

@@ -4,7 +4,7 @@
 //!             behind the end of the one before: the end of field `f` of row `r` is at `r * stride + f + 1`, and its
 //!             start behind what is one place before. Where a row is of another shape, the table ends.
 
-use fearless_simd::dispatch;
+use millstream_kernels::bitmap;
 use millstream_kernels::level::{self, Level};
 
 use super::quotes::{self, Dialect, Masks};
@@ -18,6 +18,8 @@ pub struct Structure {
     masks: Masks,
     /// Delimiters and newlines outside of quotes.
     words: Vec<u64>,
+    /// The newlines among them.
+    newlines: Vec<u64>,
     /// Opening quotes that are never closed, ascending.
     open: Vec<usize>,
     /// The byte the next row begins with.
@@ -28,6 +30,8 @@ pub struct Structure {
     pub positions: Vec<u32>,
     /// Positions per row.
     pub stride: usize,
+    /// Which positions of the table are newlines.
+    ends: Vec<u32>,
 }
 
 /// What [`Structure::take`] found.
@@ -47,6 +51,8 @@ impl Structure {
             delimiter: b',',
             masks: Masks::default(),
             words: Vec::new(),
+            newlines: Vec::new(),
+            ends: Vec::new(),
             open: Vec::new(),
             next: 0,
             has_extra: false,
@@ -57,7 +63,8 @@ impl Structure {
 
     /// Scans a block.
     pub fn begin(&mut self, text: &[u8], dialect: Dialect) {
-        quotes::structure(self.level, text, dialect, &mut self.masks, &mut self.words, &mut self.open);
+        let out = (&mut self.words, &mut self.newlines);
+        quotes::structure(self.level, text, dialect, &mut self.masks, out, &mut self.open);
         self.delimiter = dialect.delimiter;
         self.next = 0;
     }
@@ -71,7 +78,8 @@ impl Structure {
     pub fn take(&mut self, text: &[u8], fields: usize, rows_max: usize) -> Found {
         while self.next < text.len() {
             self.stride = fields + self.has_extra as usize;
-            let rows = dispatch!(self.level, _simd => self.conforming_rows(text, rows_max));
+            self.flatten(rows_max * self.stride);
+            let rows = self.conforming(text, rows_max);
             if rows > 0 {
                 self.positions.truncate(rows * self.stride + 1);
                 self.next = self.positions[rows * self.stride] as usize + 1;
@@ -94,55 +102,42 @@ impl Structure {
         Found::End
     }
 
-    #[inline(always)]
-    fn conforming_rows(&mut self, text: &[u8], rows_max: usize) -> usize {
-        self.flatten(rows_max * self.stride);
-        self.conforming(text, rows_max)
-    }
-
     /// Makes `positions` the place before the next row and at least `count` positions behind it, where there are so many.
-    #[inline(always)]
     fn flatten(&mut self, count: usize) {
-        const ROUND: usize = 8;
-        // Bits are written eight at a time, more than there may be: room for those of one word.
-        if self.positions.len() < count + 1 + 64 + ROUND {
-            self.positions.resize(count + 1 + 64 + ROUND, 0);
-        }
-        self.positions[0] = (self.next as u32).wrapping_sub(1);
-        let mut filled = 1;
+        /// Words looked at at once.
+        const WORDS: usize = 64;
+        self.positions.clear();
+        self.ends.clear();
+        self.positions.push((self.next as u32).wrapping_sub(1));
         let mut index = self.next / 64;
-        let mut mask = !0 << (self.next % 64);
-        while filled <= count && index < self.words.len() {
-            let mut word = self.words[index] & mask;
-            let base = (index * 64) as u32;
-            let bits = word.count_ones() as usize;
-            let out = &mut self.positions[filled..filled + 64 + ROUND];
-            for round in out.chunks_exact_mut(ROUND).take(bits.div_ceil(ROUND)) {
-                for position in round {
-                    *position = base + word.trailing_zeros();
-                    word &= word.wrapping_sub(1);
-                }
-            }
-            filled += bits;
+        if !self.next.is_multiple_of(64) {
+            // What lies before the next row is another one's.
+            let mask = !0 << (self.next % 64);
+            let (word, newlines) = ([self.words[index] & mask], [self.newlines[index] & mask]);
+            bitmap::ranks(self.level, &word, &newlines, 1, &mut self.ends);
+            bitmap::positions(self.level, &word, index as u32 * 64, &mut self.positions);
             index += 1;
-            mask = !0;
         }
-        self.positions.truncate(filled);
+        while self.positions.len() <= count && index < self.words.len() {
+            let end = (index + WORDS).min(self.words.len());
+            let (words, newlines) = (&self.words[index..end], &self.newlines[index..end]);
+            bitmap::ranks(self.level, words, newlines, self.positions.len() as u32, &mut self.ends);
+            bitmap::positions(self.level, words, index as u32 * 64, &mut self.positions);
+            index = end;
+        }
     }
 
     /// How many rows of the table have the right shape before the first one that has not.
-    #[inline(always)]
     fn conforming(&self, text: &[u8], rows_max: usize) -> usize {
-        let rows = ((self.positions.len() - 1) / self.stride).min(rows_max);
         let limit = self.open.get(self.open.partition_point(|&at| at < self.next)).map_or(u32::MAX, |&at| at as u32);
-        let is_right = |row: &[u32]| {
-            let (end, inner) = row.split_last().expect("rows have fields");
-            text[*end as usize] == b'\n'
-                && *end < limit
-                && inner.iter().all(|&at| text[at as usize] != b'\n')
-                && (!self.has_extra || ends_empty(text, *end as usize, self.delimiter))
+        let is_right = |row: usize, end: u32| {
+            let at = self.positions[end as usize];
+            end as usize == (row + 1) * self.stride
+                && at < limit
+                && (!self.has_extra || ends_empty(text, at as usize, self.delimiter))
         };
-        self.positions[1..].chunks_exact(self.stride).take(rows).position(|row| !is_right(row)).unwrap_or(rows)
+        let ends = &self.ends[..self.ends.len().min(rows_max)];
+        ends.iter().enumerate().position(|(row, &end)| !is_right(row, end)).unwrap_or(ends.len())
     }
 
     /// Where the line ends that the next row begins with.

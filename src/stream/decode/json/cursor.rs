@@ -3,9 +3,6 @@
 //! Invariants  no step crosses a newline: it is no white space here, and a control character within strings. The special
 //!             bytes of strings (quotes, backslashes, control characters) are found for the whole block at once.
 
-use millstream_kernels::level::Level;
-use millstream_kernels::scan;
-
 use crate::stream::decode::value::word::leading_digits;
 
 /// Objects and arrays within one another, at most.
@@ -39,11 +36,6 @@ pub struct Number {
     pub end: usize,
     /// Whether it has no point and no exponent.
     pub is_integer: bool,
-}
-
-/// Finds the special bytes of a block.
-pub fn special(level: Level, bytes: &[u8], out: &mut Vec<u64>) {
-    scan::json_special(level, bytes, out);
 }
 
 impl<'a> Cursor<'a> {

@@ -1,15 +1,17 @@
-//! Members become columns: a row at a time, as its keys come.
+//! Members become columns: many lines at once where they have a shape in common, else a line at a time, as its keys come.
 
 use arrow::datatypes::FieldRef;
 use fearless_simd::dispatch;
 use millstream_kernels::level::{self, Level};
 use millstream_kernels::view::Text;
 
-use super::cursor::{self, Cursor, Expected};
+use super::cursor::{Cursor, Expected};
 use super::escape::unescape;
 use super::keys::Keys;
+use super::lines::{Lines, Marks};
 use super::member::{Bad, broken, read, skip};
 use super::nested;
+use super::shapes::Shapes;
 use crate::batch::{Batch, Column};
 use crate::error::Result;
 use crate::stream::decode::column::{ColumnBuilder, Data, set_bit};
@@ -25,7 +27,9 @@ pub struct JsonDecoder {
     builders: Vec<ColumnBuilder>,
     block: Block,
     text: Option<Text>,
-    special: Vec<u64>,
+    marks: Marks,
+    lines: Lines,
+    shapes: Shapes,
     /// The byte the next row begins with.
     next: usize,
     /// Rows there are still at most.
@@ -87,7 +91,9 @@ impl JsonDecoder {
             builders,
             block: Block::empty(),
             text: None,
-            special: Vec::new(),
+            marks: Marks::default(),
+            lines: Lines::default(),
+            shapes: Shapes::default(),
             next: 0,
             lines_left: 0,
         })
@@ -96,7 +102,7 @@ impl JsonDecoder {
     /// Starts with a block.
     pub fn begin(&mut self, block: Block) {
         self.text = block.checked();
-        cursor::special(self.level, block.padded(), &mut self.special);
+        self.marks.scan(self.level, block.padded());
         self.next = 0;
         self.lines_left = block.lines();
         self.block = block;
@@ -149,11 +155,84 @@ impl JsonDecoder {
     fn rows(&mut self, rows_max: usize, refused: &[usize]) -> Result<(usize, usize), Fault> {
         let block = self.block.clone();
         let length = block.text().len();
-        let special = std::mem::take(&mut self.special);
-        let mut cursor = Cursor::new(block.padded(), &special, self.next);
+        let (mut rows, mut left_out) = (0, 0);
+        while rows < rows_max && self.next < length {
+            let by_shape = self.text.is_some() && refused.is_empty() && self.shapes.are_worth_it();
+            let (found, bad) =
+                if by_shape { self.alike(&block, rows, rows_max)? } else { self.any(&block, rows, rows_max, refused)? };
+            rows += found;
+            left_out += bad;
+        }
+        Ok((rows, left_out))
+    }
+
+    /// Reads some of the next lines into rows from `base` on, those at once that are of a shape.
+    #[inline(always)]
+    fn alike(&mut self, block: &Block, base: usize, rows_max: usize) -> Result<(usize, usize), Fault> {
+        let (mut lines, mut shapes) = (std::mem::take(&mut self.lines), std::mem::take(&mut self.shapes));
+        let lines_max = (rows_max - base).min(shapes.lines_max());
+        self.next = lines.take(self.level, block.text(), &self.marks, self.next, lines_max);
+        let mut left_out = 0;
+        let outcome = loop {
+            shapes.fill(block.padded(), &lines, &mut self.builders, base, rows_max);
+            match self.odd_lines(block, &mut lines, &mut shapes, base, rows_max) {
+                Ok(0) => break Ok((lines.list.len(), left_out)),
+                // Rows move up: once more, without the bad lines.
+                Ok(bad) => left_out += bad,
+                Err(fault) => break Err(fault),
+            }
+            self.builders.iter_mut().for_each(|builder| builder.rewind(base));
+        };
+        (self.lines, self.shapes) = (lines, shapes);
+        outcome
+    }
+
+    /// Reads the lines of no shape, and takes away those that are bad: how many.
+    #[inline(always)]
+    fn odd_lines(
+        &mut self,
+        block: &Block,
+        lines: &mut Lines,
+        shapes: &mut Shapes,
+        base: usize,
+        rows_max: usize,
+    ) -> Result<usize, Fault> {
+        let mut bad = Vec::new();
+        let marks = std::mem::take(&mut self.marks);
+        let mut cursor = Cursor::new(block.padded(), &marks.special, 0);
+        let mut failed = None;
+        let mut from = 0;
+        while let Some(at) = shapes.next_odd(from) {
+            from = at + 1;
+            let line = lines.list[at];
+            cursor.at = line.start as usize;
+            cursor.skip_blanks();
+            let start = cursor.at;
+            self.builders.iter_mut().for_each(|builder| builder.mark_valid(base + at));
+            match (self.row(&mut cursor, base + at, rows_max), self.on_error) {
+                (Ok(()), _) => shapes.learn(block.padded(), lines, line, &self.keys, self.builders.len()),
+                (Err(_), OnError::Skip) => bad.push(line),
+                (Err(bad), OnError::Fail) => {
+                    failed = Some(fault_of(start, bad));
+                    break;
+                }
+            }
+        }
+        self.marks = marks;
+        lines.list.retain(|line| bad.binary_search_by_key(&line.start, |bad| bad.start).is_err());
+        failed.map_or(Ok(bad.len()), Err)
+    }
+
+    /// Reads the next lines into rows from `base` on, one by one.
+    #[inline(always)]
+    fn any(&mut self, block: &Block, base: usize, rows_max: usize, refused: &[usize]) -> Result<(usize, usize), Fault> {
+        let length = block.text().len();
+        let marks = std::mem::take(&mut self.marks);
+        let mut cursor = Cursor::new(block.padded(), &marks.special, self.next);
         let (mut rows, mut left_out) = (0, 0);
         let mut failed = None;
-        while rows < rows_max {
+        let rows_max_here = (rows_max - base).min(self.shapes.pause());
+        while rows < rows_max_here {
             cursor.skip_blanks();
             if cursor.at >= length {
                 break;
@@ -162,7 +241,7 @@ impl JsonDecoder {
                 continue;
             }
             let start = cursor.at;
-            let outcome = self.row(&mut cursor, rows, rows_max);
+            let outcome = self.row(&mut cursor, base + rows, rows_max);
             if outcome.is_ok() && (refused.is_empty() || refused.binary_search(&start).is_err()) {
                 rows += 1;
                 continue;
@@ -170,17 +249,15 @@ impl JsonDecoder {
             left_out += 1;
             let end = memchr::memchr(b'\n', &block.text()[cursor.at.min(length)..]);
             cursor.at = if outcome.is_ok() { cursor.at } else { end.map_or(length, |end| cursor.at + end + 1) };
-            if let (Err((bad, column)), OnError::Fail) = (outcome, self.on_error) {
-                failed = Some(Fault { row: start, start: bad.start, end: bad.end, column, reason: bad.reason });
+            if let (Err(bad), OnError::Fail) = (outcome, self.on_error) {
+                failed = Some(fault_of(start, bad));
                 break;
             }
         }
         self.next = cursor.at;
-        self.special = special;
-        match failed {
-            Some(fault) => Err(fault),
-            None => Ok((rows, left_out)),
-        }
+        self.marks = marks;
+        self.shapes.pass(rows);
+        failed.map_or(Ok((rows, left_out)), Err)
     }
 
     /// Reads one line into row `row`, and steps behind it when it is good.
@@ -284,15 +361,7 @@ impl JsonDecoder {
         if let Some(column) = columns.clone().find(|&column| !self.builders[column].field.is_nullable()) {
             return Err(column);
         }
-        for column in columns {
-            let builder = &mut self.builders[column];
-            builder.mark_null(row, rows_max);
-            match &mut builder.data {
-                Data::Views(views) => views.set_empty(row),
-                Data::Ranges(ranges) => ranges[row] = (0, 0),
-                Data::Fixed(_) => {}
-            }
-        }
+        columns.for_each(|column| self.builders[column].set_null(row, rows_max));
         Ok(())
     }
 
@@ -325,4 +394,8 @@ impl JsonDecoder {
         }
         Ok(())
     }
+}
+
+fn fault_of(row: usize, (bad, column): (Bad, Option<usize>)) -> Fault {
+    Fault { row, start: bad.start, end: bad.end, column, reason: bad.reason }
 }

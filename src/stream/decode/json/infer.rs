@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema};
-use millstream_kernels::level;
+use millstream_kernels::{level, scan};
 
-use super::cursor::{Cursor, Expected, special};
+use super::cursor::{Cursor, Expected};
 use super::escape::unescape;
 use crate::error::{Error, Result};
 use crate::stream::decode::Block;
@@ -38,7 +38,7 @@ pub fn infer(sample: &[u8]) -> Result<Schema> {
     let whole = memchr::memrchr(b'\n', sample).map_or(sample, |end| &sample[..=end]);
     let block = Block::of(whole);
     let mut bits = Vec::new();
-    special(level::detect(), block.padded(), &mut bits);
+    scan::json_special(level::detect(), block.padded(), &mut bits);
     let mut cursor = Cursor::new(block.padded(), &bits, 0);
     let mut all = NOTHING;
     let mut rows = 0;

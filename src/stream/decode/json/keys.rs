@@ -48,6 +48,12 @@ impl Keys {
         is_here.then_some((step.column, step.text.len()))
     }
 
+    /// The column of a key.
+    pub fn column(&self, name: &[u8]) -> Option<usize> {
+        let folded = || self.folded.get(&name.to_ascii_lowercase());
+        self.exact.get(name).or_else(folded).copied()
+    }
+
     /// The column of a key that was not expected, and the step behind it. `text` is the key with quotes and colon, if
     /// it is written without blanks and escapes, `name` what it stands for.
     #[cold]
@@ -57,8 +63,7 @@ impl Keys {
         {
             return (self.steps[step + ahead].column, step + ahead + 1);
         }
-        let folded = || self.folded.get(&name.to_ascii_lowercase());
-        let column = self.exact.get(name).or_else(folded).copied();
+        let column = self.column(name);
         let Some(text) = text.filter(|_| step < STEPS_MAX) else { return (column, step) };
         let mut head = [0; 16];
         let length = text.len().min(16);

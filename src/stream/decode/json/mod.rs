@@ -10,9 +10,16 @@ mod cursor; //  the grammar: strings, numbers, skipping
 mod escape; //  strings with escapes
 mod keys; //    keys in the order of the last row
 mod member; //  one value → one row of a column
+mod lines; //   where lines and their special bytes are
+mod shape; //   what lines have in common
+mod fill; //    one value of many lines → one column
+mod shapes; //  lines of some shapes → columns
 mod decoder; // blocks → batches
 mod nested; //  lists, structs and maps
 mod infer; //   names and types from a sample
+
+#[cfg(test)]
+mod tests;
 
 pub use decoder::JsonDecoder;
 pub use infer::infer;

@@ -48,9 +48,29 @@ pub fn single_field(field: Field<'_>) -> Option<f32> {
     Some(f32::from_bits(value.to_bits() | (negative as u32) << 31))
 }
 
+/// As [`double`], of several texts at once that begin with `words` and are `lengths` long behind a minus that some have;
+/// `None` where one of them has more than eight bytes, or anything but digits and a point. `strict`: as JSON has it.
+#[inline(always)]
+pub fn many<const N: usize>(words: [u64; N], lengths: [u64; N], negative: [bool; N], strict: bool) -> Option<[f64; N]> {
+    let (digits, counts, befores) = word::many_points(words, lengths);
+    let is_strict = |lane: usize| {
+        let (has_point, behind) = (counts[lane] != lengths[lane], counts[lane] - befores[lane]);
+        befores[lane] > 0 && !(has_point && behind == 0) && !(words[lane] as u8 == b'0' && befores[lane] > 1)
+    };
+    let fits = (0..N).fold(true, |all, lane| all & (lengths[lane] <= 8) & (!strict || is_strict(lane)));
+    let mantissas = if fits { word::many_digits(digits, counts)? } else { return None };
+    Some(std::array::from_fn(
+        #[inline(always)]
+        |lane| {
+            let value = mantissas[lane] as f64 / POWERS[((counts[lane] - befores[lane]) & 15) as usize];
+            f64::from_bits(value.to_bits() | (negative[lane] as u64) << 63)
+        },
+    ))
+}
+
 /// Digits and at most one point in at most eight bytes: the number without the point, and the digits behind it.
 #[inline(always)]
-fn short(text: u64, length: usize) -> Option<(u64, usize)> {
+pub(super) fn short(text: u64, length: usize) -> Option<(u64, usize)> {
     if length == 0 || length > 8 {
         return None;
     }
@@ -146,6 +166,52 @@ mod tests {
             "0.000000000001",
         ] {
             check(text);
+        }
+    }
+
+    #[test]
+    fn many_are_what_each_is() {
+        let texts = [
+            "",
+            "1",
+            ".",
+            "1.",
+            ".5",
+            "0.5",
+            "00.5",
+            "0",
+            "12345678",
+            "1234.567",
+            "-1.5",
+            "-",
+            "1.2.3",
+            "+1",
+            "1x",
+            "123456789",
+        ];
+        for first in texts {
+            for second in texts {
+                let both = [first, second].map(str::as_bytes);
+                let negative = both.map(|text| text.first() == Some(&b'-'));
+                let plain = [0, 1].map(|lane| &both[lane][negative[lane] as usize..]);
+                let words = plain.map(|text| Field::of(text).ahead as u64 | 0x2e39 << 48);
+                let words = [0, 1]
+                    .map(|lane| if plain[lane].len() > 6 { Field::of(plain[lane]).ahead as u64 } else { words[lane] });
+                let lengths = plain.map(|text| text.len() as u64);
+                for strict in [false, true] {
+                    let each = |text: &[u8]| {
+                        let field = Field::of(text);
+                        let is_plain =
+                            text.len() <= 8 + (text.first() == Some(&b'-')) as usize && !text.starts_with(b"+");
+                        let value =
+                            if strict { crate::stream::decode::value::strict::double(field) } else { double(text) };
+                        value.filter(|_| is_plain)
+                    };
+                    let wanted = each(both[0]).zip(each(both[1])).map(|(a, b)| [a.to_bits(), b.to_bits()]);
+                    let found = many(words, lengths, negative, strict).map(|values| values.map(f64::to_bits));
+                    assert_eq!(found, wanted, "{first} {second} {strict}");
+                }
+            }
         }
     }
 

@@ -8,6 +8,7 @@ pub mod float; //   floats, correctly rounded
 pub mod decimal; // decimals of a fixed scale
 pub mod time; //    dates, times of day, timestamps
 pub mod word; //    up to eight digits at once
+pub mod strict; //  numbers and words as JSON writes them
 
 /// The text of a value, and what is read ahead from its start.
 #[derive(Debug, Clone, Copy)]

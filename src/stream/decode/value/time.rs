@@ -1,6 +1,6 @@
 //! Dates, times of day and timestamps in ISO 8601, in the proleptic Gregorian calendar.
 
-use super::integer;
+use super::{integer, word};
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -46,8 +46,39 @@ pub fn time_of_day(bytes: &[u8]) -> Option<i64> {
 }
 
 /// `2024-02-29`, or the date, `T` or a space, a time of day, and `Z`, `+02`, `+0200` or `+02:00` where the offset is told.
-#[inline]
+#[inline(always)]
 pub fn timestamp(bytes: &[u8]) -> Option<Instant> {
+    plain_timestamp(bytes).or_else(|| any_timestamp(bytes))
+}
+
+/// The layout that most are written in: `2024-02-29 13:45:10`, no fraction or one of three or six digits, and `Z` or no
+/// offset. `None` says nothing about any other.
+#[inline(always)]
+fn plain_timestamp(bytes: &[u8]) -> Option<Instant> {
+    let (bytes, offset) = match bytes {
+        [bytes @ .., b'Z'] => (bytes, Some(0)),
+        bytes => (bytes, None),
+    };
+    let (first, fraction) = bytes.split_first_chunk::<19>()?;
+    let [c0, c1, y0, y1, a, m0, m1, b, d0, d1, separator, clock @ ..] = *first;
+    let century = pair(c0, c1)?;
+    let [year, month, day] = word::pairs(u64::from_le_bytes([y0, y1, a, m0, m1, b, d0, d1]), b'-')?;
+    let [hours, minutes, seconds] = word::pairs(u64::from_le_bytes(clock), b':')?;
+    if !matches!(separator, b' ' | b'T') || hours > 23 || minutes > 59 || seconds > 59 {
+        return None;
+    }
+    let nanos = match *fraction {
+        [] => 0,
+        [b'.', a, b, c] => word::digits(u32::from_le_bytes([a, b, c, 0]) as u64, 3)? as u32 * 1_000_000,
+        [b'.', a, b, c, d, e, f] => word::digits(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]), 6)? as u32 * 1_000,
+        _ => return None,
+    };
+    let day = days((century * 100 + year) as i32, month, day)? as i64;
+    Some(Instant { seconds: day * DAY_SECONDS + (hours * 3600 + minutes * 60 + seconds) as i64, nanos, offset })
+}
+
+#[inline(never)]
+fn any_timestamp(bytes: &[u8]) -> Option<Instant> {
     let Some(split) = separator(bytes) else {
         return Some(Instant { seconds: date(bytes)? as i64 * DAY_SECONDS, nanos: 0, offset: None });
     };
@@ -140,20 +171,24 @@ fn pairs<const N: usize>(text: [[u8; 2]; N]) -> Option<[u32; N]> {
     (largest < 10).then_some(values)
 }
 
-/// Days since 1970-01-01. Source: Hinnant, "chrono-compatible low-level date algorithms".
+/// Days since 1970-01-01 in the proleptic Gregorian calendar.
 #[inline(always)]
 fn days(year: i32, month: u32, day: u32) -> Option<i32> {
-    const LENGTHS: [u32; 16] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0, 0];
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = LENGTHS[month.min(15) as usize] + (month == 2 && is_leap) as u32;
-    if day == 0 || day > length {
-        return None;
+    const LENGTHS: [u8; 16] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0, 0];
+    /// Days before a month of a year that begins in March, and ends in February.
+    const BEFORE: [u16; 16] = [0, 306, 337, 0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 0, 0, 0];
+    let month = month.min(15) as usize;
+    if day == 0 || day > LENGTHS[month] as u32 {
+        let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        if !(is_leap && month == 2 && day == 29) {
+            return None;
+        }
     }
-    let shifted = year - (month <= 2) as i32;
-    let era = shifted.div_euclid(400);
-    let of_era = shifted.rem_euclid(400);
-    let of_year = (153 * ((month as i32 + 9) % 12) + 2) / 5 + day as i32 - 1;
-    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
+    // Years count from one so early that none is negative; 400 of them are 146,097 days.
+    const SHIFT: i32 = 1_000_000;
+    let shifted = (year + SHIFT - (month <= 2) as i32) as u32;
+    let before = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400;
+    Some(before as i32 - SHIFT / 400 * 146_097 + BEFORE[month] as i32 + day as i32 - 719_469)
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use crate::stream::decode::Block;
 use crate::stream::decode::block::{PADDING, count_lines};
 use crate::stream::decode::csv::{self, CsvOptions};
 
-/// Bytes of a block.
-pub const BLOCK_BYTES: usize = 1 << 20;
+/// Bytes of a block: so few that it stays in the second-level cache from the reading to the last column.
+pub const BLOCK_BYTES: usize = 1 << 19;
 /// Bytes of a block when blocks must be taken in order, so that workers do not wait long for one another.
 pub const ORDERED_BLOCK_BYTES: usize = 1 << 18;
 /// Bytes a record may have; a longer one is an error, most often a quote that is never closed.

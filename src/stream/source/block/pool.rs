@@ -20,7 +20,8 @@ impl Pool {
     /// Memory of at least `length` bytes, which hold anything.
     pub fn take(&self, length: usize) -> Vec<u8> {
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        for index in 0..buffers.len() {
+        // The one used last is the one that the cache holds.
+        for index in (0..buffers.len()).rev() {
             let buffer = buffers.swap_remove(index);
             match buffer.into_vec::<u8>() {
                 Ok(mut memory) => {
