@@ -5,6 +5,7 @@
 //! Source      multiply-shift instead of a division: Lemire 2016.
 
 pub mod scalar;
+mod unchecked;
 
 /// Returns the partition of a hash.
 #[inline(always)]
@@ -24,6 +25,9 @@ pub fn by_hash(hashes: &[u64], partitions: usize, out: &mut Vec<Vec<u16>>) {
         all.clear();
         all.extend((0..hashes.len()).map(|row| row as u16));
         return;
+    }
+    if partitions <= unchecked::PARTITIONS_MAX {
+        return unchecked::by_hash(hashes, out);
     }
     for rows in out.iter_mut() {
         rows.clear();

@@ -12,7 +12,6 @@ use crate::error::Result;
 
 /// Any number does, as long as all workers of a query use the same.
 const SEED: u64 = 0x2545_F491_4F6C_DD1D;
-const NULL: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Hashes the keys of batches; what was worked out for a dictionary is kept while its codes come.
 #[derive(Debug, Default)]
@@ -41,26 +40,21 @@ impl KeyHasher {
     ) -> Result<&[u64]> {
         let KeyHasher { hashes, of_column, dictionaries } = self;
         hashes.clear();
-        hashes.resize(rows, SEED);
+        hashes.resize(if columns.is_empty() { rows } else { 0 }, SEED);
         dictionaries.resize_with(columns.len(), || None);
-        for ((column, data_type), known) in columns.iter().zip(types).zip(dictionaries) {
+        for (at, ((column, data_type), known)) in columns.iter().zip(types).zip(dictionaries).enumerate() {
+            let out = if at == 0 { &mut *hashes } else { &mut *of_column };
             match column.dictionary() {
-                Some(dictionary) => hash_codes(dictionary, known, of_column)?,
-                None => hash_column(level, column, data_type, rows, of_column)?,
+                Some(dictionary) => hash_codes(dictionary, known, out)?,
+                None => hash_column(level, column, data_type, rows, out)?,
             }
             if let Some(validity) = column.validity() {
-                for (row, hash) in of_column.iter_mut().enumerate() {
-                    if !bitmap::get(validity, row) {
-                        *hash = NULL;
-                    }
-                }
+                hash::nulls(out, validity);
             }
-            for (into, hash) in hashes.iter_mut().zip(of_column.iter()) {
-                *into = (into.rotate_left(23) ^ hash).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
+            if at > 0 {
+                hash::combine(level, hashes, of_column);
             }
         }
-        // The highest bits choose the partition: bring all others up into them.
-        hashes.iter_mut().for_each(|hash| *hash = (*hash ^ *hash >> 32).wrapping_mul(0xC4CE_B9FE_1A85_EC53));
         Ok(hashes)
     }
 }
@@ -78,7 +72,7 @@ fn hash_codes(dictionary: &Dictionary, known: &mut Option<ValueHashes>, out: &mu
     let of_values = known.as_ref().map_or(&[][..], |known| &known.hashes);
     out.clear();
     // Under a null stands any code.
-    out.extend(dictionary.codes().iter().map(|&code| of_values.get(code as usize).copied().unwrap_or(NULL)));
+    out.extend(dictionary.codes().iter().map(|&code| of_values.get(code as usize).copied().unwrap_or(hash::NULL)));
     Ok(())
 }
 
@@ -120,7 +114,7 @@ fn hash_column(
     }
     if column.constant_is_null() {
         out.clear();
-        out.resize(rows, NULL);
+        out.resize(rows, hash::NULL);
         return Ok(());
     }
     fixed!(I8: i8, I16: i16, I32: i32, I64: i64, U8: u8, U16: u16, U32: u32, U64: u64, F32: f32, F64: f64);
