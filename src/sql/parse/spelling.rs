@@ -70,13 +70,6 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
             }
             Expr::Floor { .. } | Expr::Ceil { .. } => respell_rounding(expr),
             Expr::Extract { .. } => respell_extract(expr),
-            // All bits turned round are those that differ from all ones.
-            Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: value } => {
-                let value = Expr::Nested(value.clone());
-                let ones = Expr::Nested(Box::new(number(-1)));
-                *expr = Expr::Nested(Box::new(binary(value, BinaryOperator::BitwiseXor, ones)));
-                Ok(())
-            }
             // GROUP BY (): all rows are one group.
             Expr::Tuple(parts) if parts.is_empty() => {
                 *expr = Expr::GroupingSets(vec![Vec::new()]);

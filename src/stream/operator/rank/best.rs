@@ -158,7 +158,7 @@ impl Best {
         let new = self.slots.incoming(&columns, groups.len())?;
         self.won.clear();
         if self.places_are_keys && changed.is_none() {
-            self.add_to_single(&new, groups, prefixes.as_deref());
+            self.add_to_single(&new, groups, has_prefixes.then_some(&prefixes));
             return self.put(&new);
         }
         for (at, &group) in groups.iter().enumerate() {
