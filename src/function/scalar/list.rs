@@ -96,7 +96,7 @@ impl ScalarKernel for ArrayMode {
         let lists = lists.as_list::<i32>();
         let values = lists.values();
         let written = RowConverter::new(vec![SortField::new(self.item.data_type().clone())])?
-            .convert_columns(&[values.clone()])?;
+            .convert_columns(std::slice::from_ref(values))?;
         let mut counts: HashMap<&[u8], (usize, usize)> = HashMap::new();
         let picks = (0..rows).map(|row| {
             let list = if lists.len() == 1 { 0 } else { row };

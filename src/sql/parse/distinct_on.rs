@@ -62,7 +62,8 @@ fn rewrite_select(select: &mut Select, order: &mut Vec<OrderByExpr>) -> Result<(
     let first = &meant_order[..keys.len().min(meant_order.len())];
     let all_first = keys.iter().all(|key| first.iter().any(|item| same(&item.expr, key)));
     let only_keys = first.iter().all(|item| keys.iter().any(|key| same(&item.expr, key)));
-    if !order.is_empty() && !(all_first && only_keys) {
+    let begins_with_keys = all_first && only_keys;
+    if !order.is_empty() && !begins_with_keys {
         return Err(Error::user("the keys of DISTINCT ON must be what ORDER BY begins with").at(at));
     }
     // One row is left of each key: behind the keys nothing is to be put in order.

@@ -92,7 +92,7 @@ fn with_ties(query: &mut Query, count: &Expr) -> Result<()> {
     );
     let parsed = Parser::parse_sql(&DIALECT, &text).map_err(|e| Error::user(format!("FETCH ... WITH TIES: {e}")))?;
     match parsed.into_iter().next() {
-        Some(Statement::Query(ranked)) => query.body = Box::new(SetExpr::Query(ranked)),
+        Some(Statement::Query(ranked)) => *query.body = SetExpr::Query(ranked),
         _ => return Err(Error::bug("a query was written")),
     }
     Ok(())

@@ -17,7 +17,7 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
                 && text.trim_start().starts_with('{')
             {
                 let wrong = || Error::user(format!("not a list: '{text}'; write it as '{{1,2,NULL}}' or [1, 2, NULL]"));
-                *value = Box::new(list(&mut text.trim().chars().collect(), data_type).ok_or_else(wrong)?);
+                **value = list(&mut text.trim().chars().collect(), data_type).ok_or_else(wrong)?;
             }
         }
         (Expr::Function(row), DataType::Struct(fields, _)) if row.name.to_string().eq_ignore_ascii_case("row") => {

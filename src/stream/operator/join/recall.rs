@@ -489,8 +489,8 @@ impl Operator for RecallJoin {
             counts.push(count);
         }
         let right = self.section(RIGHT, JoinSide::Right, &rows, vec![Arc::new(Int64Array::from(counts))])?;
-        let (mut rows, mut times, mut met, mut counts): (Vec<&[u8]>, Vec<i64>, Vec<Option<&[u8]>>, Vec<i64>) =
-            Default::default();
+        let (mut rows, mut times): (Vec<&[u8]>, Vec<i64>) = Default::default();
+        let (mut met, mut counts): (Vec<Option<&[u8]>>, Vec<i64>) = Default::default();
         for (left, of_row) in &self.met {
             for (time, of_row) in of_row.iter().enumerate() {
                 let before = rows.len();
