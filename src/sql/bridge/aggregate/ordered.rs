@@ -24,6 +24,8 @@ pub struct OrderedStates {
     kept: Kept,
     /// The kept rows: one column per argument and order key, in pieces as they came.
     pieces: Vec<Vec<ArrayRef>>,
+    /// Bytes of the pieces: of many, adding them up after each batch is more work than the rows are.
+    piece_bytes: usize,
     /// The group of each kept row.
     groups: Vec<u32>,
     /// The same rows in one piece, ordered by group and within it, once somebody asked.
@@ -47,11 +49,12 @@ pub fn list_field(data_type: &DataType) -> Arc<Field> {
 
 impl OrderedStates {
     pub fn new(function: Arc<Inner>, kept: Kept) -> Self {
-        OrderedStates { function, kept, pieces: Vec::new(), groups: Vec::new(), sorted: None }
+        OrderedStates { function, kept, pieces: Vec::new(), piece_bytes: 0, groups: Vec::new(), sorted: None }
     }
 
     fn keep(&mut self, columns: Vec<ArrayRef>, groups: impl IntoIterator<Item = u32>) {
         self.sorted = None;
+        self.piece_bytes += columns.iter().map(|array| array.get_array_memory_size()).sum::<usize>();
         self.pieces.push(columns);
         self.groups.extend(groups);
     }
@@ -185,14 +188,15 @@ impl AggregateStates for OrderedStates {
 
     fn clear(&mut self) {
         self.pieces.clear();
+        self.piece_bytes = 0;
         self.groups.clear();
         self.sorted = None;
     }
 
     fn size_bytes(&self) -> usize {
         let sorted = self.sorted.iter().flat_map(|sorted| &sorted.columns);
-        let arrays = self.pieces.iter().flatten().chain(sorted).map(|array| array.get_array_memory_size());
-        arrays.sum::<usize>() + self.groups.capacity() * size_of::<u32>()
+        let sorted = sorted.map(|array| array.get_array_memory_size()).sum::<usize>();
+        self.piece_bytes + sorted + self.groups.capacity() * size_of::<u32>()
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
