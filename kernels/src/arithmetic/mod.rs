@@ -197,9 +197,9 @@ macro_rules! integers {
                     Op::Add => pick!(level, simd::sum, a, b, out),
                     Op::Sub => pick!(level, simd::difference, a, b, out),
                     Op::Mul => pick!(level, $product, a, b, out),
-                    // No CPU divides integers in vectors: one compilation is enough.
-                    Op::Div => simd::quotient(a, b, out),
-                    Op::Rem => simd::remainder(a, b, out),
+                    // No CPU divides integers in vectors: these are multiplications, where the divisor is a constant.
+                    Op::Div => dispatch!(level, _s => simd::quotient(a, b, out)),
+                    Op::Rem => dispatch!(level, _s => simd::remainder(a, b, out)),
                 }
             }
             fn run_negate(level: Level, a: &[Self], out: &mut [Self]) -> bool {

@@ -59,9 +59,11 @@ pub trait Wrapping: Integer + BitOrAssign {
     fn quotient(self, other: Self) -> (Self, bool);
     fn remainder(self, other: Self) -> (Self, bool);
     /// Divides all by one number, if that can be done without dividing; none is at fault then.
+    #[inline(always)]
     fn quotients(_: &[Self], _: Self, _: &mut [Self]) -> bool {
         false
     }
+    #[inline(always)]
     fn remainders(_: &[Self], _: Self, _: &mut [Self]) -> bool {
         false
     }
@@ -156,6 +158,7 @@ impl Wide for u64 {
     }
 }
 
+#[inline(always)]
 pub fn quotient<T: Wrapping>(a: Side<T>, b: Side<T>, out: &mut [T]) -> bool {
     if let (Side::Column(a), Side::Constant(b)) = (a, b)
         && T::quotients(a, b, out)
@@ -165,6 +168,7 @@ pub fn quotient<T: Wrapping>(a: Side<T>, b: Side<T>, out: &mut [T]) -> bool {
     divided(a, b, out, T::quotient)
 }
 
+#[inline(always)]
 pub fn remainder<T: Wrapping>(a: Side<T>, b: Side<T>, out: &mut [T]) -> bool {
     if let (Side::Column(a), Side::Constant(b)) = (a, b)
         && T::remainders(a, b, out)
@@ -174,6 +178,7 @@ pub fn remainder<T: Wrapping>(a: Side<T>, b: Side<T>, out: &mut [T]) -> bool {
     divided(a, b, out, T::remainder)
 }
 
+#[inline(never)]
 fn divided<T: Wrapping>(a: Side<T>, b: Side<T>, out: &mut [T], op: impl Fn(T, T) -> (T, bool)) -> bool {
     let mut fault = false;
     for (row, out) in out.iter_mut().enumerate() {
@@ -210,14 +215,16 @@ macro_rules! overflowing {
 macro_rules! divisions {
     (i64) => {
         divisions!();
+        #[inline(always)]
         fn quotients(values: &[i64], by: i64, out: &mut [i64]) -> bool {
             let Some(by) = Divisor::new(by) else { return false };
-            map(values, out, |value| by.quotient(value));
+            by.quotients(values, out);
             true
         }
+        #[inline(always)]
         fn remainders(values: &[i64], by: i64, out: &mut [i64]) -> bool {
             let Some(by) = Divisor::new(by) else { return false };
-            map(values, out, |value| by.remainder(value));
+            by.remainders(values, out);
             true
         }
     };
