@@ -1,10 +1,10 @@
-//! A queue for each partition, in blocks of memory that double as it grows and are used again when it is empty.
+//! A queue for each partition, in blocks of memory that double as it grows and are used again once it is empty.
 //!
 //! Owns        the blocks: those of one size lie in chunks, so that growing moves one queue and never all of them.
 //! Invariants  a queue holds at most as many entries as its block; an empty one holds no block.
 
 /// Entries in a chunk, or one block where that is more.
-const CHUNK_ENTRIES: usize = 1 << 12;
+const CHUNK_ENTRIES: usize = 1 << 9;
 
 /// One value in a queue, and where it stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -104,24 +104,18 @@ impl Queues {
     pub fn clear(&mut self, partition: u32) {
         let queue = std::mem::take(&mut self.queues[partition as usize]);
         if queue.length > 0 {
-            self.classes[queue.class as usize].free.push(queue.block);
+            self.classes[queue.class as usize].give_back(queue.class, queue.block);
         }
     }
 
-    /// Keeps these partitions only, ascending, which are numbered anew in this order.
+    /// Keeps these partitions only, ascending, which are numbered anew in this order: copies, in memory of their own.
     pub fn keep(&mut self, left: &[u32]) {
-        let mut left = left.iter().peekable();
-        let mut kept = Vec::with_capacity(left.len());
-        for partition in 0..self.queues.len() as u32 {
-            match left.next_if_eq(&&partition) {
-                Some(_) => kept.push(self.queues[partition as usize]),
-                None => self.clear(partition),
-            }
+        let mut kept = Queues::default();
+        kept.resize(left.len());
+        for (new, &old) in (0..).zip(left) {
+            self.entries(old).for_each(|entry| kept.push_back(new, entry));
         }
-        self.queues = kept;
-        if self.queues.iter().all(|queue| queue.length == 0) {
-            self.classes.clear();
-        }
+        *self = kept;
     }
 
     pub fn size_bytes(&self) -> usize {
@@ -138,7 +132,7 @@ impl Queues {
         let queue = &mut self.queues[partition as usize];
         queue.length -= 1;
         if queue.length == 0 {
-            self.classes[queue.class as usize].free.push(queue.block);
+            self.classes[queue.class as usize].give_back(queue.class, queue.block);
             *queue = Queue::default();
         }
     }
@@ -156,7 +150,7 @@ impl Queues {
             let (behind, before) = from.split_at(old.first as usize);
             to[..before.len()].copy_from_slice(before);
             to[before.len()..before.len() + behind.len()].copy_from_slice(behind);
-            smaller.free.push(old.block);
+            smaller.give_back(old.class, old.block);
         }
         self.queues[partition as usize] = Queue { block, class, first: 0, length: old.length };
     }
@@ -177,6 +171,17 @@ impl Blocks {
         }
         self.used += 1;
         self.used - 1
+    }
+
+    /// Takes a block back; where that was the last one in use, of the memory no more than a chunk is kept.
+    fn give_back(&mut self, class: u8, block: u32) {
+        self.free.push(block);
+        let kept = usize::from(1 << class <= CHUNK_ENTRIES);
+        if self.free.len() == self.used as usize && self.chunks.len() > kept {
+            self.chunks.truncate(kept);
+            self.free = Vec::new();
+            self.used = 0;
+        }
     }
 
     #[inline]
