@@ -204,7 +204,9 @@ fn group_by_sets(
     let grouped = Aggregate::try_new(Arc::new(input), keys, calls)?;
     // The numbers of the sets are as wide as the keys are many.
     let id_type = plan.schema().field(key_count).data_type().clone();
-    if *grouped.schema.field(within.names.len() + key_count).data_type() != id_type {
+    // A key that is a column of the surroundings stands among these already, and is no key of its own then.
+    let id = grouped.schema.fields().get(within.names.len() + key_count);
+    if id.is_none_or(|id| *id.data_type() != id_type) {
         return Ok(None);
     }
     let grouped = LogicalPlan::Aggregate(grouped);
