@@ -50,7 +50,7 @@ impl Divisor {
             match self.small {
                 Some((multiplier, shift)) if bits < SMALL => {
                     for (out, &value) in out.iter_mut().zip(values) {
-                        *out = small(value, (low(value as u64) * low(multiplier) >> shift) as i64);
+                        *out = small(value, ((low(value as u64) * low(multiplier)) >> shift) as i64);
                     }
                 }
                 _ => values.iter().zip(out).for_each(|(&value, out)| *out = any(value)),

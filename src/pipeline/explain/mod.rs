@@ -105,7 +105,11 @@ fn asked_keys(pipeline: &Pipeline, route: &KeyRoute) -> String {
 /// `, may skip rows behind the first 10 by t`: an ORDER BY that tells a scan how far its first rows reach.
 fn first_rows(pipeline: &Pipeline, route: &FirstRoute) -> String {
     let column = pipeline.nodes[route.scan].schema.field(route.column).name();
-    format!(", may skip rows behind the first {} by {}", route.wanted, show_order(&[column.clone()], &[route.options]))
+    format!(
+        ", may skip rows behind the first {} by {}",
+        route.wanted,
+        show_order(std::slice::from_ref(column), &[route.options])
+    )
 }
 
 /// The operator's name and what it does.

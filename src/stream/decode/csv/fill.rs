@@ -123,7 +123,7 @@ impl<'a> Job<'a> {
     pub fn column(&mut self, builder: &mut ColumnBuilder) {
         if matches!(builder.reading, Reading::Text | Reading::Bytes) {
             let quote = self.dialect.quote;
-            return fill::views(self, builder, |field| field.first().is_some() && field.first().copied() != quote);
+            return fill::views(self, builder, |field| !field.is_empty() && field.first().copied() != quote);
         }
         fill::parsed(self, builder);
     }

@@ -90,7 +90,7 @@ impl RankTable {
     /// The number of the first ORDER BY key behind which no row of the first key is among the best.
     pub fn bound(&self) -> u64 {
         match &self.rows {
-            Rows::Best(best) if self.index.len() > 0 => best.bound(0),
+            Rows::Best(best) if !self.index.is_empty() => best.bound(0),
             _ => u64::MAX,
         }
     }

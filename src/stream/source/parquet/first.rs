@@ -119,7 +119,7 @@ fn known_least_numbers(file: &ArrowReaderMetadata, fit: &Fit, column: usize, che
     let field = file.schema().field(fit.file_column(column));
     let data_type = field.data_type();
     // Statistics of floats leave NaN out, which is the greatest value here.
-    let is_told = !data_type.is_nested() && !(data_type.is_floating() && check.options.descending);
+    let is_told = !(data_type.is_nested() || data_type.is_floating() && check.options.descending);
     if !fit.keeps(column) || !is_told || !statistics_are_sound(file, fit.file_column(column)) {
         return None;
     }

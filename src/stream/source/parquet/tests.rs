@@ -458,7 +458,7 @@ fn rows_with_odd_floats() -> RecordBatch {
         5 => 0.0,
         other => other as f64 - 20.0,
     };
-    let odd: Float64Array = (0..ROWS).map(|row| (mixed(row, 61) % 9 > 0).then(|| odd(row))).collect();
+    let odd: Float64Array = (0..ROWS).map(|row| (!mixed(row, 61).is_multiple_of(9)).then(|| odd(row))).collect();
     let rows = rows();
     let names = rows.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
     let columns = names.iter().map(String::as_str).zip(rows.columns().iter().cloned());
