@@ -17,6 +17,7 @@ pub mod plan; //     2  syntax tree to logical plan
 mod optimize; //     3  logical plan to better logical plan
 pub mod compile; //  4  logical plan to pipeline
 pub mod bridge; //      DataFusion's functions as our kernels
+mod tree; //            pieces of syntax trees made by hand
 mod error; //           DataFusion's errors in our words
 mod stack; //           room for recursion
 

@@ -6,7 +6,7 @@ use super::scalar;
 use crate::function::custom::Scalar;
 
 pub(super) fn functions() -> Vec<Scalar> {
-    vec![
+    let mut functions = vec![
         scalar("get_bit", get_bit, "A bit of bytes, counted from 0.", "get_bit('\\x1234567890'::BYTEA, 30)"),
         scalar("set_bit", set_bit, "Bytes with a bit set to 0 or 1.", "set_bit('\\x1234567890'::BYTEA, 30, 0)"),
         scalar("get_byte", get_byte, "A byte of bytes as a number, counted from 0.", "get_byte('\\x1234'::BYTEA, 1)"),
@@ -45,7 +45,16 @@ pub(super) fn functions() -> Vec<Scalar> {
             "to_int('\\x0abc'::BYTEA)",
         )
         .infallible(),
-    ]
+    ];
+    macro_rules! integers {
+        ($($type:ty),+) => {
+            $(functions.push(
+                scalar("bit_not", |value: $type| !value, "All bits the other way round: what ~x is.", "bit_not(5)").infallible(),
+            );)+
+        };
+    }
+    integers!(i8, i16, i32, i64, u8, u16, u32, u64);
+    functions
 }
 
 /// Functions that texts have as well, by the names they have there.

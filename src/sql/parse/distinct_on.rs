@@ -6,13 +6,14 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, Function, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned,
-    Statement, Value, VisitMut, VisitorMut, WindowSpec, WindowType,
+    BinaryOperator, Distinct, Expr, OrderByExpr, OrderByKind, Query, Select, SetExpr, Spanned, Statement, VisitMut,
+    VisitorMut,
 };
 
-use super::spelling::call_of;
+use super::order_key::meant;
 use super::tokens::place;
 use crate::error::{Error, Result};
+use crate::sql::tree::{binary, number, over};
 
 /// Rewrites each of them.
 pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
@@ -56,9 +57,10 @@ fn rewrite_select(select: &mut Select, order: &mut Vec<OrderByExpr>) -> Result<(
     if select.qualify.is_some() {
         return Err(Error::user("DISTINCT ON does not go with QUALIFY; put one of them into a subquery").at(at));
     }
-    let keys: Vec<Expr> = keys.iter().map(|key| meant(key, &select.projection)).collect();
-    let meant_order: Vec<OrderByExpr> =
-        order.iter().map(|item| OrderByExpr { expr: meant(&item.expr, &select.projection), ..item.clone() }).collect();
+    let keys = keys.iter().map(|key| meant(key, &select.projection)).collect::<Result<Vec<Expr>>>()?;
+    let meant_item =
+        |item: &OrderByExpr| Ok(OrderByExpr { expr: meant(&item.expr, &select.projection)?, ..item.clone() });
+    let meant_order = order.iter().map(meant_item).collect::<Result<Vec<_>>>()?;
     let first = &meant_order[..keys.len().min(meant_order.len())];
     let all_first = keys.iter().all(|key| first.iter().any(|item| same(&item.expr, key)));
     let only_keys = first.iter().all(|item| keys.iter().any(|key| same(&item.expr, key)));
@@ -68,48 +70,12 @@ fn rewrite_select(select: &mut Select, order: &mut Vec<OrderByExpr>) -> Result<(
     }
     // One row is left of each key: behind the keys nothing is to be put in order.
     order.truncate(keys.len());
-    let Expr::Function(mut number) = call_of("row_number", Vec::new(), select.select_token.0.span) else {
-        return Err(Error::bug("a call is a function"));
-    };
-    number.over = Some(WindowType::WindowSpec(WindowSpec {
-        window_name: None,
-        partition_by: keys,
-        order_by: meant_order,
-        window_frame: None,
-    }));
-    let first: Function = number;
     select.distinct = None;
-    select.qualify = Some(Expr::BinaryOp {
-        left: Box::new(Expr::Function(first)),
-        op: BinaryOperator::Eq,
-        right: Box::new(Expr::value(Value::Number("1".to_string(), false))),
-    });
+    select.qualify = Some(binary(over("row_number", keys, meant_order), BinaryOperator::Eq, number(1)));
     Ok(())
 }
 
 /// The same but for where it stands.
 fn same(a: &Expr, b: &Expr) -> bool {
     a.to_string() == b.to_string()
-}
-
-/// What a name or a number of the SELECT list stands for; else the expression itself.
-fn meant(expr: &Expr, items: &[SelectItem]) -> Expr {
-    let item = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr.clone()),
-        _ => None,
-    };
-    let found = match expr {
-        Expr::Identifier(name) => items.iter().find_map(|item| match item {
-            SelectItem::ExprWithAlias { expr, alias } if alias == name => Some(expr.clone()),
-            _ => None,
-        }),
-        Expr::Value(value) => match &value.value {
-            Value::Number(number, _) => {
-                number.parse::<usize>().ok().and_then(|at| items.get(at.checked_sub(1)?)).and_then(item)
-            }
-            _ => None,
-        },
-        _ => None,
-    };
-    found.unwrap_or_else(|| expr.clone())
 }

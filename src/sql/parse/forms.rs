@@ -3,12 +3,17 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Fetch, LimitClause, Query, SetExpr, Statement, Value, VisitMut, VisitorMut};
+use sqlparser::ast::{
+    BinaryOperator, Expr, Fetch, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
+    VisitMut, VisitorMut,
+};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::order_key::{meant, named};
 use super::tokens::{DIALECT, make_word, word};
 use crate::error::{Error, Result};
+use crate::sql::tree::{binary, number, over};
 
 /// Rewrites what must be before the tree is made.
 pub(super) fn rewrite(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
@@ -66,9 +71,9 @@ fn rewrite_query(query: &mut Query, fetch: Fetch) -> Result<()> {
     if fetch.percent {
         return Err(Error::user("FETCH takes a number of rows, and no PERCENT"));
     }
-    let count = fetch.quantity.unwrap_or_else(|| Expr::value(Value::Number("1".to_string(), false)));
+    let count = fetch.quantity.unwrap_or_else(|| number(1));
     if fetch.with_ties {
-        return with_ties(query, &count);
+        return with_ties(query, count);
     }
     let offset = match query.limit_clause.take() {
         None => None,
@@ -79,15 +84,33 @@ fn rewrite_query(query: &mut Query, fetch: Fetch) -> Result<()> {
     Ok(())
 }
 
-/// The rows whose rank by the query's order is among the first.
-fn with_ties(query: &mut Query, count: &Expr) -> Result<()> {
-    let order = query.order_by.as_ref().ok_or_else(|| Error::user("FETCH ... WITH TIES needs ORDER BY"))?;
+/// The rows whose rank by the query's order is among the first: of one SELECT by QUALIFY, for its keys need not be among its
+/// columns; else of the query's columns.
+fn with_ties(query: &mut Query, count: Expr) -> Result<()> {
+    let Some(OrderByKind::Expressions(order)) = query.order_by.as_ref().map(|order| &order.kind) else {
+        return Err(Error::user("FETCH ... WITH TIES needs ORDER BY and its keys"));
+    };
     if query.limit_clause.is_some() {
         return Err(Error::user("FETCH ... WITH TIES does not go with LIMIT or OFFSET"));
     }
+    let by = |key: fn(&Expr, &[SelectItem]) -> Result<Expr>, items: &[SelectItem]| {
+        let keys = order.iter().map(|item| Ok(OrderByExpr { expr: key(&item.expr, items)?, ..item.clone() }));
+        keys.collect::<Result<Vec<_>>>()
+    };
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && select.distinct.is_none()
+        && select.qualify.is_none()
+    {
+        let rank = over("rank", Vec::new(), by(meant, &select.projection)?);
+        select.qualify = Some(binary(rank, BinaryOperator::LtEq, count));
+        return Ok(());
+    }
+    let keys = by(named, first_select(&query.body).map_or(&[], |select| &select.projection))?;
+    let keys: Vec<String> = keys.iter().map(OrderByExpr::to_string).collect();
     let text = format!(
-        "SELECT * EXCLUDE (\"__place\") FROM (SELECT *, rank() OVER ({order}) AS \"__place\" FROM ({}) AS \"__rows\") AS \
+        "SELECT * EXCLUDE (\"__place\") FROM (SELECT *, rank() OVER (ORDER BY {}) AS \"__place\" FROM ({}) AS \"__rows\") AS \
          \"__ranked\" WHERE \"__place\" <= {count}",
+        keys.join(", "),
         query.body
     );
     let parsed = Parser::parse_sql(&DIALECT, &text).map_err(|e| Error::user(format!("FETCH ... WITH TIES: {e}")))?;
@@ -96,4 +119,14 @@ fn with_ties(query: &mut Query, count: &Expr) -> Result<()> {
         _ => return Err(Error::bug("a query was written")),
     }
     Ok(())
+}
+
+/// The SELECT whose columns name those of a query.
+fn first_select(body: &SetExpr) -> Option<&Select> {
+    match body {
+        SetExpr::Select(select) => Some(select),
+        SetExpr::Query(query) => first_select(&query.body),
+        SetExpr::SetOperation { left, .. } => first_select(left),
+        _ => None,
+    }
 }

@@ -1,16 +1,19 @@
-//! Intervals of several units: `INTERVAL '1-2' YEAR TO MONTH`, `'1 10:20:30'`, `'2 days 02:47:33.5'`, `'+6 hours'`.
+//! Intervals of several units: `INTERVAL '1-2' YEAR TO MONTH`, `'1 10:20:30'`, `'2 days 02:47:33.5'`, `'+6 hours'`; and of
+//! one unit, so often: `INTERVAL '2' QUARTER`, `INTERVAL n DAY`.
 //!
 //! They are written anew as the numbers and units that the planner's library reads. Where the units are said behind, one
 //! sign stands for all of them, as in the standard; else each has its own, as in PostgreSQL.
 
-use sqlparser::ast::{DataType, DateTimeField, Expr, Interval, TypedString, Value};
+use sqlparser::ast::{BinaryOperator, DataType, DateTimeField, Expr, Interval, TypedString, UnaryOperator, Value};
 
 use crate::error::{Error, Result};
+use crate::function::dialect::interval_of;
+use crate::sql::tree::{binary, nested, text};
 
 /// Rewrites an interval, or a text that is cast to one.
 pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
     match expr {
-        Expr::Interval(interval) => rewrite_interval(interval),
+        Expr::Interval(_) => rewrite_interval(expr),
         Expr::Cast { expr: value, data_type: DataType::Interval { fields: None, .. }, .. } => {
             if let Expr::Value(literal) = value.as_mut() {
                 rewrite_text(&mut literal.value);
@@ -25,27 +28,74 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
     }
 }
 
-fn rewrite_interval(interval: &mut Interval) -> Result<()> {
-    let Expr::Value(literal) = interval.value.as_mut() else { return Ok(()) };
-    match (&interval.leading_field, &interval.last_field) {
-        (None, _) => rewrite_text(&mut literal.value),
-        (Some(first), Some(last)) => {
-            let Value::SingleQuotedString(text) = &mut literal.value else { return Ok(()) };
-            let units = between(first, last)
-                .ok_or_else(|| Error::user(format!("not units of an interval: {first} TO {last}")))?;
-            let wanted = || Error::user(format!("not an interval of {first} TO {last}: '{text}'"));
-            *text = by_units(text, &units).ok_or_else(wanted)?;
-            (interval.leading_field, interval.last_field) = (None, None);
-            (interval.leading_precision, interval.fractional_seconds_precision) = (None, None);
+/// `INTERVAL '1-2' YEAR TO MONTH` as one of 14 months, `INTERVAL '2' QUARTER` as one of six, and `INTERVAL n DAY` as so often a
+/// day.
+fn rewrite_interval(expr: &mut Expr) -> Result<()> {
+    let Expr::Interval(interval) = expr else { return Ok(()) };
+    let Some(first) = interval.leading_field.clone() else {
+        if let Expr::Value(literal) = interval.value.as_mut() {
+            rewrite_text(&mut literal.value);
         }
-        (Some(_), None) => {
-            if let Value::SingleQuotedString(text) = &mut literal.value
-                && let Some(plain) = text.trim().strip_prefix('+')
-            {
-                *text = plain.to_string();
+        return Ok(());
+    };
+    let (value, is_negative) = match interval.value.as_mut() {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => (expr.as_mut(), true),
+        value => (value, false),
+    };
+    let literal = match value {
+        Expr::Value(literal) => literal,
+        Expr::Identifier(_)
+        | Expr::CompoundIdentifier(_)
+        | Expr::Nested(_)
+        | Expr::Function(_)
+        | Expr::Cast { .. }
+        | Expr::Case { .. }
+            if interval.last_field.is_none() =>
+        {
+            let count = std::mem::replace(interval.value.as_mut(), text("1"));
+            let one = Expr::Interval(interval.clone());
+            *expr = nested(binary(count, BinaryOperator::Multiply, one));
+            return Ok(());
+        }
+        _ => return Ok(()),
+    };
+    let written = match &literal.value {
+        Value::SingleQuotedString(text) | Value::Number(text, _) => text.trim().to_string(),
+        _ => return Ok(()),
+    };
+    let is_quarter = matches!(first, DateTimeField::Quarter);
+    let spelled = match &interval.last_field {
+        Some(last) => {
+            let found = interval_of(&written, &format!("{first} TO {last}").to_uppercase()).map_err(Error::user)?;
+            let sign = if is_negative { -1 } else { 1 };
+            let (months, days) = (sign * i64::from(found.months), sign * i64::from(found.days));
+            format!("{months} months {days} days {} nanoseconds", sign * found.nanoseconds)
+        }
+        None if is_quarter => {
+            let count: i64 =
+                written.parse().map_err(|_| Error::user(format!("not a number of quarters: '{written}'")))?;
+            let months = count.checked_mul(if is_negative { -3 } else { 3 });
+            let months = months.ok_or_else(|| Error::user("so long an interval cannot be told"))?;
+            format!("{months} months")
+        }
+        // Two signs are none, and a plus says nothing.
+        None => match (written.strip_prefix('-').filter(|_| is_negative), written.strip_prefix('+')) {
+            (Some(positive), _) => format!("{positive} {first}"),
+            (None, Some(plain)) => {
+                literal.value = Value::SingleQuotedString(plain.to_string());
+                return Ok(());
             }
-        }
-    }
+            (None, None) => return Ok(()),
+        },
+    };
+    let literal = Value::SingleQuotedString(spelled).with_span(literal.span);
+    *interval = Interval {
+        value: Box::new(Expr::Value(literal)),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    };
     Ok(())
 }
 
@@ -61,18 +111,6 @@ fn rewrite_text(value: &mut Value) {
     {
         *text = respelled;
     }
-}
-
-/// The units from the first to the last; years and months do not go with the others.
-fn between(first: &DateTimeField, last: &DateTimeField) -> Option<Vec<&'static str>> {
-    const UNITS: [&[&str]; 2] = [&["year", "month"], &["day", "hour", "minute", "second"]];
-    let name = |field: &DateTimeField| field.to_string().to_lowercase();
-    let (first, last) = (name(first), name(last));
-    UNITS.iter().find_map(|units| {
-        let at = |wanted: &str| units.iter().position(|unit| *unit == wanted);
-        let (from, to) = (at(&first)?, at(&last)?);
-        units.get(from..=to).map(<[_]>::to_vec)
-    })
 }
 
 /// `[sign]number separator number ...`, a unit each: `1-2`, `1 10:20:30.5`.
@@ -166,16 +204,5 @@ mod tests {
             assert_eq!(respelled(text).as_deref(), Some(expected), "{text}");
         }
         assert_eq!(respelled("5 days 3 hours"), None);
-    }
-
-    #[test]
-    fn units_behind_share_the_sign() {
-        let units = |first: DateTimeField, last: DateTimeField| between(&first, &last);
-        let days = units(DateTimeField::Day, DateTimeField::Second).unwrap_or_default();
-        assert_eq!(by_units("-1 10:20:30", &days).as_deref(), Some("-1 day -10 hour -20 minute -30 second"));
-        let minutes = units(DateTimeField::Minute, DateTimeField::Second).unwrap_or_default();
-        assert_eq!(by_units("10:20.25", &minutes).as_deref(), Some("10 minute 20.25 second"));
-        assert_eq!(by_units("10", &minutes), None);
-        assert_eq!(units(DateTimeField::Month, DateTimeField::Day), None);
     }
 }

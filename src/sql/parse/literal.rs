@@ -1,58 +1,34 @@
-//! Values of several parts as PostgreSQL writes them: `'{1,2,NULL}'::INT[]` is a list, and `ROW(1, 'a')::STRUCT<a INT, b TEXT>` names
-//! the fields of a row by their places.
+//! Lists as PostgreSQL writes them: `'{1,2,NULL}'::INT[]`.
 
-use sqlparser::ast::{Array, ArrayElemTypeDef, CastKind, DataType, Expr, Function, Ident, StructField, Value};
+use std::collections::VecDeque;
 
-use super::spelling::{call_of, cast_to, plain_args, text};
+use sqlparser::ast::{Array, ArrayElemTypeDef, CastKind, DataType, Expr, Value};
+
 use crate::error::{Error, Result};
+use crate::sql::tree::{cast_to, text};
 
 /// What stands for a cast of such a value.
 pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
     let Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr: value, data_type, .. } = expr else {
         return Ok(());
     };
-    match (value.as_mut(), &*data_type) {
-        (Expr::Value(literal), DataType::Array(_)) => {
-            if let Value::SingleQuotedString(text) = &literal.value
-                && text.trim_start().starts_with('{')
-            {
-                let wrong = || Error::user(format!("not a list: '{text}'; write it as '{{1,2,NULL}}' or [1, 2, NULL]"));
-                **value = list(&mut text.trim().chars().collect(), data_type).ok_or_else(wrong)?;
-            }
-        }
-        (Expr::Function(row), DataType::Struct(fields, _)) if row.name.to_string().eq_ignore_ascii_case("row") => {
-            if let Some(named) = by_place(row, fields) {
-                *expr = named;
-            }
-        }
-        _ => {}
+    if let (Expr::Value(literal), DataType::Array(_)) = (value.as_mut(), &*data_type)
+        && let Value::SingleQuotedString(text) = &literal.value
+        && text.trim_start().starts_with('{')
+    {
+        let wrong = || Error::user(format!("not a list: '{text}'; write it as '{{1,2,NULL}}' or [1, 2, NULL]"));
+        **value = list(&mut text.trim().chars().collect(), data_type).ok_or_else(wrong)?;
     }
     Ok(())
 }
 
-/// The values of a row under the names of a struct's fields, as many.
-fn by_place(row: &Function, fields: &[StructField]) -> Option<Expr> {
-    let values = plain_args(row);
-    let names = fields.iter().map(|field| field.field_name.as_ref()).collect::<Option<Vec<&Ident>>>()?;
-    if values.len() != names.len() {
-        return None;
-    }
-    let name = |ident: &Ident| match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
-    };
-    let typed = values.into_iter().zip(fields).map(|(value, field)| cast_to(value, field.field_type.clone()));
-    let args = names.into_iter().zip(typed).flat_map(|(ident, value)| [text(&name(ident)), value]).collect();
-    Some(call_of("named_struct", args, row.name.0.first()?.as_ident()?.span))
-}
-
 /// A list in braces, of a type; `None`: it is none.
-fn list(rest: &mut std::collections::VecDeque<char>, data_type: &DataType) -> Option<Expr> {
+fn list(rest: &mut VecDeque<char>, data_type: &DataType) -> Option<Expr> {
     let elem = elements(rest, data_type)?;
     rest.is_empty().then_some(elem)
 }
 
-fn elements(rest: &mut std::collections::VecDeque<char>, data_type: &DataType) -> Option<Expr> {
+fn elements(rest: &mut VecDeque<char>, data_type: &DataType) -> Option<Expr> {
     let DataType::Array(
         ArrayElemTypeDef::AngleBracket(of) | ArrayElemTypeDef::SquareBracket(of, _) | ArrayElemTypeDef::Parenthesis(of),
     ) = data_type
@@ -87,7 +63,7 @@ fn elements(rest: &mut std::collections::VecDeque<char>, data_type: &DataType) -
 }
 
 /// A value up to a comma or a brace; in quotes anything.
-fn element(rest: &mut std::collections::VecDeque<char>, data_type: &DataType) -> Option<Expr> {
+fn element(rest: &mut VecDeque<char>, data_type: &DataType) -> Option<Expr> {
     let mut value = String::new();
     if rest.front() == Some(&'"') {
         rest.pop_front();

@@ -20,9 +20,10 @@ mod dialect; //    what is read
 mod tokens; //     tokens and their places
 mod trying; //     TRY(f(x))
 mod spelling; //   other engines' spellings of functions
-mod interval; //   intervals of several units
+mod interval; //   intervals of several units, and so often
 mod distinct_on; // SELECT DISTINCT ON (...)
-mod literal; //    '{1,2}'::INT[], ROW(1, 2)::STRUCT<...>
+mod literal; //    '{1,2}'::INT[]
+mod order_key; //  what a key of an order stands for
 mod forms; //      |x| x + 1, TRIM(BOTH FROM x), FETCH FIRST
 mod types; //      INT ARRAY, INTERVAL '2' DAYS
 mod numbers; //    10_000

@@ -15,12 +15,13 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryLength, BinaryOperator, CastKind, CharacterLength, DataType as SqlType, DateTimeField, ExactNumberInfo, Expr,
-    Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
-    Spanned, StructField, Value, VisitMut, visit_expressions_mut,
+    FunctionArg, FunctionArgExpr, FunctionArguments, Interval, Spanned, StructField, Value, VisitMut,
+    visit_expressions_mut,
 };
 use sqlparser::tokenizer::Span;
 
 use super::define::normalize;
+use crate::sql::tree::{call_of, cast, cast_to, number, plain_args, text};
 
 /// Rewrites each such cast of a query or an expression.
 pub(super) fn spell_out<N: VisitMut>(node: &mut N) {
@@ -51,15 +52,17 @@ fn spelled(expr: &Expr) -> Option<Expr> {
     if let Some((length, is_padded)) = text_length(data_type) {
         let plain = cast(kind.clone(), value.clone(), SqlType::Varchar(None));
         let cut = match length {
-            Some(length) => call_of("left", vec![plain, number(length)], span),
+            Some(length) => call_of("left", vec![plain, number(length as i64)], span),
             None => plain,
         };
         return Some(if is_padded { call_of("rtrim", vec![cut], span) } else { cut });
     }
     match data_type {
-        SqlType::Binary(length) => Some(call_of("to_binary", vec![as_int(value), number(length.unwrap_or(1))], span)),
+        SqlType::Binary(length) => {
+            Some(call_of("to_binary", vec![as_int(value), number(length.unwrap_or(1) as i64)], span))
+        }
         SqlType::Varbinary(Some(BinaryLength::IntegerLength { length })) => {
-            Some(call_of("to_varbinary", vec![as_int(value), number(*length)], span))
+            Some(call_of("to_varbinary", vec![as_int(value), number(*length as i64)], span))
         }
         SqlType::Bytea | SqlType::Bytes(None) | SqlType::Blob(None) | SqlType::Varbinary(_) => {
             Some(call_of("to_bytea", vec![as_int(value)], span))
@@ -82,14 +85,7 @@ fn spelled(expr: &Expr) -> Option<Expr> {
 fn fields_of(value: &Expr, kind: &CastKind, fields: &[StructField], span: Span) -> Option<Expr> {
     let parts: Vec<Expr> = match value {
         Expr::Tuple(parts) => parts.clone(),
-        Expr::Function(call) if call.name.to_string().eq_ignore_ascii_case("row") => {
-            let FunctionArguments::List(list) = &call.args else { return None };
-            let part = |arg: &FunctionArg| match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-                _ => None,
-            };
-            list.args.iter().map(part).collect::<Option<_>>()?
-        }
+        Expr::Function(call) if call.name.to_string().eq_ignore_ascii_case("row") => plain_args(call),
         _ => return None,
     };
     if parts.len() != fields.len() {
@@ -195,33 +191,5 @@ fn as_int(expr: &Expr) -> Expr {
         Expr::UnaryOp { expr, .. } => is_small(expr),
         other => is_small(other),
     };
-    if is_literal { cast(CastKind::Cast, expr.clone(), SqlType::Int(None)) } else { expr.clone() }
-}
-
-fn cast(kind: CastKind, expr: Expr, data_type: SqlType) -> Expr {
-    Expr::Cast { kind, expr: Box::new(expr), data_type, array: false, format: None }
-}
-
-fn number(value: u64) -> Expr {
-    Expr::value(Value::Number(value.to_string(), false))
-}
-
-fn text(text: &str) -> Expr {
-    Expr::value(Value::SingleQuotedString(text.to_string()))
-}
-
-fn call_of(name: &str, args: Vec<Expr>, span: Span) -> Expr {
-    let ident = Ident { value: name.to_string(), quote_style: None, span };
-    let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
-    let list = FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() };
-    Expr::Function(Function {
-        name: ObjectName::from(vec![ident]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(list),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
+    if is_literal { cast_to(expr.clone(), SqlType::Int(None)) } else { expr.clone() }
 }

@@ -19,6 +19,7 @@ use super::shape::{Shape, WindowFunctions};
 use super::window::WINDOW_COLUMNS;
 use crate::error::{Error, Result};
 use crate::sql::parse::place;
+use crate::sql::tree::function;
 
 /// Names the marker that carries a window from here to the relation planner: an UNPIVOT that nobody can write, for it
 /// has no columns.
@@ -274,21 +275,7 @@ pub(super) fn referred<'a>(key: &Expr, projection: &'a [SelectItem]) -> Option<&
 /// FROM with a window around it.
 fn marker(from: Vec<TableWithJoins>, window: Call) -> TableFactor {
     let ident = Ident { value: format!("{INSIDE}{}", window.shape.name()), quote_style: None, span: window.span };
-    let args = window.time.into_iter().chain(window.args).map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)));
-    let call = sqlparser::ast::Function {
-        name: ObjectName::from(vec![ident]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(sqlparser::ast::FunctionArgumentList {
-            duplicate_treatment: None,
-            args: args.collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    };
+    let call = function(ObjectName::from(vec![ident]), window.time.into_iter().chain(window.args).collect());
     TableFactor::Unpivot {
         table: Box::new(one_factor(from)),
         value: Expr::Function(call),

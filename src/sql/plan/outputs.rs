@@ -9,10 +9,11 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    CeilFloorKind, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, Select, SelectFlavor,
-    SelectItem, SetExpr, Spanned, VisitMut, VisitorMut, WildcardAdditionalOptions, visit_expressions_mut,
+    CeilFloorKind, DateTimeField, Expr, Ident, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, Select,
+    SelectFlavor, SelectItem, SetExpr, Spanned, VisitMut, VisitorMut, WildcardAdditionalOptions, visit_expressions_mut,
 };
+
+use crate::sql::tree::function;
 
 /// Names the columns of every SELECT of the query.
 pub(super) fn name(query: &mut Query) {
@@ -188,16 +189,5 @@ fn unquote(ident: &mut Ident) {
 }
 
 fn call<const N: usize>(name: &str, args: [Option<&Expr>; N]) -> Expr {
-    let args = args.into_iter().flatten();
-    let args = args.map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg.clone()))).collect();
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
+    Expr::Function(function(ObjectName::from(vec![Ident::new(name)]), args.into_iter().flatten().cloned().collect()))
 }

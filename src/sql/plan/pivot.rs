@@ -24,6 +24,7 @@ use super::functions::FUNCTIONS;
 use crate::error::{Error, Result};
 use crate::sql::error::from_datafusion;
 use crate::sql::parse::{UNPIVOT, place};
+use crate::sql::tree::binary;
 
 /// What stands in the parentheses of a PIVOT.
 pub(super) struct Pivot {
@@ -104,10 +105,6 @@ fn condition(keys: &[ast::Expr], value: &ast::Expr) -> Result<ast::Expr> {
     equal
         .reduce(|both, next| binary(both, BinaryOperator::And, next))
         .ok_or_else(|| Error::user("PIVOT needs a column behind FOR"))
-}
-
-fn binary(left: ast::Expr, op: BinaryOperator, right: ast::Expr) -> ast::Expr {
-    ast::Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
 
 /// The parts of `(a, b)`, or the one of `a` and `(a)`.

@@ -23,6 +23,7 @@ use crate::pipeline::{OperatorFunction, TableDefinition, time_unit};
 use crate::sql::catalog::path_definition;
 use crate::sql::error::{from_datafusion, to_datafusion};
 use crate::sql::parse::{PARTITION_ARGUMENT, place};
+use crate::sql::tree;
 
 /// Functions that read a file, and the format each reads; `None`: as the file's name says.
 const READERS: &[(&str, Option<&str>)] = &[
@@ -193,21 +194,7 @@ fn plan_list(
         exprs.push(expr.clone());
     }
     if function != "unnest" {
-        let call = ast::Expr::Function(ast::Function {
-            name: name.clone(),
-            uses_odbc_syntax: false,
-            parameters: FunctionArguments::None,
-            args: FunctionArguments::List(ast::FunctionArgumentList {
-                duplicate_treatment: None,
-                args: args.to_vec(),
-                clauses: Vec::new(),
-            }),
-            filter: None,
-            null_treatment: None,
-            over: None,
-            within_group: Vec::new(),
-        });
-        exprs = vec![call];
+        exprs = vec![ast::Expr::Function(tree::function(name.clone(), exprs))];
     }
     Some(unnest::plan(exprs, with_ordinality, &function, alias, context).map_err(|e| e.at(place(name.span()))))
 }

@@ -17,11 +17,12 @@ use datafusion_expr::{
     ColumnarValue, Expr as Planned, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
-    ObjectName, OrderBy, Query, Select, SelectItem, SetExpr, Value, VisitMut, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName, OrderBy, Query,
+    Select, SelectItem, SetExpr, VisitMut, VisitorMut,
 };
 
 use super::group::{each_expr, referred};
+use crate::sql::tree::{function, text};
 
 /// What the function is called; nobody can write it without quotes.
 pub(super) const NAME: &str = "__cast";
@@ -63,7 +64,7 @@ fn block(select: &mut Select, mut order_by: Option<&mut OrderBy>) {
         let Expr::Cast { data_type, .. } = &*expr else { return };
         if same.contains(&base(expr)) {
             let to = data_type.to_string();
-            *expr = named(expr.clone(), to);
+            *expr = named(expr.clone(), &to);
         }
     });
 }
@@ -129,19 +130,8 @@ fn first_argument(function: &Function) -> Option<&Expr> {
     }
 }
 
-fn named(cast: Expr, to: String) -> Expr {
-    let arg = |expr: Expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
-    let args = vec![arg(cast), arg(Expr::Value(Value::SingleQuotedString(to).into()))];
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::with_quote('"', NAME)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
+fn named(cast: Expr, to: &str) -> Expr {
+    Expr::Function(function(ObjectName::from(vec![Ident::with_quote('"', NAME)]), vec![cast, text(to)]))
 }
 
 /// The function.
