@@ -64,7 +64,7 @@ enum Zone {
 }
 
 impl Cells {
-    /// Failure: a type that has no text, which is a union.
+    /// Failure: a type that has no text, as a union.
     pub fn new(array: &ArrayRef) -> Result<Cells> {
         Ok(Cells { nulls: array.logical_nulls(), values: Values::new(array)? })
     }
@@ -270,7 +270,13 @@ impl Values {
                 Values::Map(map, Box::new(keys), Box::new(values))
             }
             DataType::Union(..) => return Err(Error::user("a union cannot be written as text; pick a member first")),
-            other => Values::new(&cast(array, &crate::batch::engine_type(other))?)?,
+            DataType::FixedSizeBinary(_) => Values::Bytes(cast(array, &DataType::BinaryView)?.as_binary_view().clone()),
+            other => match crate::batch::engine_type(other) {
+                own if own == *other => {
+                    return Err(Error::user(format!("{other} cannot be written as text; CAST it first")));
+                }
+                own => Values::new(&cast(array, &own)?)?,
+            },
         })
     }
 }
@@ -425,6 +431,8 @@ mod tests {
     fn text_is_escaped_in_json_only() {
         check(StringViewArray::from(vec!["a\"b\\\n\u{1}é"]), &["a\"b\\\n\u{1}é"], &["\"a\\\"b\\\\\\n\\u0001é\""]);
         check(BinaryViewArray::from(vec![&b"\x00\xff"[..]]), &["00ff"], &["\"00ff\""]);
+        let fixed = FixedSizeBinaryArray::try_from_iter([[0, 255], [1, 2]].iter()).expect("bytes of one length");
+        check(fixed, &["00ff", "0102"], &["\"00ff\"", "\"0102\""]);
     }
 
     #[test]
