@@ -5,20 +5,25 @@
 //! Invariants  a commit is seen whole or not at all; a follower gets what was there when it came, then every commit after.
 //!             While a table is frozen, followers get nothing that came later.
 
-use std::collections::{BTreeMap, VecDeque};
+mod follow; // what followers get
+mod sink; //   what writes
+mod tables; // what reads
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{interleave, take, take_record_batch};
 use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 
+pub use sink::LiveSink;
+
+use self::follow::{Entry, Queue};
+use self::tables::{AsItGoes, AsItIs};
 use super::fit::Fit;
-use super::memory::MemoryTable;
-use crate::batch::{Batch, Change, Column, engine_schema};
+use crate::batch::{Change, engine_schema};
 use crate::error::{Error, Result};
-use crate::pipeline::{
-    Changelog, Morsel, Progress, Reader, Scan, ScanRequest, Sink, SystemColumn, Table, Take, same_partitions,
-};
+use crate::pipeline::{Changelog, SystemColumn, Table};
 use crate::state::{KeyedRows, Multiset};
 
 /// Rows that may wait for a follower before whoever writes waits for it.
@@ -67,26 +72,6 @@ enum Content {
         rows: KeyedRows,
         key: Vec<usize>,
     },
-}
-
-#[derive(Default)]
-struct Queue {
-    /// Commits, or their rows of each source partition; what was there at the beginning has number 0.
-    commits: VecDeque<Entry>,
-    rows: usize,
-    /// How many entries of each source partition were taken.
-    taken: Vec<u64>,
-    is_gone: bool,
-}
-
-#[derive(Clone)]
-struct Entry {
-    number: u64,
-    partition: usize,
-    /// None where there is nothing to tell but the watermark.
-    changes: Option<Changes>,
-    /// The watermark behind its rows.
-    watermark: Option<i64>,
 }
 
 impl Live {
@@ -449,287 +434,4 @@ fn replaced(held: &mut KeyedRows, key: &[usize], rows: &RecordBatch, changes: Op
     let columns = (0..rows.num_columns()).map(column).collect::<Result<_>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(picks.len()));
     Ok((RecordBatch::try_new_with_options(rows.schema(), columns, &options)?, Some(out)))
-}
-
-/// Writes what a query makes into a table in memory.
-pub struct LiveSink {
-    live: Arc<Live>,
-    /// Whether the table is complete when the query is.
-    ends: bool,
-    /// Whether the table has an event time.
-    tells_time: bool,
-    has_finished: bool,
-}
-
-impl LiveSink {
-    pub fn new(live: Arc<Live>, ends: bool) -> Self {
-        LiveSink { live, ends, tells_time: false, has_finished: false }
-    }
-
-    /// Whether followers are told the watermark.
-    pub fn telling_time(mut self, tells_time: bool) -> Self {
-        self.tells_time = tells_time;
-        self
-    }
-}
-
-impl Sink for LiveSink {
-    fn write(&mut self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()> {
-        self.live.commit(rows, changes)
-    }
-
-    fn watermark(&mut self, watermark: i64) -> Result<()> {
-        if self.tells_time {
-            self.live.tell_time(watermark);
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.live.note_ended();
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        self.has_finished = true;
-        if self.ends {
-            self.live.complete();
-        }
-        Ok(())
-    }
-}
-
-impl Drop for LiveSink {
-    fn drop(&mut self) {
-        if self.ends && !self.has_finished {
-            self.live.fail(Error::cancelled());
-        }
-    }
-}
-
-/// What was there when a query started.
-#[derive(Debug)]
-struct AsItIs(Arc<Live>);
-
-impl Table for AsItIs {
-    fn schema(&self) -> SchemaRef {
-        self.0.schema()
-    }
-
-    fn is_bounded(&self) -> bool {
-        true
-    }
-
-    fn describe(&self) -> String {
-        "memory".to_string()
-    }
-
-    fn relation(&self) -> Option<&str> {
-        Some(&self.0.name)
-    }
-
-    fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
-        MemoryTable::new(self.0.schema(), self.0.rows()?)?.open(request)
-    }
-}
-
-/// What was there when a query started, and all that happened since.
-#[derive(Debug)]
-struct AsItGoes(Arc<Live>);
-
-impl Table for AsItGoes {
-    fn schema(&self) -> SchemaRef {
-        self.0.schema()
-    }
-
-    fn is_bounded(&self) -> bool {
-        false
-    }
-
-    fn describe(&self) -> String {
-        "memory, followed".to_string()
-    }
-
-    fn system_columns(&self) -> &[SystemColumn] {
-        self.0.system()
-    }
-
-    fn changelog(&self) -> Changelog {
-        self.0.changelog
-    }
-
-    fn relation(&self) -> Option<&str> {
-        Some(&self.0.name)
-    }
-
-    fn open(&self, request: &ScanRequest) -> Result<Arc<dyn Scan>> {
-        let queue = self.0.follow()?;
-        Ok(Arc::new(Following {
-            live: self.0.clone(),
-            queue,
-            projection: request.projection.clone().into(),
-            batch_rows: request.batch_rows,
-            progress: Arc::default(),
-            state: Mutex::new(vec![Turn::default(); self.0.source_partitions()]),
-        }))
-    }
-}
-
-/// A follower's scan: the source partitions of what passes by, else one; a commit's rows of one are a morsel, one at a time.
-struct Following {
-    live: Arc<Live>,
-    queue: Arc<Mutex<Queue>>,
-    projection: Arc<[usize]>,
-    batch_rows: usize,
-    progress: Arc<Progress>,
-    state: Mutex<Vec<Turn>>,
-}
-
-/// Where a source partition stands.
-#[derive(Default, Clone)]
-struct Turn {
-    sequence: u64,
-    has_ended: bool,
-}
-
-impl Scan for Following {
-    fn take(&self) -> Result<Take> {
-        let mut turns = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if turns.iter().all(|turn| turn.has_ended) || self.progress.stopped.load(std::sync::atomic::Ordering::Relaxed) {
-            return Ok(Take::End);
-        }
-        let live = self.live.lock();
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = |number: u64| live.frozen_at.is_none_or(|frozen| number <= frozen);
-        let next_to_end = |has_ended: &dyn Fn(usize) -> bool| {
-            (0..turns.len()).find(|&partition| !turns[partition].has_ended && has_ended(partition))
-        };
-        let (partition, rows, watermark, is_last) = match queue.commits.front() {
-            Some(entry) if may(entry.number) => {
-                let Entry { partition, changes, watermark, .. } = queue.commits.pop_front().expect("looked at above");
-                queue.rows -= changes.as_ref().map_or(0, |(rows, _)| rows.num_rows());
-                queue.taken.resize(turns.len(), 0);
-                queue.taken[partition] += 1;
-                (partition, changes, watermark, false)
-            }
-            Some(_) => return Ok(Take::Pending),
-            None => {
-                let ended = match &live.end {
-                    Some(Err(error)) => {
-                        return Err(error.again().context(format!("{} has failed", self.live.name)));
-                    }
-                    Some(Ok(())) => next_to_end(&|_| true),
-                    None => next_to_end(&|partition| live.ended[partition]),
-                };
-                let Some(partition) = ended else { return Ok(Take::Pending) };
-                (partition, None, None, true)
-            }
-        };
-        drop(queue);
-        drop(live);
-        self.live.moved.notify_all();
-        let turn = &mut turns[partition];
-        turn.has_ended = is_last;
-        turn.sequence += 1;
-        let reader = CommitReader {
-            live: self.live.clone(),
-            rows,
-            watermark,
-            done: 0,
-            last: 0,
-            projection: self.projection.clone(),
-            batch_rows: self.batch_rows,
-            progress: self.progress.clone(),
-        };
-        Ok(Take::Morsel(Morsel { partition, sequence: turn.sequence - 1, is_last, reader: Box::new(reader) }))
-    }
-
-    fn source_partitions(&self) -> usize {
-        self.live.source_partitions()
-    }
-
-    fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
-    fn position(&self) -> Result<Vec<u64>> {
-        let mut taken = self.queue.lock().unwrap_or_else(PoisonError::into_inner).taken.clone();
-        taken.resize(self.source_partitions(), 0);
-        Ok(taken)
-    }
-
-    fn seek(&self, position: &[u64]) -> Result<()> {
-        same_partitions(position, self.source_partitions())?;
-        Err(Error::user(format!(
-            "{} is kept in memory and follows nothing from before; its queries begin anew",
-            self.live.name
-        )))
-    }
-
-    /// The entries there are, as far as it may see them.
-    fn offered(&self) -> Option<u64> {
-        let live = self.live.lock();
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = queue.commits.iter().filter(|entry| live.frozen_at.is_none_or(|frozen| entry.number <= frozen));
-        Some(queue.taken.iter().sum::<u64>() + seen.count() as u64)
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_gone = true;
-        self.live.moved.notify_all();
-    }
-}
-
-struct CommitReader {
-    live: Arc<Live>,
-    rows: Option<Changes>,
-    /// Behind its rows.
-    watermark: Option<i64>,
-    done: usize,
-    /// How many rows the last batch had.
-    last: usize,
-    projection: Arc<[usize]>,
-    batch_rows: usize,
-    progress: Arc<Progress>,
-}
-
-impl Reader for CommitReader {
-    fn read(&mut self, batch: &mut Batch) -> Result<bool> {
-        let Some((rows, changes)) = &self.rows else { return Ok(false) };
-        let mut count = self.batch_rows.max(2).min(rows.num_rows() - self.done);
-        if count == 0 {
-            return Ok(false);
-        }
-        // Halves of an update stay side by side.
-        let end = self.done + count;
-        if let Some(changes) = changes
-            && end < rows.num_rows()
-            && changes[end - 1] == Change::UPDATE_BEFORE
-        {
-            count -= 1;
-        }
-        batch.columns.resize_with(self.projection.len(), Column::default);
-        for (slot, &column) in batch.columns.iter_mut().zip(self.projection.iter()) {
-            *slot = Column::Array(rows.column(column).slice(self.done, count));
-        }
-        batch.rows = count;
-        batch.changes = changes.as_ref().map(|changes| changes[self.done..self.done + count].to_vec());
-        self.done += count;
-        self.last = count;
-        self.progress.add_rows(count);
-        Ok(true)
-    }
-
-    fn watermark(&self) -> Option<i64> {
-        self.watermark
-    }
-
-    fn system(&self, column: SystemColumn) -> Option<Column> {
-        let (rows, _) = self.rows.as_ref()?;
-        let place = self.live.system().iter().position(|known| *known == column)?;
-        let column = rows.column(self.live.schema.fields().len() + place);
-        Some(Column::Array(column.slice(self.done - self.last, self.last)))
-    }
 }
