@@ -173,8 +173,8 @@ fn wide(values: &[i128], out: &mut Vec<u64>) {
     out.extend(values.iter().map(|&value| (narrow(value) as u64) ^ (1 << 63)));
 }
 
-/// The bits of a float in an order that integers have.
-fn float(value: f64) -> u64 {
+/// The bits of a float in an order that integers have: one zero, and one NaN behind all else.
+pub(crate) fn float(value: f64) -> u64 {
     let bits = if value.is_nan() { f64::NAN.to_bits() } else { (value + 0.0).to_bits() };
     if bits >> 63 == 1 { !bits } else { bits | (1 << 63) }
 }

@@ -7,7 +7,7 @@ use arrow::datatypes::*;
 use std::sync::Arc;
 
 use super::sorted::Sorted;
-use crate::batch::{Fixed, Kind};
+use crate::batch::{Fixed, Kind, float};
 use crate::error::{Error, Result};
 use crate::pipeline::{Frame, FrameBound, FrameOffset, FrameUnits};
 
@@ -160,9 +160,7 @@ fn floats(column: &ArrayRef) -> Result<Vec<f64>> {
 
 /// A float as a whole number in the order of floats, NaN last.
 fn float_place(value: f64) -> i128 {
-    let value = if value.is_nan() { f64::NAN } else { value + 0.0 };
-    let bits = value.to_bits() as i64;
-    i128::from(if bits < 0 { i64::MIN ^ !bits } else { bits })
+    i128::from(float(value))
 }
 
 /// Where the bound of each row lies, in the numbers of `places`.

@@ -5,7 +5,8 @@
 //!            leave: rows whose frame is complete           kept: rows that frames to come may reach
 //!                                                          carried: what frames from UNBOUNDED PRECEDING hold of the rest
 //! ```
-//! Owns        waiting rows; per partition the rows that frames reach, and saved states of what lies before them.
+//! Owns        waiting rows; per partition the rows that frames reach, and saved states of what lies before them, or, where all
+//!             functions can be kept up row by row, what these hold and no rows.
 //! Invariants  a row leaves once; the watermark passed on never passes a row that has not left.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};

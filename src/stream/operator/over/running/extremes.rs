@@ -5,14 +5,14 @@
 
 use super::queue::{Entry, Queues};
 use super::words::Words;
-use super::{InOrder, Reach, Results, Values};
+use super::{Begin, InOrder, Results, Values};
 use crate::error::Result;
 
 /// A call of `min` or `max`, by partition.
 pub(super) struct Extremes {
     pub words: Words,
     pub is_max: bool,
-    pub reach: Reach,
+    pub begin: Begin,
     pub queues: Queues,
 }
 
@@ -21,11 +21,11 @@ impl Extremes {
     pub fn results(&mut self, rows: &InOrder<'_>, values: &Values) -> Result<Results> {
         self.queues.resize(rows.partition_count);
         let mut results = Results::with_capacity(rows.partitions.len());
-        let positions = rows.positions(self.reach);
-        rows.each(self.reach, |run| {
+        let positions = rows.positions(self.begin);
+        rows.each(self.begin, |run| {
             let partition = rows.partitions[run.start];
             if let Some(positions) = positions {
-                let first = self.reach.first(positions[run.start]);
+                let first = self.begin.first(positions[run.start]);
                 while self.queues.front(partition).is_some_and(|front| front.at < first) {
                     self.queues.pop_front(partition);
                 }
@@ -41,7 +41,7 @@ impl Extremes {
 
     fn enter(&mut self, partition: u32, entry: Entry) {
         let rank = self.rank(entry.word);
-        let grows = matches!(self.reach, Reach::Partition { .. });
+        let grows = matches!(self.begin, Begin::Partition { .. });
         if grows && self.queues.front(partition).is_some_and(|front| self.rank(front.word) <= rank) {
             return;
         }

@@ -2,7 +2,7 @@
 
 use super::queue::{Entry, Queues};
 use super::words::Words;
-use super::{InOrder, Reach, Results, Values};
+use super::{Begin, InOrder, Results, Values};
 use crate::error::Result;
 
 /// A call, by partition.
@@ -21,7 +21,7 @@ impl Lag {
     pub fn results(&mut self, rows: &InOrder<'_>, values: &Values) -> Result<Results> {
         self.queues.resize(rows.partition_count);
         let mut results = Results::with_capacity(rows.partitions.len());
-        rows.each(Reach::Rows(0), |run| {
+        rows.each(Begin::Rows(0), |run| {
             let (row, partition) = (run.start, rows.partitions[run.start]);
             let number = rows.numbers[row];
             let word = if values.is_valid(row) { values.word(row) } else { 0 };

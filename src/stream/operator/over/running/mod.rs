@@ -15,6 +15,7 @@ mod sums; //     count, sum and avg
 mod words; //    values as 64 bits
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::NullBufferBuilder;
 use arrow::array::{Array, ArrayRef, AsArray, UInt64Array};
@@ -34,7 +35,7 @@ use crate::error::Result;
 use crate::pipeline::{Completion, FrameBound, FrameOffset, FrameUnits, OverCall, OverFunction};
 use crate::stream::operator::order::canonical;
 
-/// Rows of the widest frame of `min`, `max` and `lag`, and of sums: a row in a frame takes 16 bytes.
+/// Rows before the row in the widest frame that is kept up: a value takes 16 bytes there.
 const ROWS_MAX: u64 = 1 << 24;
 const NANOSECONDS_PER_DAY: i128 = 86_400_000_000_000;
 const NANOSECONDS_PER_SECOND: i128 = 1_000_000_000;
@@ -54,9 +55,9 @@ enum Call {
     Lag(Lag),
 }
 
-/// How far back a frame begins that ends with its row.
+/// Where a frame begins that ends with its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum Begin {
     /// With the partition. `by_peers`: rows of one time share a frame.
     Partition { by_peers: bool },
     /// So many rows before the row.
@@ -176,17 +177,17 @@ impl Call {
                 Some(Call::Lag(Lag { words, offset: *offset, default, queues: Default::default() }))
             }
             OverFunction::Aggregate(aggregate) if aggregate.function.is_native() && !aggregate.distinct => {
-                let reach = Reach::of(call, by_time, second)?;
+                let begin = Begin::of(call, by_time, second)?;
                 let result = Words::of(&aggregate.function.result_type());
                 match (aggregate.function.name(), call.arg_count) {
-                    ("count", _) => Some(Call::Sums(Sums::new(Made::Count, Words::Signed, Words::Signed, reach))),
-                    ("sum", 1) => Some(Call::Sums(Sums::new(Made::Sum, sum_of(words?, result?)?, result?, reach))),
+                    ("count", _) => Some(Call::Sums(Sums::new(Made::Count, Words::Signed, Words::Signed, begin))),
+                    ("sum", 1) => Some(Call::Sums(Sums::new(Made::Sum, sum_of(words?, result?)?, result?, begin))),
                     ("avg", 1) if result == Some(Words::Float) && arg.is_some_and(DataType::is_numeric) => {
-                        Some(Call::Sums(Sums::new(Made::Average, words?, Words::Float, reach)))
+                        Some(Call::Sums(Sums::new(Made::Average, words?, Words::Float, begin)))
                     }
                     (name @ ("min" | "max"), 1) => {
                         let (words, is_max) = (words?, name == "max");
-                        Some(Call::Extremes(Extremes { words, is_max, reach, queues: Default::default() }))
+                        Some(Call::Extremes(Extremes { words, is_max, begin, queues: Default::default() }))
                     }
                     _ => None,
                 }
@@ -198,7 +199,7 @@ impl Call {
     fn results(&mut self, args: &[ArrayRef], filter: Option<&ArrayRef>, rows: &InOrder<'_>) -> Result<ArrayRef> {
         match self {
             Call::RowNumber => {
-                Ok(std::sync::Arc::new(UInt64Array::from_iter_values(rows.numbers.iter().map(|at| *at as u64 + 1))))
+                Ok(Arc::new(UInt64Array::from_iter_values(rows.numbers.iter().map(|at| *at as u64 + 1))))
             }
             Call::Rank => Ok(rank::rank(sorted(rows))),
             Call::DenseRank => Ok(rank::dense_rank(sorted(rows))),
@@ -238,7 +239,7 @@ fn sorted<'a>(rows: &InOrder<'a>) -> &'a Sorted {
     rows.sorted.expect("ranks are of rows in the order of time")
 }
 
-impl Reach {
+impl Begin {
     /// `None` for frames that do not end with their row, or that are not measured in rows or ticks.
     fn of(call: &OverCall, by_time: bool, second: i64) -> Option<Self> {
         let frame = call.frame;
@@ -246,14 +247,14 @@ impl Reach {
             return None;
         }
         match (frame.units, frame.start) {
-            (FrameUnits::Rows, FrameBound::Unbounded) => Some(Reach::Partition { by_peers: false }),
-            (FrameUnits::Range, FrameBound::Unbounded) if by_time => Some(Reach::Partition { by_peers: true }),
-            (FrameUnits::Rows, FrameBound::CurrentRow) => Some(Reach::Rows(0)),
+            (FrameUnits::Rows, FrameBound::Unbounded) => Some(Begin::Partition { by_peers: false }),
+            (FrameUnits::Range, FrameBound::Unbounded) if by_time => Some(Begin::Partition { by_peers: true }),
+            (FrameUnits::Rows, FrameBound::CurrentRow) => Some(Begin::Rows(0)),
             (FrameUnits::Rows, FrameBound::Preceding(FrameOffset::Count(count))) if count < ROWS_MAX => {
-                Some(Reach::Rows(count as i64))
+                Some(Begin::Rows(count as i64))
             }
-            (FrameUnits::Range, FrameBound::CurrentRow) if by_time => Some(Reach::Ticks(0)),
-            (FrameUnits::Range, FrameBound::Preceding(offset)) if by_time => ticks(offset, second).map(Reach::Ticks),
+            (FrameUnits::Range, FrameBound::CurrentRow) if by_time => Some(Begin::Ticks(0)),
+            (FrameUnits::Range, FrameBound::Preceding(offset)) if by_time => ticks(offset, second).map(Begin::Ticks),
             _ => None,
         }
     }
@@ -261,8 +262,8 @@ impl Reach {
     /// The position of the first row in the frame of a row at `position`.
     fn first(self, position: i64) -> i64 {
         match self {
-            Reach::Partition { .. } => i64::MIN,
-            Reach::Rows(before) | Reach::Ticks(before) => position.saturating_sub(before),
+            Begin::Partition { .. } => i64::MIN,
+            Begin::Rows(before) | Begin::Ticks(before) => position.saturating_sub(before),
         }
     }
 }
@@ -283,17 +284,17 @@ fn ticks(offset: FrameOffset, second: i64) -> Option<i64> {
 
 impl<'a> InOrder<'a> {
     /// What rows enter and leave frames by; `None` where none leaves.
-    fn positions(&self, reach: Reach) -> Option<&'a [i64]> {
-        match reach {
-            Reach::Partition { .. } => None,
-            Reach::Rows(_) => Some(self.numbers),
-            Reach::Ticks(_) => self.times,
+    fn positions(&self, begin: Begin) -> Option<&'a [i64]> {
+        match begin {
+            Begin::Partition { .. } => None,
+            Begin::Rows(_) => Some(self.numbers),
+            Begin::Ticks(_) => self.times,
         }
     }
 
     /// Calls `each` with the rows that share a frame, in order.
-    fn each(&self, reach: Reach, mut each: impl FnMut(Range<usize>) -> Result<()>) -> Result<()> {
-        let by_peers = matches!(reach, Reach::Ticks(_) | Reach::Partition { by_peers: true });
+    fn each(&self, begin: Begin, mut each: impl FnMut(Range<usize>) -> Result<()>) -> Result<()> {
+        let by_peers = matches!(begin, Begin::Ticks(_) | Begin::Partition { by_peers: true });
         match self.sorted.filter(|_| by_peers) {
             Some(sorted) => {
                 let mut peers = sorted.peers.windows(2);

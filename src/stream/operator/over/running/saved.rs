@@ -10,7 +10,7 @@ use arrow::datatypes::{Int64Type, UInt64Type};
 
 use super::queue::{Entry, Queues};
 use super::sums::PARTS;
-use super::{Call, Reach, Running};
+use super::{Begin, Call, Running};
 use crate::error::Result;
 use crate::state::Section;
 use crate::stream::operator::over::snapshot::{Keys, section};
@@ -87,9 +87,9 @@ pub(in super::super) fn load(
     let (queues, by_time) = match call {
         Call::Sums(sums) => {
             sums.resize(count.max(sums.partitions()));
-            (&mut sums.queues, matches!(sums.reach, Reach::Ticks(_)))
+            (&mut sums.queues, matches!(sums.begin, Begin::Ticks(_)))
         }
-        Call::Extremes(extremes) => (&mut extremes.queues, matches!(extremes.reach, Reach::Ticks(_))),
+        Call::Extremes(extremes) => (&mut extremes.queues, matches!(extremes.begin, Begin::Ticks(_))),
         Call::Lag(lag) => (&mut lag.queues, false),
         Call::RowNumber | Call::Rank | Call::DenseRank => return None,
     };

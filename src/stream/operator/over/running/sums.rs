@@ -2,7 +2,7 @@
 
 use super::queue::{Entry, Queues};
 use super::words::Words;
-use super::{InOrder, Reach, Results, Values};
+use super::{Begin, InOrder, Results, Values};
 use crate::error::{Error, Result};
 use crate::stream::operator::over::prefix::Running as FloatTotal;
 
@@ -20,7 +20,7 @@ pub(super) struct Sums {
     /// What is added up, and what the result is.
     pub arg: Words,
     pub result: Words,
-    pub reach: Reach,
+    pub begin: Begin,
     /// Values in frames that slide.
     pub queues: Queues,
     /// Values in frames that only grow.
@@ -41,14 +41,14 @@ pub(super) const PARTS: usize = 6;
 
 impl Sums {
     /// `arg`: what is added up; of a count it means nothing.
-    pub fn new(made: Made, arg: Words, result: Words, reach: Reach) -> Self {
+    pub fn new(made: Made, arg: Words, result: Words, begin: Begin) -> Self {
         let totals = match (made, arg) {
             (Made::Count, _) => Totals::None(Vec::new()),
             (_, Words::Signed) => Totals::Signed(Vec::new()),
             (_, Words::Unsigned) => Totals::Unsigned(Vec::new()),
             (_, Words::Float) => Totals::Float(Vec::new()),
         };
-        Sums { made, arg, result, reach, queues: Queues::default(), counts: Vec::new(), totals }
+        Sums { made, arg, result, begin, queues: Queues::default(), counts: Vec::new(), totals }
     }
 
     /// How many partitions have a place here.
@@ -60,7 +60,7 @@ impl Sums {
     pub fn results(&mut self, rows: &InOrder<'_>, values: &Values) -> Result<Results> {
         self.resize(rows.partition_count);
         let (made, result) = (self.made, self.result);
-        let mut slide = Slide { reach: self.reach, queues: &mut self.queues, counts: &mut self.counts, rows, values };
+        let mut slide = Slide { begin: self.begin, queues: &mut self.queues, counts: &mut self.counts, rows, values };
         match &mut self.totals {
             Totals::None(totals) => slide.run(totals, |_, count| Ok(Some(count as u64))),
             Totals::Signed(totals) => slide.run(totals, |total, count| whole(total.0, count, made, result)),
@@ -131,7 +131,7 @@ impl Sums {
         let at = partition as usize;
         self.resize(self.counts.len().max(at + 1));
         let [count, total @ ..] = parts;
-        self.counts[at] = if matches!(self.reach, Reach::Partition { .. }) { count as i64 } else { 0 };
+        self.counts[at] = if matches!(self.begin, Begin::Partition { .. }) { count as i64 } else { 0 };
         match &mut self.totals {
             Totals::None(_) => {}
             Totals::Signed(totals) => totals[at] = Whole::load(total, count),
@@ -250,7 +250,7 @@ impl Total for Float {
 
 /// Rows on their way through the frames of a call.
 struct Slide<'a> {
-    reach: Reach,
+    begin: Begin,
     queues: &'a mut Queues,
     counts: &'a mut [i64],
     rows: &'a InOrder<'a>,
@@ -260,8 +260,8 @@ struct Slide<'a> {
 impl Slide<'_> {
     fn run<T: Total>(&mut self, totals: &mut [T], result: impl Fn(&T, i64) -> Result<Option<u64>>) -> Result<Results> {
         let mut results = Results::with_capacity(self.rows.partitions.len());
-        let positions = self.rows.positions(self.reach);
-        self.rows.each(self.reach, |run| {
+        let positions = self.rows.positions(self.begin);
+        self.rows.each(self.begin, |run| {
             let partition = self.rows.partitions[run.start];
             let total = &mut totals[partition as usize];
             let Some(positions) = positions else {
@@ -273,7 +273,7 @@ impl Slide<'_> {
                 results.push(result(total, *count)?, run.len());
                 return Ok(());
             };
-            let first = self.reach.first(positions[run.start]);
+            let first = self.begin.first(positions[run.start]);
             while let Some(front) = self.queues.front(partition).filter(|front| front.at < first) {
                 self.queues.pop_front(partition);
                 total.leave(front.word);

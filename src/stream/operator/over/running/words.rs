@@ -1,10 +1,13 @@
 //! Numbers, dates and times as 64 bits, and back.
 
+use std::sync::Arc;
+
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, UInt64Array};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{can_cast_types, cast};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 
+use crate::batch::float;
 use crate::error::Result;
 
 /// What 64 bits mean.
@@ -52,7 +55,6 @@ impl Words {
 
     /// An array of these values, of the widest type that they may be of.
     pub fn array(self, words: Vec<u64>, nulls: Option<NullBuffer>) -> ArrayRef {
-        use std::sync::Arc;
         let words = ScalarBuffer::<u64>::from(words).into_inner();
         match self {
             Words::Signed => Arc::new(Int64Array::new(words.into(), nulls)),
@@ -66,11 +68,7 @@ impl Words {
         match self {
             Words::Signed => word as i64,
             Words::Unsigned => (word ^ 1 << 63) as i64,
-            Words::Float => {
-                let value = f64::from_bits(word);
-                let bits = if value.is_nan() { f64::NAN } else { value + 0.0 }.to_bits() as i64;
-                if bits < 0 { i64::MIN ^ !bits } else { bits }
-            }
+            Words::Float => (float(f64::from_bits(word)) ^ 1 << 63) as i64,
         }
     }
 }
