@@ -41,48 +41,38 @@ impl Assembly<'_> {
                 parts.push(None);
                 continue;
             };
+            let (seed, context, rows) = (self.seed, self.context, self.config.batch_rows);
+            let [left_schema, right_schema] = &schemas;
+            let (mut lookup, both) = (false, [left_schema, right_schema]);
             let operator: Box<dyn Operator> = match &spec.strategy {
                 JoinStrategy::Hash { build, .. } => {
-                    let schemas = (&schemas[0], &schemas[1]);
                     let told = if is_whole { std::mem::take(&mut tells) } else { tells.clone() };
-                    let rows = self.config.batch_rows;
                     let place = match meeting {
                         Meeting::Owner => TablePlace::Owner,
                         Meeting::Everywhere(_) => TablePlace::Everywhere { first: worker == 0 },
                         Meeting::First => TablePlace::One,
                     };
-                    let join = HashJoin::new(spec, (*build, place), schemas, self.seed, self.context, rows);
+                    let join = HashJoin::new(spec, (*build, place), (left_schema, right_schema), seed, context, rows);
                     Box::new(join.telling_keys(told))
                 }
+                JoinStrategy::Symmetric(symmetric) if symmetric.recalls() => {
+                    let ends = self.pipeline.nodes[node.inputs[1]].bounded;
+                    Box::new(RecallJoin::new(spec, symmetric, both, ends, seed, context, rows)?)
+                }
                 JoinStrategy::Symmetric(symmetric) => {
-                    let schemas = [&schemas[0], &schemas[1]];
-                    let (seed, rows) = (self.seed, self.config.batch_rows);
-                    if symmetric.recalls() {
-                        let ends = self.pipeline.nodes[node.inputs[1]].bounded;
-                        let join = RecallJoin::new(spec, symmetric, schemas, ends, seed, self.context, rows)?;
-                        parts.push(Some(self.two_inputs([left, right], "join", id, Box::new(join))));
-                        continue;
-                    }
-                    let join = SymmetricJoin::new(spec, symmetric, schemas, seed, self.context, rows)?;
-                    let mut part = self.two_inputs([left, right], "join", id, Box::new(join));
-                    if symmetric.lookup {
-                        Self::follow_left(&mut part);
-                    }
-                    parts.push(Some(part));
-                    continue;
+                    lookup = symmetric.lookup;
+                    Box::new(SymmetricJoin::new(spec, symmetric, both, seed, context, rows)?)
                 }
-                JoinStrategy::AsOf(as_of) => {
-                    let schemas = [&schemas[0], &schemas[1]];
-                    let (seed, rows) = (self.seed, self.config.batch_rows);
-                    if as_of.changes {
-                        let join = AsOfChanges::new(spec, as_of, schemas, seed, self.context, rows)?;
-                        parts.push(Some(self.two_inputs([left, right], "join", id, Box::new(join))));
-                        continue;
-                    }
-                    Box::new(AsOfJoin::new(spec, as_of, schemas, seed, self.context, rows)?)
+                JoinStrategy::AsOf(as_of) if as_of.changes => {
+                    Box::new(AsOfChanges::new(spec, as_of, both, seed, context, rows)?)
                 }
+                JoinStrategy::AsOf(as_of) => Box::new(AsOfJoin::new(spec, as_of, both, seed, context, rows)?),
             };
-            parts.push(Some(self.two_inputs([left, right], "join", id, operator)));
+            let mut part = self.two_inputs([left, right], "join", id, operator);
+            if lookup {
+                Self::follow_left(&mut part);
+            }
+            parts.push(Some(part));
         }
         Ok(parts)
     }

@@ -12,20 +12,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array, new_empty_array, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, UInt32Array, new_null_array};
 use arrow::compute::{SortOptions, take};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
 use smallvec::SmallVec;
 
 use super::as_of::{orders, row_ties};
+use super::bytes::{number, parsed, section_by_key};
 use super::side::{Side, arguments};
 use super::writer::Writer;
 use crate::batch::{Argument, Batch, Change, Column, KernelColumn};
 use crate::error::{Error, Result};
 use crate::function::KernelContext;
 use crate::pipeline::{AsOfSpec, JoinKind, JoinSide, JoinSpec, Nearest};
-use crate::state::{BytesHash, Section, SectionRoute, row_converter};
+use crate::state::{BytesHash, Section, row_converter};
 use crate::stream::operator::rank::push_changes;
 use crate::stream::operator::{Next, Operator};
 
@@ -324,11 +325,7 @@ impl AsOfChanges {
         let key_count = columns.len();
         columns.extend(parsed(&self.rows[number(side)], &rows, &self.sides[number(side)].map.shape().types)?);
         columns.push(Arc::new(Int64Array::from(counts)));
-        let field = |(at, column): (usize, &ArrayRef)| Field::new(format!("c{at}"), column.data_type().clone(), true);
-        let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
-        let rows = RecordBatch::try_new(Arc::new(schema), columns)?;
-        let route = if key_count == 0 { SectionRoute::First } else { SectionRoute::Key { key_count } };
-        Ok(Section { name: name.to_string(), rows, route })
+        section_by_key(name, key_count, columns)
     }
 }
 
@@ -337,19 +334,6 @@ pub(super) fn least_last(side: &Side, places: &[usize]) -> Result<RowConverter> 
     let options = SortOptions { descending: true, nulls_first: false };
     let field = |&place: &usize| SortField::new_with_options(side.map.shape().types[place].clone(), options);
     Ok(RowConverter::new(places.iter().map(field).collect())?)
-}
-
-/// Rows written as bytes as columns again.
-fn parsed(converter: &RowConverter, rows: &[&[u8]], types: &[DataType]) -> Result<Vec<ArrayRef>> {
-    if rows.is_empty() {
-        return Ok(types.iter().map(new_empty_array).collect());
-    }
-    let parser = converter.parser();
-    Ok(converter.convert_rows(rows.iter().map(|row| parser.parse(row)))?)
-}
-
-fn number(side: JoinSide) -> usize {
-    usize::from(side == JoinSide::Right)
 }
 
 /// Adds a row so often, or takes it out; by how many bytes there are more.

@@ -13,6 +13,7 @@ mod as_of; //    the nearest row of the other side
 mod as_of_changes; // the same, where rows come and go
 mod versions; //  the rows of a key in the order of their times
 mod side; //      a side that is kept
+mod bytes; //     what joins share that hold rows as bytes
 mod writer; //    what leaves of joins that keep rows
 #[cfg(test)]
 mod tests;

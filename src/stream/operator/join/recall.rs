@@ -11,12 +11,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, UInt32Array, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, UInt32Array, new_null_array};
 use arrow::compute::take;
-use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::row::RowConverter;
 use millstream_kernels::bitmap;
 
+use super::bytes::{number, parsed, section_by_key};
 use super::roles::Alone;
 use super::side::{Side, arguments};
 use super::writer::{Source, Writer};
@@ -25,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::expression::Evaluator;
 use crate::function::KernelContext;
 use crate::pipeline::{JoinKind, JoinSide, JoinSpec, SymmetricSpec};
-use crate::state::{BytesHash, Section, SectionRoute, row_converter};
+use crate::state::{BytesHash, Section, row_converter};
 use crate::stream::operator::expiry::KeyExpiry;
 use crate::stream::operator::rank::push_changes;
 use crate::stream::operator::{Ending, Next, Operator};
@@ -250,7 +251,8 @@ impl RecallJoin {
     /// The pairs for which the other conditions are true.
     fn passed(&mut self, rows: &Rows, given: &[usize], asked: &[u32], held: &[(RightRow, i64)]) -> Result<Vec<usize>> {
         let Some(residual) = &mut self.residual else { return Ok((0..asked.len()).collect()) };
-        let right = columns_of(&self.rows[1], held.iter().map(|(right, _)| &right[..]))?;
+        let held: Vec<&[u8]> = held.iter().map(|(right, _)| &right[..]).collect();
+        let right = columns(&self.rows, &self.sides, JoinSide::Right, &held)?;
         let picks: UInt32Array = asked.iter().map(|&at| Some(given[at as usize] as u32)).collect();
         let mut batch = Batch::default();
         let width = self.read.iter().map(|(column, ..)| column + 1).max().unwrap_or(0);
@@ -305,7 +307,8 @@ impl RecallJoin {
 
     /// Sends what leaves.
     fn push_on(&self, rows: &Rows, leaving: &[Leaving], next: &mut Next<'_>) -> Result<()> {
-        let right = columns_of(&self.rows[1], leaving.iter().filter_map(|row| row.right.as_deref()))?;
+        let met: Vec<&[u8]> = leaving.iter().filter_map(|row| row.right.as_deref()).collect();
+        let right = columns(&self.rows, &self.sides, JoinSide::Right, &met)?;
         let mut met = 0;
         let (mut lefts, mut rights, mut changes): (Vec<u32>, Vec<Option<u32>>, Vec<Change>) = Default::default();
         for row in leaving {
@@ -329,26 +332,21 @@ impl RecallJoin {
 
     /// A section's keys, made of rows as bytes of a side.
     fn section(&self, name: &str, side: JoinSide, rows: &[&[u8]], others: Vec<ArrayRef>) -> Result<Section> {
-        let kept = columns_of(&self.rows[number(side)], rows.iter().copied())?;
+        let kept = columns(&self.rows, &self.sides, side, rows)?;
         let key_places = &self.sides[number(side)].key_places;
-        let types = &self.sides[number(side)].map.shape().types;
-        let key = |&place: &usize| kept.get(place).cloned().unwrap_or_else(|| new_null_array(&types[place], 0));
-        let mut columns: Vec<ArrayRef> = key_places.iter().map(key).collect();
+        let mut columns: Vec<ArrayRef> = key_places.iter().map(|&place| kept[place].clone()).collect();
         let key_count = columns.len();
         columns.push(Arc::new(BinaryArray::from_iter_values(rows)));
         columns.extend(others);
-        let field = |(at, column): (usize, &ArrayRef)| Field::new(format!("c{at}"), column.data_type().clone(), true);
-        let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
-        let rows = RecordBatch::try_new(Arc::new(schema), columns)?;
-        let route = if key_count == 0 { SectionRoute::First } else { SectionRoute::Key { key_count } };
-        Ok(Section { name: name.to_string(), rows, route })
+        section_by_key(name, key_count, columns)
     }
 
     fn restore_right(&mut self, rows: &BinaryArray, counts: &Int64Array) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
         }
-        let columns = columns_of(&self.rows[1], rows.iter().flatten())?;
+        let rows: Vec<&[u8]> = rows.iter().flatten().collect();
+        let columns = columns(&self.rows, &self.sides, JoinSide::Right, &rows)?;
         let rows = self.rows_of(JoinSide::Right, columns)?;
         self.take_right(&rows, |row| counts.value(row), None);
         Ok(())
@@ -372,8 +370,9 @@ impl RecallJoin {
     }
 }
 
-fn number(side: JoinSide) -> usize {
-    usize::from(side == JoinSide::Right)
+/// The columns that are kept of a side's rows.
+fn columns(converters: &[RowConverter; 2], sides: &[Side; 2], side: JoinSide, rows: &[&[u8]]) -> Result<Vec<ArrayRef>> {
+    parsed(&converters[number(side)], rows, &sides[number(side)].map.shape().types)
 }
 
 fn size_of_met(met: &Met) -> usize {
@@ -393,13 +392,6 @@ fn parted(name: &[u8]) -> (&[u8], &[u8]) {
     let (length, rest) = name.split_at(size_of::<u32>());
     let length = u32::from_le_bytes(length.try_into().expect("four bytes stand in front"));
     rest.split_at(length as usize)
-}
-
-/// Rows written as bytes as columns again; none of no rows.
-fn columns_of<'a>(converter: &RowConverter, rows: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>> {
-    let parser = converter.parser();
-    let rows: Vec<_> = rows.map(|row| parser.parse(row)).collect();
-    if rows.is_empty() { Ok(Vec::new()) } else { Ok(converter.convert_rows(rows)?) }
 }
 
 /// What each row of a batch does, once what it gives and takes back at once is left out: 1, -1 or 0.
