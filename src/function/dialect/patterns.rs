@@ -1,6 +1,6 @@
 //! Pieces of texts by regular expressions and by separators, as lists.
 
-use arrow::array::{Array, ArrayBuilder, ArrayRef, AsArray, ListBuilder, StringViewBuilder};
+use arrow::array::{Array, ArrayBuilder, ArrayRef, AsArray, ListBuilder, StringViewArray, StringViewBuilder};
 use arrow::datatypes::DataType;
 use regex::{Captures, Regex, RegexBuilder};
 
@@ -58,20 +58,22 @@ fn all_matches(args: usize, example: &str) -> Vector {
 
 /// The pieces of texts between separators.
 fn split_by(call: &mut VectorCall<'_, '_>) -> Result<()> {
-    let [texts, separators] = [call.arg(0).to_array(&DataType::Utf8View)?, call.arg(1).to_array(&DataType::Utf8View)?];
-    let value = |of: &ArrayRef, row: usize| {
-        let row = if of.len() == 1 { 0 } else { row };
-        of.is_valid(row).then(|| of.as_string_view().value(row).to_string())
-    };
+    let args = [call.arg(0).to_array(&DataType::Utf8View)?, call.arg(1).to_array(&DataType::Utf8View)?];
+    let [texts, separators] = args.each_ref().map(|array| array.as_string_view());
+    // What a constant gives is one value.
+    let at = |array: &StringViewArray, row: usize| if array.len() == 1 { 0 } else { row };
     let mut out = ListBuilder::new(StringViewBuilder::new());
     for row in 0..call.rows() {
-        let (Some(text), Some(separator)) = (value(&texts, row), value(&separators, row)) else {
+        let (text, separator) = (at(texts, row), at(separators, row));
+        if texts.is_null(text) || separators.is_null(separator) {
             out.append_null();
             continue;
-        };
-        match separator.as_str() {
-            "" => text.chars().for_each(|piece| out.values().append_value(piece.to_string())),
-            separator => text.split(separator).for_each(|piece| out.values().append_value(piece)),
+        }
+        match (texts.value(text), separators.value(separator)) {
+            (text, "") => {
+                text.char_indices().for_each(|(at, c)| out.values().append_value(&text[at..at + c.len_utf8()]))
+            }
+            (text, separator) => text.split(separator).for_each(|piece| out.values().append_value(piece)),
         }
         out.append(true);
     }

@@ -316,9 +316,7 @@ impl GroupReader {
         let records = RowGroups { shape: shape.clone(), groups, current: None };
         Ok(Way::Records(Box::new(RecordReader::new(records, shape.plan.clone()))))
     }
-}
 
-impl GroupReader {
     /// Begins to read a row group from its pages; where only a few rows are wanted of it, these are found first.
     fn begin_pages(&self, group: usize, wanted: &Arc<Vec<Wanted>>) -> Result<Way> {
         let Shape { file: source, plan, pushed, dictionaries, .. } = &self.shape;
