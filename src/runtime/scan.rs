@@ -220,6 +220,11 @@ impl ScanTask {
         }
     }
 
+    /// Sends the watermark that all workers' scans have come to, now that they rest.
+    pub(super) fn tell_watermark(&mut self, graph: &mut Graph) -> Result<()> {
+        if self.ended { Ok(()) } else { self.send_watermark(graph) }
+    }
+
     /// Whether rows that were read wait for partitions that are behind.
     pub(super) fn holds_rows(&self) -> bool {
         !self.waiting.is_empty()

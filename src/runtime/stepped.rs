@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::snapshot::{OperatorPart, Snapshot, sources};
+use super::cut::Parts;
+use super::snapshot::{Snapshot, sources};
 use super::worker::{Turn, Worker};
 use super::{Control, Metrics, metrics};
 use crate::error::{Error, Result};
@@ -17,7 +18,7 @@ pub struct Stepped {
     metrics: Arc<metrics::Registry>,
     fingerprint: String,
     /// What workers said that have come to their end.
-    ended: Vec<(Vec<OperatorPart>, Vec<usize>)>,
+    ended: Parts,
 }
 
 impl Stepped {
@@ -27,7 +28,7 @@ impl Stepped {
         metrics: metrics::Registry,
         fingerprint: String,
     ) -> Stepped {
-        Stepped { workers, control, metrics: Arc::new(metrics), fingerprint, ended: Vec::new() }
+        Stepped { workers, control, metrics: Arc::new(metrics), fingerprint, ended: Parts::default() }
     }
 
     /// What it holds now, for another query to go on from; it goes on itself. Taken between two calls of
@@ -56,16 +57,10 @@ impl Stepped {
         self.settle()?;
         let mut parts = self.ended.clone();
         for worker in &mut self.workers {
-            parts.push(worker.part(true)?);
+            parts.extend(worker.part(true)?);
         }
-        let (operators, values): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        let (operators, values) = (operators.concat(), values.concat());
-        Ok(Snapshot {
-            fingerprint: self.fingerprint.clone(),
-            operators,
-            sources: sources(&self.metrics.scans)?,
-            values,
-        })
+        let (fingerprint, sources) = (self.fingerprint.clone(), sources(&self.metrics.scans)?);
+        Ok(Snapshot { fingerprint, operators: parts.operators, sources, values: parts.values })
     }
 
     /// Lets every worker work until none has anything to do; whether the query has come to its end.
@@ -90,7 +85,7 @@ impl Stepped {
                     Turn::Worked => worked = true,
                     Turn::Idle => {}
                     Turn::Ended => {
-                        self.ended.push(self.workers.remove(at).part(false)?);
+                        self.ended.extend(self.workers.remove(at).part(false)?);
                         worked = true;
                         continue;
                     }

@@ -14,6 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cut::{Parts, Phase};
 use super::scan::{ScanTask, Step};
 use super::snapshot::OperatorPart;
 use super::{Clock, Control};
@@ -56,9 +57,9 @@ pub(super) struct Worker {
     waker: Arc<Waker>,
     idle_sleep: Duration,
     clock: Clock,
-    /// The last cut for which its scans rested, and the last one to which it added its part.
-    rested: u64,
-    added: u64,
+    /// The last cut it has seen, and how far it is in that.
+    cut: u64,
+    phase: Phase,
 }
 
 /// What a worker's turn has come to.
@@ -79,7 +80,7 @@ impl Worker {
         idle_sleep: Duration,
         clock: Clock,
     ) -> Self {
-        Worker { number, stages, waker, idle_sleep, clock, rested: 0, added: 0 }
+        Worker { number, stages, waker, idle_sleep, clock, cut: 0, phase: Phase::default() }
     }
 
     pub(super) fn number(&self) -> usize {
@@ -107,7 +108,7 @@ impl Worker {
         while !control.is_aborted() {
             match self.turn(control)? {
                 Turn::Ended => {
-                    control.cut().end(self.part(false)?);
+                    control.cut().end(self.number, self.part(false)?);
                     break;
                 }
                 Turn::Worked => settled = false,
@@ -165,41 +166,52 @@ impl Worker {
         self.stages.iter_mut().try_for_each(|stage| stage.graph.rest())
     }
 
-    /// Takes part in a cut: says when its scans rest, and adds its part when all is quiet.
+    /// Takes part in a cut: says when its scans rest, tells the watermark when all do, and adds its part when all is quiet.
     fn attend(&mut self, cut: u64, control: &Control) -> Result<()> {
-        if self.rested != cut && self.stages.iter().all(Stage::rests) {
-            self.settle()?;
-            self.rested = cut;
-            control.cut().rest();
+        if std::mem::replace(&mut self.cut, cut) != cut {
+            self.phase = Phase::Running;
         }
-        if self.rested == cut && self.added != cut && control.cut().is_quiet() {
-            self.added = cut;
+        if self.phase == Phase::Running && self.stages.iter().all(Stage::rests) {
+            self.settle()?;
+            self.reach(Phase::Resting, control);
+        }
+        if self.phase == Phase::Resting && control.cut().all_rest() {
+            self.stages.iter_mut().try_for_each(Stage::tell_watermarks)?;
+            self.settle()?;
+            self.reach(Phase::Told, control);
+        }
+        if self.phase == Phase::Told && control.cut().is_quiet() {
+            self.phase = Phase::Added;
             self.rest()?;
             let part = self.part(control.cut().wants_state());
-            control.cut().add(part);
+            control.cut().add(self.number, cut, part);
         }
         Ok(())
     }
 
+    fn reach(&mut self, phase: Phase, control: &Control) {
+        self.phase = phase;
+        control.cut().reach(self.number, self.cut, phase);
+    }
+
     /// What its operators hold, and the constant rows it has pushed. Without `wants_state`, only how far they are.
-    pub(super) fn part(&mut self, wants_state: bool) -> Result<(Vec<OperatorPart>, Vec<usize>)> {
-        let mut operators = Vec::new();
-        let mut values = Vec::new();
+    pub(super) fn part(&mut self, wants_state: bool) -> Result<Parts> {
+        let mut part = Parts::default();
         for stage in &mut self.stages {
             for slot in &mut stage.graph.slots {
                 let Some(node) = slot.node else { continue };
                 let ended = slot.inputs.has_ended() || slot.has_put_out;
                 let sections = if ended || !wants_state { Vec::new() } else { slot.operator.snapshot()? };
                 let watermarks = slot.inputs.watermarks().to_vec();
-                operators.push(OperatorPart { node, name: slot.name.clone(), watermarks, ended, sections });
+                part.operators.push(OperatorPart { node, name: slot.name.clone(), watermarks, ended, sections });
             }
             let pushed = stage.inputs.iter().filter_map(|input| match input {
                 Input::Values { ended: true, node, .. } => Some(*node),
                 _ => None,
             });
-            values.extend(pushed);
+            part.values.extend(pushed);
         }
-        Ok((operators, values))
+        Ok(part)
     }
 
     fn sleep(&self) {
@@ -226,6 +238,18 @@ impl Stage {
     /// Whether a snapshot may be taken as far as its inputs are concerned.
     fn rests(&self) -> bool {
         self.inputs.iter().all(|input| input.rests() || !self.graph.wants(input.target()))
+    }
+
+    /// Tells its operators how far its scans have come together with those of other workers.
+    fn tell_watermarks(&mut self) -> Result<()> {
+        for input in &mut self.inputs {
+            if let Input::Scan(scan) = input
+                && self.graph.wants(scan.target)
+            {
+                scan.tell_watermark(&mut self.graph)?;
+            }
+        }
+        Ok(())
     }
 
     /// Feeds each input that is wanted once; whether any had something. A snapshot holds nothing that is on its way, so
