@@ -101,6 +101,8 @@ pub struct WatermarkSpec {
     pub program: Arc<Program>,
     /// The event time column among the scan's columns.
     pub column: usize,
+    /// Whether it follows from the event time alone, and is no earlier for a later one.
+    pub rises: bool,
     pub rules: WatermarkRules,
 }
 

@@ -137,6 +137,9 @@ pub struct ScanRequest {
     pub partitions: usize,
     /// Whether each source partition's morsels must be taken in order, as watermarks need.
     pub ordered: bool,
+    /// The projected column that is the event time, where the watermark after a morsel follows from the latest event time
+    /// in it: [`Reader::latest`] is asked for that.
+    pub event_time: Option<usize>,
     /// Rows the query needs at most, where it needs no more.
     pub fetch: Option<usize>,
     /// Whether strings may come as dictionaries: all that stands behind the scan, up to a GROUP BY, knows them.
@@ -305,6 +308,13 @@ pub trait Reader: Send {
     fn system(&self, column: SystemColumn) -> Option<Column> {
         let _ = column;
         None
+    }
+
+    /// The latest event time among all rows of the morsel, in ticks of [`ScanRequest::event_time`], asked before the first
+    /// row is read: workers then read a source partition side by side, where they would have to read ahead to find it out.
+    /// `i64::MIN` where no row has one; `None` where that is not known.
+    fn latest(&self) -> Result<Option<i64>> {
+        Ok(None)
     }
 
     /// The watermark that the source itself tells after all rows of the morsel, in ticks of the event time column: for

@@ -258,6 +258,16 @@ impl Assembly<'_> {
         pushed
     }
 
+    /// The column of a scan whose latest value tells where the watermark is after a morsel, where workers share its source
+    /// partitions. Rows that are too far ahead of others do not count, so all have to be looked at.
+    fn time_told(&self, spec: &ScanSpec, readers: usize) -> Option<usize> {
+        let told = |watermark: &&WatermarkSpec| {
+            watermark.rises && watermark.rules.max_future.is_none() && watermark.rules.max_jump.is_none()
+        };
+        let watermark = spec.watermark.as_ref().filter(told)?;
+        (readers > 1 && spec.compute.is_none()).then_some(watermark.column)
+    }
+
     pub(super) fn scan(&mut self, id: NodeId, spec: &ScanSpec, node: &Node) -> Result<Parts> {
         // Which change came last is told by the order of the rows: one worker reads them all.
         let is_changing = spec.table.changelog() != Changelog::Append;
@@ -273,6 +283,7 @@ impl Assembly<'_> {
                 || spec.system.contains(&SystemColumn::Offset)
                 || self.pipeline.needs_input_order
                 || is_changing,
+            event_time: self.time_told(spec, readers),
             fetch: spec.fetch,
             dictionaries: self.feeds_aggregate(id),
             pushed: self.pushed(id, spec),

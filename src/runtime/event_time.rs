@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! partition 3   morsel 0 ──▶ morsel 1 ──▶ morsel 2      each starts at the watermark the one before it ended with;
-//! read by       worker 0     worker 1     worker 0      decoding goes on in parallel, only this waits its turn
+//! read by       worker 0     worker 1     worker 0      reading goes on in parallel, only this waits its turn
 //! ```
 
 use std::collections::VecDeque;
@@ -10,16 +10,18 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use arrow::array::Int64Array;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+
 use super::Control;
 use super::guard::{Guard, Latest, to_ticks};
-use crate::batch::{Argument, Batch};
+use crate::batch::{Argument, Batch, Column};
 use crate::error::{Error, Result};
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
 use crate::pipeline::{FuturePolicy, WatermarkRules, WatermarkSpec, ticks_per_second, time_unit};
 use crate::time::{END, START, lateness, lateness_of_all};
-
-use arrow::datatypes::DataType;
 
 /// The watermarks of one scan's source partitions, shared by its workers.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ struct Partition {
     active_at: Option<i64>,
     /// Whether it has been silent for so long that nobody waits for it.
     idle: bool,
+    /// Where the others had got to when it was last heard of again.
+    woken_at: i64,
 }
 
 impl PartitionWatermarks {
@@ -61,6 +65,7 @@ impl PartitionWatermarks {
             ended: false,
             active_at: None,
             idle: false,
+            woken_at: START,
         };
         PartitionWatermarks {
             partitions: Mutex::new(vec![start; partitions]),
@@ -98,9 +103,10 @@ impl PartitionWatermarks {
         let known = &mut self.lock()[partition];
         known.active_at = Some(now);
         if std::mem::take(&mut known.idle) {
-            known.watermark = known.watermark.max(self.floor.load(Ordering::Relaxed));
+            known.woken_at = self.floor.load(Ordering::Relaxed);
+            known.watermark = known.watermark.max(known.woken_at);
         }
-        watermark.max(known.watermark)
+        watermark.max(known.woken_at)
     }
 
     /// Moves all partitions that have not ended to a watermark that holds for them all.
@@ -228,6 +234,9 @@ pub(super) struct WatermarkTracker {
     context: KernelContext,
     marks: Evaluator,
     times: Evaluator,
+    /// The event time's column and type.
+    column: usize,
+    time_type: DataType,
     guard: Option<Guard>,
     before: Vec<i64>,
     at: Position,
@@ -242,6 +251,8 @@ pub(super) struct Position {
     is_last: bool,
     watermark: i64,
     latest: Latest,
+    /// Whether the next morsel has been let start already.
+    announced: bool,
     /// For batches that were looked at and not observed yet: the rows that are too far ahead.
     ahead: VecDeque<Option<Vec<bool>>>,
 }
@@ -260,6 +271,8 @@ impl WatermarkTracker {
             context,
             marks: Evaluator::new(spec.program.clone(), context),
             times: Evaluator::new(Arc::new(times), context),
+            column: spec.column,
+            time_type,
             guard: Guard::new(&spec.rules, per_second),
             before: Vec::new(),
             at: Position { watermark: START, ..Position::default() },
@@ -289,8 +302,40 @@ impl WatermarkTracker {
     pub(super) fn begin(&mut self, partition: usize, sequence: u64, is_last: bool, control: &Control) -> Result<()> {
         let (watermark, latest) = self.watermarks.wait_turn(partition, sequence, control)?;
         let watermark = if is_last { watermark } else { self.watermarks.wake(partition, watermark, self.now) };
-        self.at = Position { partition, is_last, watermark, latest, ahead: VecDeque::new() };
+        self.at = Position { partition, is_last, watermark, latest, announced: false, ahead: VecDeque::new() };
         Ok(())
+    }
+
+    /// Begins a morsel of which the latest event time is known; [`START`]: it has none.
+    pub(super) fn begin_told(
+        &mut self,
+        partition: usize,
+        sequence: u64,
+        is_last: bool,
+        latest: i64,
+        control: &Control,
+    ) -> Result<()> {
+        let mark = if latest == START { START } else { self.mark_of(latest)? };
+        self.begin(partition, sequence, is_last, control)?;
+        self.announce(mark);
+        Ok(())
+    }
+
+    /// The watermark after a row of this event time.
+    fn mark_of(&mut self, time: i64) -> Result<i64> {
+        let mut columns = vec![Column::default(); self.column];
+        columns.push(Column::Array(cast(&Int64Array::from_value(time, 1), &self.time_type)?));
+        self.highest_mark(&Batch { rows: 1, columns, now: self.now, ..Batch::default() }, None)
+    }
+
+    /// Lets the next morsel start from a watermark that this one comes to, or has passed before. The partition's last one
+    /// stays open until its rows are processed: its end means that no row follows.
+    fn announce(&mut self, mark: i64) {
+        let Position { partition, is_last, watermark, latest, .. } = self.at;
+        self.at.announced = true;
+        if !is_last {
+            self.watermarks.publish(partition, watermark.max(mark), latest, true, false);
+        }
     }
 
     /// Begins a morsel that ends at the watermark `rows` bring it to, so that the next one may start before they are
@@ -319,10 +364,7 @@ impl WatermarkTracker {
                 self.at.ahead.push_back(ahead);
             }
         }
-        // The partition's last morsel stays open until its rows are processed: its end means that no row follows.
-        if !is_last {
-            self.watermarks.publish(partition, self.at.watermark.max(highest), self.at.latest, true, false);
-        }
+        self.announce(highest);
         Ok(())
     }
 
@@ -446,11 +488,46 @@ impl WatermarkTracker {
         self.watermarks.publish(self.at.partition, self.at.watermark, self.at.latest, false, false);
     }
 
-    /// Ends the morsel. `announced`: whether `begin_with` has let the next one start already.
-    pub(super) fn end(&mut self, announced: bool) {
-        if !announced || self.at.is_last {
-            let Position { partition, watermark, latest, is_last, .. } = self.at;
+    /// Ends the morsel.
+    pub(super) fn end(&mut self) {
+        let Position { partition, watermark, latest, is_last, announced, .. } = self.at;
+        if !announced || is_last {
             self.watermarks.publish(partition, watermark, latest, true, is_last);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn watermarks(partitions: usize) -> PartitionWatermarks {
+        let rules = WatermarkRules { idle_timeout: Some(5_000), ..WatermarkRules::default() };
+        PartitionWatermarks::new(partitions, false).with_rules(&rules, SECOND)
+    }
+
+    #[test]
+    fn rows_are_judged_by_those_before_them_though_the_next_morsel_has_begun() {
+        let watermarks = watermarks(1);
+        watermarks.tick(0);
+        watermarks.publish(0, 100, Latest::default(), true, false);
+        assert_eq!(watermarks.wake(0, 10, 1_000), 10);
+        assert_eq!(watermarks.minimum(), 100);
+    }
+
+    #[test]
+    fn a_partition_that_was_idle_goes_on_from_where_others_are() {
+        let watermarks = watermarks(2);
+        watermarks.tick(0);
+        watermarks.publish(0, 50, Latest::default(), false, false);
+        assert_eq!((watermarks.wake(1, START, 6_000), watermarks.minimum()), (START, START));
+        watermarks.tick(6_000);
+        watermarks.publish(1, 70, Latest::default(), true, false);
+        assert_eq!(watermarks.minimum(), 70, "partition 0 is idle");
+        // Whoever reads it, rows that come now are behind what was told.
+        assert_eq!([watermarks.wake(0, 50, 7_000), watermarks.wake(0, 60, 7_000)], [70, 70]);
+        assert_eq!(watermarks.wake(0, 80, 7_000), 80);
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct ScanTask {
     /// Morsels of partitions that are too far ahead of the others, each with where it was left.
     waiting: Vec<(Current, Position)>,
     batch: Batch,
+    /// Batches that were read ahead before, for their memory.
+    spare: Vec<Batch>,
     sent: i64,
     ended: bool,
 }
@@ -160,6 +162,7 @@ impl ScanTask {
             current: None,
             waiting: Vec::new(),
             batch,
+            spare: Vec::new(),
             sent: START,
             ended: false,
         }
@@ -274,10 +277,17 @@ impl ScanTask {
             self.current = Some(Current::Direct(morsel));
             return Ok(Step::Worked);
         }
+        if let Some(latest) = morsel.reader.latest()? {
+            tracker.begin_told(morsel.partition, morsel.sequence, morsel.is_last, latest, control)?;
+            self.current = Some(Current::Direct(morsel));
+            return Ok(Step::Worked);
+        }
         let mut batches = Vec::new();
         loop {
-            let mut batch = Batch::default();
+            let mut batch = self.spare.pop().unwrap_or_default();
+            batch.clear();
             if !read(&mut morsel, &mut self.columns, &mut batch, graph.now)? {
+                self.spare.push(batch);
                 break;
             }
             batches.push(batch);
@@ -317,7 +327,7 @@ impl ScanTask {
         if !read(&mut morsel, &mut self.columns, &mut self.batch, graph.now)? {
             if let Some(tracker) = &mut self.tracker {
                 tracker.advance(morsel.reader.watermark());
-                tracker.end(false);
+                tracker.end();
             }
             self.send_watermark(graph)?;
             return Ok(Step::Worked);
@@ -338,8 +348,9 @@ impl ScanTask {
     fn process(&mut self, mut batches: Vec<Batch>, known: Option<i64>, at: usize, graph: &mut Graph) -> Result<Step> {
         let tracker = self.tracker.as_mut().expect("only tables with an event time are read ahead");
         let Some(batch) = batches.get_mut(at) else {
+            self.spare.append(&mut batches);
             tracker.advance(known);
-            tracker.end(true);
+            tracker.end();
             self.send_watermark(graph)?;
             return Ok(Step::Worked);
         };

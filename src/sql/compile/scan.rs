@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{Schema, SchemaRef};
-use datafusion_common::DFSchema;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::expr::Cast;
 use datafusion_expr::utils::split_conjunction;
 use datafusion_expr::{BinaryExpr, Expr, Operator, TableScan};
@@ -228,7 +228,33 @@ fn scan_watermark(
     let mut expressions = Expressions::new(&columns);
     expressions.output_as(&watermark.expr, time_type)?;
     let column = projection.iter().position(|&column| column == time).expect("the time column was added above");
-    Ok(WatermarkSpec { program: expressions.finish(), column, rules: watermark.rules.clone() })
+    let rises = rises(&watermark.expr, &watermark.column, time_type);
+    Ok(WatermarkSpec { program: expressions.finish(), column, rises, rules: watermark.rules.clone() })
+}
+
+/// Whether a watermark is the event time itself, or a fixed span before or after it.
+fn rises(watermark: &Expr, time: &str, time_type: &DataType) -> bool {
+    let is_time = |expr: &Expr| matches!(expr, Expr::Column(column) if column.name == time);
+    match watermark {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus | Operator::Plus, right }) => {
+            is_time(left) && matches!(&**right, Expr::Literal(span, _) if is_fixed(span, time_type))
+        }
+        expr => is_time(expr),
+    }
+}
+
+/// Whether an interval is the same span wherever it begins: months are not, and days are not where clocks are changed.
+fn is_fixed(span: &ScalarValue, time_type: &DataType) -> bool {
+    let has_zone = matches!(time_type, DataType::Timestamp(_, Some(_)));
+    match span {
+        ScalarValue::IntervalMonthDayNano(Some(span)) => span.months == 0 && (span.days == 0 || !has_zone),
+        ScalarValue::IntervalDayTime(Some(span)) => span.days == 0 || !has_zone,
+        ScalarValue::DurationSecond(Some(_))
+        | ScalarValue::DurationMillisecond(Some(_))
+        | ScalarValue::DurationMicrosecond(Some(_))
+        | ScalarValue::DurationNanosecond(Some(_)) => true,
+        _ => false,
+    }
 }
 
 /// Columns of the table under their own names, as the watermark knows them.

@@ -6,8 +6,9 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::compute::{cast, max};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 
 use super::fit::Fit;
 use super::pieces::{Piece, PieceScan};
@@ -15,9 +16,12 @@ use super::records::fill;
 use crate::batch::{Batch, engine_schema};
 use crate::error::{Error, Result};
 use crate::pipeline::{Progress, Reader, Scan, ScanRequest, SystemColumn, Table};
+use crate::time::START;
 
 /// Pieces per worker, about: enough that none waits long for the last one.
 const PIECES_PER_WORKER: usize = 8;
+/// Batches of a piece at most whose event times are looked at before its rows: they are still in the cache then.
+const TIMED_SLICES_MAX: usize = 16;
 
 /// A table of record batches.
 #[derive(Debug)]
@@ -117,10 +121,13 @@ impl Table for MemoryTable {
         let sliced = self.sliced(request.batch_rows.max(1));
         let progress = Arc::new(Progress::default());
         let slices: usize = sliced.partitions.iter().map(Vec::len).sum();
-        let run = match request.ordered {
-            true => usize::MAX,
-            false => (slices / (request.partitions.max(1) * PIECES_PER_WORKER)).max(1),
+        let shared = (slices / (request.partitions.max(1) * PIECES_PER_WORKER)).max(1);
+        let run = match (request.ordered, request.event_time) {
+            (true, None) => usize::MAX,
+            (true, Some(_)) => shared.min(TIMED_SLICES_MAX),
+            (false, _) => shared,
         };
+        let event_time = request.event_time.map(|column| request.projection[column]);
         let projection: Arc<[usize]> = request.projection.as_slice().into();
         let pieces = |partition: usize| {
             let count = sliced.partitions[partition].len();
@@ -129,7 +136,7 @@ impl Table for MemoryTable {
                 let end = start.saturating_add(run).min(count);
                 let rows = sliced.partitions[partition][start..end].iter().map(|slice| slice.rows).sum();
                 let (sliced, projection, progress) = (sliced.clone(), projection.clone(), progress.clone());
-                let reader = MemoryReader { sliced, partition, next: start, end, projection, progress };
+                let reader = MemoryReader { sliced, partition, next: start, end, projection, event_time, progress };
                 Piece { rows: Some(rows), turn: 0, open: Box::new(move || Ok(Box::new(reader.clone()))) }
             };
             starts.map(piece).collect()
@@ -147,10 +154,22 @@ struct MemoryReader {
     next: usize,
     end: usize,
     projection: Arc<[usize]>,
+    event_time: Option<usize>,
     progress: Arc<Progress>,
 }
 
 impl Reader for MemoryReader {
+    fn latest(&self) -> Result<Option<i64>> {
+        let Some(column) = self.event_time else { return Ok(None) };
+        let slices = &self.sliced.partitions[self.partition][self.next..self.end];
+        let mut latest = START;
+        for slice in slices {
+            let ticks = cast(&slice.columns[column], &DataType::Int64)?;
+            latest = latest.max(max(ticks.as_primitive::<Int64Type>()).unwrap_or(START));
+        }
+        Ok(Some(latest))
+    }
+
     fn read(&mut self, batch: &mut Batch) -> Result<bool> {
         if self.next == self.end || self.progress.stopped.load(Ordering::Relaxed) {
             return Ok(false);
@@ -167,8 +186,7 @@ impl Reader for MemoryReader {
 mod tests {
     use super::*;
     use crate::stream::source::testing::{read_all, request};
-    use arrow::array::{AsArray, Int64Array, StringArray};
-    use arrow::datatypes::{DataType, Int64Type};
+    use arrow::array::{Int64Array, StringArray};
 
     fn batch(from: i64, rows: i64) -> RecordBatch {
         let numbers = Int64Array::from_iter_values(from..from + rows);

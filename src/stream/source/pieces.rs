@@ -197,6 +197,10 @@ impl Reader for Counting {
         self.place.column(column)
     }
 
+    fn latest(&self) -> Result<Option<i64>> {
+        self.inner.latest()
+    }
+
     fn watermark(&self) -> Option<i64> {
         self.inner.watermark()
     }

@@ -18,6 +18,7 @@ pub fn request(projection: Vec<usize>, batch_rows: usize) -> ScanRequest {
         batch_rows,
         partitions: 1,
         ordered: false,
+        event_time: None,
         fetch: None,
         dictionaries: false,
         pushed: Default::default(),

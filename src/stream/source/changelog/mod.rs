@@ -207,6 +207,7 @@ impl<F: Form> Table for ChangingTable<F> {
         let inner = ScanRequest {
             projection: self.form.inner_projection(&request.projection),
             predicates: Vec::new(),
+            event_time: None,
             batch_rows: self.form.inner_rows(request.batch_rows),
             fetch: None,
             dictionaries: false,

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::{
     Morsel, Progress, Reader, RowPlace, Scan, ScanRequest, SystemColumn, Table, Take, same_partitions,
 };
+use crate::time::START;
 
 /// Batches per morsel of a bounded table, at most; of an unbounded one, always fewer.
 const MORSEL_BATCHES_BOUNDED: u64 = 16;
@@ -40,6 +41,12 @@ pub trait RowSource: Debug + Send + Sync + 'static {
 
     /// A few words for EXPLAIN.
     fn describe(&self) -> String;
+
+    /// Whether a column never falls from one row to the next.
+    fn is_ascending(&self, column: usize) -> bool {
+        let _ = column;
+        false
+    }
 
     /// Fills one column of the table with `rows`.
     ///
@@ -87,10 +94,12 @@ impl<S: RowSource> Table for RowTable<S> {
             (Some(rows), Some(fetch)) => Some(rows.min(fetch)),
             (rows, fetch) => rows.or(fetch),
         };
+        let event_time = request.event_time.map(|column| request.projection[column]);
         Ok(Arc::new(RowScan {
             source: self.source.clone(),
             rows,
             projection: request.projection.clone().into(),
+            event_time: event_time.filter(|&column| self.source.is_ascending(column)),
             batch_rows: request.batch_rows as u64,
             morsel_rows: morsel_rows(rows, request),
             started: (self.pace == Pace::Realtime).then(Instant::now),
@@ -112,6 +121,8 @@ struct RowScan<S> {
     source: Arc<S>,
     rows: Option<u64>,
     projection: Arc<[usize]>,
+    /// The event time, if it ascends.
+    event_time: Option<usize>,
     batch_rows: u64,
     morsel_rows: u64,
     /// When the first row was due, at a realtime pace.
@@ -156,6 +167,7 @@ impl<S: RowSource> Scan for RowScan<S> {
             rows,
             batch_rows: self.batch_rows,
             projection: self.projection.clone(),
+            event_time: self.event_time,
             scratch: Scratch::default(),
             place: RowPlace { next: 0, rows: 0, time: None },
             progress: self.progress.clone(),
@@ -191,6 +203,7 @@ struct RowReader<S> {
     rows: Range<u64>,
     batch_rows: u64,
     projection: Arc<[usize]>,
+    event_time: Option<usize>,
     scratch: Scratch,
     place: RowPlace,
     progress: Arc<Progress>,
@@ -199,6 +212,14 @@ struct RowReader<S> {
 impl<S: RowSource> Reader for RowReader<S> {
     fn system(&self, column: SystemColumn) -> Option<Column> {
         self.place.column(column)
+    }
+
+    fn latest(&self) -> Result<Option<i64>> {
+        let Some(column) = self.event_time else { return Ok(None) };
+        let mut last = Column::default();
+        let row = self.rows.end.saturating_sub(1).max(self.rows.start);
+        self.source.fill(column, row..self.rows.end, &mut Scratch::default(), &mut last)?;
+        Ok(Some(flat_i64(&mut last, (self.rows.end - row) as usize).first().copied().unwrap_or(START)))
     }
 
     fn read(&mut self, batch: &mut Batch) -> Result<bool> {

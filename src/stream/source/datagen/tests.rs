@@ -35,6 +35,7 @@ fn read(table: &dyn Table, rows: usize, batch_rows: usize) -> RecordBatch {
         batch_rows,
         partitions: 1,
         ordered: true,
+        event_time: None,
         fetch: Some(rows),
         dictionaries: false,
         pushed: Default::default(),

@@ -32,7 +32,7 @@ use crate::batch::{self, Kind, Values};
 use crate::error::{Error, Result};
 use crate::pipeline::{Table, TableDefinition};
 use event::{Entity, Events, Segments};
-use field::Shape;
+use field::{Shape, TIME};
 use schema::{Column, TableColumn};
 
 const OPTIONS: [&str; 6] = ["connector", "type", "events", "rate", "seed", "pace"];
@@ -126,6 +126,14 @@ impl RowSource for Nexmark {
         let what = self.entity.map_or("all", Entity::name);
         let count = self.event_count.map_or(String::new(), |events| format!(" events={events}"));
         format!("nexmark {what}{count} rate={}", self.events.rate())
+    }
+
+    fn is_ascending(&self, column: usize) -> bool {
+        match self.columns[column].column {
+            Column::Field { entity, field } => entity.fields()[field].name == TIME,
+            Column::Time => true,
+            Column::EventType | Column::Struct(_) => false,
+        }
     }
 
     fn fill(&self, column: usize, rows: Range<u64>, scratch: &mut Scratch, out: &mut batch::Column) -> Result<()> {

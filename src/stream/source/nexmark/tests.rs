@@ -70,6 +70,7 @@ fn request(table: &dyn Table, batch_rows: usize) -> ScanRequest {
         batch_rows,
         partitions: 2,
         ordered: false,
+        event_time: None,
         fetch: None,
         dictionaries: false,
         pushed: Default::default(),

@@ -13,6 +13,7 @@
 //!             others.
 
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -192,6 +193,13 @@ impl Direct {
             strangers: 0,
             rows_behind: 0,
         }
+    }
+
+    /// The same for these rows of the row group alone.
+    pub(super) fn within(mut self, rows: Range<usize>) -> Self {
+        self.columns.passed.fill(rows.start);
+        (self.rows, self.left) = (rows.end, rows.len());
+        self
     }
 
     /// The same, of whose rows only these are wanted, ascending: all that meet the conditions and are not left out.

@@ -13,6 +13,9 @@ mod fixed; //  columns of numbers and times
 mod text; //   columns of strings and bytes
 mod direct; // rows of a row group from its pages
 mod first; //  rows that are not behind the first ones of an ORDER BY
+mod spans; //  the pieces that workers take
+mod decoded; // row groups that the parquet crate decodes
+mod reader; //  a piece, row group by row group
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -20,28 +23,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::{Encoding, PageType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
-use crate::batch::{Batch, Column, Kind};
+use crate::batch::Column;
 use crate::error::{Error, Result};
-use crate::pipeline::{KeyCheck, Pushed, Reader, ScanRequest};
+use crate::pipeline::ScanRequest;
 use crate::stream::source::columnar::ColumnarFile;
-use crate::stream::source::late::{LateFilter, SAMPLE_ROWS};
+use crate::stream::source::fit::Fit;
+use crate::stream::source::late::LateFilter;
 use crate::stream::source::listing::reason;
 use crate::stream::source::pieces::Piece;
-use crate::stream::source::prune::surviving_row_groups;
-use crate::stream::source::records::{ReadPlan, RecordReader, Records};
-use direct::{Direct, Failure, Wanted, is_readable};
-use first::{find_first, least_numbers, survey};
+use crate::stream::source::prune::{statistics_are_sound, surviving_row_groups};
+use crate::stream::source::records::ReadPlan;
+use direct::{Wanted, is_readable};
+use first::least_numbers;
+use reader::{GroupReader, Shape};
+use spans::{Span, spans};
 
 /// Bytes before the values of a dictionary page, about.
 const DICTIONARY_HEADER_BYTES: u64 = 20;
@@ -114,37 +117,43 @@ impl ColumnarFile for ParquetFile {
         plan.progress.bytes_total.fetch_add(bytes as u64, Ordering::Relaxed);
         // Where rows must stay in order, workers read whole row groups ahead of each other: only if these are small.
         let is_small = |&group: &usize| self.memory_bytes(group, &mask) <= AHEAD_BYTES_MAX;
-        let ahead = request.partitions > 1 && groups.iter().all(is_small);
-        let runs = if request.ordered && !ahead {
-            vec![groups]
-        } else {
-            groups.into_iter().map(|group| vec![group]).collect()
-        };
+        let time = request.event_time.and_then(|column| self.time(&plan.fit, request.projection[column]));
+        let is_told = |&group: &usize| time.is_some_and(|leaf| self.latest(group, leaf).is_some());
+        let ahead = request.partitions > 1 && groups.iter().all(|group| is_told(group) || is_small(group));
         let dictionaries = request.dictionaries;
         let wanted = self.wanted(request, plan).map(Arc::new);
+        let sizes: Vec<(usize, usize)> = groups.iter().map(|&group| (group, self.rows(group))).collect();
+        let can_part = |group| wanted.as_ref().is_some_and(|wanted| self.is_readable(group, wanted));
+        let runs = match request.ordered && !ahead {
+            true => vec![spans(&sizes, 1, plan.batch_rows, can_part)],
+            false => spans(&sizes, request.partitions, plan.batch_rows, can_part)
+                .into_iter()
+                .map(|span| vec![span])
+                .collect(),
+        };
         let pushed = request.pushed.clone();
         let late = LateFilter::new(&self.metadata, &plan.fit, &request.predicates, &plan.picked.file_columns);
         let first = pushed.first.as_ref().filter(|check| !check.may_fail);
         let least =
             first.map(|check| least_numbers(&self.metadata, &plan.fit, request.projection[check.column], check));
         let least = least.map(Arc::new);
-        let piece = |groups: Vec<usize>| {
-            let turn = match (&least, &groups[..]) {
-                (Some(least), [group]) if !request.ordered => least[*group],
+        let piece = |spans: Vec<Span>| {
+            let turn = match (&least, &spans[..]) {
+                (Some(least), [span]) if !request.ordered => least[span.group],
                 _ => 0,
             };
-            let rows = groups.iter().map(|&group| self.row_group(group).num_rows().max(0) as usize).sum();
+            let rows = spans.iter().map(|span| span.rows.len()).sum();
             let (file, mask, plan, late) = (self.clone(), mask.clone(), plan.clone(), late.clone());
             let (wanted, pushed, least) = (wanted.clone(), pushed.clone(), least.clone());
             Piece {
                 rows: Some(rows),
                 turn,
                 open: Box::new(move || {
-                    let (file, mask, groups) = (file.clone(), mask.clone(), groups.clone().into_iter());
+                    let (file, mask, spans) = (file.clone(), mask.clone(), spans.clone().into_iter());
                     let (plan, late) = (plan.clone(), late.clone());
                     let (wanted, pushed, least) = (wanted.clone(), pushed.clone(), least.clone());
-                    let shape = Shape { file, mask, plan, dictionaries, late, least, wanted, pushed };
-                    Ok(Box::new(GroupReader { shape, groups, current: None, before: 0, last: 0 }))
+                    let shape = Shape { file, mask, plan, dictionaries, late, least, time, wanted, pushed };
+                    Ok(Box::new(GroupReader::new(shape, spans)))
                 }),
             }
         };
@@ -162,6 +171,22 @@ impl ParquetFile {
         }
         let leaves = self.metadata.parquet_schema();
         (0..leaves.num_columns()).find(|&leaf| leaves.get_column_root_idx(leaf) == index)
+    }
+
+    /// The leaf of an event time that row groups tell the latest value of.
+    fn time(&self, fit: &Fit, column: usize) -> Option<usize> {
+        let root = fit.file_column(column);
+        let schema = self.metadata.parquet_schema();
+        let leaf = (0..schema.num_columns()).find(|&leaf| schema.get_column_root_idx(leaf) == root)?;
+        (fit.keeps(column) && statistics_are_sound(&self.metadata, root)).then_some(leaf)
+    }
+
+    /// The latest time of a row group, in ticks of the column.
+    fn latest(&self, group: usize, leaf: usize) -> Option<i64> {
+        match self.row_group(group).column(leaf).statistics()? {
+            Statistics::Int64(times) if times.max_is_exact() => times.max_opt().copied(),
+            _ => None,
+        }
     }
 
     /// The columns of a scan as they can be read from pages; `None` when some cannot.
@@ -184,6 +209,16 @@ impl ParquetFile {
 
     fn row_group(&self, group: usize) -> &RowGroupMetaData {
         self.metadata.metadata().row_group(group)
+    }
+
+    fn rows(&self, group: usize) -> usize {
+        self.row_group(group).num_rows().max(0) as usize
+    }
+
+    /// Whether the columns of a row group can be read from pages.
+    fn is_readable(&self, group: usize, wanted: &[Wanted]) -> bool {
+        let about = self.row_group(group);
+        wanted.iter().all(|wanted| is_readable(about.column(wanted.leaf), &wanted.data_type))
     }
 
     /// Bytes of the read columns of a row group, decompressed.
@@ -255,210 +290,6 @@ fn segment(list: &[u16], from: usize, rows: usize) -> Cow<'_, [u16]> {
     }
 }
 
-/// How row groups are read.
-#[derive(Clone)]
-struct Shape {
-    file: Arc<ParquetFile>,
-    mask: ProjectionMask,
-    plan: ReadPlan,
-    /// Whether strings may come as dictionaries.
-    dictionaries: bool,
-    late: Option<LateFilter>,
-    /// The least number that the first key of an ORDER BY may have in each row group, where one may be left out by it.
-    least: Option<Arc<Vec<u64>>>,
-    /// The columns, where they can be read from pages.
-    wanted: Option<Arc<Vec<Wanted>>>,
-    pushed: Pushed,
-}
-
-/// Reads row groups, one after the other, each in the way that its columns allow.
-struct GroupReader {
-    shape: Shape,
-    groups: std::vec::IntoIter<usize>,
-    current: Option<(usize, Way)>,
-    /// Rows handed out before the last batch, and in it.
-    before: usize,
-    last: usize,
-}
-
-enum Way {
-    /// No row of it can be of use.
-    Nothing,
-    Pages(Box<Direct>),
-    Records(Box<RecordReader<RowGroups>>),
-}
-
-impl GroupReader {
-    fn count(&mut self, batch: &Batch) {
-        self.before += std::mem::replace(&mut self.last, batch.rows);
-    }
-
-    fn begin(&self, group: usize) -> Result<Way> {
-        let shape = &self.shape;
-        let about = shape.file.row_group(group);
-        if let (Some(check), Some(least)) = (&shape.pushed.first, &shape.least)
-            && least[group] > check.cutoff.number()
-        {
-            shape.plan.progress.rows_behind.fetch_add(about.num_rows().max(0) as u64, Ordering::Relaxed);
-            return Ok(Way::Nothing);
-        }
-        let readable = |wanted: &Arc<Vec<Wanted>>| {
-            wanted.iter().all(|wanted| is_readable(about.column(wanted.leaf), &wanted.data_type))
-        };
-        if let Some(wanted) = shape.wanted.as_ref().filter(|wanted| readable(wanted)) {
-            if shape.pushed.keys.iter().any(|check| misses(about, &wanted[check.column], check)) {
-                shape.plan.progress.strange_rows.fetch_add(about.num_rows().max(0) as u64, Ordering::Relaxed);
-                return Ok(Way::Nothing);
-            }
-            return self.begin_pages(group, wanted);
-        }
-        let groups = vec![group].into_iter();
-        let records = RowGroups { shape: shape.clone(), groups, current: None };
-        Ok(Way::Records(Box::new(RecordReader::new(records, shape.plan.clone()))))
-    }
-
-    /// Begins to read a row group from its pages; where only a few rows are wanted of it, these are found first.
-    fn begin_pages(&self, group: usize, wanted: &Arc<Vec<Wanted>>) -> Result<Way> {
-        let Shape { file: source, plan, pushed, dictionaries, .. } = &self.shape;
-        let (file, rows) = (Arc::new(open(&source.path)?), source.row_group(group).num_rows().max(0) as usize);
-        let direct = || Direct::new(source, group, &file, wanted, *dictionaries, pushed);
-        let Some((check, count)) = pushed.first.as_ref().zip(survey(pushed, wanted.len(), rows)) else {
-            return Ok(Way::Pages(Box::new(direct())));
-        };
-        let found = find_first(direct(), check, count, plan.batch_rows, &plan.progress);
-        let chosen = found.map_err(|failure| self.failed(group, failure))?;
-        Ok(if chosen.is_empty() { Way::Nothing } else { Way::Pages(Box::new(direct().choosing(chosen))) })
-    }
-
-    fn failed(&self, group: usize, failure: Failure) -> Error {
-        match failure {
-            Failure::File(error) => failed(&self.shape.file.path, Some(group), error),
-            Failure::Query(error) => error,
-        }
-    }
-}
-
-impl Reader for GroupReader {
-    fn read(&mut self, batch: &mut Batch) -> Result<bool> {
-        loop {
-            let (group, way) = match &mut self.current {
-                Some((group, way)) => (*group, way),
-                None => {
-                    let Some(group) = self.groups.next() else { return Ok(false) };
-                    let way = self.begin(group)?;
-                    self.current = Some((group, way));
-                    continue;
-                }
-            };
-            let plan = &self.shape.plan;
-            if plan.progress.stopped.load(Ordering::Relaxed) {
-                return Ok(false);
-            }
-            let direct = match way {
-                Way::Nothing => {
-                    plan.progress.add_bytes(self.shape.file.read_bytes(group, &self.shape.mask));
-                    self.current = None;
-                    continue;
-                }
-                Way::Records(records) => {
-                    if records.read(batch)? {
-                        self.count(batch);
-                        return Ok(true);
-                    }
-                    self.current = None;
-                    continue;
-                }
-                Way::Pages(direct) => direct,
-            };
-            let any = direct.read(plan.batch_rows, batch);
-            plan.progress.strange_rows.fetch_add(direct.take_strangers(), Ordering::Relaxed);
-            plan.progress.rows_behind.fetch_add(direct.take_rows_behind(), Ordering::Relaxed);
-            let any = any.map_err(|failure| self.failed(group, failure))?;
-            if any {
-                plan.progress.add_rows(batch.selected_rows());
-                self.count(batch);
-                return Ok(true);
-            }
-            plan.progress.add_bytes(self.shape.file.read_bytes(group, &self.shape.mask));
-            self.current = None;
-        }
-    }
-
-    /// Counts the morsel's rows, so it is right where a file is one morsel and no row was left out.
-    fn place(&self, row: usize) -> Option<String> {
-        Some(format!("row {} of {}", self.before + row + 1, self.shape.plan.source))
-    }
-}
-
-/// Reads row groups through the parquet crate, one after the other.
-struct RowGroups {
-    shape: Shape,
-    groups: std::vec::IntoIter<usize>,
-    current: Option<(usize, ParquetRecordBatchReader)>,
-}
-
-impl RowGroups {
-    fn open(&self, group: usize) -> Result<ParquetRecordBatchReader> {
-        let failed = |e| failed(&self.shape.file.path, Some(group), e);
-        let builder = self.builder(group, self.metadata(group))?.with_projection(self.shape.mask.clone());
-        let builder = match &self.shape.late {
-            Some(late) if late.pays(self.sample(group, late)?).map_err(failed)? => {
-                builder.with_row_filter(late.row_filter())
-            }
-            _ => builder,
-        };
-        builder.with_batch_size(self.shape.plan.batch_rows).build().map_err(failed)
-    }
-
-    /// The first rows of a row group, of the columns that a filter reads.
-    fn sample(&self, group: usize, late: &LateFilter) -> Result<ParquetRecordBatchReader> {
-        let builder = self.builder(group, self.shape.file.metadata.clone())?.with_projection(late.mask());
-        let builder = builder.with_batch_size(SAMPLE_ROWS).with_limit(SAMPLE_ROWS);
-        builder.build().map_err(|e| failed(&self.shape.file.path, Some(group), e))
-    }
-
-    fn builder(&self, group: usize, metadata: ArrowReaderMetadata) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-        let file = open(&self.shape.file.path)?;
-        Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata).with_row_groups(vec![group]))
-    }
-
-    /// The file's metadata, with those string columns as dictionaries that are nothing else in this row group.
-    fn metadata(&self, group: usize) -> ArrowReaderMetadata {
-        let plain = &self.shape.file.metadata;
-        let columns = self.shape.file.row_group(group).columns();
-        let schema = plain.parquet_schema();
-        let mut found = false;
-        let mut fields: Vec<FieldRef> = plain.schema().fields().iter().cloned().collect();
-        for (leaf, column) in columns.iter().enumerate() {
-            let root = schema.get_column_root_idx(leaf);
-            let is_text = fields[root].data_type() == &DataType::Utf8View;
-            let read = self.shape.mask.leaf_included(leaf) && self.shape.plan.fit.keeps_file_column(root);
-            if self.shape.dictionaries && is_text && read && is_dictionary_alone(column) {
-                let data_type = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
-                fields[root] = Arc::new(Field::clone(&fields[root]).with_data_type(data_type));
-                found = true;
-            }
-        }
-        if !found {
-            return plain.clone();
-        }
-        let schema = Arc::new(Schema::new_with_metadata(fields, plain.schema().metadata().clone()));
-        let options = ArrowReaderOptions::new().with_schema(schema);
-        ArrowReaderMetadata::try_new(plain.metadata().clone(), options).unwrap_or_else(|_| plain.clone())
-    }
-}
-
-/// Whether none of the keys lies in the range that a row group tells of their column.
-fn misses(group: &RowGroupMetaData, wanted: &Wanted, check: &KeyCheck) -> bool {
-    let is_signed = matches!(Kind::of(&wanted.data_type), Kind::I8 | Kind::I16 | Kind::I32 | Kind::I64);
-    let range = match group.column(wanted.leaf).statistics() {
-        Some(Statistics::Int32(values)) => values.min_opt().zip(values.max_opt()).map(|(a, b)| (*a as i64, *b as i64)),
-        Some(Statistics::Int64(values)) => values.min_opt().zip(values.max_opt()).map(|(a, b)| (*a, *b)),
-        _ => None,
-    };
-    is_signed && range.zip(check.filter.keys()).is_some_and(|(range, keys)| keys.miss(range))
-}
-
 /// Whether all data pages of a column chunk are codes into its dictionary.
 fn is_dictionary_alone(column: &ColumnChunkMetaData) -> bool {
     let by_code = |encoding: Encoding| matches!(encoding, Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY);
@@ -473,31 +304,6 @@ fn is_dictionary_alone(column: &ColumnChunkMetaData) -> bool {
             pages.iter().filter(|page| page.page_type != PageType::DICTIONARY_PAGE).all(|page| by_code(page.encoding))
         }
         None => false,
-    }
-}
-
-impl Records for RowGroups {
-    fn next(&mut self) -> Result<Option<RecordBatch>> {
-        loop {
-            if self.current.is_none() {
-                let Some(group) = self.groups.next() else { return Ok(None) };
-                self.current = Some((group, self.open(group)?));
-            }
-            let (group, reader) = self.current.as_mut().expect("opened above");
-            let group = *group;
-            match reader.next() {
-                Some(record) => {
-                    let path = &self.shape.file.path;
-                    return record
-                        .map(Some)
-                        .map_err(|e| failed(path, Some(group), ParquetError::External(Box::new(e))));
-                }
-                None => {
-                    self.shape.plan.progress.add_bytes(self.shape.file.read_bytes(group, &self.shape.mask));
-                    self.current = None;
-                }
-            }
-        }
     }
 }
 

@@ -96,7 +96,12 @@ fn write(path: &Path, rows: &RecordBatch, properties: WriterProperties) {
 }
 
 fn engine(batch_rows: usize) -> Engine {
-    Engine::new(Config { partitions: 1, batch_rows, ..Config::default() })
+    shared(batch_rows, 1)
+}
+
+/// Several workers take row groups, and parts of the last ones.
+fn shared(batch_rows: usize, partitions: usize) -> Engine {
+    Engine::new(Config { partitions, batch_rows, ..Config::default() })
 }
 
 fn asked(engine: &Engine, sql: &str) -> RecordBatch {
@@ -115,10 +120,10 @@ fn pages_hold_what_the_crates_own_reader_finds() {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap().build().unwrap();
         let records: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
         let whole = concat_batches(&records[0].schema(), &records).unwrap();
-        for batch_rows in [7, 1_000, 8_192] {
-            let engine = engine(batch_rows);
+        for (batch_rows, partitions) in [(7, 1), (7, 3), (100, 2), (1_000, 1), (8_192, 1)] {
+            let engine = shared(batch_rows, partitions);
             engine.register_file("t", &path).unwrap();
-            let read = asked(&engine, "SELECT * FROM t");
+            let read = asked(&engine, if partitions > 1 { "SELECT * FROM t ORDER BY key" } else { "SELECT * FROM t" });
             for (at, field) in whole.schema().fields().iter().enumerate() {
                 let wanted = cast(whole.column(at), read.column(at).data_type()).unwrap();
                 assert_eq!(read.column(at), &wanted, "{name}, {} in batches of {batch_rows}", field.name());
@@ -153,9 +158,10 @@ fn pages_of_any_kind_hold_what_the_crates_own_reader_finds() {
             .set_dictionary_page_size_limit([100, 2_000, 1 << 20][pick(4, 3)])
             .set_max_row_group_row_count(Some([900, 2_500, 1 << 20][pick(5, 3)]));
         write(&path, &rows, properties.build());
-        let engine = engine([100, 1_000, 8_192][pick(6, 3)]);
+        let engine = shared([10, 1_000, 8_192][pick(6, 3)], 1 + pick(7, 3));
         engine.register_file("t", &path).unwrap();
-        let (read, few) = (asked(&engine, "SELECT * FROM t"), asked(&engine, "SELECT * FROM t WHERE few = 3"));
+        let sorted = |filter: &str| asked(&engine, &format!("SELECT * FROM t {filter} ORDER BY key"));
+        let (read, few) = (sorted(""), sorted("WHERE few = 3"));
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap().build().unwrap();
         let records: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
         let whole = concat_batches(&records[0].schema(), &records).unwrap();
@@ -221,16 +227,18 @@ fn conditions_leave_the_rows_that_they_leave_of_memory() {
     for (name, properties) in ways() {
         let path = folder.path().join("t.parquet");
         write(&path, &rows, properties);
-        for batch_rows in [7, 1_000, 8_192] {
-            let engine = engine(batch_rows);
+        for (batch_rows, partitions) in [(7, 1), (40, 3), (1_000, 1), (8_192, 1)] {
+            let engine = shared(batch_rows, partitions);
+            let order = if partitions > 1 { " ORDER BY key" } else { "" };
             engine.register_file("t", &path).unwrap();
             engine
                 .register_table("m", Arc::new(MemoryTable::new(schema.clone(), vec![in_memory.clone()]).unwrap()))
                 .unwrap();
             for condition in conditions {
                 for columns in ["*", "key", "word, key, price", "raw, flag, none"] {
-                    let [of_file, of_memory] = ["t", "m"]
-                        .map(|table| asked(&engine, &format!("SELECT {columns} FROM {table} WHERE {condition}")));
+                    let [of_file, of_memory] = ["t", "m"].map(|table| {
+                        asked(&engine, &format!("SELECT {columns} FROM {table} WHERE {condition}{order}"))
+                    });
                     for (at, field) in of_memory.schema().fields().iter().enumerate() {
                         let (of_file, of_memory) = (of_file.column(at), of_memory.column(at));
                         let name = format!("{name}, {} of {columns} where {condition}", field.name());

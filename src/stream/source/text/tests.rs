@@ -30,6 +30,7 @@ fn request(table: &TextTable, batch_rows: usize) -> ScanRequest {
         batch_rows,
         partitions: 1,
         ordered: true,
+        event_time: None,
         fetch: None,
         dictionaries: false,
         pushed: Default::default(),
