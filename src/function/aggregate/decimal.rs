@@ -18,23 +18,58 @@ use crate::function::AggregateFunction;
 
 /// `sum` or `avg` to a decimal, `None` for arguments that are no decimals of 128 bits.
 pub(super) fn function(name: &str, arg: &DataType, result: &DataType) -> Option<Arc<dyn AggregateFunction>> {
-    let (DataType::Decimal128(_, scale), DataType::Decimal128(precision, result_scale)) = (arg, result) else {
-        return None;
-    };
-    let is_average = name != "sum";
-    let factor = 10i128.checked_pow(u32::try_from(i32::from(*result_scale) - i32::from(*scale)).ok()?)?;
-    if !is_average && factor != 1 {
-        return None;
+    let comes_to = Result128::of(name, arg, result)?;
+    let empty = Sum { comes_to, states: Vec::new(), memory: Vec::new() };
+    Some(Native::retractable(comes_to.name(), result, empty))
+}
+
+/// What an exact sum comes to: itself, or an average.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Result128 {
+    /// Of the argument and of the sum.
+    scale: i8,
+    /// Of the result.
+    precision: u8,
+    result_scale: i8,
+    /// For an average, what brings a sum to the result's scale.
+    average: Option<i128>,
+}
+
+impl Result128 {
+    /// Of `sum` or `avg`; `None` for arguments and results that are no decimals of 128 bits.
+    pub(crate) fn of(name: &str, arg: &DataType, result: &DataType) -> Option<Self> {
+        let (DataType::Decimal128(_, scale), DataType::Decimal128(precision, result_scale)) = (arg, result) else {
+            return None;
+        };
+        let is_average = name != "sum";
+        let factor = 10i128.checked_pow(u32::try_from(i32::from(*result_scale) - i32::from(*scale)).ok()?)?;
+        let average = is_average.then_some(factor);
+        let found = Result128 { scale: *scale, precision: *precision, result_scale: *result_scale, average };
+        (is_average || factor == 1).then_some(found)
     }
-    let empty = Sum {
-        scale: *scale,
-        precision: *precision,
-        result_scale: *result_scale,
-        average: is_average.then_some(factor),
-        states: Vec::new(),
-        memory: Vec::new(),
-    };
-    Some(Native::retractable(if is_average { "avg" } else { "sum" }, result, empty))
+
+    fn name(&self) -> &'static str {
+        if self.average.is_some() { "avg" } else { "sum" }
+    }
+
+    /// The result of `count` values, 1 or more.
+    pub(crate) fn result(&self, sum: i128, count: i64) -> Result<i128> {
+        let result = match self.average {
+            None => Some(sum),
+            Some(factor) => sum.checked_mul(factor).map(|sum| sum / i128::from(count)),
+        };
+        let fits = |value: &i128| value.unsigned_abs() < 10u128.pow(self.precision.into());
+        result.filter(fits).ok_or_else(|| self.overflow(sum))
+    }
+
+    #[cold]
+    fn overflow(&self, sum: i128) -> Error {
+        let (name, precision, scale) = (self.name(), self.precision, self.result_scale);
+        let sum = Decimal128Type::format_decimal(sum, DECIMAL128_MAX_PRECISION, self.scale);
+        Error::user(format!(
+            "{name} overflows DECIMAL({precision}, {scale}): the sum is {sum}; cast the argument to a smaller scale"
+        ))
+    }
 }
 
 /// What is kept per group, within one cache line.
@@ -47,54 +82,18 @@ struct State {
 
 #[derive(Debug, Clone)]
 struct Sum {
-    /// Of the argument and of the sum.
-    scale: i8,
-    /// Of the result.
-    precision: u8,
-    result_scale: i8,
-    /// For an average, what brings a sum to the result's scale.
-    average: Option<i128>,
+    comes_to: Result128,
     states: Vec<State>,
     memory: Vec<i128>,
 }
 
 impl Sum {
-    fn clone_settings(&self) -> Sum {
-        Sum {
-            scale: self.scale,
-            precision: self.precision,
-            result_scale: self.result_scale,
-            average: self.average,
-            states: Vec::new(),
-            memory: Vec::new(),
-        }
-    }
-
-    /// Writes what these settings make of the states of `groups`.
+    /// Writes what this makes of the states of `groups`.
     fn write(&self, states: &[State], groups: &[u32], out: &mut Column) -> Result<()> {
         value::write(groups, out, |group| {
             let state = states[group];
-            if state.count > 0 { self.result(state).map(Some) } else { Ok(None) }
+            if state.count > 0 { self.comes_to.result(state.sum, state.count).map(Some) } else { Ok(None) }
         })
-    }
-
-    fn result(&self, state: State) -> Result<i128> {
-        let result = match self.average {
-            None => Some(state.sum),
-            Some(factor) => state.sum.checked_mul(factor).map(|sum| sum / i128::from(state.count)),
-        };
-        let fits = |value: &i128| value.unsigned_abs() < 10u128.pow(self.precision.into());
-        result.filter(fits).ok_or_else(|| self.overflow(state.sum))
-    }
-
-    #[cold]
-    fn overflow(&self, sum: i128) -> Error {
-        let (name, precision, scale) =
-            (if self.average.is_some() { "avg" } else { "sum" }, self.precision, self.result_scale);
-        let sum = Decimal128Type::format_decimal(sum, DECIMAL128_MAX_PRECISION, self.scale);
-        Error::user(format!(
-            "{name} overflows DECIMAL({precision}, {scale}): the sum is {sum}; cast the argument to a smaller scale"
-        ))
     }
 }
 
@@ -130,13 +129,13 @@ impl Table for Sum {
             }),
         }
         self.memory = memory;
-        overflow.map_or(Ok(()), |sum| Err(self.overflow(sum)))
+        overflow.map_or(Ok(()), |sum| Err(self.comes_to.overflow(sum)))
     }
 
     fn merge(&mut self, groups: &[u32], other: &Self) -> Result<()> {
         for (from, &group) in other.states.iter().zip(groups) {
             let state = self.states[group as usize];
-            let sum = state.sum.checked_add(from.sum).ok_or_else(|| self.overflow(state.sum))?;
+            let sum = state.sum.checked_add(from.sum).ok_or_else(|| self.comes_to.overflow(state.sum))?;
             self.states[group as usize] = State { sum, count: state.count + from.count };
         }
         Ok(())
@@ -145,7 +144,7 @@ impl Table for Sum {
     fn unmerge(&mut self, groups: &[u32], other: &Self) -> Result<()> {
         for (from, &group) in other.states.iter().zip(groups) {
             let state = self.states[group as usize];
-            let sum = state.sum.checked_sub(from.sum).ok_or_else(|| self.overflow(state.sum))?;
+            let sum = state.sum.checked_sub(from.sum).ok_or_else(|| self.comes_to.overflow(state.sum))?;
             self.states[group as usize] = State { sum, count: state.count - from.count };
         }
         Ok(())
@@ -153,11 +152,12 @@ impl Table for Sum {
 
     fn pick(&self, groups: &[u32]) -> Option<Self> {
         let states = groups.iter().map(|&group| self.states[group as usize]).collect();
-        Some(Sum { states, ..self.clone_settings() })
+        Some(Sum { comes_to: self.comes_to, states, memory: Vec::new() })
     }
 
     fn covers(&self, other: &dyn Any) -> bool {
-        other.is::<Count>() || other.downcast_ref::<Self>().is_some_and(|other| other.scale == self.scale)
+        other.is::<Count>()
+            || other.downcast_ref::<Self>().is_some_and(|other| other.comes_to.scale == self.comes_to.scale)
     }
 
     fn finish_as(&mut self, other: &dyn Any, groups: &[u32], out: &mut Column) -> Result<()> {
@@ -172,7 +172,7 @@ impl Table for Sum {
     }
 
     fn state_types(&self) -> Vec<DataType> {
-        vec![DataType::Decimal128(DECIMAL128_MAX_PRECISION, self.scale), DataType::Int64]
+        vec![DataType::Decimal128(DECIMAL128_MAX_PRECISION, self.comes_to.scale), DataType::Int64]
     }
 
     fn save(&self, group_count: usize) -> Result<Vec<ArrayRef>> {

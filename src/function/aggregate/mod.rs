@@ -14,7 +14,7 @@ mod compensated; // sums of floats with their rounding errors
 mod count; //   count
 mod integer; // sum and avg of integers
 mod float; //   sum and avg of floats
-mod decimal; // sum and avg of decimals
+pub(crate) mod decimal; // sum and avg of decimals
 mod extreme; // min and max of fixed-width values
 mod text; //    min and max of strings
 mod boolean; // bool_and, bool_or, and min and max of booleans

@@ -1,8 +1,9 @@
 //! The value so many rows before.
 
 use super::queue::{Entry, Queues};
+use super::reach::Begin;
 use super::words::Words;
-use super::{Begin, InOrder, Results, Values};
+use super::{InOrder, Results, Values};
 use crate::error::Result;
 
 /// A call, by partition.
@@ -18,7 +19,7 @@ pub(super) struct Lag {
 
 impl Lag {
     /// The value of each row.
-    pub fn results(&mut self, rows: &InOrder<'_>, values: &Values) -> Result<Results> {
+    pub fn results(&mut self, rows: &InOrder<'_>, values: &Values) -> Result<Results<u64>> {
         self.queues.resize(rows.partition_count);
         let mut results = Results::with_capacity(rows.partitions.len());
         rows.each(Begin::Rows(0), |run| {

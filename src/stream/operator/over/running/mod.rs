@@ -10,6 +10,7 @@
 mod extremes; // min and max
 mod lag; //      the value so many rows before
 mod queue; //    the values in frames
+mod reach; //    which rows a frame has
 mod saved; //    what snapshots have of it
 mod sums; //     count, sum and avg
 mod words; //    values as 64 bits
@@ -18,7 +19,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::NullBufferBuilder;
-use arrow::array::{Array, ArrayRef, AsArray, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, UInt64Array};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{cast, prep_null_mask_filter};
 use arrow::datatypes::DataType;
@@ -27,18 +28,15 @@ pub(super) use saved::{load, save};
 
 use self::extremes::Extremes;
 use self::lag::Lag;
+use self::reach::{Begin, ROWS_MAX, Reach};
 use self::sums::{Made, Sums};
 use self::words::Words;
 use super::sorted::Sorted;
 use super::{OverShape, rank};
 use crate::error::Result;
-use crate::pipeline::{Completion, FrameBound, FrameOffset, FrameUnits, OverCall, OverFunction};
+use crate::function::aggregate::decimal::Result128;
+use crate::pipeline::{Completion, OverCall, OverFunction};
 use crate::stream::operator::order::canonical;
-
-/// Rows before the row in the widest frame that is kept up: a value takes 16 bytes there.
-const ROWS_MAX: u64 = 1 << 24;
-const NANOSECONDS_PER_DAY: i128 = 86_400_000_000_000;
-const NANOSECONDS_PER_SECOND: i128 = 1_000_000_000;
 
 /// All calls of an operator.
 pub(super) struct Running {
@@ -53,17 +51,6 @@ enum Call {
     Sums(Sums),
     Extremes(Extremes),
     Lag(Lag),
-}
-
-/// Where a frame begins that ends with its row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Begin {
-    /// With the partition. `by_peers`: rows of one time share a frame.
-    Partition { by_peers: bool },
-    /// So many rows before the row.
-    Rows(i64),
-    /// So many ticks before the row's time; rows of one time share a frame.
-    Ticks(i64),
 }
 
 /// Rows in the order of their partitions' frames.
@@ -86,9 +73,9 @@ pub(super) struct Values {
     valid: Option<NullBuffer>,
 }
 
-/// Results in the making.
-pub(super) struct Results {
-    words: Vec<u64>,
+/// Results in the making, held as `T`.
+pub(super) struct Results<T> {
+    values: Vec<T>,
     nulls: NullBufferBuilder,
 }
 
@@ -132,7 +119,7 @@ impl Running {
             match call {
                 Call::RowNumber | Call::Rank | Call::DenseRank => {}
                 Call::Sums(sums) => sums.keep(left),
-                Call::Extremes(extremes) => extremes.queues.keep(left),
+                Call::Extremes(extremes) => extremes.keep(left),
                 Call::Lag(lag) => lag.queues.keep(left),
             }
         }
@@ -144,7 +131,7 @@ impl Running {
             match call {
                 Call::RowNumber | Call::Rank | Call::DenseRank => {}
                 Call::Sums(sums) => sums.clear(partition),
-                Call::Extremes(extremes) => extremes.queues.clear(partition),
+                Call::Extremes(extremes) => extremes.clear(partition),
                 Call::Lag(lag) => lag.queues.clear(partition),
             }
         }
@@ -154,7 +141,7 @@ impl Running {
         let bytes = self.calls.iter().map(|call| match call {
             Call::RowNumber | Call::Rank | Call::DenseRank => 0,
             Call::Sums(sums) => sums.size_bytes(),
-            Call::Extremes(extremes) => extremes.queues.size_bytes(),
+            Call::Extremes(extremes) => extremes.queues.size_bytes() + extremes.gate.size_bytes(),
             Call::Lag(lag) => lag.queues.size_bytes(),
         });
         bytes.sum()
@@ -177,18 +164,19 @@ impl Call {
                 Some(Call::Lag(Lag { words, offset: *offset, default, queues: Default::default() }))
             }
             OverFunction::Aggregate(aggregate) if aggregate.function.is_native() && !aggregate.distinct => {
-                let begin = Begin::of(call, by_time, second)?;
-                let result = Words::of(&aggregate.function.result_type());
-                match (aggregate.function.name(), call.arg_count) {
-                    ("count", _) => Some(Call::Sums(Sums::new(Made::Count, Words::Signed, Words::Signed, begin))),
-                    ("sum", 1) => Some(Call::Sums(Sums::new(Made::Sum, sum_of(words?, result?)?, result?, begin))),
-                    ("avg", 1) if result == Some(Words::Float) && arg.is_some_and(DataType::is_numeric) => {
-                        Some(Call::Sums(Sums::new(Made::Average, words?, Words::Float, begin)))
+                let reach = Reach::of(call, by_time, second)?;
+                let sums = |made, arg| Some(Call::Sums(Sums::new(made, arg, reach)));
+                let (name, result) = (aggregate.function.name(), aggregate.function.result_type());
+                match (name, call.arg_count, Words::of(&result)) {
+                    ("count", ..) => sums(Made::Count, Words::Signed),
+                    ("sum" | "avg", 1, _) if matches!(words, Some(Words::Decimal(..))) => {
+                        sums(Made::Exact(Result128::of(name, arg?, &result)?, result), words?)
                     }
-                    (name @ ("min" | "max"), 1) => {
-                        let (words, is_max) = (words?, name == "max");
-                        Some(Call::Extremes(Extremes { words, is_max, begin, queues: Default::default() }))
+                    ("sum", 1, Some(result)) => sums(Made::Sum(result), sum_of(words?, result)?),
+                    ("avg", 1, Some(Words::Float)) if arg.is_some_and(DataType::is_numeric) => {
+                        sums(Made::Average, words?)
                     }
+                    ("min" | "max", 1, _) => Some(Call::Extremes(Extremes::new(words?, name == "max", reach))),
                     _ => None,
                 }
             }
@@ -203,14 +191,10 @@ impl Call {
             }
             Call::Rank => Ok(rank::rank(sorted(rows))),
             Call::DenseRank => Ok(rank::dense_rank(sorted(rows))),
-            Call::Sums(sums) if sums.made == Made::Count => {
-                let results = sums.results(rows, &Values::counted(args, filter))?;
-                Ok(results.array(Words::Signed))
-            }
+            Call::Sums(sums) if matches!(sums.made, Made::Count) => sums.results(rows, &Values::counted(args, filter)),
             Call::Sums(sums) => {
                 let values = Values::of(sums.arg, &args[0], filter)?;
-                let results = sums.results(rows, &values)?;
-                Ok(results.array(sums.result))
+                sums.results(rows, &values)
             }
             Call::Extremes(extremes) => {
                 let values = Values::of(extremes.words, &canonical(&args[0]), filter)?;
@@ -239,56 +223,12 @@ fn sorted<'a>(rows: &InOrder<'a>) -> &'a Sorted {
     rows.sorted.expect("ranks are of rows in the order of time")
 }
 
-impl Begin {
-    /// `None` for frames that do not end with their row, or that are not measured in rows or ticks.
-    fn of(call: &OverCall, by_time: bool, second: i64) -> Option<Self> {
-        let frame = call.frame;
-        if frame.end != FrameBound::CurrentRow {
-            return None;
-        }
-        match (frame.units, frame.start) {
-            (FrameUnits::Rows, FrameBound::Unbounded) => Some(Begin::Partition { by_peers: false }),
-            (FrameUnits::Range, FrameBound::Unbounded) if by_time => Some(Begin::Partition { by_peers: true }),
-            (FrameUnits::Rows, FrameBound::CurrentRow) => Some(Begin::Rows(0)),
-            (FrameUnits::Rows, FrameBound::Preceding(FrameOffset::Count(count))) if count < ROWS_MAX => {
-                Some(Begin::Rows(count as i64))
-            }
-            (FrameUnits::Range, FrameBound::CurrentRow) if by_time => Some(Begin::Ticks(0)),
-            (FrameUnits::Range, FrameBound::Preceding(offset)) if by_time => ticks(offset, second).map(Begin::Ticks),
-            _ => None,
-        }
-    }
-
-    /// The position of the first row in the frame of a row at `position`.
-    fn first(self, position: i64) -> i64 {
-        match self {
-            Begin::Partition { .. } => i64::MIN,
-            Begin::Rows(before) | Begin::Ticks(before) => position.saturating_sub(before),
-        }
-    }
-}
-
-/// A distance in whole ticks, if it is one.
-fn ticks(offset: FrameOffset, second: i64) -> Option<i64> {
-    let ticks = match offset {
-        FrameOffset::Ticks(ticks) => ticks,
-        FrameOffset::Calendar(span) if span.months == 0 => {
-            let nanoseconds = i128::from(span.days) * NANOSECONDS_PER_DAY + i128::from(span.nanoseconds);
-            let ticks = nanoseconds * i128::from(second);
-            (ticks % NANOSECONDS_PER_SECOND == 0).then_some(ticks / NANOSECONDS_PER_SECOND)?
-        }
-        _ => return None,
-    };
-    i64::try_from(ticks).ok().filter(|&ticks| ticks >= 0)
-}
-
 impl<'a> InOrder<'a> {
-    /// What rows enter and leave frames by; `None` where none leaves.
-    fn positions(&self, begin: Begin) -> Option<&'a [i64]> {
+    /// What rows enter and leave frames by.
+    fn places(&self, begin: Begin) -> &'a [i64] {
         match begin {
-            Begin::Partition { .. } => None,
-            Begin::Rows(_) => Some(self.numbers),
-            Begin::Ticks(_) => self.times,
+            Begin::Partition { by_peers: false } | Begin::Rows(_) => self.numbers,
+            Begin::Partition { by_peers: true } | Begin::Ticks(_) => self.times.expect("rows in the order of time"),
         }
     }
 
@@ -336,23 +276,32 @@ fn mask(filter: Option<&ArrayRef>) -> Option<NullBuffer> {
     Some(NullBuffer::new(filter.values().clone()))
 }
 
-impl Results {
+impl<T: Copy + Default> Results<T> {
     fn with_capacity(rows: usize) -> Self {
-        Results { words: Vec::with_capacity(rows), nulls: NullBufferBuilder::new(rows) }
+        Results { values: Vec::with_capacity(rows), nulls: NullBufferBuilder::new(rows) }
     }
 
     /// The same result for `rows` rows.
     #[inline]
-    fn push(&mut self, result: Option<u64>, rows: usize) {
-        self.words.resize(self.words.len() + rows, result.unwrap_or_default());
+    fn push(&mut self, result: Option<T>, rows: usize) {
+        self.values.resize(self.values.len() + rows, result.unwrap_or_default());
         match result {
             Some(_) => self.nulls.append_n_non_nulls(rows),
             None => self.nulls.append_n_nulls(rows),
         }
     }
+}
 
+impl Results<u64> {
     fn array(mut self, words: Words) -> ArrayRef {
-        words.array(self.words, self.nulls.finish())
+        words.array(self.values, self.nulls.finish())
+    }
+}
+
+impl Results<i128> {
+    fn array(mut self, decimal: &DataType) -> ArrayRef {
+        let array = Decimal128Array::new(self.values.into(), self.nulls.finish());
+        Arc::new(array.with_data_type(decimal.clone()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What running functions leave in a snapshot, and take back from one.
 //!
-//! Two kinds of sections, with the number of the call in their names: the values in frames, in order, and what a partition's
-//! frame comes to beside them.
+//! Three kinds of sections, with the number of the call in their names: the values in frames and those before them, in
+//! order, and what a partition's frame comes to beside them.
 
 use std::sync::Arc;
 
@@ -9,14 +9,17 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, UInt64Array};
 use arrow::datatypes::{Int64Type, UInt64Type};
 
 use super::queue::{Entry, Queues};
+use super::reach::Begin;
 use super::sums::PARTS;
-use super::{Begin, Call, Running};
+use super::{Call, Running};
 use crate::error::Result;
 use crate::state::Section;
 use crate::stream::operator::over::snapshot::{Keys, section};
 
 /// Keys, where a value stands, the value.
 const VALUES: &str = "values in frames of call ";
+/// The same of rows that are in no frame yet.
+const WAITING: &str = "values before frames of call ";
 /// Keys, then the count and the sum.
 const TOTALS: &str = "totals of call ";
 
@@ -26,7 +29,8 @@ pub(in super::super) fn save(running: &Running, keys: &Keys<'_>, sections: &mut 
         match call {
             Call::RowNumber | Call::Rank | Call::DenseRank => {}
             Call::Sums(sums) => {
-                save_queues(&sums.queues, keys, at, sections)?;
+                save_queues(&sums.queues, keys, &format!("{VALUES}{at}"), sections)?;
+                save_queues(&sums.gate.waiting, keys, &format!("{WAITING}{at}"), sections)?;
                 let partitions: Vec<u32> =
                     (0..sums.partitions() as u32).filter(|&p| sums.save(p) != [0; PARTS]).collect();
                 let parts: Vec<[u64; PARTS]> = partitions.iter().map(|&partition| sums.save(partition)).collect();
@@ -38,14 +42,17 @@ pub(in super::super) fn save(running: &Running, keys: &Keys<'_>, sections: &mut 
                     sections.push(section(&format!("{TOTALS}{at}"), columns, keys.route)?);
                 }
             }
-            Call::Extremes(extremes) => save_queues(&extremes.queues, keys, at, sections)?,
-            Call::Lag(lag) => save_queues(&lag.queues, keys, at, sections)?,
+            Call::Extremes(extremes) => {
+                save_queues(&extremes.queues, keys, &format!("{VALUES}{at}"), sections)?;
+                save_queues(&extremes.gate.waiting, keys, &format!("{WAITING}{at}"), sections)?;
+            }
+            Call::Lag(lag) => save_queues(&lag.queues, keys, &format!("{VALUES}{at}"), sections)?,
         }
     }
     Ok(())
 }
 
-fn save_queues(queues: &Queues, keys: &Keys<'_>, call: usize, sections: &mut Vec<Section>) -> Result<()> {
+fn save_queues(queues: &Queues, keys: &Keys<'_>, name: &str, sections: &mut Vec<Section>) -> Result<()> {
     let (mut partitions, mut at, mut words) = (Vec::new(), Vec::new(), Vec::new());
     for partition in 0..queues.count() as u32 {
         for entry in queues.entries(partition) {
@@ -60,7 +67,7 @@ fn save_queues(queues: &Queues, keys: &Keys<'_>, call: usize, sections: &mut Vec
     let mut columns = keys.of(&partitions)?;
     columns.push(Arc::new(Int64Array::from(at)));
     columns.push(Arc::new(UInt64Array::from(words)));
-    sections.push(section(&format!("{VALUES}{call}"), columns, keys.route)?);
+    sections.push(section(name, columns, keys.route)?);
     Ok(())
 }
 
@@ -83,17 +90,25 @@ pub(in super::super) fn load(
         }
         return Some(Vec::new());
     }
-    let call = running.calls.get_mut(number(name, VALUES)?)?;
+    let waits = name.starts_with(WAITING);
+    let call = running.calls.get_mut(number(name, if waits { WAITING } else { VALUES })?)?;
     let (queues, by_time) = match call {
         Call::Sums(sums) => {
             sums.resize(count.max(sums.partitions()));
-            (&mut sums.queues, matches!(sums.begin, Begin::Ticks(_)))
+            let queues = if waits { &mut sums.gate.waiting } else { &mut sums.queues };
+            (queues, matches!(sums.reach.begin, Begin::Ticks(_)))
         }
-        Call::Extremes(extremes) => (&mut extremes.queues, matches!(extremes.begin, Begin::Ticks(_))),
-        Call::Lag(lag) => (&mut lag.queues, false),
-        Call::RowNumber | Call::Rank | Call::DenseRank => return None,
+        Call::Extremes(extremes) => {
+            extremes.resize(count.max(extremes.queues.count()));
+            let queues = if waits { &mut extremes.gate.waiting } else { &mut extremes.queues };
+            (queues, matches!(extremes.reach.begin, Begin::Ticks(_)))
+        }
+        Call::Lag(lag) if !waits => {
+            lag.queues.resize(count.max(lag.queues.count()));
+            (&mut lag.queues, false)
+        }
+        Call::Lag(_) | Call::RowNumber | Call::Rank | Call::DenseRank => return None,
     };
-    queues.resize(count.max(queues.count()));
     let [at, words] = columns else { return None };
     let (at, words) = (at.as_primitive::<Int64Type>(), words.as_primitive::<UInt64Type>());
     for (row, &partition) in partitions.iter().enumerate() {

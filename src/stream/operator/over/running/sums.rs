@@ -1,26 +1,35 @@
 //! Counts, sums and averages: what enters a frame is added, what leaves it is taken away.
 
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+
 use super::queue::{Entry, Queues};
+use super::reach::{Gate, Reach};
 use super::words::Words;
-use super::{Begin, InOrder, Results, Values};
+use super::{InOrder, Results, Values};
 use crate::error::{Error, Result};
+use crate::function::aggregate::decimal::Result128;
 use crate::stream::operator::over::prefix::Running as FloatTotal;
 
 /// What is made of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Made {
     Count,
-    Sum,
+    /// Held as this.
+    Sum(Words),
+    /// Of whole numbers and floats, as a float.
     Average,
+    /// The sum or the average of decimals, of this type.
+    Exact(Result128, DataType),
 }
 
 /// A call, by partition.
 pub(super) struct Sums {
     pub made: Made,
-    /// What is added up, and what the result is.
+    /// What is added up.
     pub arg: Words,
-    pub result: Words,
-    pub begin: Begin,
+    pub reach: Reach,
+    pub gate: Gate,
     /// Values in frames that slide.
     pub queues: Queues,
     /// Values in frames that only grow.
@@ -41,14 +50,15 @@ pub(super) const PARTS: usize = 6;
 
 impl Sums {
     /// `arg`: what is added up; of a count it means nothing.
-    pub fn new(made: Made, arg: Words, result: Words, begin: Begin) -> Self {
-        let totals = match (made, arg) {
+    pub fn new(made: Made, arg: Words, reach: Reach) -> Self {
+        let totals = match (&made, arg) {
             (Made::Count, _) => Totals::None(Vec::new()),
-            (_, Words::Signed) => Totals::Signed(Vec::new()),
+            (_, Words::Signed | Words::Decimal(..)) => Totals::Signed(Vec::new()),
             (_, Words::Unsigned) => Totals::Unsigned(Vec::new()),
             (_, Words::Float) => Totals::Float(Vec::new()),
         };
-        Sums { made, arg, result, begin, queues: Queues::default(), counts: Vec::new(), totals }
+        let (gate, queues) = (Gate::default(), Queues::default());
+        Sums { made, arg, reach, gate, queues, counts: Vec::new(), totals }
     }
 
     /// How many partitions have a place here.
@@ -57,25 +67,41 @@ impl Sums {
     }
 
     /// The result of each row's frame.
-    pub fn results(&mut self, rows: &InOrder<'_>, values: &Values) -> Result<Results> {
+    pub fn results(&mut self, rows: &InOrder<'_>, values: &Values) -> Result<ArrayRef> {
         self.resize(rows.partition_count);
-        let (made, result) = (self.made, self.result);
-        let mut slide = Slide { begin: self.begin, queues: &mut self.queues, counts: &mut self.counts, rows, values };
-        match &mut self.totals {
+        let Sums { made, reach, gate, queues, counts, totals, .. } = self;
+        let mut slide = Slide { reach: *reach, gate, queues, counts, rows, values };
+        let held = match made {
+            Made::Count => Words::Signed,
+            Made::Sum(held) => *held,
+            Made::Average => Words::Float,
+            Made::Exact(comes_to, decimal) => {
+                let Totals::Signed(totals) = totals else {
+                    return Err(Error::bug("decimals are added up as integers"));
+                };
+                let exact =
+                    |sum: i128, count: i64| if count > 0 { comes_to.result(sum, count).map(Some) } else { Ok(None) };
+                return Ok(slide.run(totals, |total, count| exact(total.0, count))?.array(decimal));
+            }
+        };
+        let is_average = matches!(made, Made::Average);
+        let results = match totals {
             Totals::None(totals) => slide.run(totals, |_, count| Ok(Some(count as u64))),
-            Totals::Signed(totals) => slide.run(totals, |total, count| whole(total.0, count, made, result)),
-            Totals::Unsigned(totals) => slide.run(totals, |total, count| whole(total.0, count, made, result)),
+            Totals::Signed(totals) => slide.run(totals, |total, count| whole(total.0, count, is_average, held)),
+            Totals::Unsigned(totals) => slide.run(totals, |total, count| whole(total.0, count, is_average, held)),
             Totals::Float(totals) => slide.run(totals, |total, count| {
                 let sum = total.total.sum();
-                let value = if made == Made::Average { sum / count as f64 } else { sum };
+                let value = if is_average { sum / count as f64 } else { sum };
                 Ok((count > 0).then(|| value.to_bits()))
             }),
-        }
+        };
+        Ok(results?.array(held))
     }
 
     pub fn resize(&mut self, count: usize) {
         self.counts.resize(count, 0);
         self.queues.resize(count);
+        self.gate.resize(self.reach, count);
         match &mut self.totals {
             Totals::None(totals) => totals.resize(count, ()),
             Totals::Signed(totals) => totals.resize(count, Whole::default()),
@@ -90,6 +116,7 @@ impl Sums {
             *values = left.iter().map(|&at| values[at as usize]).collect();
         }
         self.queues.keep(left);
+        self.gate.keep(left);
         kept(&mut self.counts, left);
         match &mut self.totals {
             Totals::None(totals) => kept(totals, left),
@@ -101,6 +128,7 @@ impl Sums {
 
     pub fn clear(&mut self, partition: u32) {
         self.queues.clear(partition);
+        self.gate.clear(partition);
         self.load(partition, [0; PARTS]);
     }
 
@@ -111,7 +139,7 @@ impl Sums {
             Totals::Unsigned(totals) => totals.capacity() * size_of::<Whole<false>>(),
             Totals::Float(totals) => totals.capacity() * size_of::<Float>(),
         };
-        self.queues.size_bytes() + self.counts.capacity() * size_of::<i64>() + totals
+        self.queues.size_bytes() + self.gate.size_bytes() + self.counts.capacity() * size_of::<i64>() + totals
     }
 
     /// What a partition has beside its queue.
@@ -123,15 +151,15 @@ impl Sums {
             Totals::Unsigned(totals) => totals[at].save(),
             Totals::Float(totals) => totals[at].save(),
         };
-        let count = self.counts[at] as u64 + self.queues.length(partition) as u64;
-        [count, a, b, c, d, e]
+        let count = if self.reach.begin.slides() { self.queues.length(partition) as i64 } else { self.counts[at] };
+        [count as u64, a, b, c, d, e]
     }
 
     pub fn load(&mut self, partition: u32, parts: [u64; PARTS]) {
         let at = partition as usize;
         self.resize(self.counts.len().max(at + 1));
         let [count, total @ ..] = parts;
-        self.counts[at] = if matches!(self.begin, Begin::Partition { .. }) { count as i64 } else { 0 };
+        self.counts[at] = if self.reach.begin.slides() { 0 } else { count as i64 };
         match &mut self.totals {
             Totals::None(_) => {}
             Totals::Signed(totals) => totals[at] = Whole::load(total, count),
@@ -142,13 +170,13 @@ impl Sums {
 }
 
 /// The sum or the average of integers.
-fn whole(sum: i128, count: i64, made: Made, result: Words) -> Result<Option<u64>> {
+fn whole(sum: i128, count: i64, is_average: bool, result: Words) -> Result<Option<u64>> {
     let overflow =
         |name: &str| Error::user(format!("sum overflows {name}: {sum}; cast the argument to DECIMAL(38, 0)"));
-    match (made, result) {
+    match result {
         _ if count == 0 => Ok(None),
-        (Made::Average, _) => Ok(Some((sum as f64 / count as f64).to_bits())),
-        (_, Words::Unsigned) => u64::try_from(sum).map(Some).map_err(|_| overflow("BIGINT UNSIGNED")),
+        _ if is_average => Ok(Some((sum as f64 / count as f64).to_bits())),
+        Words::Unsigned => u64::try_from(sum).map(Some).map_err(|_| overflow("BIGINT UNSIGNED")),
         _ => i64::try_from(sum).map(|sum| Some(sum as u64)).map_err(|_| overflow("BIGINT")),
     }
 }
@@ -250,7 +278,8 @@ impl Total for Float {
 
 /// Rows on their way through the frames of a call.
 struct Slide<'a> {
-    begin: Begin,
+    reach: Reach,
+    gate: &'a mut Gate,
     queues: &'a mut Queues,
     counts: &'a mut [i64],
     rows: &'a InOrder<'a>,
@@ -258,35 +287,39 @@ struct Slide<'a> {
 }
 
 impl Slide<'_> {
-    fn run<T: Total>(&mut self, totals: &mut [T], result: impl Fn(&T, i64) -> Result<Option<u64>>) -> Result<Results> {
-        let mut results = Results::with_capacity(self.rows.partitions.len());
-        let positions = self.rows.positions(self.begin);
-        self.rows.each(self.begin, |run| {
-            let partition = self.rows.partitions[run.start];
-            let total = &mut totals[partition as usize];
-            let Some(positions) = positions else {
-                let count = &mut self.counts[partition as usize];
-                for row in run.clone().filter(|&row| self.values.is_valid(row)) {
-                    total.enter(self.values.word(row));
-                    *count += 1;
+    fn run<T: Total, R: Copy + Default>(
+        &mut self,
+        totals: &mut [T],
+        result: impl Fn(&T, i64) -> Result<Option<R>>,
+    ) -> Result<Results<R>> {
+        let Slide { reach, gate, queues, counts, rows, values } = self;
+        let (reach, slides, places) = (*reach, reach.begin.slides(), rows.places(reach.begin));
+        let mut results = Results::with_capacity(rows.partitions.len());
+        rows.each(reach.begin, |run| {
+            let (partition, place) = (rows.partitions[run.start], places[run.start]);
+            let (total, count) = (&mut totals[partition as usize], &mut counts[partition as usize]);
+            if slides {
+                let first = reach.begin.first(place);
+                while let Some(front) = queues.front(partition).filter(|front| front.at < first) {
+                    queues.pop_front(partition);
+                    total.leave(front.word);
                 }
-                results.push(result(total, *count)?, run.len());
-                return Ok(());
+            }
+            let mut enter = |entry: Entry| {
+                total.enter(entry.word);
+                if slides { queues.push_back(partition, entry) } else { *count += 1 }
             };
-            let first = self.begin.first(positions[run.start]);
-            while let Some(front) = self.queues.front(partition).filter(|front| front.at < first) {
-                self.queues.pop_front(partition);
-                total.leave(front.word);
+            for row in run.clone().filter(|&row| values.is_valid(row)) {
+                gate.come(reach, partition, Entry { at: places[row], word: values.word(row) }, &mut enter);
             }
-            for row in run.clone().filter(|&row| self.values.is_valid(row)) {
-                let word = self.values.word(row);
-                total.enter(word);
-                self.queues.push_back(partition, Entry { at: positions[row], word });
+            gate.open(reach, partition, place, &mut enter);
+            if slides {
+                *count = queues.length(partition) as i64;
+                if total.is_worn(*count as usize) {
+                    *total = T::of(queues.entries(partition).map(|entry| entry.word));
+                }
             }
-            if total.is_worn(self.queues.length(partition)) {
-                *total = T::of(self.queues.entries(partition).map(|entry| entry.word));
-            }
-            results.push(result(total, self.queues.length(partition) as i64)?, run.len());
+            results.push(result(total, *count)?, run.len());
             Ok(())
         })?;
         Ok(results)

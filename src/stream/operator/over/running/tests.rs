@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, TimestampMillisecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, TimestampMillisecondArray, new_null_array,
+};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 
@@ -16,11 +18,13 @@ use crate::stream::operator::over::{OverShape, StreamOver};
 use crate::stream::operator::testing::{Told, check_snapshots, outputs};
 
 const TIME: DataType = DataType::Timestamp(TimeUnit::Millisecond, None);
-/// The rows' own columns: time, key, a number, a float, a condition.
-const OWN: [DataType; 5] = [TIME, DataType::Int64, DataType::Int64, DataType::Float64, DataType::Boolean];
+/// The rows' own columns: time, key, a number, a float, a condition, a decimal.
+const OWN: [DataType; 6] =
+    [TIME, DataType::Int64, DataType::Int64, DataType::Float64, DataType::Boolean, DataType::Decimal128(10, 2)];
 const NUMBER: usize = 2;
 const FLOAT: usize = 3;
 const CONDITION: usize = 4;
+const DECIMAL: usize = 5;
 
 const GROWING: (FrameUnits, FrameBound) = (FrameUnits::Rows, FrameBound::Unbounded);
 const BY_PEERS: (FrameUnits, FrameBound) = (FrameUnits::Range, FrameBound::Unbounded);
@@ -38,8 +42,13 @@ type Asked = (OverCall, Vec<usize>, DataType);
 
 fn aggregated(name: &str, arg: usize, (units, start): (FrameUnits, FrameBound), filter: Option<usize>) -> Asked {
     let types = vec![OWN[arg].clone()];
-    let result = if name == "avg" { DataType::Float64 } else { OWN[arg].clone() };
-    let result = if name == "count" { DataType::Int64 } else { result };
+    let result = match (name, arg) {
+        ("count", _) => DataType::Int64,
+        ("avg", DECIMAL) => DataType::Decimal128(14, 6),
+        ("sum", DECIMAL) => DataType::Decimal128(20, 2),
+        ("avg", _) => DataType::Float64,
+        _ => OWN[arg].clone(),
+    };
     let function = aggregate::resolve(name, &types, &result).expect("a native one");
     let (text, filtered) = (name.to_string(), filter.is_some());
     let call = AggregateCall { function, arg_count: 1, arg_types: types, distinct: false, filtered, of: None, text };
@@ -47,6 +56,16 @@ fn aggregated(name: &str, arg: usize, (units, start): (FrameUnits, FrameBound), 
     let function = OverFunction::Aggregate(call);
     let call = OverCall { function, frame, arg_count: 1, filtered, text: String::new() };
     (call, [arg].into_iter().chain(filter).collect(), result)
+}
+
+/// The same where frames end so many rows or ticks before the row.
+fn ended((mut call, columns, result): Asked, before: u64) -> Asked {
+    let offset = match call.frame.units {
+        FrameUnits::Rows => FrameOffset::Count(before),
+        FrameUnits::Range | FrameUnits::Groups => FrameOffset::Ticks(before.into()),
+    };
+    call.frame.end = FrameBound::Preceding(offset);
+    (call, columns, result)
 }
 
 fn placed(function: OverFunction, args: &[usize], result: DataType) -> Asked {
@@ -72,6 +91,15 @@ fn by_rows() -> Vec<Asked> {
         aggregated("avg", NUMBER, rows_before(40), None),
         aggregated("min", NUMBER, rows_before(5), None),
         aggregated("max", FLOAT, rows_before(1), Some(CONDITION)),
+        aggregated("sum", DECIMAL, rows_before(6), Some(CONDITION)),
+        aggregated("avg", DECIMAL, rows_before(4), None),
+        aggregated("sum", DECIMAL, GROWING, None),
+        aggregated("min", DECIMAL, rows_before(3), None),
+        ended(aggregated("sum", NUMBER, rows_before(9), None), 2),
+        ended(aggregated("count", FLOAT, GROWING, None), 1),
+        ended(aggregated("avg", DECIMAL, GROWING, Some(CONDITION)), 3),
+        ended(aggregated("max", FLOAT, rows_before(5), Some(CONDITION)), 5),
+        ended(aggregated("min", NUMBER, GROWING, None), 4),
         lag(0, None),
         lag(3, Some(-1)),
         placed(OverFunction::RowNumber, &[], DataType::UInt64),
@@ -97,6 +125,9 @@ fn by_ticks() -> Vec<Asked> {
         aggregated("avg", FLOAT, ticks_before(3), Some(CONDITION)),
         aggregated("max", NUMBER, ticks_before(20), None),
         aggregated("count", NUMBER, ticks_before(0), None),
+        aggregated("sum", DECIMAL, ticks_before(9), None),
+        ended(aggregated("sum", FLOAT, ticks_before(9), None), 4),
+        ended(aggregated("min", DECIMAL, ticks_before(15), None), 1),
     ]
 }
 
@@ -147,12 +178,15 @@ fn told(shape: &OverShape, seed: u64) -> Vec<Told> {
         let numbers: Vec<Option<i64>> = (0..rows).map(|_| some(100)).collect();
         let floats: Vec<Option<f64>> = (0..rows).map(|_| some(64).map(|value| value as f64 / 4.0 - 5.0)).collect();
         let conditions: Vec<Option<bool>> = (0..rows).map(|_| some(3).map(|value| value > 0)).collect();
-        let own: [ArrayRef; 5] = [
+        let decimals: Vec<Option<i128>> = (0..rows).map(|_| some(9_999).map(|value| value as i128 - 4_000)).collect();
+        let decimals = Decimal128Array::from(decimals).with_data_type(OWN[DECIMAL].clone());
+        let own: [ArrayRef; 6] = [
             Arc::new(TimestampMillisecondArray::from_iter_values((0..rows).map(|_| step * 10 + random.below(25)))),
             Arc::new(Int64Array::from_iter_values((0..rows).map(|_| random.below(4)))),
             Arc::new(Int64Array::from(numbers)),
             Arc::new(Float64Array::from(floats)),
             Arc::new(BooleanArray::from(conditions)),
+            Arc::new(decimals),
         ];
         let program = shape.spec.program.outputs.len();
         let wide = shape.spec.program.outputs.iter().map(|output| match output {
@@ -213,7 +247,8 @@ fn floats_that_leave_take_their_mark_along() {
     let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; values.len()]));
     let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![0; values.len()]));
     let conditions: ArrayRef = Arc::new(BooleanArray::from(vec![true; values.len()]));
-    let rows = vec![zeros.clone(), floats.clone(), times, zeros.clone(), zeros, floats, conditions];
+    let decimals = new_null_array(&OWN[DECIMAL], values.len());
+    let rows = vec![zeros.clone(), floats.clone(), times, zeros.clone(), zeros, floats, conditions, decimals];
     let running = over.running.as_mut().expect("a sum can be kept up");
     let numbers: Vec<i64> = (0..values.len() as i64).collect();
     let in_order = super::InOrder {

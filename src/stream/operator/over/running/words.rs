@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, UInt64Array};
+use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt64Array};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{can_cast_types, cast};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
 
 use crate::batch::float;
 use crate::error::Result;
@@ -16,7 +16,12 @@ pub(super) enum Words {
     Signed,
     Unsigned,
     Float,
+    /// Decimals of this precision and scale.
+    Decimal(u8, i8),
 }
+
+/// Digits that 64 bits have room for.
+const DIGITS_MAX: u8 = 18;
 
 impl Words {
     /// How values of a type are held; `None` for types that are no number, date or time, or wider.
@@ -28,6 +33,7 @@ impl Words {
             }
             UInt8 | UInt16 | UInt32 | UInt64 => Words::Unsigned,
             Float32 | Float64 => Words::Float,
+            Decimal128(precision, scale) if *precision <= DIGITS_MAX => Words::Decimal(*precision, *scale),
             _ => return None,
         };
         let wide = words.data_type();
@@ -39,6 +45,7 @@ impl Words {
             Words::Signed => DataType::Int64,
             Words::Unsigned => DataType::UInt64,
             Words::Float => DataType::Float64,
+            Words::Decimal(precision, scale) => DataType::Decimal128(precision, scale),
         }
     }
 
@@ -49,24 +56,32 @@ impl Words {
             Words::Signed => array.as_primitive::<Int64Type>().values().inner().clone(),
             Words::Unsigned => array.as_primitive::<UInt64Type>().values().inner().clone(),
             Words::Float => array.as_primitive::<Float64Type>().values().inner().clone(),
+            Words::Decimal(..) => {
+                let values = array.as_primitive::<Decimal128Type>().values().iter();
+                return Ok(values.map(|&value| value as u64).collect());
+            }
         };
         Ok(buffer.into())
     }
 
     /// An array of these values, of the widest type that they may be of.
     pub fn array(self, words: Vec<u64>, nulls: Option<NullBuffer>) -> ArrayRef {
-        let words = ScalarBuffer::<u64>::from(words).into_inner();
+        let values = |words: Vec<u64>| ScalarBuffer::<u64>::from(words).into_inner();
         match self {
-            Words::Signed => Arc::new(Int64Array::new(words.into(), nulls)),
-            Words::Unsigned => Arc::new(UInt64Array::new(words.into(), nulls)),
-            Words::Float => Arc::new(Float64Array::new(words.into(), nulls)),
+            Words::Signed => Arc::new(Int64Array::new(values(words).into(), nulls)),
+            Words::Unsigned => Arc::new(UInt64Array::new(values(words).into(), nulls)),
+            Words::Float => Arc::new(Float64Array::new(values(words).into(), nulls)),
+            Words::Decimal(..) => {
+                let values = words.into_iter().map(|word| i128::from(word as i64)).collect();
+                Arc::new(Decimal128Array::new(values, nulls).with_data_type(self.data_type()))
+            }
         }
     }
 
     /// A number whose order is that of the values; NaN is the greatest.
     pub fn rank(self, word: u64) -> i64 {
         match self {
-            Words::Signed => word as i64,
+            Words::Signed | Words::Decimal(..) => word as i64,
             Words::Unsigned => (word ^ 1 << 63) as i64,
             Words::Float => (float(f64::from_bits(word)) ^ 1 << 63) as i64,
         }
@@ -91,7 +106,8 @@ mod tests {
     #[test]
     fn values_come_back() {
         let array: ArrayRef = std::sync::Arc::new(Int64Array::from(vec![Some(1), None, Some(-3)]));
-        for data_type in [DataType::Int8, DataType::Date32, DataType::Float32, DataType::Int64] {
+        let decimal = DataType::Decimal128(18, 4);
+        for data_type in [DataType::Int8, DataType::Date32, DataType::Float32, DataType::Int64, decimal] {
             let array = cast(&array, &data_type).expect("a cast");
             let words = Words::of(&data_type).expect("a number");
             let sliced = array.slice(1, 2);
@@ -99,6 +115,8 @@ mod tests {
             let back = cast(&words.array(read, sliced.nulls().cloned()), &data_type).expect("a cast");
             assert_eq!(&back, &sliced, "{data_type}");
         }
-        assert_eq!(Words::of(&DataType::Utf8View), None);
+        for wider in [DataType::Utf8View, DataType::Decimal128(19, 0)] {
+            assert_eq!(Words::of(&wider), None);
+        }
     }
 }
