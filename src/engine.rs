@@ -347,8 +347,10 @@ impl Engine {
                 Statement::Done(message)
             }
             Planned::CreateMaterialized { kept, query } => {
-                let message = format!("materialized view {} created", kept.name);
-                self.create_view(*kept, &query)?;
+                let mut message = format!("materialized view {} created", kept.name);
+                for warning in self.create_view(*kept, &query)? {
+                    message += &format!("\nwarning: {}", warning.message());
+                }
                 Statement::Done(message)
             }
             Planned::DropKept { names, cascade, message } => {

@@ -41,10 +41,16 @@ pub enum Stop {
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         match error.kind() {
-            Kind::Cancelled => Stop::Unread,
+            Kind::Cancelled if is_of_reader(&error) => Stop::Unread,
             _ => Stop::Failed(error),
         }
     }
+}
+
+/// Whether a query was cancelled because whoever read its rows went away.
+fn is_of_reader(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 impl From<std::io::Error> for Stop {

@@ -39,6 +39,8 @@ struct Entry {
     /// What the query follows.
     follows: Vec<String>,
     is_view: bool,
+    /// Whether its rows come from outside, without an end.
+    is_endless: bool,
 }
 
 impl Drop for Entry {
@@ -66,14 +68,22 @@ impl Engine {
         };
         let (now, followed) = (live.as_it_is(), live.as_it_goes());
         let name = kept.name.clone();
-        self.lives().replace(&name, Entry { live, query: None, follows: Vec::new(), is_view: false })?;
+        let entry = Entry { live, query: None, follows: Vec::new(), is_view: false, is_endless: false };
+        self.lives().replace(&name, entry)?;
         self.catalog().keep(kept, now, followed);
         Ok(())
     }
 
-    /// Makes a materialized view and starts the query that keeps it.
-    pub(super) fn create_view(&self, kept: Kept, query: &LogicalQuery) -> Result<()> {
+    /// Makes a materialized view and starts the query that keeps it; what is to be said of the state that will grow.
+    ///
+    /// Failure: such state, under `strict`.
+    pub(super) fn create_view(&self, kept: Kept, query: &LogicalQuery) -> Result<Vec<Error>> {
         let prepared = Prepared::new(query, Target::Caller)?;
+        let is_endless = self.lives().are_endless(&prepared.pipeline.tables());
+        let mut warnings = if is_endless { prepared.warnings() } else { Vec::new() };
+        if self.settings().strict && !warnings.is_empty() {
+            return Err(warnings.swap_remove(0));
+        }
         let live = Live::bag(&kept.name, &prepared.schema(), prepared.is_updating())?;
         let time = prepared.pipeline.output().time.as_ref();
         let kept = match time {
@@ -89,9 +99,9 @@ impl Engine {
         let running = self.start_into(&prepared, Box::new(sink))?;
         let (now, followed) = (live.as_it_is(), live.as_it_goes());
         let name = kept.name.clone();
-        self.lives().replace(&name, Entry { live, query: Some(running), follows, is_view: true })?;
+        self.lives().replace(&name, Entry { live, query: Some(running), follows, is_view: true, is_endless })?;
         self.catalog().keep(kept, now, followed);
-        Ok(())
+        Ok(warnings)
     }
 
     /// Forgets tables and views kept in memory; with `cascade` also the views over them.
@@ -200,13 +210,21 @@ impl Engine {
         let prepared = Prepared { pipeline, late: None, target: Target::Caller, timed: false };
         let running = self.start_into(&prepared, Box::new(LiveSink::new(live.clone(), true)))?;
         let followed = live.as_it_goes();
-        let entry = Entry { live, query: Some(running), follows: Vec::new(), is_view: false };
+        let entry = Entry { live, query: Some(running), follows: Vec::new(), is_view: false, is_endless: true };
         self.lives().entries.insert(scan, entry);
         Ok(followed)
     }
 }
 
 impl Lives {
+    /// Whether rows come from outside for as long as the engine runs: not from tables in memory alone, which hold them all.
+    fn are_endless(&self, tables: &[Arc<dyn Table>]) -> bool {
+        tables.iter().any(|table| match table.relation() {
+            Some(name) => self.entries.get(name).is_some_and(|entry| entry.is_endless),
+            None => !table.is_bounded(),
+        })
+    }
+
     fn views_over<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a String> {
         let follows = move |entry: &Entry| entry.follows.iter().any(|followed| followed == name);
         self.entries.iter().filter(move |(_, entry)| follows(entry)).map(|(name, _)| name)

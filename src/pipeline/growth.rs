@@ -52,6 +52,12 @@ impl Pipeline {
                      sides; order by columns with a WATERMARK of rows that stay",
                 );
             }
+            JoinStrategy::AsOf(_) if !self.nodes[self.nodes[id].inputs[1]].bounded => {
+                return Some(
+                    "a join by the nearest keeps the last right row of every key there ever was; let the right side be of few \
+                     keys, or join within a span of time",
+                );
+            }
             _ => return None,
         };
         let ends = |side: usize| self.nodes[self.nodes[id].inputs[side]].bounded;
@@ -95,6 +101,9 @@ fn aggregate_growth(aggregate: &AggregateSpec) -> Option<&'static str> {
         AggregateSpec { window: None, ttl: None, key_count: 1.., .. } => Some(
             "GROUP BY without a window keeps a group for every key there ever was; group by a window, or forget idle \
              groups with /*+ STATE_TTL('1h') */",
+        ),
+        AggregateSpec { window: Some(window), ttl: None, key_count: 1.., .. } if !window.kind.has_time() => Some(
+            "windows of so many rows keep one under way for every key there ever was; use windows of time, or keys that are few",
         ),
         AggregateSpec { window: None, key_count: 0, aggregates, .. } if aggregates.iter().any(is_distinct) => Some(
             "DISTINCT without a window keeps every value there ever was; group by a window, or use APPROX_DISTINCT",

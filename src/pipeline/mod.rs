@@ -94,6 +94,26 @@ impl Pipeline {
         self.nodes.last().expect("a pipeline has an output")
     }
 
+    /// The same without the nodes that lead to nothing: one above them reads what they read.
+    #[must_use]
+    pub fn without_unread(self) -> Pipeline {
+        let mut is_read = vec![false; self.nodes.len()];
+        let mut open: Vec<NodeId> = self.nodes.len().checked_sub(1).into_iter().collect();
+        while let Some(id) = open.pop() {
+            if !std::mem::replace(&mut is_read[id], true) {
+                open.extend(&self.nodes[id].inputs);
+            }
+        }
+        let mut places = vec![0; self.nodes.len()];
+        let mut nodes = Vec::with_capacity(self.nodes.len());
+        for (id, mut node) in self.nodes.into_iter().enumerate().filter(|(id, _)| is_read[*id]) {
+            places[id] = nodes.len();
+            node.inputs.iter_mut().for_each(|input| *input = places[*input]);
+            nodes.push(node);
+        }
+        Pipeline { nodes, needs_input_order: self.needs_input_order }
+    }
+
     /// How many inputs of nodes a node's rows go to.
     pub fn readers(&self, id: NodeId) -> usize {
         self.nodes.iter().flat_map(|node| &node.inputs).filter(|input| **input == id).count()

@@ -69,7 +69,7 @@ pub(super) fn assemble(
     let mut parts = assembly.gather(root)?;
     let part = parts[0].as_mut().expect("gathered to the first worker");
     // Rows of an upsert table are no changes yet: a tombstone does not cancel the row before it out.
-    let is_raw = matches!(pipeline.output().spec, Spec::Scan(_));
+    let is_raw = matches!(&pipeline.output().spec, Spec::Scan(scan) if scan.table.changelog() == Changelog::Upsert);
     let output = Output::new(sink, pipeline.schema().clone(), !is_raw);
     assembly.append(part, "output", None, Box::new(output));
     for (worker, part) in parts.into_iter().enumerate() {

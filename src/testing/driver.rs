@@ -62,6 +62,7 @@ impl Driver {
             ("connector", CONNECTOR.to_string()),
             ("partitions", source.partitions.to_string()),
             ("bounded", source.bounded.to_string()),
+            ("retracts", source.retracts.to_string()),
         ];
         self.bind(name, options);
     }

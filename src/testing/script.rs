@@ -139,7 +139,11 @@ impl Script {
                     match part.split_once(' ') {
                         Some((count, "partition" | "partitions")) => source.partitions = number(count)?,
                         None if part == "bounded" => source.bounded = true,
-                        _ => return Err(Error::user(format!("a source is bounded or has N partitions: {part}"))),
+                        None if part == "retract" => source.retracts = true,
+                        _ => {
+                            let message = "a source is bounded, retract, or has N partitions";
+                            return Err(Error::user(format!("{message}: {part}")));
+                        }
                     }
                 }
                 self.sources.push((name.to_string(), source));
@@ -253,7 +257,10 @@ fn action(line: &str, below: Vec<String>) -> Result<Action> {
         "cancel" => Action::Cancel,
         "restart" => {
             let partitions = match argument("") {
-                Ok(word) if word == "partitions" => Some(number(&argument("a number of workers")?)?),
+                Ok(word) if word == "partitions" => match number(&argument("a number of workers")?)? {
+                    0 => return Err(Error::user("a query needs one worker at least: restart partitions 0")),
+                    count => Some(count),
+                },
                 Ok(_) => return Err(wrong()),
                 Err(_) => None,
             };
@@ -335,7 +342,7 @@ mod tests {
     fn mistakes_have_a_place() {
         for (text, message) in [
             ("fly away", "a step or a setting was expected: fly"),
-            ("source t, 2 wings", "a source is bounded or has N partitions: 2 wings"),
+            ("source t, 2 wings", "a source is bounded, retract, or has N partitions: 2 wings"),
             ("clock soon", "a duration was expected"),
             ("cuts none", "cuts are whole or rows: none"),
         ] {

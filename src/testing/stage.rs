@@ -23,11 +23,13 @@ pub struct Source {
     pub partitions: usize,
     /// Whether the planner takes it for input that ends.
     pub bounded: bool,
+    /// Whether rows may be taken back: each that is equals one given before.
+    pub retracts: bool,
 }
 
 impl Default for Source {
     fn default() -> Self {
-        Source { partitions: 1, bounded: false }
+        Source { partitions: 1, bounded: false, retracts: false }
     }
 }
 
@@ -98,7 +100,16 @@ impl Connectors for ScriptConnector {
         let partitions: usize = number("partitions").unwrap_or(1);
         let bounded = definition.options.get("bounded").is_some_and(|text| text == "true");
         let logs = (0..partitions.max(1)).map(|_| Vec::new()).collect();
-        let changelog = if definition.primary_key.is_empty() { Changelog::Append } else { Changelog::Upsert };
+        let retracts = definition.options.get("retracts").is_some_and(|text| text == "true");
+        let changelog = match (retracts, definition.primary_key.is_empty()) {
+            (true, true) => Changelog::Retract,
+            (true, false) => {
+                let message = "a scripted table has rows that are taken back, or a PRIMARY KEY whose last row counts";
+                return Err(Error::user(format!("{message}: {name}")));
+            }
+            (false, true) => Changelog::Append,
+            (false, false) => Changelog::Upsert,
+        };
         let schema = engine_schema(schema);
         let table = Arc::new(ScriptedTable { schema, bounded, changelog, logs: Mutex::new(logs) });
         lock(&self.0.sources).insert(name, table.clone());

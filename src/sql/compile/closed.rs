@@ -32,7 +32,8 @@ pub(super) fn closing(kind: &WindowKind, column: WindowColumn) -> Option<(i64, W
     };
     match kind {
         WindowKind::Tumble { size, offset } => Some((to_last_tick(Some(*size))?, apart(*size, *offset))),
-        WindowKind::Hop { size, slide, offset } => Some((to_last_tick(Some(*size))?, apart(*slide, *offset))),
+        // Panes end where windows do.
+        WindowKind::Hop { size, slide, offset } => Some((to_last_tick(Some(*size))?, apart(*slide, *offset + *size))),
         // Windows that begin together have all closed when the longest has.
         WindowKind::Cumulate { size, offset, .. } if column == WindowColumn::Start => {
             Some((size - 1, apart(*size, *offset)))
@@ -56,6 +57,19 @@ pub(super) struct Closed {
     pub data_type: DataType,
     /// For each column of the node, which of the window's it is.
     pub columns: Vec<Option<WindowColumn>>,
+}
+
+impl Closed {
+    /// How far from a column the window ends, where that is as far in every row.
+    pub(super) fn to_end(&self, column: usize) -> Option<i64> {
+        let column = self.columns[column]?;
+        match closing(&self.kind, column)? {
+            (to_last_tick, WindowKind::Tumble { .. }) => Some(to_last_tick + 1),
+            // Days and months are of many lengths.
+            (to_last_tick, _) if column != WindowColumn::Start => Some(to_last_tick + 1),
+            _ => None,
+        }
+    }
 }
 
 impl Compiler {

@@ -43,6 +43,7 @@ impl Compiler {
     ) -> Result<NodeId> {
         // Windows of rows know no time: what finds nothing to act on is refused in the end.
         let Some(column) = column else { return Ok(node) };
+        self.refuse_closed(node, column)?;
         let mut node = node;
         let schema = self.nodes[node].schema.clone();
         if self.firing.lateness.is_some() {
@@ -66,6 +67,21 @@ impl Compiler {
             node = self.add_above(node, Spec::Divert(spec), schema, time);
         }
         Ok(node)
+    }
+
+    /// Fails where late rows are asked for of windows that have closed.
+    fn refuse_closed(&self, node: NodeId, time: usize) -> Result<()> {
+        if self.closed.get(&node).is_none_or(|closed| closed.columns[time].is_none()) {
+            return Ok(());
+        }
+        let (clause, place) = match (self.firing.lateness, &self.firing.late_sink) {
+            (Some(_), _) => ("ALLOW LATENESS", self.firing.lateness_place),
+            (None, Some(_)) => ("LATE DATA TO", self.firing.late_sink_place),
+            (None, None) => return Ok(()),
+        };
+        let why = "goes with windows of a table's rows, and these are windows of rows that come out of windows that have \
+                   closed: rows are late for those; let the WATERMARK wait longer";
+        Err(Error::user(format!("{clause} {why}")).at(place))
     }
 
     /// Puts what decides when results leave above the outermost aggregate, whose first `key_count` columns tell its
@@ -104,11 +120,17 @@ impl Compiler {
     pub(super) fn finish_firing(&mut self, root: NodeId) -> Result<()> {
         let firing = &self.firing;
         if firing.lateness.is_some() && self.lateness_ticks == 0 {
-            let message = "ALLOW LATENESS needs an aggregate over windows of rows; without one no row comes too late";
+            let message = "ALLOW LATENESS goes with an aggregate over the windows of a table, as the outermost one; for rows \
+                           that are late elsewhere let the WATERMARK wait longer";
             return Err(Error::user(message).at(firing.lateness_place));
         }
+        if firing.late_every.is_some() && firing.lateness.is_none() {
+            let message = "THEN LATE EVERY needs ALLOW LATENESS: without it windows that have closed take no late rows";
+            return Err(Error::user(message).at(self.emit_place));
+        }
         if firing.late_sink.is_some() && !self.diverts {
-            let message = "LATE DATA TO needs an aggregate over windows of rows; without one no row comes too late";
+            let message = "LATE DATA TO goes with an aggregate over the windows of a table, as the outermost one; rows that \
+                           are late elsewhere are counted and left out";
             return Err(Error::user(message).at(firing.late_sink_place));
         }
         if self.is_fired_already {

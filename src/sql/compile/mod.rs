@@ -78,7 +78,8 @@ fn compile_plan(query: &LogicalQuery) -> Result<Pipeline> {
     compiler.finish_firing(root)?;
     compiler.check_state_ttl()?;
     compiler.answer();
-    Ok(Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order })
+    let pipeline = Pipeline { nodes: compiler.nodes, needs_input_order: compiler.needs_input_order };
+    Ok(pipeline.without_unread())
 }
 
 /// The pipeline in the making.

@@ -182,10 +182,17 @@ fn parse_explain(tokens: &[TokenWithSpan]) -> Result<Statement> {
         return Err(nothing());
     }
     let statement = Box::new(parse(explained)?);
-    if !matches!(*statement, Statement::Query(_) | Statement::CreateTableAs(_) | Statement::Insert(_)) {
-        return Err(
-            Error::user("EXPLAIN takes a query, an INSERT or a CREATE TABLE ... AS").at(place_of(&explained[..1]))
-        );
+    let is_explained = match &*statement {
+        Statement::Query(_) | Statement::CreateTableAs(_) | Statement::Insert(_) => true,
+        Statement::CreateView(view) => view.is_materialized && !is_analyze,
+        _ => false,
+    };
+    if !is_explained {
+        let message = match is_analyze {
+            true => "EXPLAIN ANALYZE takes a query, an INSERT or a CREATE TABLE ... AS",
+            false => "EXPLAIN takes a query, an INSERT, a CREATE TABLE ... AS or a CREATE MATERIALIZED VIEW",
+        };
+        return Err(Error::user(message).at(place_of(&explained[..1])));
     }
     Ok(match kind {
         _ if is_analyze => Statement::Analyze(statement),

@@ -71,7 +71,7 @@ use self::context::Context;
 use super::catalog::{Catalog, Kept, Relation, TableKind};
 use super::error::from_datafusion;
 use super::optimize::{exactly, optimize};
-use super::parse::{ExplainKind, Parsed, QueryStatement, Setting, StateTtl, Statement, state_ttl};
+use super::parse::{CreateView, ExplainKind, Parsed, QueryStatement, Setting, StateTtl, Statement, state_ttl};
 use super::stack::with_deep_stack;
 use crate::error::{Error, Place, Result};
 use crate::pipeline::{Connectors, EmitMode, TableDefinition, WatermarkRules};
@@ -213,10 +213,7 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
             }
             if statement.is_materialized {
                 context.follow();
-                let plan = view::plan_statement(&context, statement)?;
-                let query = QueryStatement { query: statement.query.clone(), emit: statement.emit.clone() };
-                let mut query = finish(&context, plan, &query, parsed)?.query;
-                query.is_continuous = true;
+                let query = plan_view(&context, statement, parsed)?.query;
                 let (primary_key, computed) = (Vec::new(), Vec::new());
                 let (kind, watermark_rules) = (TableKind::MaterializedView, WatermarkRules::default());
                 let kept =
@@ -257,7 +254,14 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
             show::columns(steps.query.plan.schema().as_arrow(), None).map(Planned::Rows)
         }
         Statement::Explain(kind, inner) => {
-            let Steps { query, syntax, logical } = plan_runnable(&context, inner, parsed)?.steps()?;
+            let steps = match &**inner {
+                Statement::CreateView(statement) => {
+                    context.follow();
+                    plan_view(&context, statement, parsed)?
+                }
+                inner => plan_runnable(&context, inner, parsed)?.steps()?,
+            };
+            let Steps { query, syntax, logical } = steps;
             let optimized = query.plan.display_indent().to_string();
             Ok(Planned::Explain(Box::new(Explain { kind: *kind, query, syntax, logical, optimized })))
         }
@@ -271,6 +275,15 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
             })
         }
     }
+}
+
+/// The query that keeps a materialized view.
+fn plan_view(context: &Context<'_>, statement: &CreateView, parsed: &Parsed) -> Result<Steps> {
+    let plan = view::plan_statement(context, statement)?;
+    let query = QueryStatement { query: statement.query.clone(), emit: statement.emit.clone() };
+    let mut steps = finish(context, plan, &query, parsed)?;
+    steps.query.is_continuous = true;
+    Ok(steps)
 }
 
 /// A query and what it went through.

@@ -28,10 +28,18 @@ pub fn settle(changes: &[Change]) -> Vec<Change> {
     changes.iter().enumerate().map(settled).collect()
 }
 
-/// The schema with `_op` in front.
-pub fn schema_with_op(schema: &SchemaRef) -> SchemaRef {
-    let op = Arc::new(Field::new(OP, DataType::Utf8View, false));
-    Arc::new(Schema::new(std::iter::once(op).chain(schema.fields().iter().cloned()).collect::<Vec<_>>()))
+/// The schema with a column in front that says what each row does.
+///
+/// Failure: the rows have a column of that name.
+pub fn schema_with_op(schema: &SchemaRef, name: &str) -> Result<SchemaRef> {
+    if schema.fields().iter().any(|field| field.name() == name) {
+        let message = "the rows have a column called as the one that says what each of them does";
+        return Err(Error::user(format!(
+            "{message}: {name}; give one of them another name, that one with 'op_column'"
+        )));
+    }
+    let op = Arc::new(Field::new(name, DataType::Utf8View, false));
+    Ok(Arc::new(Schema::new(std::iter::once(op).chain(schema.fields().iter().cloned()).collect::<Vec<_>>())))
 }
 
 /// The rows with `_op` in front; `schema` has it already.

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::options::{Options, boolean};
 use crate::pipeline::{Compression, Encoder, Format, Sink, TableDefinition};
 use crate::stream::encode::changes::{
-    envelope_schema, envelopes, only_inserts, rows_with_op, schema_with_op, upserts_with_op,
+    OP, envelope_schema, envelopes, only_inserts, rows_with_op, schema_with_op, upserts_with_op,
 };
 use crate::stream::format::Formats;
 
@@ -31,9 +31,10 @@ pub fn open(
     formats: &Formats,
 ) -> Result<Box<dyn Sink>> {
     let (form, mut options) = options_of(definition, updating)?;
+    let schema = written(definition, &schema, form)?;
     let path = options.take("path").ok_or_else(|| Error::user("a file needs the option 'path'"))?;
     if matches!(path.as_str(), "-" | "/dev/stdout") {
-        return stdout(definition, schema, updating, formats, "csv");
+        return stdout_as(definition, schema, updating, formats, "csv");
     }
     let path = Path::new(&path);
     let unknown = || Error::user(format!("format is not known: {}; say it with the option 'format'", path.display()));
@@ -63,6 +64,19 @@ pub fn stdout(
     formats: &Formats,
     word: &str,
 ) -> Result<Box<dyn Sink>> {
+    let (form, _) = options_of(definition, updating)?;
+    let schema = written(definition, &schema, form)?;
+    stdout_as(definition, schema, updating, formats, word)
+}
+
+/// The same, of rows as they are written.
+fn stdout_as(
+    definition: &TableDefinition,
+    schema: SchemaRef,
+    updating: bool,
+    formats: &Formats,
+    word: &str,
+) -> Result<Box<dyn Sink>> {
     let (form, mut options) = options_of(definition, updating)?;
     options.take("path");
     let format = match formats.from_options(&mut options)? {
@@ -81,6 +95,17 @@ fn options_of(definition: &TableDefinition, updating: bool) -> Result<(Form, Opt
     Ok((form, options))
 }
 
+/// The schema of rows as a form writes them.
+fn written(definition: &TableDefinition, schema: &SchemaRef, form: Form) -> Result<SchemaRef> {
+    Ok(match form {
+        Form::Rows => schema.clone(),
+        Form::Changes | Form::Upserts => {
+            schema_with_op(schema, definition.options.get("op_column").map_or(OP, String::as_str))?
+        }
+        Form::Envelopes => envelope_schema(schema),
+    })
+}
+
 fn build(
     mut options: Options,
     format: &Format,
@@ -89,11 +114,6 @@ fn build(
     continues: bool,
     open: impl FnOnce() -> Result<Output>,
 ) -> Result<Box<dyn Sink>> {
-    let schema = match form {
-        Form::Rows => schema,
-        Form::Changes | Form::Upserts => schema_with_op(&schema),
-        Form::Envelopes => envelope_schema(&schema),
-    };
     let encoder = format.encoder(&schema, &mut options, continues)?;
     options.finish()?;
     Ok(Box::new(EncodedSink::new(encoder, open()?, schema, form)))

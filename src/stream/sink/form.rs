@@ -13,7 +13,7 @@ use crate::stream::source::changelog::OPTIONS;
 pub enum Form {
     /// Rows as they are; none may be taken back.
     Rows,
-    /// `_op` in front: `+I -U +U -D`.
+    /// `_op`, or another name of the user's, in front: `+I -U +U -D`.
     Changes,
     /// `_op` in front, the last row of each key: `+I +U`, and `-D` for a key that is gone.
     Upserts,
@@ -41,6 +41,10 @@ impl Form {
         let word = options.get("format").map(|word| word.to_ascii_lowercase().replace('_', "-"));
         let envelope = word.as_deref().and_then(|word| word.strip_prefix("debezium-")).map(str::to_string);
         if let Some(inside) = &envelope {
+            if !matches!(inside.as_str(), "json" | "ndjson" | "avro") {
+                let message = "envelopes of Debezium are written as debezium-json or debezium-avro";
+                return Err(Error::user(format!("{message}, not debezium-{inside}")));
+            }
             options.insert("format".to_string(), inside.clone());
         }
         let has_key = !definition.primary_key.is_empty();

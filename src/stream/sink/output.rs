@@ -132,7 +132,7 @@ fn duplicate_stdout() -> io::Result<File> {
 /// The error of an output; a reader that went away cancels the query.
 fn failed(name: &str, error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::BrokenPipe => Error::cancelled(),
+        io::ErrorKind::BrokenPipe => Error::cancelled().caused_by(error),
         _ => Error::outside(format!("file cannot be written: {name}: {}", reason(&error))).caused_by(error),
     }
 }

@@ -9,7 +9,6 @@ use crate::pipeline::{
     ChangeMode, Completion, EmitMode, Frame, FrameBound, FrameUnits, NodeId, OverCall, OverFunction, WindowKind,
 };
 use crate::sql::compile::Compiler;
-use crate::sql::compile::closed::closing;
 use crate::sql::compile::columns::Columns;
 
 use arrow::datatypes::DataType;
@@ -32,10 +31,7 @@ impl Compiler {
         if let Some(closed) = self.closed.get(&input) {
             let key = group.partition_by.iter().find_map(|key| {
                 let column = columns.plain(key)?;
-                match closing(&closed.kind, closed.columns[column]?)? {
-                    (to_last_tick, WindowKind::Tumble { .. }) => Some((column, to_last_tick + 1)),
-                    _ => None,
-                }
+                closed.to_end(column).map(|to_end| (column, to_end))
             });
             if let Some((column, to_end)) = key {
                 // Rows of a session come a tick after its end.

@@ -137,6 +137,11 @@ impl Aggregate {
         Ok(())
     }
 
+    /// Whether groups wait to be shown that are there without rows: what goes on from them may have rows already.
+    fn is_due_to_start(&self) -> bool {
+        !self.started && self.emit == EmitMode::Changes && !self.standing_groups.is_empty() && self.local.is_none()
+    }
+
     fn add_standing_groups(&mut self) -> Result<()> {
         if !self.has_standing_groups {
             self.has_standing_groups = true;
@@ -204,7 +209,10 @@ impl Operator for Aggregate {
         }
     }
 
-    fn tick(&mut self, now: i64, _next: &mut Next<'_>) -> Result<()> {
+    fn tick(&mut self, now: i64, next: &mut Next<'_>) -> Result<()> {
+        if self.is_due_to_start() {
+            self.start(next)?;
+        }
         let table = &self.table;
         let stands = |group| table.stands(group);
         let left = self.expiry.as_mut().and_then(|expiry| expiry.left(now, table.len(), stands));
@@ -216,7 +224,10 @@ impl Operator for Aggregate {
     }
 
     fn next_tick(&self) -> Option<i64> {
-        self.expiry.as_ref().map(Expiry::next_tick)
+        match self.is_due_to_start() {
+            true => Some(i64::MIN),
+            false => self.expiry.as_ref().map(Expiry::next_tick),
+        }
     }
 
     fn settle(&mut self, next: &mut Next<'_>) -> Result<()> {

@@ -101,15 +101,19 @@ impl UpdatingOver {
     fn compute(&mut self, touched: &[u32]) -> Result<Vec<Bag>> {
         let mut bags = vec![Bag::new(); touched.len()];
         let mut of_rows: Vec<u32> = Vec::new();
+        // Those that have rows left are the partitions that are put in order.
+        let mut filled: Vec<usize> = Vec::new();
         let own = {
             let parser = self.input.parser();
             let mut rows: Vec<Row<'_>> = Vec::new();
             for (at, &group) in touched.iter().enumerate() {
+                let before = rows.len();
                 for (bytes, &count) in &self.rows[group as usize] {
-                    for _ in 0..count {
-                        rows.push(parser.parse(bytes));
-                        of_rows.push(at as u32);
-                    }
+                    (0..count).for_each(|_| rows.push(parser.parse(bytes)));
+                }
+                if rows.len() > before {
+                    of_rows.resize(rows.len(), filled.len() as u32);
+                    filled.push(at);
                 }
             }
             self.input.convert_rows(rows)?
@@ -118,14 +122,14 @@ impl UpdatingOver {
             return Ok(bags);
         }
         let wide = self.widen(&own, of_rows.len())?;
-        let evaluated = evaluate(&self.shape, &wide, &of_rows, touched.len(), &Before::default())?;
+        let evaluated = evaluate(&self.shape, &wide, &of_rows, filled.len(), &Before::default())?;
         let order = UInt32Array::from(evaluated.rows);
         let columns =
             own.iter().map(|column| Ok(take(column, &order, None)?)).chain(evaluated.results.into_iter().map(Ok));
         let written = self.output.convert_columns(&columns.collect::<Result<Vec<_>>>()?)?;
         evaluated.sorted.each_partition(|at, start, end| {
             for row in start..end {
-                *bags[at].entry(written.row(row).data().into()).or_insert(0) += 1;
+                *bags[filled[at]].entry(written.row(row).data().into()).or_insert(0) += 1;
             }
         });
         Ok(bags)

@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{interleave, take, take_record_batch};
-use arrow::datatypes::{DataType, Int32Type, SchemaRef};
+use arrow::datatypes::{DataType, Int32Type, Schema, SchemaRef};
 
 pub use sink::LiveSink;
 
@@ -186,6 +186,20 @@ impl Live {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Failure: a row that stays has NULL where the table says NOT NULL.
+    fn refuse_nulls(&self, rows: &RecordBatch, changes: Option<&[Change]>) -> Result<()> {
+        let stays = |row: usize| changes.is_none_or(|changes| !changes[row].is_retraction());
+        for (field, column) in self.schema.fields().iter().zip(rows.columns()).filter(|(field, _)| !field.is_nullable())
+        {
+            let Some(nulls) = column.logical_nulls().filter(|nulls| nulls.null_count() > 0) else { continue };
+            if (0..rows.num_rows()).any(|row| nulls.is_null(row) && stays(row)) {
+                let (table, name) = (&self.name, field.name());
+                return Err(Error::user(format!("column is declared NOT NULL and is given NULL: {table}.{name}")));
+            }
+        }
+        Ok(())
+    }
+
     /// Takes changes in, and hands them to all followers; waits for those that are far behind.
     ///
     /// Failure: a row taken back that was not there, or of a table whose rows stay; columns that are not the table's.
@@ -193,6 +207,7 @@ impl Live {
         if rows.num_columns() != self.schema.fields().len() + self.system().len() {
             return Err(Error::user(format!("the rows have other columns than {}", self.name)));
         }
+        self.refuse_nulls(rows, changes)?;
         let mut state = self.lock();
         let committed = match &mut state.content {
             Content::Passing => (rows.clone(), changes.map(<[Change]>::to_vec)),
@@ -433,5 +448,9 @@ fn replaced(held: &mut KeyedRows, key: &[usize], rows: &RecordBatch, changes: Op
     };
     let columns = (0..rows.num_columns()).map(column).collect::<Result<_>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(picks.len()));
-    Ok((RecordBatch::try_new_with_options(rows.schema(), columns, &options)?, Some(out)))
+    // Rows that were there before may have NULL where the new ones have none.
+    let fields =
+        rows.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>();
+    let schema = Arc::new(Schema::new(fields));
+    Ok((RecordBatch::try_new_with_options(schema, columns, &options)?, Some(out)))
 }

@@ -405,16 +405,18 @@ fn weights(batch: &Batch, side: &Side, arguments: &[Argument<'_>]) -> Result<Opt
     let kept = side.kept.iter();
     let fields = kept.clone().map(|&output| SortField::new(types[output].clone())).collect();
     let arrays = kept.map(|&output| arguments[output].to_array(&types[output])).collect::<Result<Vec<ArrayRef>>>()?;
-    if arrays.is_empty() {
-        return Ok(Some(weights));
-    }
-    let rows = RowConverter::new(fields)?.convert_columns(&arrays)?;
+    let rows = match arrays.is_empty() {
+        true => None,
+        false => Some(RowConverter::new(fields)?.convert_columns(&arrays)?),
+    };
+    // Rows of no columns are equal.
+    let bytes = |row: usize| rows.as_ref().map_or(&[][..], |rows| rows.row(row).data());
     let mut net: HashMap<&[u8], i64> = HashMap::new();
     for (row, weight) in weights.iter().enumerate() {
-        *net.entry(rows.row(row).data()).or_default() += i64::from(*weight);
+        *net.entry(bytes(row)).or_default() += i64::from(*weight);
     }
     for (row, weight) in weights.iter_mut().enumerate() {
-        let left = net.get_mut(rows.row(row).data()).expect("added up above");
+        let left = net.get_mut(bytes(row)).expect("added up above");
         if left.signum() == i64::from(*weight) {
             *left -= i64::from(*weight);
         } else {
