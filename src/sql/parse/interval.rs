@@ -148,6 +148,11 @@ fn number_of(text: &str, may_have_fraction: bool) -> Option<&str> {
 
 /// A text without units behind it: units inside, or days and a time of day. `None`: nothing to write anew.
 fn respelled(text: &str) -> Option<String> {
+    // A number alone is seconds, as in PostgreSQL.
+    let digits = text.trim().strip_prefix('-').unwrap_or(text.trim());
+    if number_of(digits, true).is_some() {
+        return Some(format!("{} second", text.trim()));
+    }
     if !text.contains([':', '+']) && !is_years(text.trim()) {
         return None;
     }
@@ -199,6 +204,8 @@ mod tests {
             ("-00:00:05", "-00 hour -00 minute -05 second"),
             ("1-2", "1 year 2 month"),
             ("-1-2", "-1 year -2 month"),
+            ("6", "6 second"),
+            ("-1.5", "-1.5 second"),
         ];
         for (text, expected) in cases {
             assert_eq!(respelled(text).as_deref(), Some(expected), "{text}");

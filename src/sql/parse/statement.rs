@@ -9,6 +9,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::TokenWithSpan;
 
+use super::arrows;
 use super::as_of;
 use super::buffer;
 use super::computed::{self, ComputedColumn};
@@ -231,7 +232,8 @@ fn parse_name(rest: &[TokenWithSpan]) -> Result<ObjectName> {
 }
 
 fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
-    let (mut tokens, emit) = emit::cut(&buffer::rewrite(forms::rewrite(types::rewrite(tokens.to_vec())))?)?;
+    let (mut tokens, emit) =
+        emit::cut(&buffer::rewrite(arrows::rewrite(forms::rewrite(types::rewrite(tokens.to_vec()))))?)?;
     let (mut watermark, mut computed) = (None, Vec::new());
     if starts_with(&tokens, &["CREATE"]) {
         define::check_create(&mut tokens)?;
@@ -253,6 +255,7 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
         spelling::rewrite(statement)?;
         distinct_on::rewrite(statement)?;
         forms::rewrite_fetch(statement)?;
+        forms::rewrite_stars(statement);
     }
     let emit_place = emit.as_ref().map(|emit| emit.place);
     let mut statement = convert(tree, emit, watermark).map_err(|e| e.at(place_of(&tokens[..1])))?;
