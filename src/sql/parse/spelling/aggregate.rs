@@ -68,14 +68,8 @@ pub(super) fn percentile_disc(call: &Function) -> Result<Expr> {
     Ok(call_of("array_element", vec![Expr::Function(values), when(is_share, place, None)], span))
 }
 
-/// `percentile_cont(x, share)` is that of the order by x. From the greatest down, a share is the rest of all from the
-/// least up.
+/// From the greatest down, a share is the rest of all from the least up.
 pub(super) fn percentile_cont(call: &mut Function) {
-    if let ([value, share], true) = (plain_args(call).as_slice(), call.within_group.is_empty()) {
-        let options = OrderByOptions { asc: None, nulls_first: None };
-        call.within_group = vec![OrderByExpr { expr: value.clone(), options, with_fill: None }];
-        set_args(call, vec![share.clone()]);
-    }
     if let ([share], [OrderByExpr { options, .. }]) = (plain_args(call).as_slice(), call.within_group.as_mut_slice())
         && options.asc == Some(false)
     {
@@ -107,12 +101,10 @@ pub(super) fn count_if(call: &mut Function) -> Result<()> {
     let [condition] = args.as_slice() else {
         return Err(Error::user("count_if takes one condition"));
     };
-    // Of rows that are equal in being true there is one.
-    let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
-    list.args = vec![FunctionArg::Unnamed(match is_distinct {
-        true => FunctionArgExpr::Expr(condition.clone()),
-        false => FunctionArgExpr::Wildcard,
-    })];
+    if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
+        return Err(Error::user("count_if counts rows, so DISTINCT does not go with it"));
+    }
+    list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)];
     add_filter(call, condition.clone());
     rename(call, "count");
     Ok(())

@@ -187,6 +187,11 @@ fn replaced(call: &mut Function) -> Result<Option<Expr>> {
             }
             _ => Ok(None),
         },
+        // JSON as JSON is what it is.
+        "to_json" | "to_jsonb" => match plain_args(call).as_slice() {
+            [json] if json::is_json(json) => Ok(Some(nested(json.clone()))),
+            _ => Ok(None),
+        },
         "array" => match &call.args {
             FunctionArguments::Subquery(query) => super::forms::list_of(query).map(Some),
             _ => Ok(None),
