@@ -85,7 +85,10 @@ fn rewrite_interval(expr: &mut Expr) -> Result<()> {
                 literal.value = Value::SingleQuotedString(plain.to_string());
                 return Ok(());
             }
-            (None, None) => return Ok(()),
+            (None, None) => {
+                literal.value = Value::SingleQuotedString(written);
+                return Ok(());
+            }
         },
     };
     let literal = Value::SingleQuotedString(spelled).with_span(literal.span);

@@ -40,7 +40,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
     Ident, ObjectName, ObjectNamePart, Spanned, Statement, Subscript, TimezoneInfo, TypedString, UnaryOperator, Value,
-    visit_expressions_mut,
+    WindowFrameBound, WindowSpec, WindowType, visit_expressions_mut,
 };
 
 use self::aggregate::{approx_percentile, count_if, extreme_by, mode, percentile_cont, percentile_disc};
@@ -65,6 +65,7 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
                 Ok(())
             }
             Expr::Function(call) => {
+                plain_frame(call);
                 respell(call).and_then(|()| replaced(call)).map(|by| by.into_iter().for_each(|by| *expr = by))
             }
             Expr::Cast { .. } | Expr::TypedString(_) => {
@@ -93,6 +94,23 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
             }
             Expr::BinaryOp { left, op, right } => {
                 json::operator(left, op, right).map(|by| by.into_iter().for_each(|by| *expr = by))
+            }
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                similar::escape(pattern, escape_char)
+            }
+            Expr::Value(literal) => {
+                if let Value::UnicodeStringLiteral(text) = &literal.value {
+                    literal.value = Value::SingleQuotedString(text.clone());
+                }
+                Ok(())
+            }
+            Expr::Rollup(parts) if parts.iter().any(|part| part.len() > 1) => {
+                let sets = (0..=parts.len()).rev().map(|count| parts[..count].concat());
+                *expr = Expr::GroupingSets(sets.collect());
+                Ok(())
+            }
+            Expr::Cube(parts) if parts.iter().any(|part| part.len() > 1) => {
+                cube(parts).map(|sets| *expr = Expr::GroupingSets(sets))
             }
             Expr::SimilarTo { negated, expr: of, pattern, escape_char } => {
                 similar::pattern(of, pattern, escape_char.as_ref(), *negated).map(|by| *expr = by)
@@ -160,6 +178,14 @@ fn respell(call: &mut Function) -> Result<()> {
         "clock_timestamp" => rename(call, "proctime"),
         "gen_random_uuid" => rename(call, "uuid"),
         "casefold" => rename(call, "lower"),
+        "collect" => rename(call, "array_agg"),
+        "listagg" => aggregate::listagg(call),
+        "format_date" | "format_time" => {
+            if let [pattern, value] = plain_args(call).as_slice() {
+                set_args(call, vec![value.clone(), pattern.clone()]);
+                rename(call, "to_char");
+            }
+        }
         "approx_count_distinct" => rename(call, "approx_distinct"),
         "map_from_key_values" => rename(call, "map"),
         "map_length" => rename(call, "cardinality"),
@@ -193,7 +219,7 @@ fn replaced(call: &mut Function) -> Result<Option<Expr>> {
             _ => Ok(None),
         },
         "array" => match &call.args {
-            FunctionArguments::Subquery(query) => super::forms::list_of(query).map(Some),
+            FunctionArguments::Subquery(query) => super::rows::list_of(query).map(Some),
             _ => Ok(None),
         },
         "array_lower" | "array_upper" => match plain_args(call).as_slice() {
@@ -215,7 +241,10 @@ fn replaced(call: &mut Function) -> Result<Option<Expr>> {
             }
             _ => Ok(None),
         },
-        "map_contains" => match plain_args(call).as_slice() {
+        "e" if matches!(&call.args, FunctionArguments::List(list) if list.args.is_empty()) => {
+            Ok(Some(call_of("exp", vec![number(1)], call.name.span())))
+        }
+        "map_contains" | "map_contains_key" => match plain_args(call).as_slice() {
             [map, key] => {
                 let keys = call_of("map_keys", vec![map.clone()], call.name.span());
                 Ok(Some(call_of("array_has", vec![keys, key.clone()], call.name.span())))
@@ -253,6 +282,35 @@ fn regexp_replace(call: &mut Function) {
     let is_empty = |arg: &FunctionArg| *arg == FunctionArg::Unnamed(FunctionArgExpr::Expr(text("")));
     if list.args.len() == 4 && list.args.last().is_some_and(is_empty) {
         list.args.pop();
+    }
+}
+
+/// The most parts that are written out as sets.
+const CUBE_PARTS_MAX: usize = 12;
+
+/// All sets of parts that are several columns each.
+fn cube(parts: &[Vec<Expr>]) -> Result<Vec<Vec<Expr>>> {
+    if parts.len() > CUBE_PARTS_MAX {
+        return Err(Error::user(format!("CUBE of several columns together takes {CUBE_PARTS_MAX} parts at most")));
+    }
+    let has = |set: usize, at: usize| set & (1 << (parts.len() - 1 - at)) != 0;
+    let columns = |set: usize| -> Vec<Expr> {
+        parts.iter().enumerate().filter(|(at, _)| has(set, *at)).flat_map(|(_, part)| part.clone()).collect()
+    };
+    Ok((0..1usize << parts.len()).rev().map(columns).collect())
+}
+
+/// Distances of a frame are literals, whatever they are cast to.
+fn plain_frame(call: &mut Function) {
+    let Some(WindowType::WindowSpec(WindowSpec { window_frame: Some(frame), .. })) = &mut call.over else { return };
+    for bound in [Some(&mut frame.start_bound), frame.end_bound.as_mut()].into_iter().flatten() {
+        if let WindowFrameBound::Preceding(Some(distance)) | WindowFrameBound::Following(Some(distance)) = bound
+            && let Expr::Cast { expr: inner, .. } = distance.as_ref()
+            && let Expr::Value(literal) = inner.as_ref()
+            && matches!(literal.value, Value::Number(..))
+        {
+            *distance = inner.clone();
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `x SIMILAR TO 'pattern'`, whose patterns are those of LIKE with alternatives and repeats, as a regular expression.
+//! `x LIKE 'pattern' ESCAPE 'c'`, whose patterns are written with the escape that LIKE has anyway, and `x SIMILAR TO 'pattern'`, whose patterns are those of LIKE with alternatives and repeats, as a regular expression.
 
 use sqlparser::ast::{BinaryOperator, Expr, Value, ValueWithSpan};
 
@@ -25,6 +25,33 @@ pub(super) fn pattern(of: &Expr, pattern: &Expr, escape: Option<&ValueWithSpan>,
             "SIMILAR TO takes a pattern that is written in the query; for one of a column use ~ and a regular expression",
         )),
     }
+}
+
+/// Writes a pattern of LIKE that is given with its escape with the usual one; none at all is the empty text.
+pub(super) fn escape(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) -> Result<()> {
+    let (Expr::Value(literal), Some(Value::SingleQuotedString(by))) =
+        (&mut *pattern, escape.as_ref().map(|by| &by.value))
+    else {
+        return Ok(());
+    };
+    let Value::SingleQuotedString(written) = &mut literal.value else { return Ok(()) };
+    let mut letters = by.chars();
+    let (by, None) = (letters.next(), letters.next()) else { return Ok(()) };
+    let (mut plain, mut letters) = (String::new(), written.chars());
+    while let Some(letter) = letters.next() {
+        if Some(letter) == by {
+            let next = letters.next();
+            let next = next.ok_or_else(|| Error::user("a pattern of LIKE must not end with its escape character"))?;
+            plain.extend(['\\', next]);
+        } else if letter == '\\' {
+            plain.push_str("\\\\");
+        } else {
+            plain.push(letter);
+        }
+    }
+    *written = plain;
+    *escape = None;
+    Ok(())
 }
 
 /// The same as a regular expression of the whole text.
