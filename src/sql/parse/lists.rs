@@ -1,4 +1,4 @@
-//! Lists that are written otherwise: `VALUES 1, 2` is `VALUES (1), (2)`, `MAP['a', 1]` is `MAP(['a'], [1])`, and
+//! Lists that are written otherwise: `GROUP BY DISTINCT a` is `GROUP BY a`, `VALUES 1, 2` is `VALUES (1), (2)`, `MAP['a', 1]` is `MAP(['a'], [1])`, and
 //! `aggregate:f(x)` is `f(array_agg(x))`.
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -10,7 +10,20 @@ pub(super) fn rewrite(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     join_aggregates(&mut tokens);
     pair_maps(&mut tokens);
     wrap_values(&mut tokens);
+    drop_distinct(&mut tokens);
     tokens
+}
+
+/// `GROUP BY DISTINCT a, b`, where no set of keys can be there twice, is `GROUP BY a, b`.
+fn drop_distinct(tokens: &mut Vec<TokenWithSpan>) {
+    let is =
+        |at: usize, words: &[&str]| tokens.get(at).and_then(word).is_some_and(|word| words.contains(&word.as_str()));
+    let behind = |at: usize| is(at, &["distinct"]) && at >= 2 && is(at - 1, &["by"]) && is(at - 2, &["group"]);
+    let found: Vec<usize> = (0..tokens.len()).filter(|&at| behind(at)).collect();
+    let has_sets = (0..tokens.len()).any(|at| is(at, &["rollup", "cube", "grouping"]));
+    for at in found.into_iter().rev().filter(|_| !has_sets) {
+        tokens.remove(at);
+    }
 }
 
 /// `aggregate:f(x)` is `f(array_agg(x))`.

@@ -85,7 +85,7 @@ pub(super) fn replaced(name: &str, call: &mut Function) -> Result<Option<Expr>> 
             parts.push(text("]"));
             Some(nested(concat(parts)))
         }
-        "build_object" if args.len() % 2 == 0 => {
+        "build_object" if args.len().is_multiple_of(2) => {
             let mut parts = vec![text("{")];
             for (at, member) in args.chunks(2).enumerate() {
                 parts.extend((at > 0).then(|| text(", ")));
