@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion_common::Result as PlanResult;
+use datafusion_common::{Constraint, Constraints, Result as PlanResult};
 use datafusion_expr::{Expr, TableProviderFilterPushDown, TableSource};
 
 use super::error::closest;
@@ -125,6 +125,8 @@ pub struct CatalogTable {
     pub computed: Vec<Computed>,
     pub tuning: Tuning,
     schema: SchemaRef,
+    /// What the planner may take for granted: a key, where a row takes the place of another.
+    constraints: Constraints,
 }
 
 /// How a computed column follows from its row.
@@ -443,9 +445,12 @@ impl CatalogTable {
         watermark: Option<Watermark>,
         primary_key: Vec<String>,
     ) -> Self {
+        let schema = with_views(&table.schema());
+        let constraints = constraints(table.as_ref(), &schema, &primary_key);
         CatalogTable {
             name: definition.name.clone(),
-            schema: with_views(&table.schema()),
+            schema,
+            constraints,
             table,
             watermark,
             primary_key,
@@ -457,7 +462,9 @@ impl CatalogTable {
 
     /// The same table with columns that it computes; `schema` is that of all columns.
     pub(super) fn with_computed(self, schema: &SchemaRef, computed: Vec<Computed>) -> Self {
-        CatalogTable { schema: with_views(schema), computed, ..self }
+        let schema = with_views(schema);
+        let constraints = constraints(self.table.as_ref(), &schema, &self.primary_key);
+        CatalogTable { schema, computed, constraints, ..self }
     }
 
     /// The same table with system columns behind the others.
@@ -492,9 +499,25 @@ impl CatalogTable {
     }
 }
 
+/// The key of a table in which one row of a key is there at a time; of others it is a word of the user's.
+fn constraints(table: &dyn Table, schema: &Schema, primary_key: &[String]) -> Constraints {
+    let is_kept = table.changelog() == Changelog::Upsert || table.relation().is_some();
+    let columns: Option<Vec<usize>> = primary_key.iter().map(|column| schema.index_of(column).ok()).collect();
+    match columns {
+        Some(columns) if is_kept && !columns.is_empty() => {
+            Constraints::new_unverified(vec![Constraint::PrimaryKey(columns)])
+        }
+        _ => Constraints::default(),
+    }
+}
+
 impl TableSource for CatalogTable {
     fn schema(&self) -> SchemaRef {
         self.schema.clone()
+    }
+
+    fn constraints(&self) -> Option<&Constraints> {
+        Some(&self.constraints)
     }
 
     /// Sources may skip data by a filter but need not: it stays in the plan as well.

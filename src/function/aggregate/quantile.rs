@@ -227,10 +227,15 @@ impl<T: Quantity> Table for Values<T> {
     }
 
     fn update(&mut self, rows: &Rows<'_>, args: &[Argument<'_>]) -> Result<()> {
-        if let (Middle::Percentile(None), Some(p)) = (self.wanted, args.get(1)) {
-            let share =
-                p.values::<f64>()?.first().copied().filter(|share| p.is_constant() && (0.0..=1.0).contains(share));
-            let share = share.ok_or_else(|| Error::user("percentile_cont wants a constant share between 0 and 1"))?;
+        if let (Middle::Percentile(known), Some(p), true) = (self.wanted, args.get(1), rows.count() > 0)
+            && (known.is_none() || !p.is_constant())
+        {
+            // Kept rows bring it along, the same in each.
+            let shares = p.values::<f64>()?;
+            let share = known.unwrap_or(shares[0]);
+            if !(0.0..=1.0).contains(&share) || shares.iter().any(|other| *other != share) {
+                return Err(Error::user("percentile_cont wants a constant share between 0 and 1"));
+            }
             self.wanted = Middle::Percentile(Some(share));
         }
         let mut memory = std::mem::take(&mut self.memory);

@@ -5,6 +5,7 @@
 mod bytes; //       bytes bit by bit
 mod date_format; // times as text, by patterns of letters
 mod interval; //    intervals by their fields
+mod json; //        members and elements of JSON in texts
 mod numbers; //     functions of angles, and whether a float is infinite
 mod parse; //       texts as times by patterns of %, and as UUIDs
 mod patterns; //    pieces of texts by regular expressions, as lists
@@ -26,8 +27,10 @@ pub fn functions() -> Vec<Function> {
         .chain(interval::functions())
         .chain(numbers::functions())
         .chain(parse::functions())
+        .chain(json::functions())
         .map(Function::from)
         .chain(patterns::functions().into_iter().map(Function::from))
+        .chain(json::lists().into_iter().map(Function::from))
         .collect()
 }
 

@@ -13,6 +13,15 @@ pub(super) fn functions() -> Vec<Scalar> {
         of("sech", |x| 1.0 / x.cosh(), "hyperbolic secant of a number"),
         of("csch", |x| 1.0 / x.sinh(), "hyperbolic cosecant of a number"),
         of("coth", |x| 1.0 / x.tanh(), "hyperbolic cotangent of a number"),
+        of("sind", |x| of_degrees(x, f64::sin), "sine of an angle in degrees"),
+        of("cosd", |x| of_degrees(90.0 - x, f64::sin), "cosine of an angle in degrees"),
+        of("tand", |x| of_degrees(x, f64::sin) / of_degrees(90.0 - x, f64::sin), "tangent of an angle in degrees"),
+        of("cotd", |x| of_degrees(90.0 - x, f64::sin) / of_degrees(x, f64::sin), "cotangent of an angle in degrees"),
+        of("asind", |x| in_degrees(x.asin()), "angle in degrees of a sine"),
+        of("acosd", |x| in_degrees(x.acos()), "angle in degrees of a cosine"),
+        of("atand", |x| in_degrees(x.atan()), "angle in degrees of a tangent"),
+        scalar("atan2d", |y: f64, x: f64| in_degrees(y.atan2(x)), "The angle in degrees of a point.", "atan2d(1, 1)")
+            .infallible(),
         scalar(
             "bround",
             |value: f64, places: i64| bround(value, places),
@@ -24,6 +33,21 @@ pub(super) fn functions() -> Vec<Scalar> {
             .infallible(),
         scalar("is_inf", f64::is_infinite, "Whether a float is infinite.", "is_inf(DOUBLE '-inf')").infallible(),
     ]
+}
+
+/// A function of an angle in degrees, exact where a sine is 0, a half or 1.
+fn of_degrees(degrees: f64, function: fn(f64) -> f64) -> f64 {
+    let turned = degrees.rem_euclid(360.0);
+    let known =
+        [(0.0, 0.0), (30.0, 0.5), (90.0, 1.0), (150.0, 0.5), (180.0, 0.0), (210.0, -0.5), (270.0, -1.0), (330.0, -0.5)];
+    let found = known.iter().find(|(angle, _)| *angle == turned);
+    found.map_or_else(|| function(turned.to_radians()), |(_, value)| *value)
+}
+
+/// Radians as degrees, whole ones where they are nearly that.
+fn in_degrees(radians: f64) -> f64 {
+    let degrees = radians.to_degrees();
+    if (degrees - degrees.round()).abs() < 1e-12 { degrees.round() } else { degrees }
 }
 
 /// Rounds what the float is written as, so that 1.15 is a half of a tenth.

@@ -12,6 +12,7 @@ mod decimal; //    the same of decimals, as far as 38 digits go
 mod json; //       any value as JSON text
 mod list; //       lists with a value put in
 mod nested; //     lists, structs and maps as texts
+mod type_name; // names of types
 mod clock; //      proctime() and current_watermark(ts)
 mod compare; //    = <> < <= > >= of fixed-width values and strings, IS [NOT] DISTINCT FROM
 mod logic; //      AND OR NOT, IS [NOT] NULL
@@ -42,6 +43,7 @@ pub use pattern::{in_list, like};
 pub use piece::split_index;
 pub use regexp::{regexp_extract, regexp_like, regexp_replace};
 pub use shift::shift;
+pub use type_name::type_name;
 
 use std::sync::Arc;
 

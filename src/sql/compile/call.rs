@@ -47,6 +47,9 @@ impl<'a> Call<'a> {
             args.clear(); // COUNT(*) and its like: rows, whatever they hold
         }
         let ordered = is_order_sensitive(func) || func.supports_within_group_clause();
+        if params.distinct && is_order_sensitive(func) {
+            check_distinct_order(&args, &params.order_by).map_err(|e| e.at(place_of(inner)))?;
+        }
         Ok(Call {
             expr: inner,
             function: func,
@@ -75,6 +78,7 @@ impl<'a> Call<'a> {
         retracts: bool,
     ) -> Result<AggregateCall> {
         self.leave_widening_out(expressions)?;
+        self.give_null_a_type(expressions)?;
         let native = self.native(expressions, retracts)?;
         let function = match native {
             Some(function) => function,
@@ -107,6 +111,18 @@ impl<'a> Call<'a> {
         let found = aggregate::resolve(self.function.name(), &[from], self.result).filter(|_| adds_up);
         if found.is_some_and(|function| function.result_type() == *self.result) {
             self.args = vec![cast.expr.as_ref().clone()];
+        }
+        Ok(())
+    }
+
+    /// NULL alone has no values to tell nulls from: COUNT sees a type that has.
+    fn give_null_a_type(&mut self, expressions: &Expressions<'_>) -> Result<()> {
+        if self.function.name() == "count" {
+            for arg in &mut self.args {
+                if expressions.engine_type_of(arg)? == DataType::Null {
+                    *arg = Expr::Literal(ScalarValue::Boolean(None), None);
+                }
+            }
         }
         Ok(())
     }
@@ -220,5 +236,25 @@ pub(super) fn literal(expr: &Expr) -> Option<ScalarValue> {
         Expr::Alias(alias) => literal(&alias.expr),
         Expr::Literal(value, _) => Some(value.clone()),
         _ => None,
+    }
+}
+
+/// A value that comes several times has several places in an order by something else.
+fn check_distinct_order(args: &[Expr], order_by: &[Sort]) -> Result<()> {
+    let plain = |expr: &Expr| -> Expr {
+        let mut inner = expr;
+        while let Expr::Cast(cast) = inner {
+            inner = &cast.expr;
+        }
+        inner.clone()
+    };
+    let args: Vec<Expr> = args.iter().map(plain).collect();
+    match order_by.iter().find(|key| !args.contains(&plain(&key.expr))) {
+        None => Ok(()),
+        Some(key) => Err(Error::user(format!(
+            "an aggregate of DISTINCT values may be ordered by its arguments alone, not by {}; leave DISTINCT away, or \
+             order by the value",
+            key.expr
+        ))),
     }
 }

@@ -1,4 +1,4 @@
-//! Types and schemas as the engine holds them: the plan's, with strings and bytes as views.
+//! Types and schemas as the engine holds them: the plan's, with strings and bytes as views, and values without codes.
 
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ pub fn engine_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
         DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        DataType::Dictionary(_, values) => engine_type(values),
+        DataType::RunEndEncoded(_, values) => engine_type(values.data_type()),
         other => other.clone(),
     }
 }

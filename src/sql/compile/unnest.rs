@@ -25,8 +25,12 @@ impl Compiler {
         // A column of the input for each that leaves; lists are still whole.
         let mut fields = Vec::new();
         for (expr, field) in exprs.iter().zip(engine_schema(&unnest.schema).fields()) {
-            let plain = columns.plain(expr);
-            let field = plain.map_or_else(|| field.as_ref().clone(), |at| self.nodes[input].schema.field(at).clone());
+            let field = match (columns.plain(expr), expr) {
+                (Some(at), _) => self.nodes[input].schema.field(at).clone(),
+                // A list of another form, which is still whole.
+                (None, Expr::Cast(cast)) => Field::new("", cast.field.data_type().clone(), true),
+                (None, _) => field.as_ref().clone(),
+            };
             fields.push(field.with_name(field_name(&unnest.schema, fields.len())));
         }
         let refs: Vec<&Expr> = exprs.iter().collect();
@@ -83,7 +87,14 @@ fn outputs(unnest: &Unnest) -> Result<(Vec<Expr>, Vec<usize>)> {
         let list = unnest.list_type_columns.iter().find(|(index, list)| *index == from && list.output_column == output);
         depths.push(list.map_or(0, |(_, list)| list.depth));
         let is_struct = list.is_none() && unnest.struct_type_columns.contains(&from);
-        exprs.push(if is_struct { field_of(unnest, from, at, column)? } else { column });
+        exprs.push(match unnest.input.schema().field(from).data_type() {
+            _ if is_struct => field_of(unnest, from, at, column)?,
+            // Views of lists are taken apart as lists.
+            view @ (DataType::ListView(_) | DataType::LargeListView(_)) if list.is_some() => {
+                datafusion_expr::cast(column, crate::batch::engine_type(view))
+            }
+            _ => column,
+        });
     }
     Ok((exprs, depths))
 }

@@ -1,8 +1,14 @@
 //! The dialect that everything is read in: that of sqlparser which knows most words, and lambdas, `x -> x + 1`, beside.
+//! Where no lambda can stand, `->` is a member of JSON.
 
 use std::any::TypeId;
 
-use sqlparser::dialect::{Dialect, GenericDialect};
+use sqlparser::dialect::{Dialect, GenericDialect, Precedence};
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+
+/// How `->` is called where it is no lambda's.
+pub(super) const JSON_MEMBER: &str = "->";
 
 /// [`GenericDialect`], which it says it is, with lambdas.
 #[derive(Debug)]
@@ -36,6 +42,25 @@ impl Dialect for OwnDialect {
 
     fn supports_lambda_functions(&self) -> bool {
         true
+    }
+
+    /// `(x).*`
+    fn supports_select_expr_star(&self) -> bool {
+        true
+    }
+
+    fn supports_order_by_all(&self) -> bool {
+        true
+    }
+
+    /// Members of JSON bind as `||` does, as in PostgreSQL.
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        let is_member = |token: &Token| match token {
+            Token::LongArrow | Token::HashArrow | Token::HashLongArrow => true,
+            Token::CustomBinaryOperator(operator) => operator == JSON_MEMBER,
+            _ => false,
+        };
+        is_member(&parser.peek_token().token).then(|| Ok(self.prec_value(Precedence::MulDivModOp)))
     }
 
     as_generic!(

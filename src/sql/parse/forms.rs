@@ -1,5 +1,5 @@
-//! Other forms of what there is: `|x| x + 1` is the lambda `x -> x + 1`, `TRIM(BOTH FROM x, y)` is `BTRIM(x, y)`, and
-//! `FETCH FIRST n ROWS` is LIMIT, WITH TIES a condition on the rank.
+//! Other forms of what there is: `|x| x + 1` is the lambda `x -> x + 1`, `TRIM(BOTH FROM x, y)` is `BTRIM(x, y)`, `a # b` is
+//! `a ^ b`, and `FETCH FIRST n ROWS` is LIMIT, WITH TIES a condition on the rank.
 
 use std::ops::ControlFlow;
 
@@ -24,6 +24,9 @@ pub(super) fn rewrite(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         if starts_argument && pipe(at) && pipe(at + 2) && word(&tokens[at + 1]).is_some() {
             tokens[at + 2].token = Token::Arrow;
             tokens.remove(at);
+        } else if tokens[at].token == Token::Sharp {
+            // Exclusive or, as `^` is here.
+            tokens[at].token = Token::Caret;
         } else if *before == Token::LParen && at >= 2 && word(&tokens[at - 2]).as_deref() == Some("trim") {
             rewrite_trim(&mut tokens, at);
         }

@@ -16,12 +16,12 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
         Expr::Interval(_) => rewrite_interval(expr),
         Expr::Cast { expr: value, data_type: DataType::Interval { fields: None, .. }, .. } => {
             if let Expr::Value(literal) = value.as_mut() {
-                rewrite_text(&mut literal.value);
+                rewrite_cast(&mut literal.value);
             }
             Ok(())
         }
         Expr::TypedString(TypedString { data_type: DataType::Interval { fields: None, .. }, value, .. }) => {
-            rewrite_text(&mut value.value);
+            rewrite_cast(&mut value.value);
             Ok(())
         }
         _ => Ok(()),
@@ -85,7 +85,10 @@ fn rewrite_interval(expr: &mut Expr) -> Result<()> {
                 literal.value = Value::SingleQuotedString(plain.to_string());
                 return Ok(());
             }
-            (None, None) => return Ok(()),
+            (None, None) => {
+                literal.value = Value::SingleQuotedString(written);
+                return Ok(());
+            }
         },
     };
     let literal = Value::SingleQuotedString(spelled).with_span(literal.span);
@@ -111,6 +114,18 @@ fn rewrite_text(value: &mut Value) {
     {
         *text = respelled;
     }
+}
+
+/// A number alone is seconds, as in PostgreSQL.
+fn rewrite_cast(value: &mut Value) {
+    if let Value::SingleQuotedString(text) = value {
+        let digits = text.trim().strip_prefix('-').unwrap_or(text.trim());
+        if number_of(digits, true).is_some() {
+            *text = format!("{} second", text.trim());
+            return;
+        }
+    }
+    rewrite_text(value);
 }
 
 /// `[sign]number separator number ...`, a unit each: `1-2`, `1 10:20:30.5`.

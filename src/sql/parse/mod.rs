@@ -23,7 +23,11 @@ mod spelling; //   other engines' spellings of functions
 mod interval; //   intervals of several units, and so often
 mod distinct_on; // SELECT DISTINCT ON (...)
 mod literal; //    '{1,2}'::INT[]
+mod in_rows; //    (a, b) IN (query)
 mod order_key; //  what a key of an order stands for
+mod lists; //      VALUES 1, 2, MAP['a', 1]
+mod rows; //       (x).*, ARRAY(query)
+mod arrows; //     lambdas, and members of JSON
 mod forms; //      |x| x + 1, TRIM(BOTH FROM x), FETCH FIRST
 mod types; //      INT ARRAY, INTERVAL '2' DAYS
 mod numbers; //    10_000
@@ -38,6 +42,7 @@ pub use hints::StateTtl;
 pub(super) use hints::state_ttl;
 pub(super) use interval::interval_text;
 pub use set::Setting;
+pub(super) use spelling::row_function;
 pub use statement::{
     CreateTable, CreateTableAs, CreateView, Drop, Dropped, ExplainKind, Insert, QueryStatement, Statement,
 };

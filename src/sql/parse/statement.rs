@@ -9,6 +9,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::TokenWithSpan;
 
+use super::arrows;
 use super::as_of;
 use super::buffer;
 use super::computed::{self, ComputedColumn};
@@ -18,7 +19,10 @@ use super::distinct_on;
 use super::emit::{self, Emit};
 use super::forms;
 use super::function::{self, CreateFunction, CreateSqlFunction, NamedFunction};
+use super::in_rows;
+use super::lists;
 use super::numbers;
+use super::rows;
 use super::set::{self, Setting};
 use super::spelling;
 use super::tokens::{DIALECT, is_word, place, place_of, starts_with};
@@ -238,7 +242,8 @@ fn parse_name(rest: &[TokenWithSpan]) -> Result<ObjectName> {
 }
 
 fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
-    let (mut tokens, emit) = emit::cut(&buffer::rewrite(forms::rewrite(types::rewrite(tokens.to_vec())))?)?;
+    let (mut tokens, emit) =
+        emit::cut(&buffer::rewrite(arrows::rewrite(lists::rewrite(forms::rewrite(types::rewrite(tokens.to_vec())))))?)?;
     let (mut watermark, mut computed) = (None, Vec::new());
     if starts_with(&tokens, &["CREATE"]) {
         define::check_create(&mut tokens)?;
@@ -259,7 +264,9 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
         trying::rewrite(statement)?;
         spelling::rewrite(statement)?;
         distinct_on::rewrite(statement)?;
+        in_rows::rewrite(statement)?;
         forms::rewrite_fetch(statement)?;
+        rows::rewrite(statement);
     }
     let emit_place = emit.as_ref().map(|emit| emit.place);
     let mut statement = convert(tree, emit, watermark).map_err(|e| e.at(place_of(&tokens[..1])))?;

@@ -11,7 +11,7 @@ use datafusion_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, Ty
 use datafusion_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
 use datafusion_sql::planner::SqlToRel;
 
-use super::define::normalize;
+use super::define::{PUBLIC, normalize};
 use super::functions::FUNCTIONS;
 use super::{computed, constant, relation, same_cast, system, types, view, watermark};
 use crate::error::{Error, Result};
@@ -148,7 +148,13 @@ impl<'a> Context<'a> {
         }
         match self.relation(&plain) {
             Some(Relation::View(view)) => self.open_view(view),
-            _ => Err(self.not_found(&plain)),
+            _ => match name {
+                // The one schema there is.
+                TableReference::Partial { schema, table } if schema.as_ref() == PUBLIC => {
+                    self.source(&TableReference::bare(table.clone()))
+                }
+                _ => Err(self.not_found(&plain)),
+            },
         }
     }
 

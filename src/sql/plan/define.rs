@@ -14,10 +14,17 @@ use crate::sql::catalog::{Catalog, Kept, Relation, TableEntry, TableKind, View};
 use crate::sql::error::from_datafusion;
 use crate::sql::parse::{CreateTable, CreateView, Drop, Dropped, Parsed, place};
 
+/// The schema that PostgreSQL has everything in unless it is told.
+pub(super) const PUBLIC: &str = "public";
+
 /// A name as the catalog holds it.
 pub(super) fn relation_name(name: &ObjectName) -> Result<String> {
     match name.0.as_slice() {
         [ObjectNamePart::Identifier(ident)] => Ok(normalize(ident)),
+        // The one schema there is.
+        [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(ident)] if normalize(schema) == PUBLIC => {
+            Ok(normalize(ident))
+        }
         _ => Err(Error::user(format!("a name has one part here, there are no schemas: {name}")).at(place(name.span()))),
     }
 }

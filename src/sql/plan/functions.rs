@@ -114,43 +114,49 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
 type OfAnyType = (&'static str, &'static str, &'static str, fn(&[DataType]) -> Option<Arc<dyn ScalarKernel>>);
 
 /// The engine's own functions of values of any type.
-const OF_ANY_TYPE: &[OfAnyType] =
-    &[
-        ("to_json", "A value as JSON text.", "to_json([1, 2])", |types| match types {
-            [value] => Some(kernels::to_json(value, JsonStyle::Compact)),
+const OF_ANY_TYPE: &[OfAnyType] = &[
+    ("to_json", "A value as JSON text.", "to_json([1, 2])", |types| match types {
+        [value] => Some(kernels::to_json(value, JsonStyle::Compact)),
+        _ => None,
+    }),
+    (
+        "to_jsonb",
+        "A value as JSON text, with blanks behind commas and colons.",
+        "to_jsonb([1, 2])",
+        |types| match types {
+            [value] => Some(kernels::to_json(value, JsonStyle::Spaced)),
             _ => None,
-        }),
-        ("to_jsonb", "A value as JSON text, with blanks behind commas and colons.", "to_jsonb([1, 2])", |types| {
-            match types {
-                [value] => Some(kernels::to_json(value, JsonStyle::Spaced)),
-                _ => None,
-            }
-        }),
-        ("nested_text", "A list, a struct or a map as a text: what CAST gives.", "nested_text([1, NULL])", |types| {
-            match types {
-                [value] => kernels::nested_text(value),
-                _ => None,
-            }
-        }),
-        (
-            "array_mode",
-            "The value that a list has most often; of several the first. NULL does not count.",
-            "array_mode([1, 2, 2, 3])",
-            |types| match types {
-                [list] => kernels::array_mode(list),
-                _ => None,
-            },
-        ),
-        (
-            "array_insert",
-            "A list with a value put in at a place, counted from 1, or from the end by -1; gaps are NULL.",
-            "array_insert([1, 2, 4], 3, 3)",
-            |types| match types {
-                [list, place, value] => kernels::array_insert(list, place, value),
-                _ => None,
-            },
-        ),
-    ];
+        },
+    ),
+    ("nested_text", "A list, a struct or a map as a text: what CAST gives.", "nested_text([1, NULL])", |types| {
+        match types {
+            [value] => kernels::nested_text(value),
+            _ => None,
+        }
+    }),
+    ("pg_typeof", "The type of a value by the name that PostgreSQL has for it.", "pg_typeof(1)", |types| match types {
+        [value] => Some(kernels::type_name(value)),
+        _ => None,
+    }),
+    (
+        "array_mode",
+        "The value that a list has most often; of several the first. NULL does not count.",
+        "array_mode([1, 2, 2, 3])",
+        |types| match types {
+            [list] => kernels::array_mode(list),
+            _ => None,
+        },
+    ),
+    (
+        "array_insert",
+        "A list with a value put in at a place, counted from 1, or from the end by -1; gaps are NULL.",
+        "array_insert([1, 2, 4], 3, 3)",
+        |types| match types {
+            [list, place, value] => kernels::array_insert(list, place, value),
+            _ => None,
+        },
+    ),
+];
 
 /// What other engines call functions that take lambdas.
 const LAMBDA_NAMES: &[(&str, &str)] =

@@ -14,7 +14,7 @@ pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> 
     sql_function::expand(context, &mut query)?;
     system::rewrite(context, &mut query)?;
     as_of::rewrite(&mut query)?;
-    using::rewrite(&mut query);
+    using::rewrite(&mut query)?;
     refuse::check(&query)?;
     group::rewrite(&mut query, context.catalog.window_functions())?;
     outputs::name(&mut query);

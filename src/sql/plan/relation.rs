@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::{OperatorFunction, TableDefinition, time_unit};
 use crate::sql::catalog::path_definition;
 use crate::sql::error::{from_datafusion, to_datafusion};
-use crate::sql::parse::{PARTITION_ARGUMENT, place};
+use crate::sql::parse::{PARTITION_ARGUMENT, place, row_function};
 use crate::sql::tree;
 
 /// Functions that read a file, and the format each reads; `None`: as the file's name says.
@@ -174,7 +174,8 @@ fn plan_operator(
 fn list_function(name: &ObjectName) -> Option<String> {
     let [ObjectNamePart::Identifier(ident)] = name.0.as_slice() else { return None };
     let name = ident.value.to_lowercase();
-    (name == "unnest" || unnest::SERIES.contains(&name.as_str())).then_some(name)
+    let is_list = name == "unnest" || unnest::SERIES.contains(&name.as_str()) || row_function(&name).is_some();
+    is_list.then_some(name)
 }
 
 /// `generate_series(1, 3)` in FROM, and `unnest(list)` where it stands as a function; `None`: another function.
@@ -193,7 +194,9 @@ fn plan_list(
         };
         exprs.push(expr.clone());
     }
-    if function != "unnest" {
+    if let Some(list) = row_function(&function) {
+        exprs = vec![tree::call_of(list, exprs, name.span())];
+    } else if function != "unnest" {
         exprs = vec![ast::Expr::Function(tree::function(name.clone(), exprs))];
     }
     Some(unnest::plan(exprs, with_ordinality, &function, alias, context).map_err(|e| e.at(place(name.span()))))

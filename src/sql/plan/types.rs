@@ -68,7 +68,8 @@ fn convert(sql_type: &SqlType, users: &UserTypes) -> Result<Option<DataType>> {
         | SqlType::CharVarying(_)
         | SqlType::Clob(_)
         | SqlType::Uuid
-        | SqlType::JSON => DataType::Utf8View,
+        | SqlType::JSON
+        | SqlType::JSONB => DataType::Utf8View,
         SqlType::Bytea | SqlType::Bytes(_) | SqlType::Binary(_) | SqlType::Varbinary(_) | SqlType::Blob(_) => {
             DataType::BinaryView
         }

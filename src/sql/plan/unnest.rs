@@ -15,6 +15,7 @@ use sqlparser::ast::{self, TableAlias};
 
 use super::define::normalize;
 use super::functions::FUNCTIONS;
+use crate::batch::engine_type;
 use crate::error::{Error, Result};
 use crate::sql::error::from_datafusion;
 
@@ -34,22 +35,32 @@ pub(super) fn plan(
     let nothing = DFSchema::empty();
     let lists = lists.into_iter().map(|list| context.sql_to_expr(list, &nothing).map_err(from_datafusion));
     let lists = lists.collect::<Result<Vec<Expr>>>()?;
-    let mut elements = Vec::new();
-    for list in &lists {
+    let (mut elements, mut taken) = (Vec::new(), Vec::new());
+    for list in lists {
+        let data_type = list.get_type(&nothing).map_err(from_datafusion)?;
+        // Views of lists are read as lists, and a struct as a list of one, whose fields are columns in any case.
+        let list = match &data_type {
+            DataType::ListView(_) | DataType::LargeListView(_) => cast(list, engine_type(&data_type)),
+            DataType::Struct(_) => FUNCTIONS.scalars["make_array"].call(vec![list]),
+            _ => list,
+        };
         match list.get_type(&nothing).map_err(from_datafusion)? {
             DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) => {
                 elements.push(element.data_type().clone());
             }
             DataType::Null => elements.push(DataType::Null),
             other => {
-                return Err(Error::user(format!("UNNEST in FROM takes lists, not {other}: {}", list.human_display())));
+                let shown = list.human_display();
+                return Err(Error::user(format!("UNNEST in FROM takes lists and structs, not {other}: {shown}")));
             }
         }
+        taken.push((list, matches!(data_type, DataType::Struct(_))));
     }
+    let (lists, of_struct): (Vec<Expr>, Vec<bool>) = taken.into_iter().unzip();
     if lists.is_empty() {
         return Err(Error::user("UNNEST takes at least one list"));
     }
-    let names = Names { alias, default_name, with_ordinality };
+    let names = Names { alias, default_name, with_ordinality, of_struct };
     build(lists, &elements, &names).map_err(from_datafusion)
 }
 
@@ -58,6 +69,8 @@ struct Names<'a> {
     alias: Option<&'a TableAlias>,
     default_name: &'a str,
     with_ordinality: bool,
+    /// Which of the lists is a struct alone.
+    of_struct: Vec<bool>,
 }
 
 impl Names<'_> {
@@ -87,7 +100,7 @@ fn build(lists: Vec<Expr>, elements: &[DataType], names: &Names<'_>) -> datafusi
     for (at, element) in elements.iter().enumerate() {
         let column = Expr::Column(placeholder(at));
         match element {
-            DataType::Struct(fields) if wants_fields(names, elements) => {
+            DataType::Struct(fields) if names.of_struct[at] || wants_fields(names, elements) => {
                 let get_field = &FUNCTIONS.scalars["get_field"];
                 let field = |name: &str| get_field.call(vec![column.clone(), lit(name)]).alias(name);
                 exprs.extend(fields.iter().map(|of| field(of.name())));

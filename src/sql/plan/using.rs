@@ -1,6 +1,7 @@
-//! `RIGHT` and `FULL JOIN` with `USING` or `NATURAL`: the common column has the value of the side that has one.
+//! `RIGHT` and `FULL JOIN` with `USING` or `NATURAL`: the common column has the value of the side that has one. So has that
+//! of a `LEFT JOIN` behind `SELECT *`, for which the planner takes the column of the table whose name comes first.
 //!
-//! The planner takes the left column for the common one. Such a join is therefore put into FROM as a relation of its own,
+//! The planner takes the left column for the common one where it is named. Such a join is therefore put into FROM as a relation of its own,
 //! whose common columns belong to neither table:
 //!
 //! ```text
@@ -14,8 +15,8 @@ use datafusion_common::{Column, JoinType};
 use datafusion_expr::planner::RelationPlannerContext;
 use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use sqlparser::ast::{
-    self, ExprWithAlias, Ident, JoinConstraint, JoinOperator, Query, Select, Spanned, TableFactor, TableWithJoins,
-    VisitMut, VisitorMut,
+    self, ExprWithAlias, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, Spanned, TableFactor,
+    TableWithJoins, VisitMut, VisitorMut, visit_expressions,
 };
 
 use super::functions::FUNCTIONS;
@@ -27,8 +28,11 @@ use crate::sql::parse::place;
 const MARKER: &str = "__using";
 
 /// Makes relations of the RIGHT and FULL joins of a query by common columns.
-pub(super) fn rewrite(query: &mut Query) {
-    let _ = query.visit(&mut Rewriter { count: 0 });
+pub(super) fn rewrite(query: &mut Query) -> Result<()> {
+    match query.visit(&mut Rewriter { count: 0 }) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
 }
 
 struct Rewriter {
@@ -37,29 +41,91 @@ struct Rewriter {
 }
 
 impl VisitorMut for Rewriter {
-    type Break = ();
+    type Break = Error;
 
-    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        select.from.iter_mut().for_each(|table| self.rewrite_joins(table));
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        let left = match starred(select) {
+            Ok(left) => left,
+            Err(error) => return ControlFlow::Break(error),
+        };
+        for table in &mut select.from {
+            self.rewrite_joins(table, |join| outer(join).is_some_and(|(kind, _)| kind != JoinType::Left || left));
+        }
         ControlFlow::Continue(())
     }
 
-    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
-            self.rewrite_joins(table_with_joins);
+            self.rewrite_joins(table_with_joins, |join| outer(join).is_some_and(|(kind, _)| kind != JoinType::Left));
         }
         ControlFlow::Continue(())
     }
 }
 
+/// Whether a block has a `*` that a LEFT JOIN by columns has a part in.
+///
+/// Failure: it also names the common column of the right table, which then is one more.
+fn starred(select: &Select) -> Result<bool> {
+    let has_star = select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
+    let joins = select.from.iter().flat_map(|table| &table.joins);
+    let by_columns = |join: &&ast::Join| is_outer_by_columns(&join.join_operator);
+    let left: Vec<_> = joins
+        .filter(by_columns)
+        .filter(|join| outer(&join.join_operator).is_some_and(|(kind, _)| kind == JoinType::Left))
+        .collect();
+    if !has_star || left.is_empty() {
+        return Ok(false);
+    }
+    let named = visit_expressions(select, |expr| {
+        let ast::Expr::CompoundIdentifier(path) = expr else { return ControlFlow::Continue(()) };
+        let [.., table, column] = path.as_slice() else { return ControlFlow::Continue(()) };
+        let is_common = |constraint: &JoinConstraint| match constraint {
+            JoinConstraint::Using(names) => {
+                names.iter().any(|name| name.to_string().eq_ignore_ascii_case(&column.value))
+            }
+            _ => true,
+        };
+        let is_of = |join: &&ast::Join| {
+            let is_table = table_name(&join.relation).is_some_and(|name| name.eq_ignore_ascii_case(&table.value));
+            is_table && outer(&join.join_operator).is_some_and(|(_, constraint)| is_common(constraint))
+        };
+        if left.iter().any(|join| is_of(&&**join)) {
+            return ControlFlow::Break((format!("{table}.{column}"), path[0].span));
+        }
+        ControlFlow::Continue(())
+    });
+    match named {
+        ControlFlow::Continue(()) => Ok(true),
+        ControlFlow::Break((name, span)) => {
+            let message = format!(
+                "SELECT * of a LEFT JOIN by common columns has one column of each; beside it {name} cannot be named: list the \
+                 columns, or join with ON"
+            );
+            Err(Error::user(message).at(place(span)))
+        }
+    }
+}
+
+/// What the columns of a table are called by.
+fn table_name(factor: &TableFactor) -> Option<String> {
+    match factor {
+        TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. }
+        | TableFactor::UNNEST { alias: Some(alias), .. } => Some(alias.name.value.clone()),
+        TableFactor::Table { name, .. } => Some(name.0.last()?.as_ident()?.value.clone()),
+        _ => None,
+    }
+}
+
 impl Rewriter {
     /// The joins in question, each with all that stands before it as its left side.
-    fn rewrite_joins(&mut self, table: &mut TableWithJoins) {
-        if !table.joins.iter().any(|join| is_outer_by_columns(&join.join_operator)) {
+    fn rewrite_joins(&mut self, table: &mut TableWithJoins, wanted: impl Fn(&JoinOperator) -> bool) {
+        let is_wanted = |join: &JoinOperator| is_outer_by_columns(join) && wanted(join);
+        if !table.joins.iter().any(|join| is_wanted(&join.join_operator)) {
             return;
         }
         for join in std::mem::take(&mut table.joins) {
-            let is_outer = is_outer_by_columns(&join.join_operator);
+            let is_outer = is_wanted(&join.join_operator);
             table.joins.push(join);
             if is_outer {
                 self.count += 1;
@@ -85,6 +151,7 @@ fn is_outer_by_columns(operator: &JoinOperator) -> bool {
 fn outer(operator: &JoinOperator) -> Option<(JoinType, &JoinConstraint)> {
     match operator {
         JoinOperator::FullOuter(constraint) => Some((JoinType::Full, constraint)),
+        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => Some((JoinType::Left, constraint)),
         JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => Some((JoinType::Right, constraint)),
         _ => None,
     }
@@ -163,8 +230,10 @@ fn build(
                 let sides = vec![Expr::Column(left.clone()), Expr::Column(right.clone())];
                 FUNCTIONS.scalars["coalesce"].call(sides).alias_qualified(Some(relation), &column.name)
             }
-            Some((_, right)) => Expr::Column(right.clone()).alias_qualified(Some(relation), &column.name),
-            None => Expr::Column(column),
+            Some((_, right)) if join_type == JoinType::Right => {
+                Expr::Column(right.clone()).alias_qualified(Some(relation), &column.name)
+            }
+            _ => Expr::Column(column),
         });
     }
     let others = right.schema().columns().into_iter().filter(|column| !pairs.iter().any(|(_, right)| right == column));

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, TimeUnit};
 use datafusion_common::{Result as ForeignResult, ScalarValue, exec_datafusion_err, exec_err};
@@ -127,7 +127,10 @@ impl Times {
         let made = self.inner.invoke_with_args(args)?;
         let arrays = ColumnarValue::values_to_arrays(&[given, vec![made.clone()]].concat())?;
         let (result, given) = arrays.split_last().expect("the result is among them");
-        let is_lost = |row: usize| result.is_null(row) && given.iter().all(|arg| arg.is_valid(row.min(arg.len() - 1)));
+        // Of a column that is nothing but NULL arrays say that no row is.
+        let is_null = |array: &ArrayRef, row: usize| *array.data_type() == DataType::Null || array.is_null(row);
+        let is_lost =
+            |row: usize| is_null(result, row) && !given.iter().any(|arg| is_null(arg, row.min(arg.len() - 1)));
         match (0..result.len()).find(|&row| is_lost(row)) {
             Some(_) => exec_err!("{}: beyond the times that can be told", self.inner.name()),
             None => Ok(made),

@@ -7,7 +7,7 @@ use sqlparser::ast::{
 
 use super::{rename, set_args};
 use crate::error::{Error, Result};
-use crate::sql::tree::{binary, call_of, cast_to, nested, number, plain_args, when};
+use crate::sql::tree::{binary, call_of, cast_to, nested, number, plain_args, text, when};
 
 /// The one order behind WITHIN GROUP.
 fn order_within(call: &Function) -> Result<OrderByExpr> {
@@ -27,6 +27,19 @@ fn values_in_order(call: &Function, order: &OrderByExpr) -> Function {
     add_filter(&mut values, Expr::IsNotNull(Box::new(nested(order.expr.clone()))));
     rename(&mut values, "array_agg");
     values
+}
+
+/// `LISTAGG(x, separator) WITHIN GROUP (ORDER BY y)` is `string_agg(x, separator ORDER BY y)`.
+pub(super) fn listagg(call: &mut Function) {
+    let args = plain_args(call);
+    if let [value] = args.as_slice() {
+        set_args(call, vec![value.clone(), text(",")]);
+    }
+    let order = std::mem::take(&mut call.within_group);
+    if let (FunctionArguments::List(list), false) = (&mut call.args, order.is_empty()) {
+        list.clauses.push(FunctionArgumentClause::OrderBy(order));
+    }
+    rename(call, "string_agg");
 }
 
 /// Of several values that are there equally often the first in the order, which is ascending unless it is said.

@@ -23,26 +23,36 @@
 //! | `to_jsonb(row(a, b))` | `to_jsonb(named_struct('f1', a, 'f2', b))` |
 //! | `~x` | `bit_not(x)` |
 //! | `date_trunc('day', t, 'Europe/Berlin')` | the same of `convert_timezone`, there and back |
+//! | `x SIMILAR TO 'a%'` | `x ~ '^(?:a.*)$'` |
+//! | `make_interval(y, m)`, `format('%s!', x)`, `booleq(a, b)` | `y * INTERVAL '1 year' + ...`, `concat('', x, '!')`, `a = b` |
+//! | `ARRAY(query)`, `a && b` of lists, `list[:2]` | a list of its rows, `array_has_any(a, b)`, `list[1:2]` |
+//! | `array_upper(x, 1)`, `trim_array(x, n)`, `map_contains(m, k)` | `array_length(x, 1)`, a slice, `array_has(map_keys(m), k)` |
+//! | `(x).field`, `(ROW(1, 2)).f1` | `x['field']`, `ROW(1, 2)['c0']` |
 //! | `make_timestamptz(...)` | `CAST(make_timestamp(...) AS TIMESTAMPTZ)` |
 
 mod aggregate; // aggregates with a filter or an order
+mod json; //      -> and ->>, functions that make JSON
+mod similar; //   SIMILAR TO
 mod time; //      times, and their units
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
-    ObjectNamePart, Spanned, Statement, TimezoneInfo, TypedString, UnaryOperator, Value, visit_expressions_mut,
+    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, ObjectName, ObjectNamePart, Spanned, Statement, Subscript, TimezoneInfo, TypedString, UnaryOperator, Value,
+    WindowFrameBound, WindowSpec, WindowType, visit_expressions_mut,
 };
 
 use self::aggregate::{approx_percentile, count_if, extreme_by, mode, percentile_cont, percentile_disc};
+pub(in crate::sql) use self::json::row_function;
 use self::time::{
-    date_trunc_in_zone, letters_to_percent, quote_unit, respell_extract, respell_rounding, spell_time, takes_unit,
+    complete_pattern, date_trunc_in_zone, letters_to_percent, quote_unit, respell_extract, respell_rounding,
+    spell_time, takes_unit,
 };
 use super::tokens::place;
 use super::{interval, literal};
 use crate::error::{Error, Result};
-use crate::sql::tree::{call_of, cast_to, number, plain_args, text};
+use crate::sql::tree::{binary, call_of, cast_to, nested, number, plain_args, text};
 
 /// Rewrites each such call.
 pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
@@ -55,6 +65,7 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
                 Ok(())
             }
             Expr::Function(call) => {
+                plain_frame(call);
                 respell(call).and_then(|()| replaced(call)).map(|by| by.into_iter().for_each(|by| *expr = by))
             }
             Expr::Cast { .. } | Expr::TypedString(_) => {
@@ -65,11 +76,44 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
                 *expr = call_of("bit_not", vec![inner.as_ref().clone()], inner.span());
                 Ok(())
             }
-            Expr::CompoundFieldAccess { access_chain, .. } => {
-                // Before a subscript they are parts of the column's name.
-                let fields = access_chain.iter_mut().skip_while(|access| matches!(access, AccessExpr::Dot(_)));
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                // Before a subscript they are parts of a column's name, behind parentheses fields.
+                let is_name = matches!(root.as_ref(), Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                let fields =
+                    access_chain.iter_mut().skip_while(|access| is_name && matches!(access, AccessExpr::Dot(_)));
                 fields.for_each(name_field);
+                number_fields(root, access_chain);
                 Ok(())
+            }
+            Expr::AtTimeZone { time_zone, .. } if !matches!(time_zone.as_ref(), Expr::Value(_)) => Err(Error::user(
+                "AT TIME ZONE takes a zone that is written in the query; convert_timezone(from, to, ts) takes one of a column",
+            )),
+            Expr::BinaryOp { left, op: BinaryOperator::PGOverlap, right } => {
+                *expr = call_of("array_has_any", vec![left.as_ref().clone(), right.as_ref().clone()], left.span());
+                Ok(())
+            }
+            Expr::BinaryOp { left, op, right } => {
+                json::operator(left, op, right).map(|by| by.into_iter().for_each(|by| *expr = by))
+            }
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                similar::escape(pattern, escape_char)
+            }
+            Expr::Value(literal) => {
+                if let Value::UnicodeStringLiteral(text) = &literal.value {
+                    literal.value = Value::SingleQuotedString(text.clone());
+                }
+                Ok(())
+            }
+            Expr::Rollup(parts) if parts.iter().any(|part| part.len() > 1) => {
+                let sets = (0..=parts.len()).rev().map(|count| parts[..count].concat());
+                *expr = Expr::GroupingSets(sets.collect());
+                Ok(())
+            }
+            Expr::Cube(parts) if parts.iter().any(|part| part.len() > 1) => {
+                cube(parts).map(|sets| *expr = Expr::GroupingSets(sets))
+            }
+            Expr::SimilarTo { negated, expr: of, pattern, escape_char } => {
+                similar::pattern(of, pattern, escape_char.as_ref(), *negated).map(|by| *expr = by)
             }
             Expr::Floor { .. } | Expr::Ceil { .. } => respell_rounding(expr),
             Expr::Extract { .. } => respell_extract(expr),
@@ -128,11 +172,24 @@ fn respell(call: &mut Function) -> Result<()> {
         }
         "generate_subscripts" => subscripts(call)?,
         "to_char" => letters_to_percent(call)?,
-        "to_timestamp" | "to_date" if plain_args(call).len() == 2 => letters_to_percent(call)?,
+        "to_timestamp" | "to_date" if plain_args(call).len() == 2 => complete_pattern(call)?,
         "to_json" | "to_jsonb" => name_fields(call),
         "percentile_cont" | "quantile_cont" => percentile_cont(call),
         "clock_timestamp" => rename(call, "proctime"),
         "gen_random_uuid" => rename(call, "uuid"),
+        "casefold" => rename(call, "lower"),
+        "collect" => rename(call, "array_agg"),
+        "listagg" => aggregate::listagg(call),
+        "format_date" | "format_time" => {
+            if let [pattern, value] = plain_args(call).as_slice() {
+                set_args(call, vec![value.clone(), pattern.clone()]);
+                rename(call, "to_char");
+            }
+        }
+        "approx_count_distinct" => rename(call, "approx_distinct"),
+        "map_from_key_values" => rename(call, "map"),
+        "map_length" => rename(call, "cardinality"),
+        "format" => format_text(call)?,
         _ => {}
     }
     Ok(())
@@ -148,6 +205,53 @@ fn replaced(call: &mut Function) -> Result<Option<Expr>> {
         "mode" => mode(call).map(Some),
         "date_trunc" if plain_args(call).len() == 3 => Ok(Some(date_trunc_in_zone(call))),
         "percentile_disc" => percentile_disc(call).map(Some),
+        "booleq" | "boolne" => match plain_args(call).as_slice() {
+            [left, right] => {
+                let op =
+                    if name.value.eq_ignore_ascii_case("booleq") { BinaryOperator::Eq } else { BinaryOperator::NotEq };
+                Ok(Some(nested(binary(left.clone(), op, right.clone()))))
+            }
+            _ => Ok(None),
+        },
+        // JSON as JSON is what it is.
+        "to_json" | "to_jsonb" => match plain_args(call).as_slice() {
+            [json] if json::is_json(json) => Ok(Some(nested(json.clone()))),
+            _ => Ok(None),
+        },
+        "array" => match &call.args {
+            FunctionArguments::Subquery(query) => super::rows::list_of(query).map(Some),
+            _ => Ok(None),
+        },
+        "array_lower" | "array_upper" => match plain_args(call).as_slice() {
+            [list, dimension] => {
+                let length = call_of("array_length", vec![list.clone(), dimension.clone()], call.name.span());
+                let length = cast_to(length, DataType::BigInt(None));
+                let is_lower = name.value.eq_ignore_ascii_case("array_lower");
+                // A list begins at 1, if it has an element.
+                Ok(Some(if is_lower { call_of("least", vec![length, number(1)], call.name.span()) } else { length }))
+            }
+            _ => Ok(None),
+        },
+        "trim_array" => match plain_args(call).as_slice() {
+            [list, count] => {
+                let length = call_of("array_length", vec![list.clone()], call.name.span());
+                let length = cast_to(length, DataType::BigInt(None));
+                let last = binary(length, BinaryOperator::Minus, nested(count.clone()));
+                Ok(Some(call_of("array_slice", vec![list.clone(), number(1), last], call.name.span())))
+            }
+            _ => Ok(None),
+        },
+        "e" if matches!(&call.args, FunctionArguments::List(list) if list.args.is_empty()) => {
+            Ok(Some(call_of("exp", vec![number(1)], call.name.span())))
+        }
+        "map_contains" | "map_contains_key" => match plain_args(call).as_slice() {
+            [map, key] => {
+                let keys = call_of("map_keys", vec![map.clone()], call.name.span());
+                Ok(Some(call_of("array_has", vec![keys, key.clone()], call.name.span())))
+            }
+            _ => Ok(None),
+        },
+        "make_interval" => time::make_interval(call).map(Some),
         "make_timestamptz" => {
             rename(call, "make_timestamp");
             let zoned = DataType::Timestamp(None, TimezoneInfo::Tz);
@@ -158,7 +262,7 @@ fn replaced(call: &mut Function) -> Result<Option<Expr>> {
             rename(call, "regexp_match_all");
             Ok(Some(call_of("unnest", vec![Expr::Function(call.clone())], span)))
         }
-        _ => Ok(None),
+        name => json::replaced(name, call),
     }
 }
 
@@ -179,6 +283,63 @@ fn regexp_replace(call: &mut Function) {
     if list.args.len() == 4 && list.args.last().is_some_and(is_empty) {
         list.args.pop();
     }
+}
+
+/// The most parts that are written out as sets.
+const CUBE_PARTS_MAX: usize = 12;
+
+/// All sets of parts that are several columns each.
+fn cube(parts: &[Vec<Expr>]) -> Result<Vec<Vec<Expr>>> {
+    if parts.len() > CUBE_PARTS_MAX {
+        return Err(Error::user(format!("CUBE of several columns together takes {CUBE_PARTS_MAX} parts at most")));
+    }
+    let has = |set: usize, at: usize| set & (1 << (parts.len() - 1 - at)) != 0;
+    let columns = |set: usize| -> Vec<Expr> {
+        parts.iter().enumerate().filter(|(at, _)| has(set, *at)).flat_map(|(_, part)| part.clone()).collect()
+    };
+    Ok((0..1usize << parts.len()).rev().map(columns).collect())
+}
+
+/// Distances of a frame are literals, whatever they are cast to.
+fn plain_frame(call: &mut Function) {
+    let Some(WindowType::WindowSpec(WindowSpec { window_frame: Some(frame), .. })) = &mut call.over else { return };
+    for bound in [Some(&mut frame.start_bound), frame.end_bound.as_mut()].into_iter().flatten() {
+        if let WindowFrameBound::Preceding(Some(distance)) | WindowFrameBound::Following(Some(distance)) = bound
+            && let Expr::Cast { expr: inner, .. } = distance.as_ref()
+            && let Expr::Value(literal) = inner.as_ref()
+            && matches!(literal.value, Value::Number(..))
+        {
+            *distance = inner.clone();
+        }
+    }
+}
+
+/// `format('a %s b', x)` is `concat('a ', x, ' b')`.
+fn format_text(call: &mut Function) -> Result<()> {
+    let args = plain_args(call);
+    let [Expr::Value(pattern), values @ ..] = args.as_slice() else { return Err(format_usage()) };
+    let Value::SingleQuotedString(pattern) = &pattern.value else { return Err(format_usage()) };
+    let (mut parts, mut plain, mut values) = (Vec::new(), String::new(), values.iter());
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, if letter == '%' { letters.next() } else { None }) {
+            ('%', Some('s')) => {
+                parts.push(text(&std::mem::take(&mut plain)));
+                parts.push(values.next().cloned().ok_or_else(format_usage)?);
+            }
+            ('%', Some('%')) => plain.push('%'),
+            ('%', _) => return Err(format_usage()),
+            (other, _) => plain.push(other),
+        }
+    }
+    parts.push(text(&plain));
+    set_args(call, parts);
+    rename(call, "concat");
+    Ok(())
+}
+
+fn format_usage() -> Error {
+    Error::user("format takes a literal with %s for each value behind it, and %% for a percent sign")
 }
 
 /// Fields that have no name are `f1`, `f2` in JSON, as in PostgreSQL; those of a row that is cast get the names of its type.
@@ -226,9 +387,35 @@ fn rename(call: &mut Function, to: &str) {
 
 /// `list[1].field` as `list[1]['field']`.
 fn name_field(access: &mut AccessExpr) {
+    // From the first element on, up to the last one.
+    if let AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, .. }) = access {
+        lower_bound.get_or_insert_with(|| number(1));
+        upper_bound.get_or_insert_with(|| number(i32::MAX.into()));
+    }
     if let AccessExpr::Dot(Expr::Identifier(ident)) = access {
         let name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
         *access = AccessExpr::Dot(text(&name));
+    }
+}
+
+/// Fields of a row that is written out have no names: `(ROW(1, 2)).f1` is the first.
+fn number_fields(root: &Expr, access_chain: &mut [AccessExpr]) {
+    let mut inner = root;
+    while let Expr::Nested(within) = inner {
+        inner = within;
+    }
+    let is_row = match inner {
+        Expr::Tuple(_) => true,
+        Expr::Function(call) => call.name.to_string().eq_ignore_ascii_case("row"),
+        _ => false,
+    };
+    if let (true, Some(AccessExpr::Dot(field))) = (is_row, access_chain.first_mut())
+        && let Expr::Value(name) = &*field
+        && let Value::SingleQuotedString(name) = &name.value
+        && let Some(place) = name.strip_prefix('f').and_then(|digits| digits.parse::<usize>().ok())
+        && place > 0
+    {
+        *field = text(&format!("c{}", place - 1));
     }
 }
 
@@ -247,6 +434,14 @@ fn respell_cast(expr: &mut Expr) -> Result<()> {
         Expr::TypedString(TypedString { data_type: DataType::Uuid, value, .. }) => {
             let value = Expr::Value(value.clone());
             *expr = call_of("to_uuid", vec![value], expr.span());
+        }
+        Expr::Cast {
+            kind: CastKind::Cast | CastKind::DoubleColon, expr: value, data_type: DataType::JSONB, ..
+        } => {
+            *expr = json::checked(value, value.span());
+        }
+        Expr::TypedString(TypedString { data_type: DataType::JSONB, value, .. }) => {
+            *expr = json::checked(&Expr::Value(value.clone()), value.span);
         }
         Expr::Cast { expr: value, data_type: DataType::Bytea, .. } => by_digits(value)?,
         Expr::Cast { expr: value, data_type: DataType::Timestamp(..) | DataType::Datetime(_), .. } => {

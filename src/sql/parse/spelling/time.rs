@@ -116,11 +116,57 @@ pub(super) fn letters_to_percent(call: &mut Function) -> Result<()> {
     let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(pattern)))] = list.args.as_mut_slice() else {
         return Ok(());
     };
+    // Of a stretch of time these are no letters.
+    let is_word = |text: &str| matches!(text.to_ascii_lowercase().as_str(), "pretty" | "iso8601");
     if let Value::SingleQuotedString(text) = &mut pattern.value
         && !text.contains('%')
+        && !is_word(text)
     {
         *text = by_percent(text)?;
     }
+    Ok(())
+}
+
+/// What a pattern by letters leaves open is the first of it, hours of 12 without a half of the day are those of the
+/// morning: both `to_timestamp('2024-05 9', 'YYYY-MM HH12')` and its kin.
+pub(super) fn complete_pattern(call: &mut Function) -> Result<()> {
+    let FunctionArguments::List(list) = &mut call.args else { return Ok(()) };
+    let [
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(pattern))),
+    ] = list.args.as_mut_slice()
+    else {
+        return Ok(());
+    };
+    let Value::SingleQuotedString(written) = &mut pattern.value else { return Ok(()) };
+    if written.contains('%') {
+        return Ok(());
+    }
+    let mut format = by_percent(written)?;
+    let has = |format: &str, parts: &[&str]| parts.iter().any(|part| format.contains(part));
+    if !has(&format, &["%p", "%P"]) {
+        format = format.replace("%I", "%H");
+    }
+    let (mut more, mut rest) = (String::new(), String::new());
+    let mut add = |part: &str, first: &str| {
+        more += &format!(" {part}");
+        rest += &format!(" {first}");
+    };
+    if has(&format, &["%Y", "%y"]) && !has(&format, &["%j", "%G"]) {
+        if !has(&format, &["%m", "%b", "%B"]) {
+            add("%m", "01");
+        }
+        if !has(&format, &["%d"]) {
+            add("%d", "01");
+        }
+    }
+    if has(&format, &["%H", "%I"]) && !has(&format, &["%M"]) {
+        add("%M", "00");
+    }
+    if !more.is_empty() {
+        *value = nested(binary(value.clone(), BinaryOperator::StringConcat, text(&rest)));
+    }
+    *written = format + &more;
     Ok(())
 }
 
@@ -183,4 +229,29 @@ fn by_percent(pattern: &str) -> Result<String> {
         }
     }
     Ok(format)
+}
+
+/// `make_interval(years, months, weeks, days, hours, minutes, seconds)`, those that are given.
+pub(super) fn make_interval(call: &Function) -> Result<Expr> {
+    const UNITS: &[&str] = &["year", "month", "week", "day", "hour", "minute", "second"];
+    let counts = plain_args(call);
+    let is_empty = matches!(&call.args, FunctionArguments::List(list) if list.args.is_empty());
+    if counts.len() > UNITS.len() || counts.is_empty() && !is_empty {
+        return Err(Error::user(format!("make_interval takes {} in this order, or fewer", UNITS.join("s, "))));
+    }
+    let one = |unit: &str| Expr::Interval(whole_interval(format!("1 {unit}")));
+    let parts = counts.iter().zip(UNITS);
+    let parts = parts.map(|(count, unit)| binary(nested(count.clone()), BinaryOperator::Multiply, one(unit)));
+    let sum = parts.reduce(|sum, part| binary(sum, BinaryOperator::Plus, part));
+    Ok(nested(sum.unwrap_or_else(|| Expr::Interval(whole_interval("0 second".to_string())))))
+}
+
+fn whole_interval(written: String) -> Interval {
+    Interval {
+        value: Box::new(text(&written)),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    }
 }

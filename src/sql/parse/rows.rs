@@ -1,0 +1,164 @@
+//! Rows and their fields in other forms: `(x).*` is `UNNEST(x)`, a record in VALUES is of any expressions, `ARRAY(query)` is a
+//! list of what the query gives, functions in FROM that make rows are UNNEST of a list, and `group_id()` is 0 where no
+//! grouping set is there twice.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, GroupByExpr, Ident, ObjectNamePart, OrderByExpr, OrderByKind, Query, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned, Statement, TableAlias, TableFactor, VisitMut,
+    VisitorMut, visit_expressions, visit_expressions_mut,
+};
+use sqlparser::parser::Parser;
+
+use super::order_key::meant;
+use super::spelling::row_function;
+use super::tokens::DIALECT;
+use crate::error::{Error, Result};
+use crate::sql::tree::{call_of, number};
+
+/// Rewrites all of them but ARRAY.
+pub(super) fn rewrite(statement: &mut Statement) {
+    struct Rewriter;
+    impl VisitorMut for Rewriter {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+            for item in &mut select.projection {
+                if let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(of), _) = item {
+                    *item = SelectItem::UnnamedExpr(call_of("unnest", vec![of.clone()], of.span()));
+                }
+            }
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+            number_sets(select);
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+            if let SetExpr::Values(values) = query.body.as_mut() {
+                values.rows.iter_mut().flat_map(|row| &mut row.content).for_each(as_record);
+            }
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+            if let Some(lists) = lists_of(factor) {
+                *factor = lists;
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = statement.visit(&mut Rewriter);
+}
+
+/// `group_id()` where no set is there twice: 0 in all of them. Elsewhere it is left, and not found.
+fn number_sets(select: &mut Select) {
+    let GroupByExpr::Expressions(keys, _) = &select.group_by else { return };
+    let differ = |sets: &[Vec<Expr>]| {
+        let texts: Vec<String> = sets.iter().map(|set| set.iter().map(|key| format!("{key},")).collect()).collect();
+        (0..texts.len()).all(|at| !texts[..at].contains(&texts[at]))
+    };
+    let is_of_sets = |key: &Expr| matches!(key, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
+    let is_plain = match keys.as_slice() {
+        [Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets)] => differ(sets),
+        keys => !keys.iter().any(is_of_sets),
+    };
+    // Queries inside have groups of their own.
+    let is_query = |expr: &Expr| matches!(expr, Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. });
+    let has_query = visit_expressions(&select.projection, |expr| match is_query(expr) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    if !is_plain || has_query.is_break() {
+        return;
+    }
+    let put = |expr: &mut Expr| {
+        if matches!(expr, Expr::Function(call) if call.name.to_string().eq_ignore_ascii_case("group_id")) {
+            *expr = number(0);
+        }
+        ControlFlow::<()>::Continue(())
+    };
+    let _ = visit_expressions_mut(&mut select.projection, put);
+    let _ = visit_expressions_mut(&mut select.having, put);
+}
+
+/// A record in a row of VALUES, `(1, f(2))`, is one of any expressions.
+fn as_record(expr: &mut Expr) {
+    if let Expr::Tuple(parts) = expr {
+        parts.iter_mut().for_each(as_record);
+        if !parts.is_empty() {
+            *expr = call_of("row", std::mem::take(parts), expr.span());
+        }
+    }
+}
+
+/// A function in FROM that makes rows of what stands before it, as the list that it takes apart.
+fn lists_of(factor: &TableFactor) -> Option<TableFactor> {
+    let TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } = factor else { return None };
+    let [ObjectNamePart::Identifier(ident)] = name.0.as_slice() else { return None };
+    let function = ident.value.to_lowercase();
+    let list = row_function(&function);
+    let exprs = args.args.iter().map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    let exprs = exprs.collect::<Option<Vec<Expr>>>()?;
+    let is_of_columns = exprs.iter().any(|expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
+    let is_series = ["generate_series", "range"].contains(&function.as_str()) && is_of_columns;
+    if list.is_none() && !is_series {
+        return None;
+    }
+    let name = Ident { value: function.clone(), ..ident.clone() };
+    let named = || TableAlias { explicit: true, name, columns: Vec::new(), at: None };
+    Some(TableFactor::UNNEST {
+        alias: Some(alias.clone().unwrap_or_else(named)),
+        array_exprs: vec![call_of(list.unwrap_or(&function), exprs, ident.span)],
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality: *with_ordinality,
+    })
+}
+
+/// What stands for `ARRAY(query)`: a list of its one column, in its order; an empty one where there is no row.
+pub(super) fn list_of(query: &Query) -> Result<Expr> {
+    let (mut query, mut keys) = (query.clone(), Vec::new());
+    let order = match query.order_by.as_ref().map(|order| &order.kind) {
+        Some(OrderByKind::Expressions(order)) => order.clone(),
+        _ => Vec::new(),
+    };
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        let items = select.projection.clone();
+        for item in &order {
+            let key = meant(&item.expr, &items)?;
+            let is_only = matches!(items.as_slice(), [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] if *expr == key);
+            let name = if is_only { "__x".to_string() } else { format!("__key_{}", select.projection.len()) };
+            if !is_only {
+                if select.distinct.is_some() {
+                    return Err(Error::user("ARRAY of a query with DISTINCT is ordered by its column alone"));
+                }
+                select.projection.push(SelectItem::ExprWithAlias { expr: key, alias: Ident::with_quote('"', &name) });
+            }
+            keys.push(OrderByExpr { expr: Expr::Identifier(Ident::with_quote('"', name)), ..item.clone() });
+        }
+    } else if !order.is_empty() {
+        return Err(Error::user("ARRAY of a query with ORDER BY takes one SELECT; put the rest into a subquery"));
+    }
+    let names: Vec<String> = match query.body.as_ref() {
+        SetExpr::Select(select) => (1..select.projection.len()).map(|at| format!(", \"__key_{at}\"")).collect(),
+        _ => Vec::new(),
+    };
+    let keys: Vec<String> = keys.iter().map(OrderByExpr::to_string).collect();
+    let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(", ")) };
+    let text = format!(
+        "SELECT coalesce(array_agg(\"__x\"{order}), make_array()) FROM ({query}) AS \"__rows\" (\"__x\"{})",
+        names.concat()
+    );
+    let parsed = Parser::parse_sql(&DIALECT, &text).map_err(|e| Error::user(format!("ARRAY of a query: {e}")))?;
+    match parsed.into_iter().next() {
+        Some(Statement::Query(query)) => Ok(Expr::Subquery(query)),
+        _ => Err(Error::bug("a query was written")),
+    }
+}
