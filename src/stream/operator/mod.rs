@@ -36,7 +36,7 @@ mod window; //    a row per window that holds it
 #[cfg(test)]
 mod testing; //   an operator by itself
 
-pub use aggregate::{
+pub use aggregate::{GroupingSets,
     Aggregate, RowCountAggregate, SessionAggregate, WindowedAggregate, counts_distinct_alone, different_rows,
     may_be_local,
 };
