@@ -247,18 +247,28 @@ fn in_subqueries(expr: Expr, replaced: &dyn Fn(&AggregateFunction) -> Result<Opt
 fn in_plan(plan: LogicalPlan, replaced: &dyn Fn(&AggregateFunction) -> Result<Option<Expr>>) -> Result<LogicalPlan> {
     let plan = plan.transform_up(|plan| {
         let names = NamePreserver::new(&plan);
-        let plan = plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let within = in_subqueries(expr, replaced)?;
-            let replaced = within.transform_up(|expr| {
-                let column = stand_in(&expr).map(replaced).transpose()?.flatten();
-                Ok(column.map_or_else(|| Transformed::no(expr), Transformed::yes))
-            })?;
-            Ok(Transformed::yes(name.restore(replaced.data)))
+        let plan = plan.map_expressions(|expr| match expr {
+            // Each key has a name.
+            Expr::GroupingSet(sets) => Expr::GroupingSet(sets).map_children(|key| {
+                let name = names.save(&key);
+                Ok(Transformed::yes(name.restore(in_expr(key, replaced)?)))
+            }),
+            expr => {
+                let name = names.save(&expr);
+                Ok(Transformed::yes(name.restore(in_expr(expr, replaced)?)))
+            }
         })?;
         Ok(Transformed::yes(plan.data.recompute_schema()?))
     })?;
     Ok(plan.data)
+}
+
+fn in_expr(expr: Expr, replaced: &dyn Fn(&AggregateFunction) -> Result<Option<Expr>>) -> Result<Expr> {
+    let within = in_subqueries(expr, replaced)?.transform_up(|expr| {
+        let column = stand_in(&expr).map(replaced).transpose()?.flatten();
+        Ok(column.map_or_else(|| Transformed::no(expr), Transformed::yes))
+    })?;
+    Ok(within.data)
 }
 
 /// The aggregate that an expression stands for.

@@ -110,8 +110,13 @@ impl JoinDependent {
         let mut joined = Joined::new(plan.inputs()[0], names);
         let preserved = NamePreserver::new(&plan);
         let rewritten = plan.expressions().into_iter().map(|expr| {
-            let name = preserved.save(&expr);
-            Ok(name.restore(self.replaced(expr, &plan, &mut joined)?))
+            // Keys of several sets have names of their own, and are put under those of the plan below.
+            let name = (!matches!(expr, Expr::GroupingSet(_))).then(|| preserved.save(&expr));
+            let replaced = self.replaced(expr, &plan, &mut joined)?;
+            Ok(match name {
+                Some(name) => name.restore(replaced),
+                None => replaced,
+            })
         });
         let exprs = rewritten.collect::<Result<Vec<_>>>()?;
         if !joined.has_any {
@@ -165,10 +170,7 @@ impl JoinDependent {
         }
         let below = LogicalPlan::Join(Join { filter: None, ..join });
         let filter = LogicalPlan::Filter(Filter::try_new(filter, Arc::new(below))?);
-        if self.leaves_plain {
-            return Ok(Transformed::yes(filter));
-        }
-        self.node(filter, names)
+        Ok(Transformed::yes(self.node(filter, names)?.data))
     }
 
     fn has_ours(&self, plan: &LogicalPlan) -> Result<bool> {

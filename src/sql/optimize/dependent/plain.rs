@@ -48,7 +48,9 @@ impl Plain<'_> {
         }
         match plan {
             LogicalPlan::Filter(filter) => {
-                Ok(self.is_own(&filter.predicate, &filter.input)? && self.below(&filter.input, true)?)
+                // One that sees the surroundings above a grouping is HAVING.
+                let is_having = groups(&filter.input) && sees_in(&filter.predicate)?;
+                Ok(!is_having && self.is_own(&filter.predicate, &filter.input)? && self.below(&filter.input, true)?)
             }
             LogicalPlan::Projection(projection) => self.through(plan, &[&projection.input], has_filter),
             // Of ROLLUP and its kin the rules make groups by no key but their own.
@@ -84,6 +86,14 @@ impl Plain<'_> {
             },
         })?;
         Ok(!other)
+    }
+}
+
+fn groups(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(_) => true,
+        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) => plan.inputs().into_iter().any(groups),
+        _ => false,
     }
 }
 
