@@ -4,7 +4,7 @@ use datafusion_expr::LogicalPlan;
 use sqlparser::ast::{Query, Statement};
 
 use super::context::Context;
-use super::{as_of, cast, group, optional, outer_aggregate, outputs, positions, refuse, same_cast, sql_function, system, user_type, using};
+use super::{as_of, cast, group, optional, outer_aggregate, outputs, positions, refuse, row_in, same_cast, sql_function, system, user_type, using};
 use crate::error::Result;
 use crate::sql::error::from_datafusion;
 
@@ -18,6 +18,7 @@ pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> 
     refuse::check(&query)?;
     group::rewrite(&mut query, context.catalog.window_functions())?;
     positions::resolve(&mut query);
+    row_in::spell_out(&mut query)?;
     outputs::name(&mut query);
     same_cast::tell_apart(&mut query);
     cast::spell_out(&mut query);
