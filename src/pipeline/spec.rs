@@ -252,7 +252,8 @@ impl SetsSpec {
         let types = &self.aggregate.program.output_types;
         let (keys, args) = types.split_at(self.aggregate.key_count);
         let id = self.sets.first().map(|set| set.id.data_type().clone());
-        let columns: Vec<(usize, DataType)> = keys.iter().cloned().chain(id).chain(args.iter().cloned()).enumerate().collect();
+        let columns: Vec<(usize, DataType)> =
+            keys.iter().cloned().chain(id).chain(args.iter().cloned()).enumerate().collect();
         let program = Arc::new(Program::columns(&columns));
         AggregateSpec { program, key_count: self.aggregate.key_count + 1, ..self.aggregate.clone() }
     }

@@ -156,13 +156,8 @@ impl Stripped {
 }
 
 fn conditions(exprs: Vec<&Expr>, place: usize, is_told: bool) -> Vec<Condition> {
-    let condition = |expr: &Expr| Condition {
-        place,
-        is_told,
-        expr: expr.clone(),
-        above: Some(expr.clone()),
-        branch: None,
-    };
+    let condition =
+        |expr: &Expr| Condition { place, is_told, expr: expr.clone(), above: Some(expr.clone()), branch: None };
     exprs.into_iter().map(condition).collect()
 }
 

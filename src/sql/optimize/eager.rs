@@ -23,7 +23,7 @@ use datafusion_expr::expr::AggregateFunction;
 use datafusion_expr::utils::split_conjunction;
 use datafusion_expr::{
     Aggregate, BinaryExpr, Expr, ExprSchemable, GroupingSet, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator,
-    Projection, cast, lit,
+    Projection, cast, lit, when,
 };
 
 use super::scalar_subquery::with_columns_of;
@@ -268,12 +268,12 @@ impl Parts {
     }
 
     /// The call's result of those.
-    fn result(&self, columns: &[Expr]) -> Expr {
-        match self.kind {
-            Kind::Count => FUNCTIONS.scalars["coalesce"].call(vec![columns[0].clone(), lit(0_i64)]),
+    fn result(&self, columns: &[Expr]) -> Result<Expr> {
+        Ok(match self.kind {
+            Kind::Count => when(columns[0].clone().is_null(), lit(0_i64)).otherwise(columns[0].clone())?,
             Kind::Mean => columns[0].clone() / cast(columns[1].clone(), DataType::Float64),
             _ => columns[0].clone(),
-        }
+        })
     }
 }
 
@@ -355,7 +355,7 @@ fn lowered(
     let mut exprs: Vec<Expr> = made[..key_count].iter().cloned().map(Expr::Column).collect();
     for (at, (call, places)) in calls.iter().zip(of_results).enumerate() {
         let of_call: Vec<Expr> = places.iter().map(|&place| results[place].clone()).collect();
-        let result = call.result(&of_call);
+        let result = call.result(&of_call)?;
         let fits = result.get_type(&above.schema)? == call.data_type;
         let result = if fits { result } else { cast(result, call.data_type.clone()) };
         exprs.push(result.alias(format!("__whole_{at}")));

@@ -20,7 +20,8 @@ pub(super) fn spell_out(plan: LogicalPlan) -> Result<LogicalPlan> {
                 Expr::ScalarSubquery(subquery) if may_be_missing(&subquery.subquery) => {
                     let column = subquery.subquery.schema().columns().remove(0);
                     let value = FUNCTION.call(vec![Expr::Column(column.clone())]).alias(column.name);
-                    let plan = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone()).project([value])?.build()?;
+                    let plan =
+                        LogicalPlanBuilder::from(subquery.subquery.as_ref().clone()).project([value])?.build()?;
                     Ok(Transformed::yes(Expr::ScalarSubquery(subquery.with_plan(Arc::new(plan)))))
                 }
                 other => Ok(Transformed::no(other)),
@@ -46,8 +47,9 @@ fn has_one_row(plan: &LogicalPlan) -> bool {
     }
 }
 
-static FUNCTION: LazyLock<Arc<ScalarUDF>> =
-    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Optional { signature: Signature::any(1, Volatility::Immutable) })));
+static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+    Arc::new(ScalarUDF::new_from_impl(Optional { signature: Signature::any(1, Volatility::Immutable) }))
+});
 
 /// Gives what it is given.
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -126,7 +126,8 @@ fn taken(plan: LogicalPlan, calls: Vec<AggregateFunction>) -> Result<Transformed
         }
         None => return Ok(Transformed::no(plan)),
     };
-    let columns: Vec<Column> = wanted.iter().map(|call| Column::new_unqualified(call.schema_name().to_string())).collect();
+    let columns: Vec<Column> =
+        wanted.iter().map(|call| Column::new_unqualified(call.schema_name().to_string())).collect();
     let replaced = |call: &AggregateFunction| -> Result<Option<Expr>> {
         let Some(at) = known.iter().position(|known| known == call) else { return Ok(None) };
         let field = input.schema().qualified_field_from_column(&columns[at])?.1.clone();

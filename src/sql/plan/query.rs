@@ -4,7 +4,10 @@ use datafusion_expr::LogicalPlan;
 use sqlparser::ast::{Query, Statement};
 
 use super::context::Context;
-use super::{as_of, cast, group, optional, outer_aggregate, outputs, positions, refuse, row_in, same_cast, sql_function, system, user_type, using};
+use super::{
+    as_of, cast, group, optional, outer_aggregate, outputs, positions, refuse, row_in, same_cast, sql_function, system,
+    user_type, using,
+};
 use crate::error::Result;
 use crate::sql::error::from_datafusion;
 

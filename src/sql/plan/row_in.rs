@@ -12,8 +12,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    BinaryOperator, CaseWhen, Expr, Ident, Query, Select, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
-    Value, VisitMut, VisitorMut,
+    BinaryOperator, CaseWhen, Expr, Ident, Query, Select, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value,
+    VisitMut, VisitorMut,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
@@ -105,9 +105,12 @@ impl Compared {
     fn exists(&self, condition: Expr, negated: bool) -> Result<Expr> {
         let text = format!("(SELECT 1 FROM (SELECT 1) AS {NAME} WHERE TRUE)");
         let parsed = Parser::new(&GenericDialect {}).try_with_sql(&text).and_then(|mut parser| parser.parse_expr());
-        let Ok(Expr::Subquery(mut subquery)) = parsed else { return Err(Error::bug(format!("a query was written: {text}"))) };
+        let Ok(Expr::Subquery(mut subquery)) = parsed else {
+            return Err(Error::bug(format!("a query was written: {text}")));
+        };
         let SetExpr::Select(select) = subquery.body.as_mut() else { return Err(Error::bug("a block was written")) };
-        if let TableFactor::Derived { subquery, alias: Some(TableAlias { columns, .. }), .. } = &mut select.from[0].relation
+        if let TableFactor::Derived { subquery, alias: Some(TableAlias { columns, .. }), .. } =
+            &mut select.from[0].relation
         {
             **subquery = self.query.clone();
             let names = (0..self.values.len()).map(Self::column);

@@ -16,8 +16,8 @@ use datafusion_common::{Column, JoinType};
 use datafusion_expr::planner::RelationPlannerContext;
 use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use sqlparser::ast::{
-    self, ExprWithAlias, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, Spanned, TableFactor, TableWithJoins,
-    VisitMut, VisitorMut,
+    self, ExprWithAlias, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, Spanned, TableFactor,
+    TableWithJoins, VisitMut, VisitorMut,
 };
 
 use super::define::normalize;
@@ -93,7 +93,8 @@ fn name_left_columns(select: &mut Select) {
     let mut names: Vec<String> = Vec::new();
     for (at, join) in table.joins.iter().enumerate() {
         let Some(JoinConstraint::Using(columns)) = keeping_left(&join.join_operator) else { return };
-        let columns: Vec<String> = columns.iter().filter_map(|name| column_name(name).ok()).map(|name| normalize(&name)).collect();
+        let columns: Vec<String> =
+            columns.iter().filter_map(|name| column_name(name).ok()).map(|name| normalize(&name)).collect();
         match at {
             0 => names = columns.into_iter().filter(|name| !is_alias(name)).collect(),
             // A table between may have a column of this name, too.

@@ -36,9 +36,9 @@ mod window; //    a row per window that holds it
 #[cfg(test)]
 mod testing; //   an operator by itself
 
-pub use aggregate::{GroupingSets,
-    Aggregate, RowCountAggregate, SessionAggregate, WindowedAggregate, counts_distinct_alone, different_rows,
-    may_be_local,
+pub use aggregate::{
+    Aggregate, GroupingSets, RowCountAggregate, SessionAggregate, WindowedAggregate, counts_distinct_alone,
+    different_rows, may_be_local,
 };
 pub use by_key::ByKey;
 pub use custom::{Maker, OperatorClosure, OperatorPlan, TableClosure, custom};

@@ -34,7 +34,8 @@ use datafusion_expr::expr::Exists;
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::conjunction;
 use datafusion_expr::{
-    Expr, Filter, Join, JoinConstraint, LogicalPlan, LogicalPlanBuilder, Projection, Sort, Subquery, check_subquery_expr,
+    Expr, Filter, Join, JoinConstraint, LogicalPlan, LogicalPlanBuilder, Projection, Sort, Subquery,
+    check_subquery_expr,
 };
 use datafusion_optimizer::{OptimizerConfig, OptimizerRule};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use datafusion_common::{Column, JoinType, NullEquality, Result, TableReference};
 use datafusion_expr::expr::{Sort as SortExpr, WindowFunction};
 use datafusion_expr::{
-    Aggregate, Distinct, Expr, ExprFunctionExt, FetchType, Filter, Join, Limit, LogicalPlan,
-    LogicalPlanBuilder, Operator, Projection, SkipType, Sort, Union, Unnest, Values, Window, binary_expr, lit,
+    Aggregate, Distinct, Expr, ExprFunctionExt, FetchType, Filter, Join, Limit, LogicalPlan, LogicalPlanBuilder,
+    Operator, Projection, SkipType, Sort, Union, Unnest, Values, Window, binary_expr, lit,
 };
 
 use super::domain::{Domain, Names};

@@ -80,7 +80,8 @@ impl JoinDependent {
             Ok(null.alias_qualified(relation.cloned(), field.name()))
         });
         let columns = join.right.schema().columns().into_iter().map(|column| Ok(Expr::Column(column)));
-        let right = LogicalPlanBuilder::from(right).project(nulls.chain(columns).collect::<Result<Vec<_>>>()?)?.build()?;
+        let right =
+            LogicalPlanBuilder::from(right).project(nulls.chain(columns).collect::<Result<Vec<_>>>()?)?.build()?;
         Ok(Some(LogicalPlan::Union(Union::try_new_with_loose_types(vec![Arc::new(left), Arc::new(right)])?)))
     }
 
@@ -121,8 +122,7 @@ impl JoinDependent {
             false,
         )?;
         let all = columns.iter().flatten().cloned().map(Expr::Column);
-        let each =
-            LogicalPlanBuilder::from(LogicalPlan::Join(pairs)).aggregate(all, Vec::<Expr>::new())?.build()?;
+        let each = LogicalPlanBuilder::from(LogicalPlan::Join(pairs)).aggregate(all, Vec::<Expr>::new())?.build()?;
         let condition = conjunction(asking).expect("there is a condition with a subquery");
         let held = LogicalPlan::Filter(Filter::try_new(condition, Arc::new(each))?);
         let held = self.node(held, names)?.data;
@@ -222,4 +222,3 @@ fn with_columns(join: Join, filter: Expr, names: &Arc<AliasGenerator>) -> Result
         Join::try_new(left, right, on, Some(replaced.data), join_type, join_constraint, null_equality, null_aware)?;
     Ok(Transformed::yes(LogicalPlanBuilder::from(LogicalPlan::Join(joined)).project(columns)?.build()?))
 }
-

@@ -84,7 +84,8 @@ impl GroupingSets {
                 continue;
             }
             let from = larger.iter_mut().filter(|larger| larger.has_all(&set.keys));
-            let from = from.min_by_key(|larger| larger.table.len()).expect("a set that takes no rows is part of another");
+            let from =
+                from.min_by_key(|larger| larger.table.len()).expect("a set that takes no rows is part of another");
             let place = |key: &usize| from.keys.iter().position(|known| known == key).expect("it has all keys");
             let positions: Vec<usize> = set.keys.iter().map(place).collect();
             set.table.merge_finer(&mut from.table, &positions, &mut self.scratch, &mut self.merge_keys)?;
