@@ -72,8 +72,11 @@ fn below_join(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     Ok(None)
 }
 
+/// Columns, and what they are called further down.
+type Renamed = Vec<(Column, Column)>;
+
 /// The join below an aggregate, and what the columns between them are there.
-fn joined(input: &LogicalPlan) -> Result<Option<(Join, Vec<(Column, Column)>)>> {
+fn joined(input: &LogicalPlan) -> Result<Option<(Join, Renamed)>> {
     match input {
         LogicalPlan::Join(join) => {
             let columns = join.schema.columns();

@@ -19,7 +19,7 @@ mod using; //      RIGHT and FULL JOIN by common columns
 mod outer_aggregate; // aggregates in a subquery that belong to the query around it
 mod optional; //   scalar subqueries that may have no row
 mod row_in; //     rows behind which IN and a query stand
-mod positions; //  numbers of the select list within ROLLUP and its kin
+mod set_keys; //   keys of ROLLUP and its kin
 mod single_row; // the logical node of scalar subqueries
 mod set_operation; // the logical node of INTERSECT ALL and EXCEPT ALL
 mod event_time; // the column that carries event time

@@ -5,7 +5,7 @@ use sqlparser::ast::{Query, Statement};
 
 use super::context::Context;
 use super::{
-    as_of, cast, group, optional, outer_aggregate, outputs, positions, refuse, row_in, same_cast, sql_function, system,
+    as_of, cast, group, optional, outer_aggregate, outputs, refuse, row_in, same_cast, set_keys, sql_function, system,
     user_type, using,
 };
 use crate::error::Result;
@@ -20,7 +20,7 @@ pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> 
     using::rewrite(&mut query);
     refuse::check(&query)?;
     group::rewrite(&mut query, context.catalog.window_functions())?;
-    positions::resolve(&mut query);
+    set_keys::resolve(&mut query);
     row_in::spell_out(&mut query)?;
     outputs::name(&mut query);
     same_cast::tell_apart(&mut query);
