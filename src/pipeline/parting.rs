@@ -77,6 +77,7 @@ pub fn parting(pipeline: &Pipeline, id: NodeId) -> Parting {
             let keys = through(&input(), &spec.program, spec.key_count);
             if spec.standing_groups.is_empty() && !keys.is_empty() { keys } else { own }
         }
+        Spec::Sets(spec) => vec![(0..=spec.aggregate.key_count).collect()],
         Spec::Over(spec) if spec.key_count > 0 => by_keys(&spec.program, spec.key_count, input()),
         Spec::Rank(spec) if spec.key_count > 0 => by_keys(&spec.program, spec.key_count, input()),
         _ => kept(node, &input()),

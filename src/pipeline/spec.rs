@@ -24,6 +24,7 @@ pub enum Spec {
     Unnest(UnnestSpec),
     Window(WindowSpec),
     Aggregate(AggregateSpec),
+    Sets(SetsSpec),
     Delay(DelaySpec),
     Divert(DivertSpec),
     Firing(FiringSpec),
@@ -212,6 +213,52 @@ pub struct AggregateSpec {
     pub emit: EmitMode,
     /// Microseconds of the clock after which a group is forgotten when no row of it has come; `None`: never.
     pub ttl: Option<i64>,
+}
+
+impl AggregateSpec {
+    /// Whether the states of its aggregates are small and come to the same whatever is merged first: then groups of some of
+    /// the rows may stand for these.
+    pub fn merges(&self) -> bool {
+        let merges = |call: &AggregateCall| {
+            // States that hold every value are no smaller than the rows.
+            let small = call.function.state_types().iter().all(|data_type| !data_type.is_nested());
+            !call.distinct && !call.function.is_order_sensitive() && small
+        };
+        self.aggregates.iter().all(merges)
+    }
+}
+
+/// Groups rows by several sets of keys: by the largest sets first, and what these give by the sets that are parts of them.
+///
+/// Puts out all keys, those that are not in the set as NULL, the set's number, and the results.
+#[derive(Debug, Clone)]
+pub struct SetsSpec {
+    /// By all keys, without a window, at the end of the input; its standing groups have the number behind the keys. It
+    /// [merges](AggregateSpec::merges).
+    pub aggregate: AggregateSpec,
+    pub sets: Vec<GroupingSet>,
+}
+
+/// One of several sets of keys.
+#[derive(Debug, Clone)]
+pub struct GroupingSet {
+    /// Which of the keys it has, ascending.
+    pub keys: Vec<usize>,
+    /// Its number, as a column of one row.
+    pub id: ArrayRef,
+}
+
+impl SetsSpec {
+    /// The aggregate that puts together what several have given: by all keys and the number.
+    pub fn merged(&self) -> AggregateSpec {
+        let types = &self.aggregate.program.output_types;
+        let (keys, args) = types.split_at(self.aggregate.key_count);
+        let id = self.sets.first().map(|set| set.id.data_type().clone());
+        let columns: Vec<(usize, DataType)> =
+            keys.iter().cloned().chain(id).chain(args.iter().cloned()).enumerate().collect();
+        let program = Arc::new(Program::columns(&columns));
+        AggregateSpec { program, key_count: self.aggregate.key_count + 1, ..self.aggregate.clone() }
+    }
 }
 
 /// One aggregate of an [`AggregateSpec`].

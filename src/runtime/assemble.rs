@@ -165,6 +165,7 @@ impl Assembly<'_> {
             }
             Spec::WorkTable => Err(Error::bug("a work table stands outside its recursion")),
             Spec::Aggregate(spec) => self.aggregate(id, node, spec),
+            Spec::Sets(spec) => self.sets(id, node, spec),
             Spec::Over(spec) => self.over(id, node, spec),
             Spec::Rank(spec) => self.rank(id, node, spec),
             Spec::Sort(spec) => self.sort(id, node, spec),
@@ -218,7 +219,7 @@ impl Assembly<'_> {
     fn feeds_aggregate(&self, id: NodeId) -> bool {
         let mut consumers = self.pipeline.nodes.iter().enumerate().filter(|(_, node)| node.inputs.contains(&id));
         match (consumers.next(), consumers.next()) {
-            (Some((_, Node { spec: Spec::Aggregate(_), .. })), None) => true,
+            (Some((_, Node { spec: Spec::Aggregate(_) | Spec::Sets(_), .. })), None) => true,
             (Some((consumer, Node { spec: Spec::Filter(_) | Spec::Project(_), .. })), None) => {
                 self.feeds_aggregate(consumer)
             }
@@ -378,7 +379,13 @@ impl Assembly<'_> {
         let passes = !stays
             && !matches!(
                 node.spec,
-                Spec::Aggregate(_) | Spec::Over(_) | Spec::Rank(_) | Spec::Sort(_) | Spec::Limit(_) | Spec::Join(_)
+                Spec::Aggregate(_)
+                    | Spec::Sets(_)
+                    | Spec::Over(_)
+                    | Spec::Rank(_)
+                    | Spec::Sort(_)
+                    | Spec::Limit(_)
+                    | Spec::Join(_)
             );
         passes && node.inputs.iter().all(|input| self.is_stateless_up_to(*input))
     }

@@ -16,6 +16,7 @@ mod join; //       joins: which rows must meet, and where
 mod metrics; //    counters, added up when asked
 mod over; //       OVER, ranks, ORDER BY: rows brought to where they are put in order
 mod parts; //      stages in the making, put together
+mod sets; //       several sets of keys
 mod recursion; //  WITH RECURSIVE: a table that runs queries
 mod scan; //       a worker reading a table
 mod snapshot; //   what a query holds at a cut

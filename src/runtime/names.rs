@@ -31,6 +31,7 @@ pub(super) fn named(pipeline: &Pipeline) -> Pipeline {
             }
             Spec::Expand(expand) => expand.programs.iter_mut().for_each(name),
             Spec::Aggregate(aggregate) => name(&mut aggregate.program),
+            Spec::Sets(sets) => name(&mut sets.aggregate.program),
             Spec::Over(over) => name(&mut over.program),
             Spec::Rank(rank) => name(&mut rank.program),
             Spec::Sort(sort) => name(&mut sort.program),

@@ -141,6 +141,7 @@ fn describe(node: &Node, inputs: &[&Schema]) -> (&'static str, String) {
             ("Window", describe_window(&window.kind, data_type, &names[window.column]) + &keys)
         }
         Spec::Aggregate(aggregate) => ("Aggregate", describe_aggregate(aggregate, node, &names)),
+        Spec::Sets(sets) => ("Grouping sets", describe_sets(sets, &names)),
         Spec::Delay(delay) => ("Delay", describe_delay(delay, node)),
         Spec::Divert(divert) => ("Divert", describe_divert(divert, node)),
         Spec::Firing(firing) => ("Firing", describe_firing(firing)),
@@ -233,19 +234,32 @@ fn describe_aggregate(aggregate: &AggregateSpec, node: &Node, names: &[String]) 
     if parts.is_empty() {
         parts.push("over all rows".to_string());
     }
-    let mut text = parts.join(" ");
-    for call in &aggregate.aggregates {
-        text += &format!(", {}", call.text);
-        if let Some(of) = call.of {
-            text += &format!(" of {}", aggregate.aggregates[of].text);
-        }
-    }
+    let text = parts.join(" ") + &describe_calls(&aggregate.aggregates);
     text + match (aggregate.emit, &aggregate.window, node.bounded) {
         (EmitMode::Changes, ..) => ", after each batch",
         (EmitMode::Final, Some(window), _) if !window.kind.has_time() => ", when the window is full",
         (EmitMode::Final, Some(_), _) => ", when the window closes",
         (EmitMode::Final, None, _) => ", when the input ends",
     }
+}
+
+fn describe_sets(spec: &SetsSpec, names: &[String]) -> String {
+    let shown = show_all(&spec.aggregate.program, names);
+    let set = |set: &GroupingSet| {
+        let keys: Vec<&str> = set.keys.iter().map(|&key| shown[key].as_str()).collect();
+        format!("({})", keys.join(", "))
+    };
+    let mut text = format!("by {}", spec.sets.iter().map(set).collect::<Vec<_>>().join(" "));
+    text += &describe_calls(&spec.aggregate.aggregates);
+    text + ", when the input ends"
+}
+
+fn describe_calls(calls: &[AggregateCall]) -> String {
+    let shown = calls.iter().map(|call| match call.of {
+        Some(of) => format!(", {} of {}", call.text, calls[of].text),
+        None => format!(", {}", call.text),
+    });
+    shown.collect()
 }
 
 fn describe_delay(delay: &DelaySpec, node: &Node) -> String {
@@ -382,7 +396,7 @@ fn state(node: &Node) -> Option<String> {
         Spec::Aggregate(AggregateSpec { key_count: 1.., .. }) if !node.bounded => {
             Some("grows with distinct keys: add a window or STATE_TTL")
         }
-        Spec::Aggregate(_) => Some("grows with distinct keys"),
+        Spec::Aggregate(_) | Spec::Sets(_) => Some("grows with distinct keys"),
         Spec::Firing(FiringSpec { key_count: Some(_), .. }) => Some("groups that changed since they were shown"),
         Spec::Firing(_) => Some("rows since the last time"),
         Spec::Over(over) => Some(match over.completion {
@@ -430,7 +444,7 @@ fn foreign(node: &Node) -> Option<String> {
     for program in programs(node) {
         program.steps.iter().filter(|step| !step.kernel.is_native()).for_each(|step| add(step.kernel.name()));
     }
-    if let Spec::Aggregate(aggregate) = &node.spec {
+    if let Spec::Aggregate(aggregate) | Spec::Sets(SetsSpec { aggregate, .. }) = &node.spec {
         let calls = aggregate.aggregates.iter().filter(|call| !call.function.is_native());
         calls.for_each(|call| add(call.function.name()));
     }
@@ -458,7 +472,7 @@ fn programs(node: &Node) -> Vec<&Program> {
         }
         Spec::Project(project) => vec![&project.program],
         Spec::Expand(expand) => expand.programs.iter().map(|program| program.as_ref()).collect(),
-        Spec::Aggregate(aggregate) => vec![&aggregate.program],
+        Spec::Aggregate(aggregate) | Spec::Sets(SetsSpec { aggregate, .. }) => vec![&aggregate.program],
         Spec::Over(over) => vec![&over.program],
         Spec::Rank(rank) => vec![&rank.program],
         Spec::Sort(sort) => vec![&sort.program],

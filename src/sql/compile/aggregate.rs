@@ -212,7 +212,7 @@ impl Compiler {
     }
 
     /// When the results of an aggregate leave: as EMIT says for the outermost one, else as its input allows.
-    fn emit_mode(&self, grouped: &Grouped, is_outermost: bool) -> EmitMode {
+    pub(super) fn emit_mode(&self, grouped: &Grouped, is_outermost: bool) -> EmitMode {
         let unbounded_groups = !self.nodes[grouped.node].bounded && grouped.window.is_none();
         let corrects = is_outermost && self.is_fired(self.nodes[grouped.node].bounded, grouped.window.is_some());
         match self.emit {

@@ -17,15 +17,20 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::{Column, DFSchema, ScalarValue};
 use datafusion_expr::expr::Case;
 use datafusion_expr::utils::powerset;
-use datafusion_expr::{Aggregate, Expr, GroupingSet};
+use datafusion_expr::{Aggregate, Expr, GroupingSet as LogicalSets};
 
 use super::aggregate::Grouped;
+use super::call::Call;
 use super::columns::{Columns, Slot, refuse};
+use super::covered;
 use super::expression::Expressions;
+use super::place::place_of;
 use super::types::engine_value;
 use super::window::Windowed;
 use super::{Compiler, Result};
-use crate::pipeline::{ExpandSpec, NodeId, Spec};
+use crate::pipeline::{
+    AggregateCall, AggregateSpec, ChangeMode, EmitMode, ExpandSpec, GroupingSet, Node, NodeId, SetsSpec, Spec,
+};
 use crate::sql::bridge::foreign;
 
 /// One grouping set.
@@ -43,7 +48,7 @@ impl Set<'_> {
 impl Compiler {
     pub(super) fn grouping_sets(
         &mut self,
-        sets: &GroupingSet,
+        sets: &LogicalSets,
         aggregate: &Aggregate,
         schema: SchemaRef,
         is_outermost: bool,
@@ -52,10 +57,88 @@ impl Compiler {
         let sets = numbered(expanded(sets)?, &keys, schema.field(keys.len()).data_type())?;
         let grouped = self.grouped(&aggregate.input, &keys, &aggregate.aggr_expr, is_outermost, true)?;
         refuse_windowless(&grouped, &sets, &keys)?;
+        if let Some(node) = self.sets_of_groups(&grouped, &sets, &keys, &aggregate.aggr_expr, &schema, is_outermost)? {
+            return Ok(node);
+        }
         let (grouped, expanded) = self.expand(grouped, &sets, &keys, &aggregate.aggr_expr, &schema)?;
         let expanded: Vec<&Expr> = expanded.iter().collect();
         let node = self.add_aggregate(&grouped, &expanded, &aggregate.aggr_expr, schema.clone(), is_outermost)?;
         self.blank_windows(node, &grouped.columns, &sets, &keys, schema)
+    }
+
+    /// Groups by the largest sets, and groups what they give by the others: where the answer leaves once, at the end, and
+    /// groups can be put together. `None`: this cannot.
+    fn sets_of_groups(
+        &mut self,
+        grouped: &Grouped,
+        sets: &[Set<'_>],
+        keys: &[&Expr],
+        calls: &[Expr],
+        schema: &SchemaRef,
+        is_outermost: bool,
+    ) -> Result<Option<NodeId>> {
+        let Node { bounded, changes, place, .. } = self.nodes[grouped.node];
+        let leaves_once = bounded && self.emit_mode(grouped, is_outermost) == EmitMode::Final;
+        if grouped.window.is_some() || changes == ChangeMode::Updating || !leaves_once {
+            return Ok(None);
+        }
+        let mut expressions = Expressions::new(&grouped.columns);
+        for (key, field) in keys.iter().zip(schema.fields()) {
+            expressions.output_as(key, field.data_type())?;
+        }
+        let (aggregates, nullable) = self.bound_calls(calls, &schema.fields()[keys.len() + 1..], &mut expressions)?;
+        let mut aggregate = AggregateSpec {
+            program: expressions.finish(),
+            key_count: keys.len(),
+            aggregates,
+            standing_groups: Vec::new(),
+            window: None,
+            emit: EmitMode::Final,
+            ttl: None,
+        };
+        if !aggregate.merges() {
+            return Ok(None);
+        }
+        let mut program = Arc::unwrap_or_clone(aggregate.program);
+        covered::share(&mut program, keys.len(), &mut aggregate.aggregates, &nullable);
+        aggregate.program = Arc::new(program);
+        let mut of_groups = Vec::with_capacity(sets.len());
+        for set in sets {
+            let id = engine_value(&set.id)?;
+            if set.keys.is_empty() {
+                let nulls = schema.fields()[..keys.len()].iter().map(|field| new_null_array(field.data_type(), 1));
+                aggregate.standing_groups.push(nulls.chain([id.clone()]).collect());
+            }
+            let keys = keys.iter().enumerate().filter(|(_, key)| set.has(key)).map(|(index, _)| index);
+            of_groups.push(GroupingSet { keys: keys.collect(), id });
+        }
+        let place = keys.iter().copied().chain(calls).find_map(place_of).or(place);
+        Ok(Some(self.add(Node {
+            spec: Spec::Sets(SetsSpec { aggregate, sets: of_groups }),
+            inputs: vec![grouped.node],
+            schema: schema.clone(),
+            changes: ChangeMode::Append,
+            time: None,
+            bounded,
+            place,
+        })))
+    }
+
+    /// The calls of an aggregate whose results leave once, and whether each has an argument that may be NULL.
+    fn bound_calls(
+        &self,
+        calls: &[Expr],
+        fields: &[Arc<Field>],
+        expressions: &mut Expressions<'_>,
+    ) -> Result<(Vec<AggregateCall>, Vec<bool>)> {
+        let mut bound = Vec::with_capacity(calls.len());
+        let mut nullable = Vec::with_capacity(calls.len());
+        for (expr, field) in calls.iter().zip(fields) {
+            let call = Call::new(expr, field.data_type())?;
+            nullable.push(call.takes_nulls(expressions)?);
+            bound.push(call.bind(expressions, false, false)?);
+        }
+        Ok((bound, nullable))
     }
 
     /// Puts every row out once per set: what the calls read, then the keys, then the id. Also gives the keys to group by
@@ -238,11 +321,11 @@ fn refuse_windowless(grouped: &Grouped, sets: &[Set<'_>], keys: &[&Expr]) -> Res
 }
 
 /// The sets, one by one.
-fn expanded(sets: &GroupingSet) -> Result<Vec<Vec<&Expr>>> {
+fn expanded(sets: &LogicalSets) -> Result<Vec<Vec<&Expr>>> {
     match sets {
-        GroupingSet::GroupingSets(sets) => Ok(sets.iter().map(|set| set.iter().collect()).collect()),
-        GroupingSet::Rollup(keys) => Ok((0..=keys.len()).rev().map(|count| keys[..count].iter().collect()).collect()),
-        GroupingSet::Cube(keys) => powerset(keys).map_err(foreign),
+        LogicalSets::GroupingSets(sets) => Ok(sets.iter().map(|set| set.iter().collect()).collect()),
+        LogicalSets::Rollup(keys) => Ok((0..=keys.len()).rev().map(|count| keys[..count].iter().collect()).collect()),
+        LogicalSets::Cube(keys) => powerset(keys).map_err(foreign),
     }
 }
 

@@ -13,6 +13,8 @@ mod in_subquery; //     IN over queries where NULL counts
 mod null_equality; //   keys of joins where NULL equals NULL
 mod scalar_subquery; // scalar subqueries as joins
 mod join_order; //      which inner joins come first
+mod eager; //           aggregates below joins
+mod alike; //           groups asked for under several conditions on their keys
 mod interval; //        intervals compared by their length
 mod statistics; //      how many rows a plan gives
 
@@ -76,7 +78,9 @@ pub(super) fn optimize(
     let plan = join_order::order_joins(plan)?;
     let again: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
         vec![Arc::new(PushDownFilter::new()), Arc::new(OptimizeProjections::new())];
-    Optimizer::with_rules(again).optimize(plan, &context, |_, _| {})
+    let plan = Optimizer::with_rules(again).optimize(plan, &context, |_, _| {})?;
+    let plan = eager::aggregate_below_joins(alike::ask_once(plan)?)?;
+    Optimizer::with_rules(vec![Arc::new(OptimizeProjections::new())]).optimize(plan, &context, |_, _| {})
 }
 
 /// Makes the types agree. What the planner's library checks of subqueries beyond that is what its own rules cannot do.

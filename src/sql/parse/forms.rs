@@ -11,7 +11,7 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::order_key::{meant, named};
-use super::tokens::{DIALECT, make_word, word};
+use super::tokens::{DIALECT, closing, make_word, word};
 use crate::error::{Error, Result};
 use crate::sql::tree::{binary, number, over};
 
@@ -29,6 +29,8 @@ pub(super) fn rewrite(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             tokens[at].token = Token::Caret;
         } else if *before == Token::LParen && at >= 2 && word(&tokens[at - 2]).as_deref() == Some("trim") {
             rewrite_trim(&mut tokens, at);
+        } else if *before == Token::LParen && at >= 2 && word(&tokens[at - 2]).as_deref() == Some("in") {
+            rewrite_in(&mut tokens, at);
         }
     }
     tokens
@@ -46,6 +48,22 @@ fn rewrite_trim(tokens: &mut Vec<TokenWithSpan>, at: usize) {
     };
     tokens.drain(at..at + words);
     tokens[at - 2] = make_word(name, None, tokens[at - 2].span);
+}
+
+/// `IN ((SELECT ..), x`: a list that begins with a query, which would be read as the query alone.
+fn rewrite_in(tokens: &mut Vec<TokenWithSpan>, at: usize) {
+    let is_query = |at: usize| matches!(tokens.get(at).and_then(word).as_deref(), Some("select" | "with"));
+    if tokens[at].token != Token::LParen || !is_query(at + 1) {
+        return;
+    }
+    let end = closing(tokens, at);
+    if tokens.get(end + 1).is_none_or(|behind| behind.token == Token::RParen) {
+        return;
+    }
+    let span = tokens[at].span;
+    tokens.insert(end + 1, make_word("end", None, tokens[end].span));
+    let words = ["case", "when", "true", "then"].map(|word| make_word(word, None, span));
+    tokens.splice(at..at, words);
 }
 
 /// Rewrites `FETCH`.

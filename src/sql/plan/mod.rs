@@ -16,6 +16,10 @@ mod shape; //      window functions to kinds of windows
 mod window; //     the logical node of windows
 mod as_of; //      the logical node of joins by the nearest
 mod using; //      RIGHT and FULL JOIN by common columns
+mod outer_aggregate; // aggregates in a subquery that belong to the query around it
+mod optional; //   scalar subqueries that may have no row
+mod row_in; //     rows behind which IN and a query stand
+mod set_keys; //   keys of ROLLUP and its kin
 mod single_row; // the logical node of scalar subqueries
 mod set_operation; // the logical node of INTERSECT ALL and EXCEPT ALL
 mod event_time; // the column that carries event time

@@ -4,7 +4,10 @@ use datafusion_expr::LogicalPlan;
 use sqlparser::ast::{Query, Statement};
 
 use super::context::Context;
-use super::{as_of, cast, group, outputs, refuse, same_cast, sql_function, system, user_type, using};
+use super::{
+    as_of, cast, group, optional, outer_aggregate, outputs, refuse, row_in, same_cast, set_keys, sql_function, system,
+    user_type, using,
+};
 use crate::error::Result;
 use crate::sql::error::from_datafusion;
 
@@ -17,9 +20,12 @@ pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> 
     using::rewrite(&mut query)?;
     refuse::check(&query)?;
     group::rewrite(&mut query, context.catalog.window_functions())?;
+    set_keys::resolve(&mut query);
+    row_in::spell_out(&mut query)?;
     outputs::name(&mut query);
     same_cast::tell_apart(&mut query);
     cast::spell_out(&mut query);
     user_type::construct(context, &mut query);
-    context.planner().sql_statement_to_plan(Statement::Query(Box::new(query))).map_err(from_datafusion)
+    let plan = context.planner().sql_statement_to_plan(Statement::Query(Box::new(query))).map_err(from_datafusion)?;
+    outer_aggregate::give_out(plan).and_then(optional::spell_out).map_err(from_datafusion)
 }

@@ -8,6 +8,8 @@
 //! Projection: coalesce(a.k, b.k) AS k, a.x, b.y
 //!   Full Join: a.k = b.k
 //! ```
+//! Of the other joins the common column is the left one, and is called so where its bare name would be ambiguous to the
+//! planner, or that of a table around the query.
 
 use std::ops::ControlFlow;
 
@@ -19,6 +21,7 @@ use sqlparser::ast::{
     TableWithJoins, VisitMut, VisitorMut, visit_expressions,
 };
 
+use super::define::normalize;
 use super::functions::FUNCTIONS;
 use crate::error::{Error, Result};
 use crate::sql::error::from_datafusion;
@@ -48,6 +51,10 @@ impl VisitorMut for Rewriter {
             Ok(left) => left,
             Err(error) => return ControlFlow::Break(error),
         };
+        // The common columns of what becomes a relation are of neither table.
+        if !left {
+            name_left_columns(select);
+        }
         for table in &mut select.from {
             self.rewrite_joins(table, |join| outer(join).is_some_and(|(kind, _)| kind != JoinType::Left || left));
         }
@@ -141,6 +148,89 @@ impl Rewriter {
                 };
             }
         }
+    }
+}
+
+/// Puts the left table's name before the common columns of INNER and LEFT joins with USING.
+fn name_left_columns(select: &mut Select) {
+    let [table] = &select.from[..] else { return };
+    let Some(left) = name_of(&table.relation) else { return };
+    let is_alias = |name: &str| {
+        let mut aliases = select.projection.iter();
+        aliases.any(|item| matches!(item, SelectItem::ExprWithAlias { alias, .. } if normalize(alias) == name))
+    };
+    let mut names: Vec<String> = Vec::new();
+    for (at, join) in table.joins.iter().enumerate() {
+        let Some(JoinConstraint::Using(columns)) = keeping_left(&join.join_operator) else { return };
+        let columns: Vec<String> =
+            columns.iter().filter_map(|name| column_name(name).ok()).map(|name| normalize(&name)).collect();
+        match at {
+            0 => names = columns.into_iter().filter(|name| !is_alias(name)).collect(),
+            // A table between may have a column of this name, too.
+            _ => names.retain(|name| columns.contains(name)),
+        }
+    }
+    if names.is_empty() {
+        return;
+    }
+    let mut naming = Naming { left, names, depth: 0 };
+    let _ = select.projection.visit(&mut naming);
+    let _ = select.selection.visit(&mut naming);
+    let _ = select.group_by.visit(&mut naming);
+    let _ = select.having.visit(&mut naming);
+    let _ = select.qualify.visit(&mut naming);
+}
+
+/// The constraint of a join whose common columns are the left ones.
+fn keeping_left(operator: &JoinOperator) -> Option<&JoinConstraint> {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint) => Some(constraint),
+        _ => None,
+    }
+}
+
+fn name_of(table: &TableFactor) -> Option<Ident> {
+    match table {
+        TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
+            alias.columns.is_empty().then(|| alias.name.clone())
+        }
+        TableFactor::Table { name, alias: None, args: None, .. } => name.0.last()?.as_ident().cloned(),
+        _ => None,
+    }
+}
+
+/// Names columns of one block, not those of queries in it.
+struct Naming {
+    left: Ident,
+    names: Vec<String>,
+    depth: usize,
+}
+
+impl VisitorMut for Naming {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
+        if let ast::Expr::Identifier(name) = &*expr
+            && self.depth == 0
+            && self.names.contains(&normalize(name))
+        {
+            let left = Ident { span: name.span, ..self.left.clone() };
+            *expr = ast::Expr::CompoundIdentifier(vec![left, name.clone()]);
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -37,8 +37,8 @@ mod window; //    a row per window that holds it
 mod testing; //   an operator by itself
 
 pub use aggregate::{
-    Aggregate, RowCountAggregate, SessionAggregate, WindowedAggregate, counts_distinct_alone, different_rows,
-    may_be_local,
+    Aggregate, GroupingSets, RowCountAggregate, SessionAggregate, WindowedAggregate, counts_distinct_alone,
+    different_rows, may_be_local,
 };
 pub use by_key::ByKey;
 pub use custom::{Maker, OperatorClosure, OperatorPlan, TableClosure, custom};

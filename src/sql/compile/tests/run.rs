@@ -96,6 +96,7 @@ fn run(pipeline: &Pipeline, id: NodeId) -> Result<RecordBatch> {
         Spec::Recursion(_) | Spec::WorkTable => panic!("recursions are for the real runner"),
         Spec::Join(_)
         | Spec::SingleRow
+        | Spec::Sets(_)
         | Spec::Window(_)
         | Spec::Unnest(_)
         | Spec::Lookup(_)

@@ -7,7 +7,7 @@ use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, JoinType, Result};
 use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
-use super::{join_same, lateral};
+use super::join_same;
 
 /// Columns of the surroundings, and a plan of the combinations of values they have.
 pub(super) struct Domain {
@@ -148,7 +148,7 @@ pub(super) fn free(plan: &LogicalPlan) -> Result<Vec<Column>> {
         })
     })?;
     if let LogicalPlan::Join(join) = plan {
-        let is_own = |column: &Column| lateral::is_lateral(&join.right) && join.left.schema().has_column(column);
+        let is_own = |column: &Column| join.left.schema().has_column(column);
         found.extend(free(&join.left)?);
         found.extend(free(&join.right)?.into_iter().filter(|column| !is_own(column)));
         return Ok(found);

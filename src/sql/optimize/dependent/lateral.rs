@@ -50,14 +50,19 @@ fn lateral(plan: &LogicalPlan) -> Option<(&LogicalPlan, Option<&TableReference>)
         LogicalPlan::SubqueryAlias(alias) => match alias.input.as_ref() {
             LogicalPlan::Subquery(subquery) => Some((&subquery.subquery, Some(&alias.alias))),
             // Columns that are named where the query stands: AS u(x).
-            input => is_lateral(input).then_some((input, Some(&alias.alias))),
+            input => looks_out(input).then_some((input, Some(&alias.alias))),
         },
-        _ => is_lateral(plan).then_some((plan, None)),
+        _ => looks_out(plan).then_some((plan, None)),
     }
 }
 
+/// The same, or sees anything else around it: in a subquery, where the planner has not seen it.
+fn looks_out(plan: &LogicalPlan) -> bool {
+    is_lateral(plan) || free(plan).is_ok_and(|seen| !seen.is_empty())
+}
+
 /// Whether a table of FROM sees those before it, or is joined with one that does.
-pub(super) fn is_lateral(plan: &LogicalPlan) -> bool {
+fn is_lateral(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Subquery(_) => true,
         LogicalPlan::SubqueryAlias(alias) => is_lateral(&alias.input),

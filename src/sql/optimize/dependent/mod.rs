@@ -19,9 +19,11 @@
 
 mod domain; //  the values a subquery sees
 mod lateral; // LATERAL
+mod sides; //   subqueries in the condition of joins that are not inner ones
 mod plain; //   what the planner's own rules do well
 mod push; //    those values pushed down into a plan
 mod scalar; //  at most one row for each of them
+mod sets; //    ROLLUP and its kin for each of them
 
 use std::sync::Arc;
 
@@ -32,7 +34,8 @@ use datafusion_expr::expr::Exists;
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::conjunction;
 use datafusion_expr::{
-    Expr, Filter, Join, JoinConstraint, LogicalPlan, LogicalPlanBuilder, Subquery, check_subquery_expr,
+    Expr, Filter, Join, JoinConstraint, LogicalPlan, LogicalPlanBuilder, Projection, Sort, Subquery,
+    check_subquery_expr,
 };
 use datafusion_optimizer::{OptimizerConfig, OptimizerRule};
 
@@ -89,6 +92,11 @@ impl JoinDependent {
                 None => self.join(join, names),
             };
         }
+        if let LogicalPlan::Sort(sort) = &plan
+            && let Some(widened) = self.widened(sort, names)?
+        {
+            return Ok(Transformed::yes(widened));
+        }
         let takes = matches!(
             plan,
             LogicalPlan::Filter(_)
@@ -103,8 +111,13 @@ impl JoinDependent {
         let mut joined = Joined::new(plan.inputs()[0], names);
         let preserved = NamePreserver::new(&plan);
         let rewritten = plan.expressions().into_iter().map(|expr| {
-            let name = preserved.save(&expr);
-            Ok(name.restore(self.replaced(expr, &plan, &mut joined)?))
+            // Keys of several sets have names of their own, and are put under those of the plan below.
+            let name = (!matches!(expr, Expr::GroupingSet(_))).then(|| preserved.save(&expr));
+            let replaced = self.replaced(expr, &plan, &mut joined)?;
+            Ok(match name {
+                Some(name) => name.restore(replaced),
+                None => replaced,
+            })
         });
         let exprs = rewritten.collect::<Result<Vec<_>>>()?;
         if !joined.has_any {
@@ -120,22 +133,45 @@ impl JoinDependent {
         Ok(Transformed::yes(with_columns_of(above, &plan)?))
     }
 
-    /// Subqueries in the condition of an inner join are those of a filter above it, those of another join columns of the
-    /// side that they see.
+    /// An ORDER BY whose subqueries see columns of FROM that do not leave: they are passed on as far as the order.
+    fn widened(&self, sort: &Sort, names: &Arc<AliasGenerator>) -> Result<Option<LogicalPlan>> {
+        let LogicalPlan::Projection(below) = sort.input.as_ref() else { return Ok(None) };
+        let mut missing: Vec<Expr> = Vec::new();
+        for order in &sort.expr {
+            order.expr.apply(|expr| {
+                let Some(subquery) = subquery_of(expr) else { return Ok(TreeNodeRecursion::Continue) };
+                for column in free(&subquery.subquery)? {
+                    let is_missing = !below.schema.has_column(&column) && below.input.schema().has_column(&column);
+                    let column = Expr::Column(column);
+                    if is_missing && !missing.contains(&column) {
+                        missing.push(column);
+                    }
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        let leaving = below.schema.columns().into_iter().map(Expr::Column);
+        let exprs = below.expr.iter().cloned().chain(missing).collect();
+        let wide = LogicalPlan::Projection(Projection::try_new(exprs, below.input.clone())?);
+        let sorted = self.node(LogicalPlan::Sort(Sort { input: Arc::new(wide), ..sort.clone() }), names)?.data;
+        Ok(Some(LogicalPlanBuilder::from(sorted).project(leaving)?.build()?))
+    }
+
+    /// Subqueries in the condition of an inner join are those of a filter above it.
     fn join(&self, join: Join, names: &Arc<AliasGenerator>) -> Result<Transformed<LogicalPlan>> {
         let Some(filter) = join.filter.clone() else { return Ok(Transformed::no(LogicalPlan::Join(join))) };
         if !filter.exists(|expr| Ok(is_subquery(expr)))? {
             return Ok(Transformed::no(LogicalPlan::Join(join)));
         }
         if join.join_type != JoinType::Inner {
-            return of_sides(join, filter, names);
+            return self.of_sides(join, filter, names);
         }
         let below = LogicalPlan::Join(Join { filter: None, ..join });
         let filter = LogicalPlan::Filter(Filter::try_new(filter, Arc::new(below))?);
-        if self.leaves_plain {
-            return Ok(Transformed::yes(filter));
-        }
-        self.node(filter, names)
+        Ok(Transformed::yes(self.node(filter, names)?.data))
     }
 
     fn has_ours(&self, plan: &LogicalPlan) -> Result<bool> {
@@ -186,47 +222,12 @@ impl JoinDependent {
     }
 }
 
-/// A join with columns in the place of the subqueries of its condition that see one of its sides, or none.
-fn of_sides(join: Join, filter: Expr, names: &Arc<AliasGenerator>) -> Result<Transformed<LogicalPlan>> {
-    let mut sides = [Joined::new(&join.left, names), Joined::new(&join.right, names)];
-    let side_of = |expr: &Expr| -> Result<Option<usize>> {
-        let Some(subquery) = subquery_of(expr) else { return Ok(None) };
-        let mut seen = free(&subquery.subquery)?;
-        if let Expr::InSubquery(within) = expr {
-            seen.extend(within.expr.column_refs().into_iter().cloned());
-        }
-        let sees_only = |side: &LogicalPlan| seen.iter().all(|column| side.schema().has_column(column));
-        Ok([&join.left, &join.right].into_iter().position(|side| sees_only(side)))
-    };
-    let written = filter.transform_down(|expr| match side_of(&expr)? {
-        Some(side) if matches!(expr, Expr::InSubquery(_)) => Ok(Transformed::yes(every_in(expr, sides[side].input)?)),
-        _ => Ok(Transformed::no(expr)),
-    })?;
-    let replaced = written.data.transform_down(|expr| {
-        let Some(side) = side_of(&expr)? else { return Ok(Transformed::no(expr)) };
-        let column = match &expr {
-            Expr::Exists(exists) => sides[side].exists(exists)?,
-            Expr::ScalarSubquery(subquery) => sides[side].scalar(subquery)?,
-            _ => None,
-        };
-        Ok(match column {
-            Some(column) => Transformed::new(column, true, TreeNodeRecursion::Jump),
-            None => Transformed::no(expr),
-        })
-    })?;
-    if !replaced.transformed {
-        return Ok(Transformed::no(LogicalPlan::Join(join)));
-    }
-    let [left, right] = sides.map(|side| Arc::new(side.plan));
-    let columns: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
-    let Join { on, join_type, join_constraint, null_equality, null_aware, .. } = join;
-    let joined =
-        Join::try_new(left, right, on, Some(replaced.data), join_type, join_constraint, null_equality, null_aware)?;
-    Ok(Transformed::yes(LogicalPlanBuilder::from(LogicalPlan::Join(joined)).project(columns)?.build()?))
-}
-
 fn is_subquery(expr: &Expr) -> bool {
     matches!(expr, Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_))
+}
+
+fn has_subquery(expr: &Expr) -> Result<bool> {
+    expr.exists(|expr| Ok(is_subquery(expr)))
 }
 
 fn subquery_of(expr: &Expr) -> Option<&Subquery> {

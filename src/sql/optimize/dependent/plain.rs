@@ -1,11 +1,11 @@
 //! Subqueries that the planner's own rules turn into joins, rightly and cheaply.
 
-use datafusion_common::tree_node::TreeNode;
-use datafusion_common::{DFSchema, JoinType, Result};
-use datafusion_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion_common::{Column, DFSchema, JoinType, Result};
+use datafusion_expr::utils::split_conjunction;
+use datafusion_expr::{Aggregate, Expr, Join, LogicalPlan};
 
 use super::domain::free;
-use super::lateral::is_lateral;
 use super::subquery_of;
 
 /// Whether a plan sees only columns of `surroundings`, in conditions with nothing but inner joins and projections, and
@@ -13,7 +13,27 @@ use super::subquery_of;
 ///
 /// Beyond that the rules lose names behind an alias, take columns from two levels up for their own, or forget a HAVING.
 pub(super) fn is_plain(plan: &LogicalPlan, surroundings: &DFSchema) -> Result<bool> {
-    Plain { surroundings }.below(plan, false)
+    Ok(Plain { surroundings }.below(plan, false)? && are_told_apart(plan)?)
+}
+
+/// Whether the columns that stand beside those of the surroundings have different names: the rules make keys of them, and
+/// forget whose they are.
+fn are_told_apart(plan: &LogicalPlan) -> Result<bool> {
+    let mut beside: Vec<Column> = Vec::new();
+    plan.apply(|plan| {
+        if let LogicalPlan::Filter(filter) = plan {
+            for conjunct in split_conjunction(&filter.predicate) {
+                if sees_in(conjunct)? {
+                    beside.extend(conjunct.column_refs().into_iter().cloned());
+                }
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let same_name = |(at, column): (usize, &Column)| {
+        beside[..at].iter().any(|other| other.name == column.name && other.relation != column.relation)
+    };
+    Ok(!beside.iter().enumerate().any(same_name))
 }
 
 struct Plain<'a> {
@@ -28,14 +48,16 @@ impl Plain<'_> {
         }
         match plan {
             LogicalPlan::Filter(filter) => {
-                Ok(self.is_own(&filter.predicate, &filter.input)? && self.below(&filter.input, true)?)
+                // One that sees the surroundings above a grouping is HAVING.
+                let is_having = groups(&filter.input) && sees_in(&filter.predicate)?;
+                Ok(!is_having && self.is_own(&filter.predicate, &filter.input)? && self.below(&filter.input, true)?)
             }
             LogicalPlan::Projection(projection) => self.through(plan, &[&projection.input], has_filter),
             // Of ROLLUP and its kin the rules make groups by no key but their own.
             LogicalPlan::Aggregate(aggregate) if !has_filter && !groups_by_sets(aggregate) => {
                 self.through(plan, &[&aggregate.input], false)
             }
-            LogicalPlan::Join(join) if join.join_type == JoinType::Inner && !is_lateral(&join.right) => {
+            LogicalPlan::Join(join) if join.join_type == JoinType::Inner && !sees_left(join)? => {
                 self.through(plan, &[&join.left, &join.right], has_filter)
             }
             _ => Ok(false),
@@ -65,6 +87,19 @@ impl Plain<'_> {
         })?;
         Ok(!other)
     }
+}
+
+fn groups(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(_) => true,
+        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) => plan.inputs().into_iter().any(groups),
+        _ => false,
+    }
+}
+
+/// Whether the right side of a join sees the left one.
+fn sees_left(join: &Join) -> Result<bool> {
+    Ok(free(&join.right)?.iter().any(|column| join.left.schema().has_column(column)))
 }
 
 fn groups_by_sets(aggregate: &Aggregate) -> bool {

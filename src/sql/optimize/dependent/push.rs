@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use datafusion_common::tree_node::TreeNode;
-use datafusion_common::{Column, JoinType, NullEquality, Result, ScalarValue, TableReference};
+use datafusion_common::{Column, JoinType, NullEquality, Result, TableReference};
 use datafusion_expr::expr::{Sort as SortExpr, WindowFunction};
-use datafusion_expr::utils::powerset;
 use datafusion_expr::{
-    Aggregate, Distinct, Expr, ExprFunctionExt, FetchType, Filter, GroupingSet, Join, Limit, LogicalPlan,
-    LogicalPlanBuilder, Operator, Projection, SkipType, Sort, Union, Unnest, Values, Window, binary_expr, lit,
+    Aggregate, Distinct, Expr, ExprFunctionExt, FetchType, Filter, Join, Limit, LogicalPlan, LogicalPlanBuilder,
+    Operator, Projection, SkipType, Sort, Union, Unnest, Values, Window, binary_expr, lit,
 };
 
 use super::domain::{Domain, Names};
-use super::{all_of, join_same, scalar};
+use super::{all_of, has_subquery, join_same, scalar, sets};
 use crate::sql::plan::{FUNCTIONS, SetOperationNode, SingleRowNode};
 
 /// A plan with the domain's columns in front of those of `plan`: for each combination of values, the rows that `plan`
@@ -116,7 +114,7 @@ fn beside(domain: &Domain, plan: &LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// `pushed` with the domain's columns and the names of `like`, where it has others: column by column.
-fn named_like(pushed: LogicalPlan, like: &LogicalPlan, domain: &Domain) -> Result<LogicalPlan> {
+pub(super) fn named_like(pushed: LogicalPlan, like: &LogicalPlan, domain: &Domain) -> Result<LogicalPlan> {
     let wanted: Vec<Column> = domain.names.iter().cloned().chain(like.schema().columns()).collect();
     let columns = pushed.schema().columns();
     if columns == wanted {
@@ -126,15 +124,11 @@ fn named_like(pushed: LogicalPlan, like: &LogicalPlan, domain: &Domain) -> Resul
     Ok(LogicalPlan::Projection(Projection::try_new(named.collect(), Arc::new(pushed))?))
 }
 
-fn named(expr: Expr, wanted: Column) -> Expr {
+pub(super) fn named(expr: Expr, wanted: Column) -> Expr {
     if matches!(&expr, Expr::Column(column) if *column == wanted) {
         return expr;
     }
     expr.alias_qualified(wanted.relation, wanted.name)
-}
-
-fn has_subquery(expr: &Expr) -> Result<bool> {
-    expr.exists(|expr| Ok(super::is_subquery(expr)))
 }
 
 fn project(projection: &Projection, domain: &Domain, names: &Names) -> Result<Option<LogicalPlan>> {
@@ -153,7 +147,7 @@ fn project(projection: &Projection, domain: &Domain, names: &Names) -> Result<Op
 /// Groups are groups of each combination; without GROUP BY there is one for each, whether it has rows or not.
 fn group(plan: &LogicalPlan, aggregate: &Aggregate, domain: &Domain, names: &Names) -> Result<Option<LogicalPlan>> {
     if let [Expr::GroupingSet(sets)] = &aggregate.group_expr[..] {
-        return group_by_sets(plan, aggregate, sets, domain, names);
+        return sets::grouped(plan, aggregate, sets, domain, names);
     }
     let within = domain.again(names);
     let Some(input) = push(&aggregate.input, &within, names)? else { return Ok(None) };
@@ -178,71 +172,8 @@ fn group(plan: &LogicalPlan, aggregate: &Aggregate, domain: &Domain, names: &Nam
     Ok(Some(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(all))?)))
 }
 
-/// ROLLUP and its kin: each set is one of each combination. The group of nothing is there even without rows.
-fn group_by_sets(
-    plan: &LogicalPlan,
-    aggregate: &Aggregate,
-    sets: &GroupingSet,
-    domain: &Domain,
-    names: &Names,
-) -> Result<Option<LogicalPlan>> {
-    let key_count = sets.distinct_expr().len();
-    let sets = expanded(sets)?;
-    let of_nothing_count = sets.iter().filter(|set| set.is_empty()).count();
-    let within = domain.again(names);
-    if of_nothing_count > 1 || key_count >= u64::BITS as usize {
-        return Ok(None);
-    }
-    let Some(input) = push(&aggregate.input, &within, names)? else { return Ok(None) };
-    let inside = |set: Vec<Expr>| {
-        let keys = set.into_iter().map(|key| within.inside(key));
-        within.columns().map(Ok).chain(keys).collect::<Result<Vec<_>>>()
-    };
-    let sets = sets.into_iter().map(inside).collect::<Result<Vec<_>>>()?;
-    let calls = aggregate.aggr_expr.iter().map(|expr| within.inside(expr.clone())).collect::<Result<Vec<_>>>()?;
-    let keys = vec![Expr::GroupingSet(GroupingSet::GroupingSets(sets))];
-    let grouped = Aggregate::try_new(Arc::new(input), keys, calls)?;
-    // The numbers of the sets are as wide as the keys are many.
-    let id_type = plan.schema().field(key_count).data_type().clone();
-    // A key that is a column of the surroundings stands among these already, and is no key of its own then.
-    let id = grouped.schema.fields().get(within.names.len() + key_count);
-    if id.is_none_or(|id| *id.data_type() != id_type) {
-        return Ok(None);
-    }
-    let grouped = LogicalPlan::Aggregate(grouped);
-    if of_nothing_count == 0 {
-        return named_like(grouped, plan, domain).map(Some);
-    }
-    let grouped = named_like(grouped, plan, &within)?;
-    let pairs = domain.names.iter().cloned().zip(within.names.iter().cloned()).collect();
-    let all = join_same(domain.plan()?, grouped, pairs, None, JoinType::Left)?;
-    let mut exprs: Vec<Expr> = domain.columns().collect();
-    for (at, column) in plan.schema().columns().into_iter().enumerate() {
-        let value = Expr::Column(column.clone());
-        let without_rows = match at.checked_sub(key_count + 1) {
-            Some(call) => of_nothing(&aggregate.aggr_expr[call], plan, &column)?,
-            None if at == key_count => Some(lit(ScalarValue::UInt64(Some((1 << key_count) - 1)).cast_to(&id_type)?)),
-            None => None,
-        };
-        exprs.push(match without_rows {
-            Some(nothing) => named(coalesce(value, nothing), column),
-            None => value,
-        });
-    }
-    Ok(Some(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(all))?)))
-}
-
-/// The sets one by one.
-fn expanded(sets: &GroupingSet) -> Result<Vec<Vec<Expr>>> {
-    Ok(match sets {
-        GroupingSet::Rollup(keys) => (0..=keys.len()).rev().map(|count| keys[..count].to_vec()).collect(),
-        GroupingSet::Cube(keys) => powerset(keys)?.into_iter().map(|set| set.into_iter().cloned().collect()).collect(),
-        GroupingSet::GroupingSets(sets) => sets.clone(),
-    })
-}
-
 /// What an aggregate gives over no rows, where that is not NULL.
-fn of_nothing(call: &Expr, plan: &LogicalPlan, column: &Column) -> Result<Option<Expr>> {
+pub(super) fn of_nothing(call: &Expr, plan: &LogicalPlan, column: &Column) -> Result<Option<Expr>> {
     match call {
         Expr::Alias(alias) => of_nothing(&alias.expr, plan, column),
         Expr::AggregateFunction(function) => {
@@ -254,7 +185,7 @@ fn of_nothing(call: &Expr, plan: &LogicalPlan, column: &Column) -> Result<Option
     }
 }
 
-fn coalesce(value: Expr, otherwise: Expr) -> Expr {
+pub(super) fn coalesce(value: Expr, otherwise: Expr) -> Expr {
     FUNCTIONS.scalars["coalesce"].call(vec![value, otherwise])
 }
 
@@ -269,6 +200,16 @@ fn bounds(limit: &Limit) -> Option<(usize, Option<usize>)> {
 fn limited(limit: &Limit, domain: &Domain, names: &Names) -> Result<Option<LogicalPlan>> {
     let Some((skip, fetch)) = bounds(limit) else { return Ok(None) };
     match limit.input.as_ref() {
+        // The order that decides may stand below columns that leave.
+        LogicalPlan::Projection(below) => {
+            let input = Arc::new(LogicalPlan::Limit(Limit { input: below.input.clone(), ..limit.clone() }));
+            project(&Projection::try_new_with_schema(below.expr.clone(), input, below.schema.clone())?, domain, names)
+        }
+        LogicalPlan::SubqueryAlias(below) => {
+            let input = LogicalPlan::Limit(Limit { input: below.input.clone(), ..limit.clone() });
+            let Some(pushed) = push(&input, domain, names)? else { return Ok(None) };
+            named_like(pushed, limit.input.as_ref(), domain).map(Some)
+        }
         LogicalPlan::Sort(sort) if sort.fetch.is_none_or(|kept| fetch.is_some_and(|fetch| skip + fetch <= kept)) => {
             first(sort.input.as_ref(), &sort.expr, skip, fetch, domain, names)
         }

@@ -26,14 +26,9 @@ const PASS_BY: u64 = 64;
 
 /// Whether the groups of `spec` may be made before the exchange; `takes_back`: whether its input may retract rows.
 pub fn may_be_local(spec: &AggregateSpec, takes_back: bool) -> bool {
-    let merges = |call: &crate::pipeline::AggregateCall| {
-        // States that hold every value are no smaller than the rows.
-        let small = call.function.state_types().iter().all(|data_type| !data_type.is_nested());
-        !call.distinct && !call.function.is_order_sensitive() && small
-    };
     // Sessions are known where their key is; windows of rows by the order of arrival there.
     let has_panes = spec.window.as_ref().is_none_or(|window| window.kind.has_panes());
-    spec.emit == EmitMode::Final && !takes_back && has_panes && spec.aggregates.iter().all(merges)
+    spec.emit == EmitMode::Final && !takes_back && has_panes && spec.merges()
 }
 
 /// Whether all that `spec` counts are the different values of the same arguments, in one group: then rows can be parted

@@ -9,6 +9,7 @@ mod local; //    groups made before an exchange
 mod plain; //    one table for all rows
 mod row_count; // windows of so many rows, per key
 mod session; //  sessions, per key
+mod sets; //     several sets of keys
 mod states; //   the states of all aggregates, side by side
 mod table; //    groups and the states of their aggregates
 mod windowed; // a table per pane, merged and emitted as windows close
@@ -18,6 +19,7 @@ pub use plain::Aggregate;
 pub use row_count::RowCountAggregate;
 pub use session::SessionAggregate;
 pub(super) use session::{Sessions, moved};
+pub use sets::GroupingSets;
 pub use windowed::WindowedAggregate;
 
 use millstream_kernels::level::Level;
@@ -33,6 +35,8 @@ use crate::pipeline::{AggregateCall, AggregateSpec};
 #[derive(Debug, Clone)]
 pub struct TableShape {
     pub key_types: Vec<DataType>,
+    /// Where the arguments of the calls begin among the program's outputs.
+    first_argument: usize,
     pub calls: Arc<Vec<crate::pipeline::AggregateCall>>,
     /// For a DISTINCT call, the earlier one without a filter that has the same arguments; both counted among the calls that have
     /// states of their own.
@@ -51,7 +55,14 @@ impl TableShape {
         let key_types = spec.program.output_types[..spec.key_count].to_vec();
         let (calls, one_group) = (Arc::new(spec.aggregates.clone()), key_types.is_empty());
         let owners = Arc::new(owners(spec));
-        TableShape { key_types, calls, owners, seed, context, unmerges: false, one_group }
+        let first_argument = spec.key_count;
+        TableShape { key_types, first_argument, calls, owners, seed, context, unmerges: false, one_group }
+    }
+
+    /// The same for some of the keys alone.
+    fn of_keys(&self, keys: &[usize]) -> Self {
+        let key_types: Vec<DataType> = keys.iter().map(|&key| self.key_types[key].clone()).collect();
+        TableShape { one_group: key_types.is_empty(), key_types, ..self.clone() }
     }
 
     /// The types of keys, then `between`, then results.
@@ -107,6 +118,7 @@ pub(super) fn call_states(call: &AggregateCall, seed: u64, context: KernelContex
             // Without a key there would be one group, and values would be told apart without it.
             let shape = TableShape {
                 key_types: vec![DataType::UInt32],
+                first_argument: 0,
                 calls: Arc::default(),
                 owners: Arc::default(),
                 seed,

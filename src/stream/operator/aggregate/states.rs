@@ -50,7 +50,7 @@ impl States {
         mask: &mut Vec<u64>,
     ) -> Result<()> {
         self.count = self.count.max(group_count);
-        let mut output = self.shape.key_types.len();
+        let mut output = self.shape.first_argument;
         for (number, call) in self.shape.own_calls().enumerate() {
             let args: SmallVec<[Argument<'_>; 4]> =
                 (output..output + call.arg_count).map(|arg| evaluator.output(batch, arg)).collect();

@@ -57,6 +57,11 @@ impl Table {
         self.index.len()
     }
 
+    /// How many columns its results are.
+    pub(super) fn result_count(&self) -> usize {
+        self.shape.calls.len()
+    }
+
     /// The most groups it had before it was cleared.
     pub(super) fn groups_most(&self) -> usize {
         self.groups_most
@@ -75,6 +80,18 @@ impl Table {
     pub(super) fn find_groups(&mut self, evaluator: &Evaluator, batch: &Batch, scratch: &mut Scratch) -> Result<()> {
         let keys: SmallVec<[Argument<'_>; 4]> =
             (0..self.shape.key_types.len()).map(|key| evaluator.output(batch, key)).collect();
+        self.index.lookup(&keys, evaluator.rows(), &mut scratch.groups)
+    }
+
+    /// The same where the table's keys are these of the program.
+    pub(super) fn find_groups_by(
+        &mut self,
+        keys: &[usize],
+        evaluator: &Evaluator,
+        batch: &Batch,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let keys: SmallVec<[Argument<'_>; 4]> = keys.iter().map(|&key| evaluator.output(batch, key)).collect();
         self.index.lookup(&keys, evaluator.rows(), &mut scratch.groups)
     }
 
@@ -107,7 +124,7 @@ impl Table {
         if other.len() == 0 {
             return Ok(());
         }
-        self.find_groups_of(other, scratch, keys)?;
+        self.find_groups_of(other, None, scratch, keys)?;
         let group_count = self.index.len();
         self.states.merge(&scratch.groups, group_count, &mut other.states)?;
         if let (Some(mine), Some(theirs)) = (&mut self.weights, &other.weights) {
@@ -120,6 +137,21 @@ impl Table {
             other.places.clone_from(&scratch.groups);
         }
         Ok(())
+    }
+
+    /// Merges all groups of `other`, which has more keys, in: the keys here are its `positions`.
+    pub(super) fn merge_finer(
+        &mut self,
+        other: &mut Table,
+        positions: &[usize],
+        scratch: &mut Scratch,
+        keys: &mut Vec<KernelColumn>,
+    ) -> Result<()> {
+        if other.len() == 0 {
+            return Ok(());
+        }
+        self.find_groups_of(other, Some(positions), scratch, keys)?;
+        self.states.merge(&scratch.groups, self.index.len(), &mut other.states)
     }
 
     /// Takes all groups of `other`, which is as it was when it was merged in last, out again; leaves in `scratch.groups`
@@ -135,14 +167,22 @@ impl Table {
         self.states.unmerge(&scratch.groups, &mut other.states)
     }
 
-    /// Finds the groups of `other` here, new ones made, and leaves them in `scratch.groups`.
-    fn find_groups_of(&mut self, other: &Table, scratch: &mut Scratch, keys: &mut Vec<KernelColumn>) -> Result<()> {
+    /// Finds the groups of `other` here, new ones made, and leaves them in `scratch.groups`; `positions`: which of its keys
+    /// are those here, where they are not all.
+    fn find_groups_of(
+        &mut self,
+        other: &Table,
+        positions: Option<&[usize]>,
+        scratch: &mut Scratch,
+        keys: &mut Vec<KernelColumn>,
+    ) -> Result<()> {
         let rows = other.len();
         let mut all = std::mem::take(&mut scratch.groups);
         all.clear();
         all.extend(0..rows as u32);
         keys.resize_with(self.shape.key_types.len(), KernelColumn::default);
         for (key, column) in keys.iter_mut().enumerate() {
+            let key = positions.map_or(key, |positions| positions[key]);
             other.index.keys(key, &all, &mut column.column)?;
             column.settle();
         }
