@@ -5,8 +5,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use millstream_kernels::{
-    Level, aggregate, arithmetic, bitmap, cast, choose, compare, filter, gather, grouped, hash, level, logic, pane,
-    partition, scan, snappy,
+    Level, aggregate, arithmetic, bitmap, cast, choose, compare, filter, fused, gather, grouped, hash, level, logic,
+    pane, partition, scan, snappy,
 };
 use std::hint::black_box;
 use std::time::Duration;
@@ -143,6 +143,34 @@ fn arithmetics(c: &mut Criterion) {
     let values: Vec<i32> = small(rows).iter().map(|&v| v as i32).collect();
     levels(c, "cast/i32-f64", rows, |level| cast::widen(level, black_box(&values), &mut out));
     assert_eq!(out[7], f64::from(values[7]));
+}
+
+/// `a * 3 + b > 2000` in one pass, with overflow looked for.
+fn fusions(c: &mut Criterion) {
+    use fused::{Source, Step};
+    let rows = IN_CACHE;
+    let (a, b) = (small(rows), small(rows).into_iter().rev().collect::<Vec<_>>());
+    let mut out = vec![0; bitmap::words(rows)];
+    levels(c, "fused/i64/a*k+b>c", rows, |level| {
+        let left = Source::Column(black_box(&a[..]));
+        let steps = [
+            Step { op: arithmetic::Op::Mul, left, right: Source::Constant(3) },
+            Step { op: arithmetic::Op::Add, left: Source::Step(0), right: Source::Column(&b) },
+        ];
+        let limit = Source::Constant(2000);
+        assert!(fused::compare(level, &steps, compare::Op::Gt, Source::Step(1), limit, rows, &mut out));
+    });
+    assert_eq!(bitmap::count_ones(&out, rows), a.iter().zip(&b).filter(|(a, b)| **a * 3 + **b > 2000).count());
+    let (a, b) = (floats(rows), floats(rows).into_iter().rev().collect::<Vec<_>>());
+    levels(c, "fused/f64/a*k+b>c", rows, |level| {
+        let left = Source::Column(black_box(&a[..]));
+        let steps = [
+            Step { op: arithmetic::Op::Mul, left, right: Source::Constant(3.0) },
+            Step { op: arithmetic::Op::Add, left: Source::Step(0), right: Source::Column(&b) },
+        ];
+        let limit = Source::Constant(2000.0);
+        assert!(fused::compare(level, &steps, compare::Op::Gt, Source::Step(1), limit, rows, &mut out));
+    });
 }
 
 fn aggregates(c: &mut Criterion) {
@@ -383,6 +411,6 @@ fn config() -> Criterion {
 criterion_group!(
     name = kernels;
     config = config();
-    targets = compares, choices, arithmetics, aggregates, groups, filters, keys, panes, scans, blocks
+    targets = compares, choices, arithmetics, fusions, aggregates, groups, filters, keys, panes, scans, blocks
 );
 criterion_main!(kernels);

@@ -24,6 +24,7 @@ pub mod cast; //       numbers → wider numbers
 pub mod choose; //     one column or another, by bit
 pub mod compare; //    two columns, or a column and a constant → bitmap
 pub mod filter; //     the rows whose bit is set, moved together
+pub mod fused; //    arithmetic and a comparison over it, without a column between
 pub mod gather; //     the rows of a list, in its order; and back
 pub mod grouped; //    a column → one value per group
 pub mod hash; //       keys → 64 bits

@@ -3,8 +3,8 @@
 mod support;
 
 use millstream_kernels::{
-    Integer, Native, Number, aggregate, arithmetic, bitmap, cast, choose, compare, filter, gather, grouped, hash,
-    level, logic, pane, partition, probe, scan, unpack,
+    Integer, Native, Number, aggregate, arithmetic, bitmap, cast, choose, compare, filter, fused, gather, grouped,
+    hash, level, logic, pane, partition, probe, scan, unpack,
 };
 use support::{Case, Rng, Sample, every_case, every_length};
 
@@ -206,6 +206,68 @@ fn compare_type<T: Sample>(case: &Case, rng: &mut Rng) {
 fn comparisons() {
     every_length(|case, rng| {
         for_types!(compare_type(case, rng): i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64);
+    });
+}
+
+/// Steps over two columns and a constant, drawn at random, beside the same columns made one after the other.
+fn fused_type<T: Sample + fused::Fuse>(case: &Case, rng: &mut Rng) {
+    use fused::{Source, Step};
+    // Mostly small: else a batch without overflow is rare.
+    let many = |rng: &mut Rng| if rng.below(3) == 0 { rng.values::<T>(case.rows) } else { rng.small::<T>(case.rows) };
+    let (a, b) = (many(rng), many(rng));
+    for _ in 0..12 {
+        let c = if rng.below(2) == 0 { T::small(3) } else { T::sample(rng) };
+        let source = |rng: &mut Rng, steps: usize| match rng.below(3 + 2 * steps as u64) {
+            0 => Source::Column(&a[..]),
+            1 => Source::Column(&b[..]),
+            2 => Source::Constant(c),
+            step => Source::Step(step as usize % steps),
+        };
+        let count = 1 + rng.below(fused::STEPS_MAX as u64) as usize;
+        let step = |at: usize, rng: &mut Rng| Step {
+            op: OPERATIONS[rng.below(3) as usize],
+            left: source(rng, at),
+            right: source(rng, at),
+        };
+        let steps: Vec<Step<T>> = (0..count).map(|at| step(at, rng)).collect();
+        let (left, right) = (source(rng, count), source(rng, count));
+        let of_constants =
+            |left: &Source<T>, right: &Source<T>| matches!((left, right), (Source::Constant(_), Source::Constant(_)));
+        let refused = of_constants(&left, &right) || steps.iter().any(|step| of_constants(&step.left, &step.right));
+
+        let mut made: Vec<Vec<T>> = Vec::new();
+        let values = |source: Source<T>, made: &[Vec<T>]| match source {
+            Source::Column(values) => values.to_vec(),
+            Source::Constant(value) => vec![value; case.rows],
+            Source::Step(step) => made[step].clone(),
+        };
+        let mut fits = !refused;
+        for step in &steps {
+            let (left, right) = (values(step.left, &made), values(step.right, &made));
+            let mut column = vec![T::default(); case.rows];
+            fits &= arithmetic::scalar::columns(step.op, &left, &right, None, &mut column).is_ok();
+            made.push(column);
+        }
+        for op in COMPARISONS {
+            let (mut out, mut truth) = (vec![7; case.words()], vec![7; case.words()]);
+            let done = fused::compare(case.level, &steps, op, left, right, case.rows, &mut out);
+            assert_eq!(done, fits, "{steps:?} {op:?} {left:?} {right:?}, {case}");
+            if done {
+                compare::scalar::columns(op, &values(left, &made), &values(right, &made), &mut truth);
+                assert_rows!(out, truth, "{op:?}, {case}");
+                assert!(fused::scalar::compare(&steps, op, left, right, case.rows, &mut out));
+                assert_rows!(out, truth, "{op:?} row by row, {case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn arithmetic_fuses_with_comparisons() {
+    every_length(|case, rng| {
+        if case.rows < 65536 {
+            for_types!(fused_type(case, rng): i64 f64);
+        }
     });
 }
 

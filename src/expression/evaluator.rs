@@ -5,8 +5,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef};
 use smallvec::SmallVec;
 
+use super::fused::{FusedSteps, fused_steps};
 use super::per_value::PerValue;
-use super::{Operand, Program};
+use super::{Operand, Program, Step};
 use crate::batch::{Argument, Batch, Column, KernelColumn, Kind, Selection, gather_array, gather_flat, load_bits};
 use crate::error::Result;
 use crate::function::KernelContext;
@@ -20,6 +21,8 @@ pub struct Evaluator {
     constants: Vec<Column>,
     registers: Vec<KernelColumn>,
     per_value: PerValue,
+    /// Steps that are done together, by the first of them.
+    fused: Vec<FusedSteps>,
     rows: usize,
 }
 
@@ -39,7 +42,8 @@ impl Evaluator {
             program.constants.iter().map(|constant| Column::Constant(constant.0.clone())).collect();
         let registers = program.steps.iter().map(|_| KernelColumn::default()).collect();
         let per_value = PerValue::new(&program, &program.inputs(), &constants, 0);
-        Evaluator { program, context, inputs, constants, registers, per_value, rows: 0 }
+        let fused = fused_steps(&program);
+        Evaluator { program, context, inputs, constants, registers, per_value, fused, rows: 0 }
     }
 
     /// Says that the first `outputs` outputs may be dictionaries: whoever reads them knows how.
@@ -68,26 +72,57 @@ impl Evaluator {
         if !self.per_value.run(&program, &self.context) {
             self.load(batch)?;
         }
-        for step in &program.steps {
-            if let Some(result) = self.per_value.result(step.register, &program)? {
-                if let Some(column) = result {
-                    self.registers[step.register].column = column;
-                    self.registers[step.register].settle();
-                }
+        let mut next = 0;
+        while let Some(step) = program.steps.get(next) {
+            let fused = self.fused.iter().position(|fused| fused.steps.start == next && !fused.is_refused);
+            if let Some(fused) = fused
+                && self.run_fused(fused, batch)?
+            {
+                next = self.fused[fused].steps.end;
                 continue;
             }
-            let mut out = std::mem::take(&mut self.registers[step.register]);
-            let args: SmallVec<[Argument<'_>; 4]> = step.args.iter().map(|arg| self.argument(batch, *arg)).collect();
-            let evaluated = step.kernel.evaluate(&self.context, &args, self.rows, &mut out.column);
-            evaluated.map_err(|e| {
-                let shown = program.show(Operand::Register(step.register), &program.names);
-                e.context(format!("in {shown}")).at(step.place)
-            })?;
-            out.settle();
-            drop(args);
-            self.registers[step.register] = out;
+            self.run_step(step, &program, batch)?;
+            next += 1;
         }
         Ok(())
+    }
+
+    fn run_step(&mut self, step: &Step, program: &Program, batch: &Batch) -> Result<()> {
+        if let Some(result) = self.per_value.result(step.register, program)? {
+            if let Some(column) = result {
+                self.registers[step.register].column = column;
+                self.registers[step.register].settle();
+            }
+            return Ok(());
+        }
+        let mut out = std::mem::take(&mut self.registers[step.register]);
+        let args: SmallVec<[Argument<'_>; 4]> = step.args.iter().map(|arg| self.argument(batch, *arg)).collect();
+        let evaluated = step.kernel.evaluate(&self.context, &args, self.rows, &mut out.column);
+        evaluated.map_err(|e| {
+            let shown = program.show(Operand::Register(step.register), &program.names);
+            e.context(format!("in {shown}")).at(step.place)
+        })?;
+        out.settle();
+        drop(args);
+        self.registers[step.register] = out;
+        Ok(())
+    }
+
+    /// Does fused steps `index` in one pass; `false`: they are to be run one by one.
+    fn run_fused(&mut self, index: usize, batch: &Batch) -> Result<bool> {
+        let fused = &self.fused[index];
+        if self.per_value.has_any(fused.steps.clone()) {
+            return Ok(false);
+        }
+        let last = fused.steps.end - 1;
+        let mut out = std::mem::take(&mut self.registers[last]);
+        let args: SmallVec<[Argument<'_>; 4]> = fused.args.iter().map(|arg| self.argument(batch, *arg)).collect();
+        let done = fused.kernel.evaluate(&self.context, &args, self.rows, &mut out.column)?;
+        out.settle();
+        drop(args);
+        self.registers[last] = out;
+        self.fused[index].is_refused = !done;
+        Ok(done)
     }
 
     fn load(&mut self, batch: &Batch) -> Result<()> {

@@ -7,6 +7,7 @@
 
 mod branches; //  CASE whose branches are computed for the rows that take them
 mod evaluator; // runs a program over a batch
+mod fused; //     arithmetic and a comparison in one pass
 mod per_value; // once per value of a dictionary instead of once per row
 mod program; //   the program as plain data
 

@@ -6,6 +6,7 @@
 //! Invariants  a value that no row holds must not fail a query: where a step fails over the values, rows are evaluated
 //!             one by one as if there were no dictionary. So they are where rows are null.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
@@ -152,6 +153,11 @@ impl PerValue {
             at.result = out;
         }
         Ok(())
+    }
+
+    /// Whether one of these steps was worked out per value.
+    pub(super) fn has_any(&self, mut steps: Range<usize>) -> bool {
+        steps.any(|step| self.steps[step].over.is_some_and(|input| self.inputs[input].current.is_some()))
     }
 
     /// Whether the step was worked out per value, and for rows then what they need of it.

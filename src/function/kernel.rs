@@ -8,6 +8,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use millstream_kernels::level::Level;
 
+use super::scalar::BinaryOp;
 use crate::batch::{Argument, Change, Column};
 use crate::error::{Error, Result};
 
@@ -48,6 +49,12 @@ pub trait ScalarKernel: Send + Sync + Debug {
     /// that is one.
     fn for_constants(&self, constants: &[Option<ArrayRef>]) -> Option<Arc<dyn ScalarKernel>> {
         let _ = constants;
+        None
+    }
+
+    /// The operator between two numbers of one type that it is; of the engine's own kernels only. Such steps may be done
+    /// together.
+    fn operator(&self) -> Option<BinaryOp> {
         None
     }
 

@@ -9,7 +9,7 @@
 
 mod invariant;
 pub mod scalar;
-mod simd;
+pub(crate) mod simd;
 
 use crate::number::Number;
 use fearless_simd::{Level, dispatch};

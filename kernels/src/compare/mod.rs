@@ -6,7 +6,7 @@
 //! Two loops do for six operators: `a > b` is `b < a`, and the other half is the opposite of these.
 
 pub mod scalar;
-mod simd;
+pub(crate) mod simd;
 
 use crate::bitmap::{trim, words};
 use crate::number::Number;
@@ -55,7 +55,7 @@ impl Op {
     }
 
     /// The word to flip results with: `Ne`, `Le` and `Ge` are computed as their opposites.
-    const fn flip(self) -> u64 {
+    pub(crate) const fn flip(self) -> u64 {
         match self {
             Op::Eq | Op::Lt | Op::Gt => 0,
             Op::Ne | Op::Le | Op::Ge => u64::MAX,

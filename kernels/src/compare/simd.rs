@@ -39,8 +39,9 @@ pub fn constant<S: Simd, T: Lanes, const TEST: usize>(s: S, a: &[T], c: T, flip:
     }
 }
 
+/// The word of `TEST` on the pairs of a block.
 #[inline(always)]
-fn pairs<S: Simd, T: Lanes, const TEST: usize>(s: S, a: &[T; 64], b: &[T; 64]) -> u64 {
+pub fn pairs<S: Simd, T: Lanes, const TEST: usize>(s: S, a: &[T; 64], b: &[T; 64]) -> u64 {
     let mut bits = 0;
     for at in (0..64).step_by(T::Vector::<S>::LEN) {
         bits |= test::<S, T, TEST>(load(s, a, at), load(s, b, at)) << at;
@@ -48,8 +49,9 @@ fn pairs<S: Simd, T: Lanes, const TEST: usize>(s: S, a: &[T; 64], b: &[T; 64]) -
     bits
 }
 
+/// The word of `TEST` on the rows of a block and `c`.
 #[inline(always)]
-fn against<S: Simd, T: Lanes, const TEST: usize>(s: S, a: &[T; 64], c: T::Vector<S>) -> u64 {
+pub fn against<S: Simd, T: Lanes, const TEST: usize>(s: S, a: &[T; 64], c: T::Vector<S>) -> u64 {
     let mut bits = 0;
     for at in (0..64).step_by(T::Vector::<S>::LEN) {
         bits |= test::<S, T, TEST>(load(s, a, at), c) << at;
@@ -57,8 +59,9 @@ fn against<S: Simd, T: Lanes, const TEST: usize>(s: S, a: &[T; 64], c: T::Vector
     bits
 }
 
+/// One bit per lane.
 #[inline(always)]
-fn test<S: Simd, T: Lanes, const TEST: usize>(a: T::Vector<S>, b: T::Vector<S>) -> u64 {
+pub fn test<S: Simd, T: Lanes, const TEST: usize>(a: T::Vector<S>, b: T::Vector<S>) -> u64 {
     match TEST {
         SAME => T::same_lanes::<S>(a, b).to_bitmask(),
         LESS => T::less_lanes::<S>(a, b).to_bitmask(),

@@ -74,6 +74,16 @@ impl ScalarKernel for Binary {
         (self.run)(context, self.op, args, rows, out)
     }
 
+    fn operator(&self) -> Option<BinaryOp> {
+        Some(match self.op {
+            Op::Add => BinaryOp::Add,
+            Op::Sub => BinaryOp::Sub,
+            Op::Mul => BinaryOp::Mul,
+            Op::Div => BinaryOp::Div,
+            Op::Rem => BinaryOp::Rem,
+        })
+    }
+
     fn can_fail(&self) -> bool {
         self.data_type.is_integer()
     }

@@ -33,7 +33,7 @@ pub(super) fn binary(op: BinaryOp, left: &DataType, right: &DataType) -> Option<
         BinaryOp::IsNotDistinctFrom => (Op::Ne, Nulls::NotDistinct),
         _ => return None,
     };
-    Some(Arc::new(Comparison { symbol: op.symbol(), op: compared, nulls, run }))
+    Some(Arc::new(Comparison { operator: op, op: compared, nulls, run }))
 }
 
 /// What a null on one side or both means.
@@ -63,7 +63,7 @@ fn bits(left: &DataType, right: &DataType) -> Option<Bits> {
 
 #[derive(Debug)]
 struct Comparison {
-    symbol: &'static str,
+    operator: BinaryOp,
     op: Op,
     nulls: Nulls,
     run: Bits,
@@ -71,7 +71,7 @@ struct Comparison {
 
 impl ScalarKernel for Comparison {
     fn name(&self) -> &str {
-        self.symbol
+        self.operator.symbol()
     }
 
     fn result_type(&self) -> DataType {
@@ -97,12 +97,16 @@ impl ScalarKernel for Comparison {
         Ok(())
     }
 
+    fn operator(&self) -> Option<BinaryOp> {
+        Some(self.operator)
+    }
+
     fn can_fail(&self) -> bool {
         false
     }
 
     fn show(&self, args: &[String]) -> String {
-        show_infix(self.symbol, args)
+        show_infix(self.operator.symbol(), args)
     }
 }
 

@@ -15,6 +15,7 @@ mod nested; //     lists, structs and maps as texts
 mod type_name; // names of types
 mod clock; //      proctime() and current_watermark(ts)
 mod compare; //    = <> < <= > >= of fixed-width values and strings, IS [NOT] DISTINCT FROM
+mod fused; //      arithmetic and a comparison over it in one pass
 mod logic; //      AND OR NOT, IS [NOT] NULL
 mod keys; //       values that the query gives, found in columns
 mod choice; //     CASE by masks
@@ -32,6 +33,7 @@ pub use calendar::{date_part, month_start};
 pub use cast::cast;
 pub use choice::{Bits, Chooser, can_choose, choice};
 pub use clock::{PROCESSING_TIME, current_watermark, proctime};
+pub use fused::{Fused, FusedOperand};
 pub use json::{JsonStyle, to_json};
 pub use letters::{lower, upper};
 pub use list::{array_insert, array_mode};
