@@ -75,6 +75,11 @@ pub fn scatter<T: Copy>(values: &[T], rows: &[u16], out: &mut [T]) {
     }
 }
 
+/// Returns the greatest of the indexes.
+pub fn greatest_u32(indexes: &[u32]) -> Option<u32> {
+    dispatch!(crate::level::detect(), _s => greatest(indexes))
+}
+
 /// A bare loop: `Iterator::max` calls a function per item where it is not compiled for the level.
 #[inline(always)]
 fn greatest<I: Copy + Ord>(indexes: &[I]) -> Option<I> {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
-use millstream_kernels::bitmap;
 use millstream_kernels::level::Level;
+use millstream_kernels::{bitmap, gather};
 
 use crate::batch::{Argument, Column};
 use crate::error::{Error, Result};
@@ -272,10 +272,9 @@ impl<T: Table> AggregateStates for States<T> {
     }
 }
 
-/// How many groups there must be for all of `groups` to be among them. A bare loop: `Iterator::max` is none.
+/// How many groups there must be for all of `groups` to be among them.
 fn group_count(groups: &[u32]) -> usize {
-    let end = |end: usize, &group: &u32| if group as usize >= end { group as usize + 1 } else { end };
-    groups.iter().fold(0, end)
+    gather::greatest_u32(groups).map_or(0, |group| group as usize + 1)
 }
 
 /// The rows that count, as words: not filtered, no argument null. `None` for all; `memory` is used if need be.

@@ -81,15 +81,16 @@ pub(super) fn write<T: Fixed>(
     flat.rows = groups.len();
     let mut validity = std::mem::take(flat.validity_mut(groups.len()));
     let values = T::of_values_mut(&mut flat.values).expect("made of this type above");
-    values.clear();
-    values.reserve(groups.len());
-    for (word, groups) in validity.iter_mut().zip(groups.chunks(u64::BITS as usize)) {
-        *word = 0;
-        for (bit, &group) in groups.iter().enumerate() {
-            let value = result(group as usize)?;
-            *word |= u64::from(value.is_some()) << bit;
-            values.push(value.unwrap_or_default());
+    values.resize(groups.len(), T::default());
+    let words = groups.chunks(u64::BITS as usize).zip(values.chunks_mut(u64::BITS as usize));
+    for (word, (groups, values)) in validity.iter_mut().zip(words) {
+        let mut bits = 0;
+        for (bit, (&group, value)) in groups.iter().zip(values).enumerate() {
+            let result = result(group as usize)?;
+            bits |= u64::from(result.is_some()) << bit;
+            *value = result.unwrap_or_default();
         }
+        *word = bits;
     }
     let complete = bitmap::all_set(&validity, groups.len());
     *flat.validity_mut(0) = validity;

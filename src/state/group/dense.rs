@@ -129,8 +129,10 @@ impl Dense {
     /// wrong often. The place behind the last key is written in any case, and counts if it was.
     fn groups_of<T: Ordered>(&mut self, values: &[T], groups: &mut Vec<u32>) {
         let mut count = self.keys.len();
+        // No more keys than slots, but for the null: in a pane of few keys, room for every row would be what is cleared.
+        let most = (count + values.len()).min(self.slots.len() + 1);
         let (base, slots) = (self.base, &mut self.slots[..]);
-        self.keys.resize(count + values.len() + 1, 0);
+        self.keys.resize(most + 1, 0);
         let keys = &mut self.keys[..];
         groups.extend(values.iter().map(|value| {
             let key = value.ordered();

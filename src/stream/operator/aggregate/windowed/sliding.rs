@@ -114,7 +114,10 @@ impl Sliding {
                 let table = self.running.take().expect("a running table was made");
                 let mut groups = std::mem::take(&mut self.groups);
                 groups.clear();
-                groups.extend((0..table.len() as u32).filter(|&group| self.presence[group as usize] > 0));
+                match self.alive == table.len() {
+                    true => groups.extend(0..table.len() as u32),
+                    false => groups.extend((0..table.len() as u32).filter(|&group| self.presence[group as usize] > 0)),
+                }
                 Ok((table, Some(groups)))
             }
             Way::TwoStacks => {
