@@ -4,15 +4,20 @@
 //!             with a count and a sum per group; without the time that the thread waited for a CPU that others had.
 //! Data        keys that are all different: integers spread over 64 bits, text of 12 bytes (its own view) and of 24.
 //! Sizes       `MILLSTREAM_BENCH_GROUPS` (default twenty million); 100,000 when run by `cargo test`.
+//!
+//! With `--json`, a line of JSON for each kind of key instead.
+
+mod support;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use millstream::arrow::array::{ArrayRef, Int64Array, StringViewArray};
 use millstream::arrow::datatypes::DataType;
 use millstream::batch::{Argument, Column};
 use millstream::function::{KernelContext, Update, aggregate};
 use millstream::state::GroupIndex;
+use serde_json::json;
+use support::own_nanoseconds;
 
 const ROWS: usize = 8192;
 
@@ -45,19 +50,27 @@ fn grow(name: &str, wanted: usize, key_type: DataType, keys: impl Fn(std::ops::R
     let values = Column::Array(values);
     for batch in 0..wanted.div_ceil(ROWS) {
         let keys = Column::Array(keys(batch * ROWS..(batch + 1) * ROWS));
-        let (waited, started) = (waited_ns(), Instant::now());
-        index.lookup(&[Argument::new(&keys, None, ROWS)], ROWS, &mut groups).expect("groups");
-        let args = [Argument::new(&values, None, ROWS)];
-        let update = Update { groups: &groups, group_count: index.len(), args: &args, filter: None, changes: None };
-        states.iter_mut().for_each(|states| states.update(&context, &update).expect("an update"));
-        let elapsed = started.elapsed().as_nanos() as u64;
-        times.push(elapsed.saturating_sub(waited_ns() - waited) as f64 / 1e6);
+        let taken = own_nanoseconds(|| {
+            index.lookup(&[Argument::new(&keys, None, ROWS)], ROWS, &mut groups).expect("groups");
+            let args = [Argument::new(&values, None, ROWS)];
+            let update = Update { groups: &groups, group_count: index.len(), args: &args, filter: None, changes: None };
+            states.iter_mut().for_each(|states| states.update(&context, &update).expect("an update"));
+        });
+        times.push(taken / 1e6);
     }
     assert_eq!(index.len(), times.len() * ROWS, "every key is a group");
     let total: f64 = times.iter().sum();
     let longest = (0..times.len()).max_by(|a, b| times[*a].total_cmp(&times[*b])).unwrap_or(0) * ROWS;
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+    if std::env::args().any(|argument| argument == "--json") {
+        let row = total * 1e6 / index.len() as f64;
+        println!(
+            "{}",
+            json!({ "keys": name, "groups": index.len(), "row": row, "half": at(0.5), "p99": at(0.99), "p999": at(0.999), "most": at(1.0) })
+        );
+        return;
+    }
     println!(
         "{name}: {} groups, {}: {:.1} ns a row; a batch takes {:.2} ms, one in a hundred {:.2}, one in a thousand {:.2}, at most {:.2} (at {longest} groups)",
         index.len(),
@@ -68,10 +81,4 @@ fn grow(name: &str, wanted: usize, key_type: DataType, keys: impl Fn(std::ops::R
         at(0.999),
         at(1.0),
     );
-}
-
-/// How long this thread has been ready and has not run, where the system tells.
-fn waited_ns() -> u64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    stat.split_whitespace().nth(1).and_then(|waited| waited.parse().ok()).unwrap_or(0)
 }
