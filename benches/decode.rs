@@ -56,10 +56,8 @@ fn main() {
         field("dateTime", timestamp),
         field("extra", DataType::Utf8View),
     ]);
-    let json = |line: &dyn Fn(usize, &[String; 7]) -> String| -> String {
-        bids.iter().enumerate().map(|(row, bid)| line(row, bid) + "\n").collect()
-    };
-    let cases: [(&str, &dyn Fn(usize, &[String; 7]) -> String); 4] = [
+    let json = |line: &Line| -> String { bids.iter().enumerate().map(|(row, bid)| line(row, bid) + "\n").collect() };
+    let cases: [(&str, &Line); 4] = [
         ("bid/json", &|_, bid| object(bid, NAMES, ":", ",")),
         ("bid/json, blanks", &|_, bid| object(bid, NAMES, ": ", ", ")),
         ("bid/json, escape in 1 of 3", &|row, bid| {
@@ -83,6 +81,9 @@ fn main() {
     let csv = csv.replace("query=1,", "query=1\",");
     compare("bid/csv, one in quotes", folder.path(), &csv, &schema, TextFormat::Csv(options()), bids.len(), 2);
 }
+
+/// A bid as a line, by its number.
+type Line = dyn Fn(usize, &[String; 7]) -> String;
 
 fn as_json() -> bool {
     std::env::args().any(|argument| argument == "--json")

@@ -208,7 +208,8 @@ def page(about, versions, tables):
 
 {about}.
 `compare/reach.py`, {seconds:.0f} s in all. Beside: arrow-rs and DataFusion's functions as the engine links them,
-{', '.join(versions) or 'no other engine'}, one thread each, rows in memory, answers equal.
+{', '.join(versions) or 'no other engine'}, one thread each, rows in memory, answers equal. Arrow's readers of text
+are compiled for size there, arrow-rs for any x86-64.
 
 Nanoseconds a row of one core, the least of several runs; reach is what is aimed at, and the ratio the peer's time by that here: above
 1 Millstream is faster. Of several peers the fastest stands there. Of queries, wall time of the whole: planning, and the rows that leave.

@@ -250,6 +250,7 @@ fn each_compared<S: Simd, T: Blocks, const OP: usize, const TEST: usize>(
 }
 
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "an iterator over the words is not compiled for the level")]
 fn each_pair_compared<S: Simd, T: Blocks, const OP: usize, const TEST: usize>(
     s: S,
     a: impl Vectors<S, T>,
