@@ -26,7 +26,10 @@ pub use dictionary::{Dictionary, DictionaryValues};
 pub use flat::{Flat, Values};
 pub(crate) use gather::{gather_array, gather_flat, load_bits};
 pub use kernel::KernelColumn;
-pub(crate) use number::{Texts, first_keys, first_keys_by_code, first_keys_of, float, has_numbers, numbers};
+pub(crate) use number::{
+    Texts, first_keys, first_keys_by_code, first_keys_of, float, has_numbers, null_number, numbers, of_first_keys,
+    tells_values,
+};
 pub use room::{held_bytes, held_of, make_room, room_for};
 pub use selection::Selection;
 pub(crate) use slice::true_rows;

@@ -149,6 +149,80 @@ pub(crate) fn first_keys_by_code(
     }
 }
 
+/// Whether the number of a value says what it is, but for two: the number of nulls may be a value's, and a float may be one
+/// of those that are equal to others.
+pub(crate) fn tells_values(data_type: &DataType) -> bool {
+    !matches!(Kind::of(data_type), Kind::I128 | Kind::View | Kind::Other)
+}
+
+/// The number that nulls have as the first key of an ORDER BY.
+pub(crate) fn null_number(options: SortOptions) -> u64 {
+    if options.nulls_first { 0 } else { u64::MAX }
+}
+
+/// Makes `out` the values whose [`first_keys`] are `numbers`, nulls where `has_nulls` and a number is theirs. Of floats that
+/// are equal it is the canonical one.
+///
+/// Panics: on a type whose numbers do not [tell values](tells_values).
+pub(crate) fn of_first_keys(
+    data_type: &DataType,
+    options: SortOptions,
+    numbers: &[u64],
+    has_nulls: bool,
+    out: &mut Column,
+) {
+    let turned = if options.descending { u64::MAX } else { 0 };
+    macro_rules! values {
+        ($($kind:ident: $value:expr),+) => {
+            match Kind::of(data_type) {
+                $(Kind::$kind => {
+                    let flat = out.flat_mut(|v| matches!(v, Values::$kind(_)), || Values::$kind(Vec::new()));
+                    if let Values::$kind(values) = &mut flat.values {
+                        values.clear();
+                        values.extend(numbers.iter().map(|&number| $value(number ^ turned)));
+                    }
+                    flat
+                })+
+                Kind::Bool => {
+                    let flat = out.flat_mut(|v| matches!(v, Values::Bool(_)), || Values::Bool(Vec::new()));
+                    if let Values::Bool(words) = &mut flat.values {
+                        words.clear();
+                        let word = |bits: &[u64]| {
+                            bits.iter().rev().fold(0, |word, &number| word << 1 | ((number ^ turned) & 1))
+                        };
+                        words.extend(numbers.chunks(64).map(word));
+                    }
+                    flat
+                }
+                Kind::I128 | Kind::View | Kind::Other => unreachable!("asked of types whose numbers tell values"),
+            }
+        };
+    }
+    const SIGN: u64 = 1 << 63;
+    let float = |number: u64| f64::from_bits(if number & SIGN == 0 { !number } else { number ^ SIGN });
+    let flat = values!(
+        I8: |number| (number ^ SIGN) as i8,
+        I16: |number| (number ^ SIGN) as i16,
+        I32: |number| (number ^ SIGN) as i32,
+        I64: |number| (number ^ SIGN) as i64,
+        U8: |number| number as u8,
+        U16: |number| number as u16,
+        U32: |number| number as u32,
+        U64: |number| number,
+        F32: |number| float(number) as f32,
+        F64: float
+    );
+    flat.rows = numbers.len();
+    flat.set_all_valid();
+    let null = null_number(options);
+    if has_nulls && numbers.contains(&null) {
+        let words = flat.validity_mut(numbers.len());
+        words.clear();
+        let word = |bits: &[u64]| bits.iter().rev().fold(0, |word, &number| word << 1 | u64::from(number != null));
+        words.extend(numbers.chunks(64).map(word));
+    }
+}
+
 fn turn(options: SortOptions, out: &mut [u64]) {
     if options.descending {
         out.iter_mut().for_each(|number| *number = !*number);
@@ -156,7 +230,7 @@ fn turn(options: SortOptions, out: &mut [u64]) {
 }
 
 fn put_nulls(out: &mut [u64], is_null: impl Fn(usize) -> bool, options: SortOptions) {
-    let null = if options.nulls_first { 0 } else { u64::MAX };
+    let null = null_number(options);
     out.iter_mut().enumerate().filter(|(row, _)| is_null(*row)).for_each(|(_, number)| *number = null);
 }
 
@@ -224,9 +298,9 @@ mod tests {
         all
     }
 
-    /// What Arrow says of two rows, in an order that knows one zero and one NaN.
-    fn truth(array: &ArrayRef, options: SortOptions) -> arrow::array::DynComparator {
-        let canonical: ArrayRef = match array.data_type() {
+    /// The same with one zero and one NaN.
+    fn canonical(array: &ArrayRef) -> ArrayRef {
+        match array.data_type() {
             DataType::Float32 => Arc::new(
                 array
                     .as_primitive::<Float32Type>()
@@ -238,7 +312,12 @@ mod tests {
                     .unary::<_, Float64Type>(|value| if value.is_nan() { f64::NAN } else { value + 0.0 }),
             ),
             _ => array.clone(),
-        };
+        }
+    }
+
+    /// What Arrow says of two rows, in an order that knows one zero and one NaN.
+    fn truth(array: &ArrayRef, options: SortOptions) -> arrow::array::DynComparator {
+        let canonical = canonical(array);
         make_comparator(&canonical, &canonical, options).expect("comparable")
     }
 
@@ -259,6 +338,29 @@ mod tests {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Whatever the numbers of a column are made of comes back, where no null has the number of a value.
+    #[test]
+    fn numbers_tell_values() {
+        for array in all().iter().filter(|array| tells_values(array.data_type())) {
+            let canonical = canonical(array);
+            for (descending, nulls_first) in [(false, false), (false, true), (true, false), (true, true)] {
+                let options = SortOptions { descending, nulls_first };
+                let (mut numbers, mut back) = (Vec::new(), Column::default());
+                first_keys_of(array, options, &mut numbers).expect("numbers");
+                of_first_keys(array.data_type(), options, &numbers, true, &mut back);
+                let back = back.to_array(array.data_type(), numbers.len(), &Default::default()).expect("an array");
+                let null = null_number(options);
+                for (row, number) in numbers.iter().enumerate() {
+                    if *number != null || array.is_null(row) {
+                        let (back, value) = (back.slice(row, 1), canonical.slice(row, 1));
+                        assert!(back.as_ref() == value.as_ref(), "{back:?} for {value:?}, {options:?}");
+                    }
+                }
+                of_first_keys(array.data_type(), options, &numbers, false, &mut Column::default());
             }
         }
     }

@@ -17,10 +17,12 @@ use super::{DoesNotFit, EMPTY};
 use crate::batch::{Argument, Column, held_bytes, make_room};
 use crate::error::Result;
 
-/// From this many slots on, a probe misses L2 often enough to ask ahead.
-const SLOTS_PREFETCH_MIN: usize = 1 << 16;
+/// From this many slots on, a probe misses L2 often enough to ask ahead; in tests much sooner, so that they see it.
+const SLOTS_PREFETCH_MIN: usize = if cfg!(test) { 1 << 12 } else { 1 << 16 };
 /// How many rows ahead a group's word is asked for; a slot twice as many.
-const PREFETCH_ROWS: usize = 8;
+const PREFETCH_ROWS: usize = 16;
+/// Rows that are looked up with room for as many new groups.
+const PIECE_ROWS: usize = 1024;
 /// Keys hashed at once where words get another layout.
 const PIECE: usize = 4096;
 
@@ -151,23 +153,21 @@ impl<W: Word> Packed<W> {
     }
 
     fn probe(&mut self, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
+        groups.resize(words.len(), EMPTY);
         match (self.is_exact(), self.slots.count() >= SLOTS_PREFETCH_MIN) {
-            (true, false) => self.probe_as::<true, false>(words, hashes, groups),
-            (true, true) => self.probe_as::<true, true>(words, hashes, groups),
-            (false, false) => self.probe_as::<false, false>(words, hashes, groups),
-            (false, true) => self.probe_as::<false, true>(words, hashes, groups),
+            (true, false) => self.probe_near::<true>(words, hashes, groups),
+            (true, true) => self.probe_far::<true>(words, hashes, groups),
+            (false, false) => self.probe_near::<false>(words, hashes, groups),
+            (false, true) => self.probe_far::<false>(words, hashes, groups),
         }
     }
 
-    fn probe_as<const EXACT: bool, const AHEAD: bool>(&mut self, words: &[W], hashes: &[u64], groups: &mut Vec<u32>) {
-        groups.resize(words.len(), EMPTY);
+    /// In a table that caches hold.
+    fn probe_near<const EXACT: bool>(&mut self, words: &[W], hashes: &[u64], groups: &mut [u32]) {
         let mut row = 0;
         loop {
-            row = self.known::<EXACT, AHEAD>(words, hashes, groups, row);
+            row = self.known::<EXACT>(words, hashes, groups, row);
             let (Some(&word), Some(group)) = (words.get(row), groups.get_mut(row)) else { return };
-            if AHEAD {
-                self.ask_ahead(hashes, row, EXACT);
-            }
             *group = self.find_or_insert::<EXACT>(word, hashes[row]);
             row += 1;
         }
@@ -176,34 +176,70 @@ impl<W: Word> Packed<W> {
     /// Writes the groups of the rows from `from` on up to one whose key is new, and returns that row. A loop of its own:
     /// nothing changes in it, so that all of the table's parts stay in registers.
     #[inline(always)]
-    fn known<const EXACT: bool, const AHEAD: bool>(
-        &self,
-        words: &[W],
-        hashes: &[u64],
-        groups: &mut [u32],
-        from: usize,
-    ) -> usize {
+    fn known<const EXACT: bool>(&self, words: &[W], hashes: &[u64], groups: &mut [u32], from: usize) -> usize {
         let Some(slots) = self.slots.settled() else { return from };
         let groups = &mut groups[..words.len()];
         let keys = &self.keys[..];
         for (past, (&word, &hash)) in words[from..].iter().zip(&hashes[from..]).enumerate() {
-            let row = from + past;
-            if AHEAD && let Some(&ahead) = hashes.get(row + 2 * PREFETCH_ROWS) {
-                slots.prefetch(ahead);
-            }
-            if AHEAD
-                && !EXACT
-                && let Some(&ahead) = hashes.get(row + PREFETCH_ROWS)
-                && let Some(group) = slots.first_guess(ahead)
-            {
-                probe::prefetch(keys, group as usize);
-            }
             match slots.find(hash, |group| EXACT || keys[group as usize] == word) {
-                Some(group) => groups[row] = group,
-                None => return row,
+                Some(group) => groups[from + past] = group,
+                None => return from + past,
             }
         }
         words.len()
+    }
+
+    /// In a table that is far away: there, many keys are new.
+    fn probe_far<const EXACT: bool>(&mut self, words: &[W], hashes: &[u64], groups: &mut [u32]) {
+        for from in (0..words.len()).step_by(PIECE_ROWS) {
+            let to = words.len().min(from + PIECE_ROWS);
+            if !self.find_or_insert_all::<EXACT>(words, hashes, groups, from, to) {
+                for row in from..to {
+                    self.ask_ahead(hashes, row, EXACT);
+                    groups[row] = self.find_or_insert::<EXACT>(words[row], hashes[row]);
+                }
+            }
+        }
+    }
+
+    /// Writes the groups of the rows `from..to`, with room made for all of their keys before, so that nothing grows on the way;
+    /// `false`: the table is moving, and nothing is done.
+    #[inline(always)]
+    fn find_or_insert_all<const EXACT: bool>(
+        &mut self,
+        words: &[W],
+        hashes: &[u64],
+        groups: &mut [u32],
+        from: usize,
+        to: usize,
+    ) -> bool {
+        let mut count = self.keys.len();
+        let most = count + to - from;
+        let Some(mut slots) = self.slots.open(most) else { return false };
+        make_room(&mut self.keys, most + 1);
+        self.keys.resize(most + 1, W::default());
+        let keys = &mut self.keys[..];
+        let rows = words[from..to].iter().zip(&hashes[from..to]).zip(&mut groups[from..to]);
+        for (row, ((&word, &hash), group)) in (from..).zip(rows) {
+            if let Some(&ahead) = hashes.get(row + 2 * PREFETCH_ROWS) {
+                slots.prefetch(ahead);
+            }
+            if !EXACT && let Some(&ahead) = hashes.get(row + PREFETCH_ROWS) {
+                probe::prefetch(keys, slots.first_guess_or(ahead, count));
+            }
+            *group = match slots.find(hash, |group| EXACT || keys[group as usize] == word) {
+                Ok(group) => group,
+                Err(at) => {
+                    let new = count as u32;
+                    slots.insert(at, hash, new);
+                    keys[count] = word;
+                    count += 1;
+                    new
+                }
+            };
+        }
+        self.keys.truncate(count);
+        true
     }
 
     /// Asks for what rows further on will look at.

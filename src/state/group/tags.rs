@@ -15,6 +15,8 @@
 //!             behind it has moved already and is not looked at again. New memory is touched in order, as clusters
 //!             move: never all of it at once.
 
+use std::hint::select_unpredictable;
+
 use millstream_kernels::probe;
 
 const SLOTS_MIN: usize = 1 << 10;
@@ -60,31 +62,42 @@ impl Settled<'_> {
     /// The group of a key of this hash that is there; `is_equal` as in [`Tags::find`].
     #[inline(always)]
     pub(super) fn find(self, hash: u64, is_equal: impl Fn(u32) -> bool) -> Option<u32> {
-        let mask = self.slots.len() - 1;
-        let mut at = (tag(hash) >> self.shift) as usize & mask;
-        loop {
-            let [known, number] = self.slots[at];
-            if number == 0 {
-                return None;
-            }
-            if known == tag(hash) && is_equal(number - 1) {
-                return Some(number - 1);
-            }
-            at = (at + 1) & mask;
-        }
+        find_in(self.slots, self.shift, tag(hash), is_equal).ok()
+    }
+}
+
+/// A table that nothing moves into, with room for all that is put there.
+pub(super) struct Open<'a> {
+    slots: &'a mut [[u32; 2]],
+    shift: u32,
+}
+
+impl Open<'_> {
+    /// The group of a key of this hash, or the empty slot where it belongs; `is_equal` as in [`Tags::find`].
+    #[inline(always)]
+    pub(super) fn find(&self, hash: u64, is_equal: impl Fn(u32) -> bool) -> Result<u32, usize> {
+        find_in(self.slots, self.shift, tag(hash), is_equal)
+    }
+
+    /// Puts a group into the slot where [`find`](Self::find) has found that it belongs.
+    #[inline(always)]
+    pub(super) fn insert(&mut self, at: usize, hash: u64, group: u32) {
+        self.slots[at] = [tag(hash), group + 1];
     }
 
     /// Asks for the slot of a hash ahead of time.
     #[inline(always)]
-    pub(super) fn prefetch(self, hash: u64) {
+    pub(super) fn prefetch(&self, hash: u64) {
         probe::prefetch(self.slots, (tag(hash) >> self.shift) as usize);
     }
 
-    /// As [`Tags::first_guess`].
+    /// As [`Tags::first_guess`], `other` where there is none: whether there is one is for nobody to guess, so that no
+    /// branch should depend on it.
     #[inline(always)]
-    pub(super) fn first_guess(self, hash: u64) -> Option<u32> {
+    pub(super) fn first_guess_or(&self, hash: u64, other: usize) -> usize {
         let [known, number] = self.slots[(tag(hash) >> self.shift) as usize & (self.slots.len() - 1)];
-        (known == tag(hash) && number != 0).then(|| number - 1)
+        let is_there = (known == tag(hash)) & (number != 0);
+        select_unpredictable(is_there, (number as usize).wrapping_sub(1), other)
     }
 }
 
@@ -113,18 +126,7 @@ impl Part {
 
     #[inline(always)]
     fn find(&self, tag: u32, is_equal: impl Fn(u32) -> bool) -> Result<u32, usize> {
-        let mask = self.slots.len() - 1;
-        let mut at = self.home(tag) & mask;
-        loop {
-            let [known, number] = self.slots[at];
-            if number == 0 {
-                return Err(at);
-            }
-            if known == tag && is_equal(number - 1) {
-                return Ok(number - 1);
-            }
-            at = (at + 1) & mask;
-        }
+        find_in(&self.slots, self.shift, tag, is_equal)
     }
 
     #[inline(always)]
@@ -135,6 +137,23 @@ impl Part {
             at = (at + 1) & mask;
         }
         self.slots[at] = slot;
+    }
+}
+
+/// The group of a key of this half of a hash, or the empty slot where it belongs; `is_equal` as in [`Tags::find`].
+#[inline(always)]
+fn find_in(slots: &[[u32; 2]], shift: u32, tag: u32, is_equal: impl Fn(u32) -> bool) -> Result<u32, usize> {
+    let mask = slots.len() - 1;
+    let mut at = (tag >> shift) as usize & mask;
+    loop {
+        let [known, number] = slots[at];
+        if number == 0 {
+            return Err(at);
+        }
+        if known == tag && is_equal(number - 1) {
+            return Ok(number - 1);
+        }
+        at = (at + 1) & mask;
     }
 }
 
@@ -215,6 +234,16 @@ impl Tags {
     #[inline(always)]
     pub(super) fn settled(&self) -> Option<Settled<'_>> {
         self.old.slots.is_empty().then_some(Settled { slots: &self.now.slots, shift: self.now.shift })
+    }
+
+    /// The one table there is, to put groups into until there are `groups` of them; `None` while another is still moving
+    /// into it.
+    #[inline(always)]
+    pub(super) fn open(&mut self, groups: usize) -> Option<Open<'_>> {
+        while groups > self.groups_max {
+            self.grow();
+        }
+        self.old.slots.is_empty().then_some(Open { slots: &mut self.now.slots, shift: self.now.shift })
     }
 
     /// Whether the slots where a key of this hash belongs have moved.

@@ -11,7 +11,7 @@
 mod prefix; // keys to numbers
 mod refine; // equal numbers: by bytes
 
-pub(super) use prefix::{is_told_by_first_key, prefix};
+pub(super) use prefix::prefix;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -54,11 +54,6 @@ fn full(mut numbers: Vec<u64>, rows: usize) -> Vec<u64> {
     numbers
 }
 
-/// Whether equal [`first_keys`](crate::batch::first_keys) that are neither least nor greatest mean equal keys.
-pub(in crate::stream::operator) fn is_told_by_first_key(data_type: &DataType) -> bool {
-    !matches!(Kind::of(data_type), Kind::I128 | Kind::View | Kind::Other)
-}
-
 /// A column's values as unsigned numbers in their order.
 enum Ordered {
     Narrow(Vec<u64>),

@@ -11,19 +11,18 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::compute::SortOptions;
-use arrow::datatypes::DataType;
 
-use super::RankShape;
 use super::changes::Changed;
 use super::lists::{Entry, Lists, NONE};
 use super::ranking::{Ranked, Ranking, Row};
-use crate::batch::{Batch, Column, KernelColumn, Kind, ROWS_MAX, first_keys_of};
+use super::{RankShape, is_exact, key_of_groups};
+use crate::batch::{Batch, Column, KernelColumn, ROWS_MAX, first_keys_of, tells_values};
 use crate::error::Result;
 use crate::expression::Operand;
 use crate::pipeline::{Completion, RankFunction};
-use crate::state::{NewRows, SlotRow, Slots};
+use crate::state::{GroupIndex, NewRows, SlotRow, Slots};
 use crate::stream::operator::Next;
-use crate::stream::operator::order::{canonical, is_told_by_first_key};
+use crate::stream::operator::order::canonical;
 
 /// Set in the row of an entry that is a row of the batch: not at a place yet.
 const OF_BATCH: u32 = 1 << 31;
@@ -33,8 +32,10 @@ const FREE_MIN: usize = 1 << 14;
 
 pub(super) struct Best {
     shape: Arc<RankShape>,
-    lists: Lists,
-    /// The rows' own columns, then the ORDER BY keys that are not among them.
+    lists: Lists<Entry>,
+    /// What the rows' own columns are.
+    own: Vec<Own>,
+    /// The rows' own columns that are no keys, then the ORDER BY keys that are not among them.
     slots: Slots,
     order: Order,
     /// Whether each key has one row, whose place has the key's number.
@@ -48,12 +49,22 @@ pub(super) struct Best {
     places: Vec<u32>,
 }
 
-/// How rows are compared.
+/// Where one of the rows' own columns is.
+#[derive(Debug, Clone, Copy)]
+enum Own {
+    /// A key, which its table has.
+    Key(usize),
+    /// A column of the slots.
+    Slot(usize),
+}
+
+/// How rows are compared. Columns are those of the slots.
 struct Order {
     /// The columns of the ORDER BY keys.
     keys: Vec<(usize, SortOptions)>,
     /// Whether a prefix that is neither least nor greatest says all of the order.
     is_told: bool,
+    /// How many columns are the rows' own.
     own_count: usize,
     /// The own columns that may differ between rows of one key and one place in the order.
     ties: Vec<usize>,
@@ -77,6 +88,25 @@ impl Order {
     }
 }
 
+/// Rows at places, and the group of each.
+#[derive(Default)]
+pub(super) struct Places {
+    pub groups: Vec<u32>,
+    places: Vec<u32>,
+}
+
+impl Places {
+    pub fn push(&mut self, group: u32, place: u32) {
+        self.groups.push(group);
+        self.places.push(place);
+    }
+
+    fn clear(&mut self) {
+        self.groups.clear();
+        self.places.clear();
+    }
+}
+
 fn row(entry: Entry) -> SlotRow {
     match entry.row & OF_BATCH {
         0 => SlotRow::at(entry.row),
@@ -87,38 +117,43 @@ fn row(entry: Entry) -> SlotRow {
 impl Best {
     /// Failure: columns that cannot be kept.
     pub fn new(shape: &Arc<RankShape>) -> Result<Self> {
-        let (key_count, own) = (shape.spec.key_count, shape.own());
-        let as_it_is = |data_type: &DataType| (data_type.clone(), SortOptions::default());
-        let mut types: Vec<(DataType, SortOptions)> = shape.types[own..].iter().map(as_it_is).collect();
-        let own_count = types.len();
-        let mut keys = Vec::new();
-        for (at, options) in (key_count..own).zip(&shape.spec.order) {
-            let data_type = &shape.types[at];
-            keys.push(match shape.spec.program.outputs[at] {
-                // Floats among the keys have one zero and one NaN; nested values are kept in their order.
-                Operand::Input(column) if !data_type.is_floating() && Kind::of(data_type) != Kind::Other => {
-                    (column, *options)
-                }
-                _ => {
-                    types.push((data_type.clone(), *options));
-                    (types.len() - 1, *options)
-                }
-            });
+        let (key_count, own_from) = (shape.spec.key_count, shape.own());
+        let (mut own, mut types) = (Vec::new(), Vec::new());
+        for (column, data_type) in shape.types[own_from..].iter().enumerate() {
+            own.push(shape.key_of(column).map_or(Own::Slot(types.len()), Own::Key));
+            if let Some(Own::Slot(_)) = own.last() {
+                types.push((data_type.clone(), SortOptions::default()));
+            }
         }
-        let is_told = match &shape.types[key_count..own] {
+        let own_count = types.len();
+        let (mut keys, mut told) = (Vec::new(), Vec::new());
+        for (at, options) in (key_count..own_from).zip(&shape.spec.order) {
+            let data_type = &shape.types[at];
+            // Floats among the keys have one zero and one NaN; nested values are kept in their order.
+            let kept = match shape.spec.program.outputs[at] {
+                Operand::Input(column) if is_exact(data_type) => match own[column] {
+                    Own::Slot(slot) => Some(slot),
+                    Own::Key(_) => None,
+                },
+                _ => None,
+            };
+            told.extend(kept);
+            keys.push((kept.unwrap_or(types.len()), *options));
+            if kept.is_none() {
+                types.push((data_type.clone(), *options));
+            }
+        }
+        let is_told = match &shape.types[key_count..own_from] {
             [] => true,
-            [one] => is_told_by_first_key(one),
+            [one] => tells_values(one),
             _ => false,
         };
-        // Floats that are equal as keys may be different values.
-        let is_exact = |at: usize| !shape.types[at].is_floating() && Kind::of(&shape.types[at]) != Kind::Other;
-        let is_equal =
-            |column: usize| (0..own).any(|at| is_exact(at) && shape.spec.program.outputs[at] == Operand::Input(column));
-        let ties = (0..own_count).filter(|&column| !is_equal(column)).collect();
+        let ties = (0..own_count).filter(|slot| !told.contains(slot)).collect();
         let single = shape.spec.function == RankFunction::RowNumber && shape.spec.last == 1;
         Ok(Best {
             lists: Lists::new(single),
             slots: Slots::new(&types)?,
+            own,
             order: Order { keys, is_told, own_count, ties },
             places_are_keys: single && shape.spec.completion != Completion::Changes,
             different: Vec::new(),
@@ -153,8 +188,9 @@ impl Best {
         };
         let kept = |column: &ArrayRef| KernelColumn::new(Column::Array(column.clone()));
         let apart = order.iter().zip(&self.order.keys).filter(|(_, (column, _))| *column >= self.order.own_count);
-        let columns: Vec<KernelColumn> =
-            wide[own..].iter().map(kept).chain(apart.map(|(column, _)| kept(column))).collect();
+        let of_slots = wide[own..].iter().zip(&self.own).filter(|(_, own)| matches!(own, Own::Slot(_)));
+        let of_slots = of_slots.map(|(column, _)| column).chain(apart.map(|(column, _)| column));
+        let columns: Vec<KernelColumn> = of_slots.map(kept).collect();
         let new = self.slots.incoming(&columns, groups.len())?;
         self.won.clear();
         if self.places_are_keys && changed.is_none() {
@@ -346,37 +382,40 @@ impl Best {
     /// The rows of a group that are shown, in order.
     pub fn ranked(&self, group: u32, shown: &mut Vec<Ranked>) {
         ranked(&self.shape, &self.order, &self.slots, self.lists.get(group), |rank, entry| {
-            shown.push(Ranked { rank, row: Row::At(entry.row) });
+            shown.push(Ranked { rank, row: Row::At { group, place: entry.row } });
         });
     }
 
     /// Pushes everything on that is shown: the rows' columns, then the rank.
-    pub fn emit(&mut self, rank: impl Fn(&[u64]) -> Result<ArrayRef>, next: &mut Next<'_>) -> Result<()> {
+    pub fn emit(
+        &mut self,
+        index: &GroupIndex,
+        rank: impl Fn(&[u64]) -> Result<ArrayRef>,
+        next: &mut Next<'_>,
+    ) -> Result<()> {
         self.slots.seal();
         let batch_rows = self.shape.batch_rows.clamp(1, ROWS_MAX);
-        let (mut ranks, mut places) = (Vec::new(), Vec::new());
+        let (mut ranks, mut rows) = (Vec::new(), Places::default());
+        let push = |rows: &Places, ranks: &[u64], next: &mut Next<'_>| {
+            let mut columns = self.columns_by(index, rows, |slot| self.slots.shared(slot, &rows.places))?;
+            columns.push(rank(ranks)?);
+            next.push(&mut Batch::from_arrays(columns, ranks.len()))
+        };
         for group in 0..self.lists.key_count() as u32 {
-            ranked(&self.shape, &self.order, &self.slots, self.lists.get(group), |rank, entry| {
+            let list = self.lists.get(group);
+            let mut pushed = Ok(());
+            ranked(&self.shape, &self.order, &self.slots, list, |rank, entry| {
                 ranks.push(rank);
-                places.push(entry.row);
-            });
-            if places.len() >= batch_rows {
-                let whole = places.len() - places.len() % batch_rows;
-                for (ranks, places) in ranks.chunks(batch_rows).zip(places[..whole].chunks(batch_rows)) {
-                    self.push(places, rank(ranks)?, next)?;
+                rows.push(group, entry.row);
+                if ranks.len() == batch_rows && pushed.is_ok() {
+                    pushed = push(&rows, &ranks, next);
+                    ranks.clear();
+                    rows.clear();
                 }
-                ranks.drain(..whole);
-                places.drain(..whole);
-            }
+            });
+            pushed?;
         }
-        if places.is_empty() { Ok(()) } else { self.push(&places, rank(&ranks)?, next) }
-    }
-
-    fn push(&self, places: &[u32], rank: ArrayRef, next: &mut Next<'_>) -> Result<()> {
-        let columns = (0..self.order.own_count).map(|column| self.slots.shared(column, places));
-        let mut columns = columns.collect::<Result<Vec<_>>>()?;
-        columns.push(rank);
-        next.push(&mut Batch::from_arrays(columns, places.len()))
+        if ranks.is_empty() { Ok(()) } else { push(&rows, &ranks, next) }
     }
 
     /// All rows of a group.
@@ -384,20 +423,33 @@ impl Best {
         self.lists.get(group).iter().map(|entry| entry.row)
     }
 
-    /// Compares rows, ties by all columns.
+    /// Compares rows of one group, ties by all columns.
     pub fn compare(&self, a: u32, b: u32) -> Ordering {
         let entry = |row| Entry { prefix: 0, row };
         self.order.of_all(&self.slots, None, entry(a), entry(b))
     }
 
     /// The columns of rows.
-    pub fn columns(&self, places: &[u32]) -> Result<Vec<ArrayRef>> {
-        (0..self.order.own_count).map(|column| self.slots.array(column, places)).collect()
+    pub fn columns(&self, index: &GroupIndex, rows: &Places) -> Result<Vec<ArrayRef>> {
+        self.columns_by(index, rows, |slot| self.slots.array(slot, &rows.places))
+    }
+
+    fn columns_by(
+        &self,
+        index: &GroupIndex,
+        rows: &Places,
+        kept: impl Fn(usize) -> Result<ArrayRef>,
+    ) -> Result<Vec<ArrayRef>> {
+        let column = |own: &Own| match *own {
+            Own::Key(key) => key_of_groups(index, key, &rows.groups),
+            Own::Slot(slot) => kept(slot),
+        };
+        self.own.iter().map(column).collect()
     }
 
     /// The ORDER BY keys of rows.
-    pub fn order_columns(&self, places: &[u32]) -> Result<Vec<ArrayRef>> {
-        self.order.keys.iter().map(|&(column, _)| self.slots.array(column, places)).collect()
+    pub fn order_columns(&self, rows: &Places) -> Result<Vec<ArrayRef>> {
+        self.order.keys.iter().map(|&(column, _)| self.slots.array(column, &rows.places)).collect()
     }
 
     pub fn size_bytes(&self) -> usize {

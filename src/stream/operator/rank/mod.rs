@@ -12,6 +12,7 @@ mod changes; // old and new rows of the keys that a batch touched
 mod lists; //   a short list per key
 mod ranking; // ranks, and what a ranked row is
 mod table; //   keys and their rows
+mod told; //    the best rows of each key, where its keys say all of a row
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -23,13 +24,14 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
 use self::changes::Changed;
 pub(super) use self::changes::push_changes;
-use self::ranking::{Ranked, Row};
-use self::table::RankTable;
-use crate::batch::{Batch, Change};
+use self::ranking::Ranked;
+use self::table::{Kept, RankTable};
+use crate::batch::{Batch, Change, Column, Kind, Selection};
 use crate::error::{Error, Result};
+use crate::expression::Operand;
 use crate::function::KernelContext;
 use crate::pipeline::{Completion, Cutoff, RankSpec};
-use crate::state::{Section, SectionRoute};
+use crate::state::{GroupIndex, Section, SectionRoute};
 use crate::stream::operator::expiry::{Expiry, Sweep};
 use crate::stream::operator::held::columns;
 use crate::stream::operator::over::WindowEnds;
@@ -55,6 +57,24 @@ impl RankShape {
     fn own(&self) -> usize {
         self.spec.program.outputs.len()
     }
+
+    /// The key that one of the rows' own columns is, value for value.
+    fn key_of(&self, column: usize) -> Option<usize> {
+        let is = |key: &usize| self.spec.program.outputs[*key] == Operand::Input(column) && is_exact(&self.types[*key]);
+        (0..self.spec.key_count).find(is)
+    }
+}
+
+/// Whether values that are equal as keys are the same: floats may be different ones.
+fn is_exact(data_type: &DataType) -> bool {
+    !data_type.is_floating() && Kind::of(data_type) != Kind::Other
+}
+
+/// A key of groups as a column.
+fn key_of_groups(index: &GroupIndex, key: usize, groups: &[u32]) -> Result<ArrayRef> {
+    let mut column = Column::default();
+    index.keys(key, groups, &mut column)?;
+    column.to_array(&index.key_types()[key], groups.len(), &Selection::default())
 }
 
 /// A running Top-N.
@@ -214,24 +234,12 @@ impl Operator for Rank {
     fn snapshot(&mut self) -> Result<Vec<Section>> {
         let mut sections = Vec::new();
         for (end, table) in &self.tables {
-            let (mut groups, mut kept, mut counts): (Vec<u32>, Vec<Row>, Vec<i64>) = Default::default();
-            for group in 0..table.key_count() as u32 {
-                table.each(group, |row, count| {
-                    groups.push(group);
-                    kept.push(row);
-                    counts.push(count);
-                });
-            }
-            if kept.is_empty() {
+            let Kept { groups, counts, mut columns } = table.kept()?;
+            if groups.is_empty() {
                 continue;
             }
-            let mut columns = if self.shape.spec.key_count > 0 { table.keys(&groups)? } else { Vec::new() };
-            if !self.shape.spec.order.is_empty() {
-                columns.extend(table.order_columns(kept.iter())?);
-            }
-            columns.extend(table.columns(kept.iter())?);
             columns.push(Arc::new(Int64Array::from(counts)));
-            columns.push(Arc::new(Int64Array::from_value(*end, kept.len())));
+            columns.push(Arc::new(Int64Array::from_value(*end, groups.len())));
             let fields = columns
                 .iter()
                 .enumerate()

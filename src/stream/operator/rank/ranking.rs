@@ -8,8 +8,8 @@ use crate::pipeline::RankFunction;
 /// A row that a key keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Row {
-    /// In columns, at a place.
-    At(u32),
+    /// In columns, at a place; its group is known beside.
+    At { group: u32, place: u32 },
     /// As bytes.
     Written(Written),
 }

@@ -15,6 +15,9 @@ use crate::pipeline::{Completion, RankFunction, RankSpec};
 use crate::stream::operator::Operator;
 use crate::stream::operator::testing::{Told, check_snapshots, outputs};
 
+/// Orders of 64 bits, and their column.
+type Keyed = (i64, Option<i64>);
+
 /// Rows of key, order, number; the first `last` of each key.
 fn shape(function: RankFunction, first: u64, last: u64, takes_back: bool, completion: Completion) -> RankShape {
     let columns: Vec<(usize, DataType)> = vec![(0, DataType::Int64), (1, DataType::Int64)];
@@ -167,4 +170,73 @@ fn batches_of_one_row_are_put_together() {
     };
     let (together, one_by_one) = (bytes(5000), bytes(1));
     assert!(one_by_one < 2 * together, "{one_by_one} bytes one by one, {together} together");
+}
+
+/// Rows that are nothing but their key and their ORDER BY key are kept as numbers: until a null and a value have the same.
+#[test]
+fn rows_that_their_keys_tell_whole_come_back() {
+    let narrow: Vec<Keyed> =
+        (0..300).map(|row| (row % 7 + row / 70 * 10, (row % 5 > 0).then_some(row * 37 % 101 - 50))).collect();
+    let wide: Vec<Keyed> = (0..300)
+        .map(|row| (row % 3 + row / 70 * 10, [None, Some(i64::MAX), Some(i64::MIN), Some(row)][row as usize * 7 % 4]))
+        .collect();
+    for all in [narrow, wide] {
+        for (descending, nulls_first) in [(false, false), (false, true), (true, false), (true, true)] {
+            for (first, last) in [(1, 1), (1, 3), (2, 12), (5, 70)] {
+                let options = SortOptions { descending, nulls_first };
+                let make = || -> Box<dyn Operator> { Box::new(Rank::new(keyed(options, first, last)).expect("ranks")) };
+                let mut told: Vec<Told> =
+                    all.chunks(11).map(|some| Told::Rows(keyed_rows(some), vec![Change::INSERT; some.len()])).collect();
+                told.push(Told::End);
+                let mut lines = outputs(make, &told);
+                lines.sort();
+                assert_eq!(lines, naive_keyed(&all, options, first, last), "{options:?} {first}..={last}");
+                check_snapshots(make, &told);
+            }
+        }
+    }
+}
+
+fn keyed(options: SortOptions, first: u64, last: u64) -> RankShape {
+    let mut shape = shape(RankFunction::RowNumber, first, last, false, Completion::End);
+    shape.spec.order = vec![options];
+    shape.types.pop();
+    shape
+}
+
+fn keyed_rows(rows: &[Keyed]) -> Vec<ArrayRef> {
+    let key: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0)));
+    let order: ArrayRef = Arc::new(Int64Array::from_iter(rows.iter().map(|row| row.1)));
+    vec![key.clone(), order.clone(), key, order]
+}
+
+fn naive_keyed(rows: &[Keyed], options: SortOptions, first: u64, last: u64) -> Vec<String> {
+    let mut keys: BTreeMap<i64, Vec<Option<i64>>> = BTreeMap::new();
+    rows.iter().for_each(|row| keys.entry(row.0).or_default().push(row.1));
+    let mut lines = Vec::new();
+    for (key, mut orders) in keys {
+        orders.sort_by(|a, b| match (a, b) {
+            (Some(a), Some(b)) => {
+                if options.descending {
+                    b.cmp(a)
+                } else {
+                    a.cmp(b)
+                }
+            }
+            (None, None) => std::cmp::Ordering::Equal,
+            (a, _) => {
+                if a.is_none() == options.nulls_first {
+                    std::cmp::Ordering::Less
+                } else {
+                    std::cmp::Ordering::Greater
+                }
+            }
+        });
+        for (rank, order) in (1..).zip(orders).filter(|(rank, _)| (first..=last).contains(rank)) {
+            let order = order.map_or_else(|| "NULL".to_string(), |order| order.to_string());
+            lines.push(format!("+I {key} {order} {rank}"));
+        }
+    }
+    lines.sort();
+    lines
 }
