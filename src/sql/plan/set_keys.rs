@@ -53,7 +53,8 @@ fn put_once(key: &mut Expr) {
         Expr::Rollup(parts) => (0..=parts.len()).rev().map(|count| parts[..count].concat()).collect(),
         Expr::Cube(parts) if parts.len() <= CUBE_MAX => {
             let has = |set: usize, part: usize| set & (1 << (parts.len() - 1 - part)) != 0;
-            let of = |set: usize| (0..parts.len()).filter(move |&part| has(set, part)).flat_map(|part| parts[part].clone());
+            let of =
+                |set: usize| (0..parts.len()).filter(move |&part| has(set, part)).flat_map(|part| parts[part].clone());
             (0..1_usize << parts.len()).rev().map(|set| of(set).collect()).collect()
         }
         Expr::GroupingSets(sets) => sets.clone(),
