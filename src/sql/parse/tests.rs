@@ -373,7 +373,11 @@ fn refuses_with_a_place() {
     refused("SHOW ALL", "SHOW takes TABLES or FUNCTIONS", "ALL");
     refused("EXPLAIN", "EXPLAIN needs a statement to explain", "EXPLAIN");
     refused("EXPLAIN VERBOSE SELECT 1", "EXPLAIN takes SYNTAX, LOGICAL, OPTIMIZED, PIPELINE or ANALYZE", "VERBOSE");
-    refused("EXPLAIN DROP TABLE t", "EXPLAIN takes a query, an INSERT or a CREATE TABLE ... AS", "DROP");
+    refused(
+        "EXPLAIN DROP TABLE t",
+        "EXPLAIN takes a query, an INSERT, a CREATE TABLE ... AS or a CREATE MATERIALIZED VIEW",
+        "DROP",
+    );
     refused(
         "CREATE TABLE t (a INT) AS SELECT 1",
         "CREATE TABLE ... AS takes its columns from the query; leave the column list out",

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::{SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use arrow::compute::{SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take, take_record_batch};
 use arrow::row::{RowConverter, SortField};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
@@ -12,7 +12,7 @@ use crate::batch::{Argument, Batch, Column};
 use crate::error::Result;
 use crate::expression::{Evaluator, Operand, Program};
 use crate::function::{KernelContext, Update};
-use crate::pipeline::{AggregateSpec, NodeId, Pipeline, Spec, WindowKind};
+use crate::pipeline::{AggregateSpec, GroupingSet, NodeId, Pipeline, Spec, WindowKind};
 use crate::sql::Catalog;
 
 /// The answer of a query as text, a line per row; unsorted answers are sorted as text.
@@ -96,7 +96,6 @@ fn run(pipeline: &Pipeline, id: NodeId) -> Result<RecordBatch> {
         Spec::Recursion(_) | Spec::WorkTable => panic!("recursions are for the real runner"),
         Spec::Join(_)
         | Spec::SingleRow
-        | Spec::Sets(_)
         | Spec::Window(_)
         | Spec::Unnest(_)
         | Spec::Lookup(_)
@@ -104,6 +103,25 @@ fn run(pipeline: &Pipeline, id: NodeId) -> Result<RecordBatch> {
         | Spec::Over(_)
         | Spec::Rank(_) => {
             panic!("these are for the real runner")
+        }
+        Spec::Sets(sets) => {
+            // All rows once for each set, grouped by the set's keys and its number.
+            let rows = inputs[0].num_rows();
+            let wide = evaluate(&sets.aggregate.program, &inputs[0])?;
+            let (keys, args) = wide.split_at(sets.aggregate.key_count);
+            let part = |set: &GroupingSet| {
+                let key = |(at, key): (usize, &ArrayRef)| match set.keys.contains(&at) {
+                    true => key.clone(),
+                    false => new_null_array(key.data_type(), rows),
+                };
+                let id = take(&set.id, &UInt32Array::from(vec![0; rows]), None).expect("one number");
+                let columns = keys.iter().enumerate().map(key).chain([id]).chain(args.iter().cloned());
+                record(columns.collect(), rows)
+            };
+            let parts: Vec<RecordBatch> = sets.sets.iter().map(part).collect();
+            let columns = grouped(&sets.merged(), &concat_batches(&parts[0].schema(), &parts)?)?;
+            let rows = columns.first().map_or(1, |column| column.len());
+            record(columns, rows)
         }
         Spec::Aggregate(aggregate) => {
             let columns = grouped(aggregate, &inputs[0])?;
