@@ -18,7 +18,7 @@ pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> 
     refuse::check(&query)?;
     group::rewrite(&mut query, context.catalog.window_functions())?;
     outputs::name(&mut query);
-    same_cast::tell_apart(&mut query);
+    same_cast::tell_apart(context, &mut query);
     cast::spell_out(&mut query);
     user_type::construct(context, &mut query);
     context.planner().sql_statement_to_plan(Statement::Query(Box::new(query))).map_err(from_datafusion)
