@@ -23,9 +23,11 @@
 //! | `to_jsonb(row(a, b))` | `to_jsonb(named_struct('f1', a, 'f2', b))` |
 //! | `~x` | `bit_not(x)` |
 //! | `date_trunc('day', t, 'Europe/Berlin')` | the same of `convert_timezone`, there and back |
+//! | `ROLLUP (a, a)`, `CUBE ((a, b), c)` | `GROUPING SETS ((a), (a), ())`, and of all parts |
 //! | `make_timestamptz(...)` | `CAST(make_timestamp(...) AS TIMESTAMPTZ)` |
 
 mod aggregate; // aggregates with a filter or an order
+mod sets; //      ROLLUP and CUBE that name a key twice, or of several keys at once
 mod time; //      times, and their units
 
 use std::ops::ControlFlow;
@@ -73,6 +75,8 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
             }
             Expr::Floor { .. } | Expr::Ceil { .. } => respell_rounding(expr),
             Expr::Extract { .. } => respell_extract(expr),
+            Expr::Rollup(parts) => sets::rollup(parts).map(|by| by.into_iter().for_each(|by| *expr = by)),
+            Expr::Cube(parts) => sets::cube(parts).map(|by| by.into_iter().for_each(|by| *expr = by)),
             // GROUP BY (): all rows are one group.
             Expr::Tuple(parts) if parts.is_empty() => {
                 *expr = Expr::GroupingSets(vec![Vec::new()]);
