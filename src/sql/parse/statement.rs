@@ -18,6 +18,7 @@ use super::distinct_on;
 use super::emit::{self, Emit};
 use super::forms;
 use super::function::{self, CreateFunction, CreateSqlFunction, NamedFunction};
+use super::joins;
 use super::numbers;
 use super::set::{self, Setting};
 use super::spelling;
@@ -251,6 +252,7 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
         depth::check(statement).map_err(|e| e.at(place_of(&tokens[..1])))?;
         trying::rewrite(statement)?;
         spelling::rewrite(statement)?;
+        joins::rewrite(statement);
         distinct_on::rewrite(statement)?;
         forms::rewrite_fetch(statement)?;
     }
