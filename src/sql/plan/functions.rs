@@ -7,6 +7,7 @@ use arrow::datatypes::DataType;
 use datafusion_expr::planner::ExprPlanner;
 use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
+use super::field::FieldPlanner;
 use super::interval::IntervalPlanner;
 use super::text::TextPlanner;
 use crate::function::scalar::{self as kernels, JsonStyle};
@@ -97,6 +98,7 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
         windows.insert(function.name().to_string(), function);
     }
     let planners: Vec<Arc<dyn ExprPlanner>> = vec![
+        Arc::new(FieldPlanner),
         Arc::new(IntervalPlanner),
         Arc::new(TextPlanner),
         Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
