@@ -168,8 +168,10 @@ mod tests {
             while let Expr::Nested(inner) = part {
                 *part = inner.as_ref().clone();
             }
-            if let Expr::Identifier(ident) = part {
-                ident.span = sqlparser::tokenizer::Span::empty();
+            match part {
+                Expr::Identifier(ident) => ident.span = sqlparser::tokenizer::Span::empty(),
+                Expr::Value(value) => value.span = sqlparser::tokenizer::Span::empty(),
+                _ => {}
             }
             std::ops::ControlFlow::<()>::Continue(())
         });
