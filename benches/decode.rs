@@ -128,6 +128,7 @@ fn read(table: &TextTable, summed: usize) -> (usize, f64) {
         batch_rows: BATCH_ROWS,
         partitions: 1,
         ordered: false,
+        event_time: None,
         fetch: None,
         dictionaries: false,
         pushed: Default::default(),

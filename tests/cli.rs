@@ -386,3 +386,27 @@ fn kill(child: &Child, signal: &str) {
     let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
     assert!(sent.expect("kill is there").success());
 }
+
+#[test]
+fn bench_refuses_before_it_runs() {
+    let folder = folder();
+    let cases: &[(&[&str], &str)] = &[
+        (&["nexmark", "--scale", "1.5"], "--scale of nexmark is a whole number"),
+        (&["nexmark", "--query", "q0,"], "--query names no query at item 2 of 'q0,'"),
+        (&["nexmark", "--json", "missing/r.json"], "there is no folder for the results: missing"),
+        (&["latency", "--report", "missing/r.html"], "there is no folder for the results: missing"),
+        (&["latency", "--against", "duckdb"], "bench latency does not take --against"),
+        (&["latency", "--scale", "10"], "bench latency does not take --scale"),
+        (&["latency", "--queries", "."], "bench latency does not take --queries"),
+        (&["latency", "--query", "filter,nothing"], "unknown query of latency: nothing"),
+    ];
+    for (arguments, expected) in cases {
+        let ran = run(folder.path(), &[&["bench"], *arguments].concat());
+        assert!(
+            ran.code != 0 && ran.err.contains(expected) && ran.out.is_empty(),
+            "{arguments:?}: {} {}",
+            ran.out,
+            ran.err
+        );
+    }
+}

@@ -264,6 +264,26 @@ fn a_query_over_its_memory_fails_and_the_engine_lives_on() {
     }
 }
 
+#[test]
+fn a_recursion_over_its_memory_fails() {
+    let engine = Engine::new(Config { memory_bytes: Some(400_000), partitions: 1, ..Config::default() });
+    for union in ["UNION ALL", "UNION"] {
+        let sql = |most: i64| {
+            format!(
+                "WITH RECURSIVE r AS (SELECT 1 AS n, 'twice as long' AS s {union} SELECT n + 1, s || s FROM r WHERE n < {most}) \
+                 SELECT count(*) AS n FROM r WHERE length(s) > 0"
+            )
+        };
+        let error = engine.sql(&sql(30)).and_then(Query::drain).err().expect("each row is twice as long");
+        assert_eq!(error.kind(), Kind::User, "{union}: {error}");
+        let text = error.to_string();
+        assert!(text.contains("WITH RECURSIVE r holds") && text.contains("of 400000"), "{union}: {text}");
+        // What it held has been given back.
+        let mut query = engine.sql(&sql(8)).unwrap();
+        assert_eq!(rest(&mut query, 0), [8]);
+    }
+}
+
 fn pushed_schema() -> SchemaRef {
     let timestamp = DataType::Timestamp(TimeUnit::Millisecond, None);
     Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true), Field::new("ts", timestamp, true)]))

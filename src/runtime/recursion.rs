@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 
 use super::Options;
 use crate::batch::{Argument, Batch, Column, KernelColumn};
@@ -71,6 +71,7 @@ impl Table for RecursiveTable {
             seen: self.spec.distinct.then(|| Seen::new(&self.schema, self.seed)),
             work: None,
             out: VecDeque::new(),
+            held_bytes: 0,
             progress: progress.clone(),
         };
         Ok(Arc::new(RecursiveScan { terms: Mutex::new(Some(terms)), taken: AtomicBool::new(false), progress }))
@@ -116,6 +117,8 @@ struct Terms {
     work: Option<Vec<RecordBatch>>,
     /// Rows that have not left yet.
     out: VecDeque<RecordBatch>,
+    /// What the budget was told last.
+    held_bytes: u64,
     progress: Arc<Progress>,
 }
 
@@ -134,22 +137,54 @@ impl Reader for Terms {
             if is_stopped || is_done {
                 return Ok(false);
             }
+            let before = self.work.as_deref().map_or(0, bytes_of);
             let pipeline = match self.work.take() {
                 None => self.spec.initial.as_ref().clone(),
                 Some(rows) => self.over(rows)?,
             };
             let rows = self.run(&pipeline)?;
+            self.hold(before + bytes_of(&rows))?;
             let rows = match &mut self.seen {
                 Some(seen) => seen.only_new(rows)?,
                 None => rows,
             };
+            drop(pipeline);
+            self.hold(bytes_of(&rows))?;
             self.out.extend(rows.iter().cloned());
             self.work = Some(rows);
         }
     }
 }
 
+impl Drop for Terms {
+    fn drop(&mut self) {
+        // Giving bytes back cannot exceed a limit.
+        let _ = self.budget.change(&self.spec.name, self.held_bytes, 0);
+    }
+}
+
+/// The bytes of these rows, and not of what their buffers hold beside.
+fn bytes_of(rows: &[RecordBatch]) -> u64 {
+    let of_texts = |column: &ArrayRef| match column.data_type() {
+        DataType::Utf8View => column.as_string_view().total_buffer_bytes_used(),
+        DataType::BinaryView => column.as_binary_view().total_buffer_bytes_used(),
+        _ => 0,
+    };
+    let of_column = |column: &ArrayRef| {
+        let fixed = column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size());
+        (fixed + of_texts(column)) as u64
+    };
+    rows.iter().flat_map(|batch| batch.columns()).map(of_column).sum()
+}
+
 impl Terms {
+    /// Tells the budget of the rows there have been and of `row_bytes` beside.
+    fn hold(&mut self, row_bytes: u64) -> Result<()> {
+        let bytes = row_bytes + self.seen.as_ref().map_or(0, |seen| seen.index.size_bytes() as u64);
+        let old = std::mem::replace(&mut self.held_bytes, bytes);
+        self.budget.change(&format!("WITH RECURSIVE {}", self.spec.name), old, bytes)
+    }
+
     /// The recursive term over these rows.
     fn over(&self, rows: Vec<RecordBatch>) -> Result<Pipeline> {
         let table: Arc<dyn Table> = Arc::new(MemoryTable::new(self.schema.clone(), rows)?);

@@ -4,6 +4,7 @@ use datafusion_common::{Column, DataFusionError, SchemaError};
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{TokenWithSpan, TokenizerError};
 
+use super::plan::FUNCTIONS;
 use crate::error::{Error, Kind, Place};
 
 /// A text that cannot be cut into tokens.
@@ -231,6 +232,12 @@ fn plan_message(message: &str) -> String {
     if let Some(at) = message.find(" must be in GROUP BY or an aggregate function") {
         let clause = message[..at].rsplit("in ").next().unwrap_or_default();
         return format!("a column in {clause} must be in GROUP BY or inside an aggregate function: {}", quoted('"', 0));
+    }
+    if message.contains("Invalid function '") && FUNCTIONS.windows.contains_key(&quoted('\'', 0).to_lowercase()) {
+        let name = quoted('\'', 0);
+        return format!(
+            "this function goes by the rows around each row and needs OVER, as in {name}(..) OVER (ORDER BY ..): {name}"
+        );
     }
     if message.contains("Invalid function '") {
         let meant = message.split_once("Did you mean '").and_then(|(_, rest)| rest.split('\'').next());

@@ -64,6 +64,7 @@ struct Measured {
 }
 
 pub fn run(arguments: &BenchArguments) -> std::result::Result<(), Stop> {
+    check(arguments)?;
     let machine = Machine::look();
     let linger = arguments.linger.unwrap_or(LINGER);
     let mut out = std::io::stdout();
@@ -89,10 +90,6 @@ pub fn run(arguments: &BenchArguments) -> std::result::Result<(), Stop> {
             }
         }
     }
-    if measured.is_empty() {
-        let names: Vec<&str> = CASES.iter().map(|(name, ..)| *name).collect();
-        return Err(Error::user(format!("no such query; there are {}", names.join(", "))).into());
-    }
     if let Some(path) = &arguments.json {
         write(path, &format!("{:#}\n", json(&measured, &machine, linger)))?;
     }
@@ -100,6 +97,28 @@ pub fn run(arguments: &BenchArguments) -> std::result::Result<(), Stop> {
         write(path, &page(&measured, &machine, linger))?;
     }
     Ok(())
+}
+
+/// Refuses what latency knows nothing of.
+fn check(arguments: &BenchArguments) -> Result<()> {
+    let others = [
+        (!arguments.against.is_empty(), "--against: other engines are not timed by their events"),
+        (arguments.scale.is_some(), "--scale: events come for a fixed time"),
+        (arguments.queries.is_some(), "--queries: it has queries of its own, see --query"),
+        (arguments.from.is_some(), "--from: events are pushed"),
+        (arguments.emit.is_some(), "--emit: its queries say when their rows leave"),
+        (arguments.data.is_some(), "--data: it has no tables"),
+    ];
+    if let Some((_, what)) = others.iter().find(|(is_given, _)| *is_given) {
+        return Err(Error::user(format!("bench latency does not take {what}")));
+    }
+    let names: Vec<&str> = CASES.iter().map(|(name, ..)| *name).collect();
+    match arguments.query.iter().find(|query| !names.contains(&query.as_str())) {
+        Some(unknown) => {
+            Err(Error::user(format!("unknown query of latency: {unknown}; there are: {}", names.join(", "))))
+        }
+        None => Ok(()),
+    }
 }
 
 /// A query at work, and what its sink notes.

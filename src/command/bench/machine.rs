@@ -46,6 +46,14 @@ fn bandwidth() -> f64 {
     (0..5).map(|_| pass()).fold(0.0, f64::max)
 }
 
+/// CPU seconds below this are no figure: they are counted in steps of a hundredth.
+const CPU_SECONDS_MIN: f64 = 0.1;
+
+/// CPU seconds as a figure; `None` where the steps they are counted in are too coarse for it.
+pub fn cpu_figure(seconds: f64) -> Option<f64> {
+    (seconds >= CPU_SECONDS_MIN).then_some(seconds)
+}
+
 /// CPU seconds of this process so far, all threads; in steps of a hundredth.
 pub fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();

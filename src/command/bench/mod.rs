@@ -115,6 +115,7 @@ pub struct Results {
 }
 
 pub fn run(arguments: &BenchArguments) -> std::result::Result<(), Stop> {
+    arguments.check()?;
     if arguments.suite == SuiteName::Latency {
         return latency::run(arguments);
     }
@@ -156,6 +157,25 @@ pub fn run(arguments: &BenchArguments) -> std::result::Result<(), Stop> {
     match failed {
         0 => Ok(()),
         _ => Err(Error::user(format!("queries that failed or gave another answer: {failed}")).into()),
+    }
+}
+
+impl BenchArguments {
+    /// Refuses what cannot be done before anything is run.
+    fn check(&self) -> Result<()> {
+        if let Some(at) = self.query.iter().position(String::is_empty) {
+            let given = self.query.join(",");
+            let message = format!("--query names no query at item {} of '{given}'; take the comma away", at + 1);
+            return Err(Error::user(message));
+        }
+        for path in [&self.json, &self.report].into_iter().flatten() {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+                let message = format!("there is no folder for the results: {}; make it first", folder.display());
+                return Err(Error::outside(message));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -75,6 +75,13 @@ struct Axis {
 }
 
 impl Axis {
+    /// From 0 on, up to the last of these values, which it shows.
+    fn at(name: &'static str, values: &[usize]) -> Axis {
+        let most = values.iter().copied().max().unwrap_or(1).max(1) as f64;
+        let ticks = values.iter().map(|value| (*value as f64, value.to_string()));
+        Axis { name, place: Box::new(move |value| value / most), ticks: ticks.collect() }
+    }
+
     /// From 0 on, in whole numbers.
     fn whole(name: &'static str, most: f64) -> Axis {
         let ticks = (1..=(most as usize).min(16)).map(|tick| (tick as f64, tick.to_string()));
@@ -105,17 +112,26 @@ fn power_text(power: i32) -> String {
     }
 }
 
-/// A line per query: threads to the right, speed upwards, and the line of perfect scaling behind.
-pub fn scaling(lines: &[Line]) -> String {
-    let most = lines.iter().flat_map(|(_, points)| points).fold(1.0f64, |most, (x, y)| most.max(*x).max(*y));
-    lines_plot(lines, &Axis::whole("threads", most), &Axis::whole("times as fast as one", most), true)
+/// A line per query: the counts of threads that were measured to the right, speed upwards, and the line of perfect scaling
+/// behind.
+pub fn scaling(lines: &[Line], counts: &[usize]) -> String {
+    let (first, last) = (counts.first().copied().unwrap_or(1) as f64, counts.last().copied().unwrap_or(1) as f64);
+    let perfect = last / first;
+    let most = lines.iter().flat_map(|(_, points)| points).fold(perfect, |most, (_, y)| most.max(*y));
+    let guide = [(0.0, 0.0), (last, perfect)];
+    lines_plot(lines, &Axis::at("threads", counts), &Axis::whole(times_as_fast(first), most), Some(guide))
+}
+
+/// What the speed is measured by.
+fn times_as_fast(first: f64) -> &'static str {
+    if first == 1.0 { "times as fast as one" } else { "times as fast as the fewest threads" }
 }
 
 /// A line per load: milliseconds to the right, by powers of ten, the share of events upwards.
 pub fn distribution(lines: &[Line]) -> String {
     let times = || lines.iter().flat_map(|(_, points)| points).map(|(x, _)| *x).filter(|x| *x > 0.0);
     let least = times().fold(1.0, f64::min).max(1e-3);
-    lines_plot(lines, &Axis::powers("milliseconds", least, times().fold(1.0, f64::max)), &Axis::shares("events"), false)
+    lines_plot(lines, &Axis::powers("milliseconds", least, times().fold(1.0, f64::max)), &Axis::shares("events"), None)
 }
 
 const LEFT: f64 = 60.0;
@@ -124,8 +140,8 @@ const PLOT_HEIGHT: f64 = 280.0;
 /// Room for the name of a line.
 const NAME_WIDTH: f64 = 150.0;
 
-/// Lines over two axes, their names above. `is_guided`: whether the diagonal stands behind them.
-fn lines_plot(lines: &[Line], x_axis: &Axis, y_axis: &Axis, is_guided: bool) -> String {
+/// Lines over two axes, their names above. `guide`: a straight line behind them.
+fn lines_plot(lines: &[Line], x_axis: &Axis, y_axis: &Axis, guide: Option<[(f64, f64); 2]>) -> String {
     let per_row = (PLOT_WIDTH / NAME_WIDTH) as usize;
     let top = 24.0 + lines.len().div_ceil(per_row) as f64 * 18.0;
     let (bottom, right) = (top + PLOT_HEIGHT, LEFT + PLOT_WIDTH);
@@ -161,9 +177,9 @@ fn lines_plot(lines: &[Line], x_axis: &Axis, y_axis: &Axis, is_guided: bool) -> 
         top - 10.0,
         y_axis.name
     );
-    if is_guided {
-        let _ =
-            writeln!(svg, "<path d=\"M{LEFT} {bottom} L{right} {top}\" stroke=\"#b8c4ce\" stroke-dasharray=\"4 4\"/>");
+    if let Some([from, to]) = guide.map(|ends| ends.map(|(x, y)| (x_of(x), y_of(y)))) {
+        let path = format!("M{:.1} {:.1} L{:.1} {:.1}", from.0, from.1, to.0, to.1);
+        let _ = writeln!(svg, "<path d=\"{path}\" stroke=\"#b8c4ce\" stroke-dasharray=\"4 4\"/>");
     }
     for (index, (name, points)) in lines.iter().enumerate() {
         let color = COLORS[index % COLORS.len()];
@@ -183,4 +199,23 @@ fn lines_plot(lines: &[Line], x_axis: &Axis, y_axis: &Axis, is_guided: bool) -> 
         );
     }
     svg + "</svg>"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_stand_where_they_were_measured() {
+        let lines = vec![("q0".to_string(), vec![(1.0, 1.0), (2.0, 5.5), (8.0, 3.0)])];
+        let svg = scaling(&lines, &[1, 2, 8]);
+        let shown = |x: f64, text: &str| {
+            svg.contains(&format!("<text x=\"{x:.1}\"")) && svg.contains(&format!(">{text}</text>"))
+        };
+        for (count, text) in [(1.0, "1"), (2.0, "2"), (8.0, "8")] {
+            assert!(shown(LEFT + count / 8.0 * PLOT_WIDTH, text), "{text}: {svg}");
+        }
+        let between = format!("<text x=\"{:.1}\"", LEFT + 3.0 / 8.0 * PLOT_WIDTH);
+        assert!(!svg.contains(&between), "{svg}");
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::digest::Digest;
 use super::machine::Machine;
+use super::machine::cpu_figure;
 use super::measure::{Answer, Measured};
 use super::peers::PeerResult;
 use super::plot::{self, Bars, Group};
@@ -38,16 +39,21 @@ pub fn line(suite: &Suite, measured: &Measured) -> String {
         return format!("{name:<6} {partitions:>4} {:>12} {why}", "failed:");
     }
     let rows = input(suite.name, suite.scale, measured);
+    let per_core = cpu_figure(measured.cpu_seconds).map_or_else(|| "-".to_string(), |cpu| show::count(rows / cpu));
     format!(
-        "{name:<6} {partitions:>4} {:>12} {:>9.3} {:>9.2} {:>11} {:>11} {:>9}  {}",
+        "{name:<6} {partitions:>4} {:>12} {:>9.3} {:>9} {:>11} {per_core:>11} {:>9}  {}",
         show::grouped(measured.rows_out),
         measured.wall_seconds,
-        measured.cpu_seconds,
+        cpu_text(measured.cpu_seconds),
         show::count(rows / measured.wall_seconds),
-        show::count(rows / measured.cpu_seconds.max(0.01)),
         show::bytes(measured.peak_bytes),
         answer_text(&measured.answer)
     )
+}
+
+/// CPU seconds, or a dash where they are too few to be told.
+fn cpu_text(seconds: f64) -> String {
+    cpu_figure(seconds).map_or_else(|| "-".to_string(), |seconds| format!("{seconds:.2}"))
 }
 
 /// What another engine came to, as a line.
@@ -90,15 +96,16 @@ pub fn json(results: &Results) -> Value {
     let measured = results.measured.iter().map(|measured| {
         let rows = input(results.suite, results.scale, measured);
         let failed = matches!(measured.answer, Answer::Failed(_));
+        let cpu_seconds = cpu_figure(measured.cpu_seconds).filter(|_| !failed);
         json!({
             "query": measured.name,
             "partitions": measured.partitions,
             "rows_in": measured.rows_in,
             "rows_out": measured.rows_out,
             "wall_seconds": (!failed).then_some(measured.wall_seconds),
-            "cpu_seconds": (!failed).then_some(measured.cpu_seconds),
+            "cpu_seconds": cpu_seconds,
             "rate_per_second": (!failed).then_some(rows / measured.wall_seconds),
-            "rate_per_cpu_second": (!failed).then_some(rows / measured.cpu_seconds.max(0.01)),
+            "rate_per_cpu_second": cpu_seconds.map(|seconds| rows / seconds),
             "bandwidth_share": bandwidth_share(results, measured),
             "peak_bytes": measured.peak_bytes,
             "state_bytes": measured.state_bytes,
@@ -144,7 +151,10 @@ pub fn page(results: &Results) -> String {
         body += &format!("<h2>{heading}</h2>\n{}\n", plot::bars(&bars(results, partitions)));
     }
     if partition_counts(results).len() > 1 {
-        body += &format!("<h2>Speed by number of threads</h2>\n{}\n", plot::scaling(&scaling(results)));
+        body += &format!(
+            "<h2>Speed by number of threads</h2>\n{}\n",
+            plot::scaling(&scaling(results), &partition_counts(results))
+        );
     }
     body += &format!("<h2>All figures</h2>\n{}", table(results));
     document(&title, &body)
@@ -240,12 +250,12 @@ fn table(results: &Results) -> String {
                 escape(why)
             ),
             answer => format!(
-                "<tr><td>{}</td><td class=\"text\">{}</td><td>{}</td><td>millstream</td><td>{:.3}</td><td>{:.2}</td><td>{}</td><td>{}</td><td class=\"text{}\">{}</td></tr>\n",
+                "<tr><td>{}</td><td class=\"text\">{}</td><td>{}</td><td>millstream</td><td>{:.3}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"text{}\">{}</td></tr>\n",
                 escape(&measured.name),
                 escape(&measured.what),
                 measured.partitions,
                 measured.wall_seconds,
-                measured.cpu_seconds,
+                cpu_text(measured.cpu_seconds),
                 show::count(rate),
                 show::bytes(measured.peak_bytes),
                 if measured.is_bad() { " bad" } else { "" },

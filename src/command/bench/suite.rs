@@ -62,6 +62,10 @@ impl Suite {
             SuiteName::Windows => ("windows", "nexmark", WINDOWS, 10e6, Origin::Memory),
         };
         let scale = arguments.scale.unwrap_or(scale);
+        if arguments.suite != SuiteName::Tpch && scale.fract() != 0.0 {
+            let message = format!("--scale of {name} is a whole number of events or rows, found: {scale}");
+            return Err(Error::user(message));
+        }
         let mut suite = Suite {
             name,
             data,

@@ -226,7 +226,7 @@ pub(super) fn shown(expr: &Expr) -> String {
             other => Transformed::no(other),
         })
     });
-    let text = bare.map_or_else(|_| expr.human_display().to_string(), |bare| bare.data.human_display().to_string());
+    let text = bare.map_or_else(|_| crate::sql::shown::shown(expr), |bare| crate::sql::shown::shown(&bare.data));
     text.replace("count(1)", "count(*)")
 }
 

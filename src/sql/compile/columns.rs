@@ -108,5 +108,5 @@ impl Columns {
 
 /// The name an expression goes by in an error message.
 pub fn refuse(expr: &Expr, why: &str) -> Error {
-    Error::user(format!("{why}: {}", expr.human_display())).at(place_of(expr))
+    Error::user(format!("{why}: {}", crate::sql::shown::shown(expr))).at(place_of(expr))
 }

@@ -15,7 +15,7 @@ use super::lookup::lookup_join;
 use super::place::place_of;
 use super::types::engine_schema;
 use super::{Compiler, Result};
-use crate::error::{Error, Place};
+use crate::error::Error;
 use crate::pipeline::{ChangeMode, JoinKind, JoinSide, JoinSpec, JoinStrategy, Node, NodeId, Spec};
 use crate::sql::bridge::foreign;
 use crate::sql::optimize::Statistics;
@@ -88,8 +88,10 @@ impl Compiler {
     /// `INTERSECT ALL` and `EXCEPT ALL`: all columns are keys, NULL equals NULL.
     pub(super) fn set_operation(&mut self, node: &SetOperationNode) -> Result<NodeId> {
         let inputs = [self.plan(&node.left)?, self.plan(&node.right)?];
+        let what = if node.except { "EXCEPT ALL" } else { "INTERSECT ALL" };
+        let instead = format!("write {} without ALL, which keeps each row once", what.trim_end_matches(" ALL"));
         for input in inputs {
-            self.refuse_endless(input, None)?;
+            self.refuse_endless(input, what, &instead)?;
         }
         let columns = [self.columns(inputs[0], &node.left), self.columns(inputs[1], &node.right)];
         let mut keys = [Expressions::new(&columns[0]), Expressions::new(&columns[1])];
@@ -120,7 +122,7 @@ impl Compiler {
     /// The row of a scalar subquery.
     pub(super) fn single_row(&mut self, input: &LogicalPlan) -> Result<NodeId> {
         let input = self.plan(input)?;
-        self.refuse_endless(input, None)?;
+        self.refuse_endless(input, "a subquery in the place of a value", "join the tables")?;
         let fields = self.nodes[input].schema.fields().iter();
         let fields: Vec<_> = fields.map(|field| field.as_ref().clone().with_nullable(true)).collect();
         Ok(self.add_above(input, Spec::SingleRow, Arc::new(Schema::new(fields)), None))
@@ -149,17 +151,15 @@ impl Compiler {
         Ok(())
     }
 
-    /// Refuses an input that does not end, or whose rows may be taken back.
-    fn refuse_endless(&self, input: NodeId, place: Option<Place>) -> Result<()> {
+    /// Refuses an input of `what` that does not end, or whose rows may be taken back.
+    fn refuse_endless(&self, input: NodeId, what: &str, instead: &str) -> Result<()> {
         let node = &self.nodes[input];
         let why = match (node.bounded, node.changes) {
             (true, ChangeMode::Append) => return Ok(()),
-            (false, _) => "a join of an input that does not end is not supported yet; join tables that end",
-            (true, ChangeMode::Updating) => {
-                "a join of rows that may be taken back is not supported yet; leave EMIT CHANGES out of its inputs"
-            }
+            (false, _) => "input that does not end",
+            (true, ChangeMode::Updating) => "rows that may be taken back",
         };
-        Err(Error::user(why).at(place))
+        Err(Error::user(format!("{what} does not take {why}; {instead}, or read tables that end")))
     }
 }
 

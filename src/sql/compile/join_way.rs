@@ -41,7 +41,8 @@ impl Compiler {
     pub(super) fn join_way(&self, wanted: &Wanted<'_>) -> Result<Way> {
         let rest: Vec<Expr> = wanted.filter.iter().map(|filter| (*filter).clone()).collect();
         let changes_asked = self.emit == Some(EmitMode::Changes) && wanted.is_outermost;
-        if let Some(strategy) = self.hash(wanted).filter(|_| !changes_asked) {
+        // NOT IN has no other way: where the subquery ends, no row that it lets pass is taken back.
+        if let Some(strategy) = self.hash(wanted).filter(|_| !changes_asked || wanted.null_aware) {
             return Ok(Way { strategy, rest, changes: ChangeMode::Append });
         }
         if wanted.null_aware {

@@ -74,7 +74,7 @@ fn compile_plan(query: &LogicalQuery) -> Result<Pipeline> {
     if query.emit.is_none() && !query.is_continuous && query.state_ttl.of.is_empty() {
         compiler.repeated = shared::repeated(&query.plan).map_err(crate::sql::bridge::foreign)?;
     }
-    let root = compiler.plan(&query.plan)?;
+    let root = compiler.plan(&query.plan).map_err(|error| place::by_words(error, query))?;
     compiler.finish_firing(root)?;
     compiler.check_state_ttl()?;
     compiler.answer();

@@ -1,10 +1,27 @@
-//! Where in the SQL text an expression stands.
+//! Where in the SQL text an expression stands, or a construct.
 
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, Span};
 use datafusion_expr::Expr;
 
-use crate::error::Place;
+use crate::error::{Error, Place};
+use crate::sql::parse::place_of_words;
+use crate::sql::plan::LogicalQuery;
+
+/// What errors begin with that know no place: the words that stand there in the SQL text.
+const CONSTRUCTS: [[&str; 2]; 2] = [["INTERSECT", "ALL"], ["EXCEPT", "ALL"]];
+
+/// Gives an error that names a construct the place where the construct first stands in the query.
+pub(super) fn by_words(error: Error, query: &LogicalQuery) -> Error {
+    let Some(words) = CONSTRUCTS.iter().find(|words| error.message().starts_with(&words.join(" "))) else {
+        return error;
+    };
+    let place = place_of_words(&query.text, words).map(|place| {
+        let column = if place.line == 1 { place.column + query.place.column - 1 } else { place.column };
+        Place { line: place.line + query.place.line - 1, column, ..place }
+    });
+    error.at(place)
+}
 
 /// The place of the first column an expression names.
 pub fn place_of(expr: &Expr) -> Option<Place> {

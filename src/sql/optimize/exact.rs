@@ -2,11 +2,17 @@
 //!
 //! DataFusion folds constants with arithmetic that wraps. So while it simplifies, `+`, `-` and `*` of integers that may turn
 //! out to be constant stand as calls of a function that fails instead; what fails is left as it is, for the kernels to report.
+//!
+//! It also takes the minus before `&` and `|` for a bitwise complement. So these two stand as calls as well.
 
 use std::sync::{Arc, LazyLock};
 
+use arrow::array::{ArrayRef, AsArray};
+use arrow::compute::kernels::bitwise::{bitwise_and, bitwise_or};
 use arrow::compute::kernels::numeric;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{
+    DataType, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, Result, internal_err};
 use datafusion_expr::expr::ScalarFunction;
@@ -98,11 +104,12 @@ fn release(expr: Expr) -> Result<Transformed<Expr>> {
     })
 }
 
-/// What stands in for an operator; `None` for one that cannot wrap, or that will never be constant.
+/// What stands in for an operator; `None` for one that the library simplifies rightly, or that will never be constant.
 fn guard_of(binary: &BinaryExpr, schema: &DFSchema) -> Option<Arc<ScalarUDF>> {
     let function = GUARDS.iter().find(|(op, _)| *op == binary.op).map(|(_, function)| function)?;
     let is_integer = |expr: &Expr| expr.get_type(schema).is_ok_and(|data_type| data_type.is_integer());
-    let may_fold = !reads_column(binary.op, &binary.left, &binary.right);
+    let is_bitwise = matches!(binary.op, Operator::BitwiseAnd | Operator::BitwiseOr);
+    let may_fold = is_bitwise || !reads_column(binary.op, &binary.left, &binary.right);
     (may_fold && is_integer(&binary.left) && is_integer(&binary.right)).then(|| function.clone())
 }
 
@@ -127,15 +134,16 @@ fn is_firm(expr: &Expr) -> bool {
     }
 }
 
-/// The function that stands in for each operator that can wrap.
-static GUARDS: LazyLock<[(Operator, Arc<ScalarUDF>); 3]> = LazyLock::new(|| {
-    [Operator::Plus, Operator::Minus, Operator::Multiply].map(|op| {
+/// The function that stands in for each operator that can wrap, and for those that it takes a minus into.
+static GUARDS: LazyLock<[(Operator, Arc<ScalarUDF>); 5]> = LazyLock::new(|| {
+    use Operator::{BitwiseAnd, BitwiseOr, Minus, Multiply, Plus};
+    [Plus, Minus, Multiply, BitwiseAnd, BitwiseOr].map(|op| {
         let signature = Signature::any(2, Volatility::Immutable);
         (op, Arc::new(ScalarUDF::new_from_impl(Checked { op, signature })))
     })
 });
 
-/// An operator on integers, as a function that fails where it overflows. It never outlives the rule that made it.
+/// An operator on integers, as a function that fails where it overflows, and that nothing sees into. It never outlives the rule that made it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Checked {
     op: Operator,
@@ -156,6 +164,8 @@ impl ScalarUDFImpl for Checked {
         match self.op {
             Operator::Plus => "checked_add",
             Operator::Minus => "checked_sub",
+            Operator::BitwiseAnd => "bitwise_and",
+            Operator::BitwiseOr => "bitwise_or",
             _ => "checked_mul",
         }
     }
@@ -184,7 +194,31 @@ impl ScalarUDFImpl for Checked {
         Ok(ColumnarValue::Array(match self.op {
             Operator::Plus => numeric::add(left, right)?,
             Operator::Minus => numeric::sub(left, right)?,
+            Operator::BitwiseAnd | Operator::BitwiseOr => bitwise(self.op, left, right)?,
             _ => numeric::mul(left, right)?,
         }))
     }
+}
+
+/// `&` or `|` of two columns of one type.
+fn bitwise(op: Operator, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
+    macro_rules! of {
+        ($($data_type:ident => $arrow_type:ty),*) => {
+            match left.data_type() {
+                $(DataType::$data_type => {
+                    let (left, right) = (left.as_primitive::<$arrow_type>(), right.as_primitive::<$arrow_type>());
+                    let joined = match op {
+                        Operator::BitwiseAnd => bitwise_and(left, right)?,
+                        _ => bitwise_or(left, right)?,
+                    };
+                    Ok(Arc::new(joined) as ArrayRef)
+                })*
+                other => internal_err!("{op} takes integers, given: {other}"),
+            }
+        };
+    }
+    of!(
+        Int8 => Int8Type, Int16 => Int16Type, Int32 => Int32Type, Int64 => Int64Type,
+        UInt8 => UInt8Type, UInt16 => UInt16Type, UInt32 => UInt32Type, UInt64 => UInt64Type
+    )
 }

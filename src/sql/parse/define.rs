@@ -48,6 +48,25 @@ pub(super) fn check_create(tokens: &mut [TokenWithSpan]) -> Result<()> {
         ))
         .at(place));
     }
+    refuse_partitioned(&tokens[at..])
+}
+
+/// Refuses `PARTITIONED BY`, behind the columns and before a query.
+fn refuse_partitioned(tokens: &[TokenWithSpan]) -> Result<()> {
+    let mut depth = 0usize;
+    for (at, token) in tokens.iter().enumerate() {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ if depth == 0 && is_word(token, "AS") => return Ok(()),
+            _ if depth == 0 && starts_with(&tokens[at..], &["PARTITIONED", "BY"]) => {
+                let message = "CREATE TABLE does not take PARTITIONED BY: files are not laid out in folders by the values of \
+                               columns; leave it out, workers share the rows by themselves";
+                return Err(Error::user(message).at(place_of(&tokens[at..at + 2])));
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }
 
@@ -222,7 +241,38 @@ pub(super) fn plain_types(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> 
         }
         at += 1;
     }
+    quote_fields(&mut tokens);
     tokens
+}
+
+/// Quotes the fields of `STRUCT<..>` that have capitals: they are looked for as they are written, and found in any case.
+fn quote_fields(tokens: &mut [TokenWithSpan]) {
+    for at in 0..tokens.len() {
+        if !is_word(&tokens[at], "STRUCT") || tokens.get(at + 1).is_none_or(|token| token.token != Token::Lt) {
+            continue;
+        }
+        let (mut angles, mut brackets) = (0i32, 0i32);
+        for inside in at + 1..tokens.len() {
+            match tokens[inside].token {
+                Token::Lt => angles += 1,
+                Token::Gt => angles -= 1,
+                Token::ShiftRight => angles -= 2,
+                Token::LParen => brackets += 1,
+                Token::RParen => brackets -= 1,
+                _ => {}
+            }
+            if angles <= 0 || brackets < 0 {
+                break;
+            }
+            let begins = (inside == at + 1 || tokens[inside].token == Token::Comma) && angles == 1 && brackets == 0;
+            let Some(field) = tokens.get(inside + 1).filter(|_| begins) else { continue };
+            let has_type =
+                tokens.get(inside + 2).is_some_and(|next| matches!(next.token, Token::Word(_) | Token::Colon));
+            if word(field).is_some() && has_type && key_text(field).contains(|c: char| c.is_ascii_uppercase()) {
+                tokens[inside + 1] = make_word(&key_text(field), Some('"'), field.span);
+            }
+        }
+    }
 }
 
 /// The `>` that closes the `<` at `open`; a `>>` on the way is cut in two.

@@ -1,9 +1,12 @@
 //! The dialect that everything is read in: that of sqlparser which knows most words, and lambdas, `x -> x + 1`, beside.
-//! Where no lambda can stand, `->` is a member of JSON.
+//! Where no lambda can stand, `->` is a member of JSON. What stands behind `IS [NOT] DISTINCT FROM` ends before AND and OR, as
+//! behind any comparison; sqlparser takes all that follows.
 
 use std::any::TypeId;
 
+use sqlparser::ast::Expr;
 use sqlparser::dialect::{Dialect, GenericDialect, Precedence};
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
@@ -61,6 +64,18 @@ impl Dialect for OwnDialect {
             _ => false,
         };
         is_member(&parser.peek_token().token).then(|| Ok(self.prec_value(Precedence::MulDivModOp)))
+    }
+
+    fn parse_infix(&self, parser: &mut Parser, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
+        let distinct: fn(Box<Expr>, Box<Expr>) -> Expr = match () {
+            () if parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]) => Expr::IsDistinctFrom,
+            () if parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]) => {
+                Expr::IsNotDistinctFrom
+            }
+            () => return None,
+        };
+        let right = parser.parse_subexpr(self.prec_value(Precedence::Is));
+        Some(right.map(|right| distinct(Box::new(expr.clone()), Box::new(right))))
     }
 
     as_generic!(
@@ -146,5 +161,42 @@ mod tests {
         let mut parser = DFParserBuilder::new(sql).with_dialect(&OwnDialect).build().expect("tokens");
         let read = parser.parse_statement().expect("a statement").to_string();
         assert_eq!(read, sql);
+    }
+
+    #[test]
+    fn and_and_or_end_what_is_distinct_from() {
+        let cases = [
+            ("a IS NOT DISTINCT FROM b AND c", "(a IS NOT DISTINCT FROM b) AND c"),
+            ("a IS DISTINCT FROM b OR c AND d", "(a IS DISTINCT FROM b) OR (c AND d)"),
+            ("NOT a IS DISTINCT FROM b + 1 AND c", "(NOT (a IS DISTINCT FROM (b + 1))) AND c"),
+            ("a IS DISTINCT FROM NOT b AND c", "(a IS DISTINCT FROM (NOT b)) AND c"),
+            ("a IS DISTINCT FROM b = c OR d", "(a IS DISTINCT FROM (b = c)) OR d"),
+            ("a IS DISTINCT FROM (b AND c) AND d", "(a IS DISTINCT FROM (b AND c)) AND d"),
+            ("a IS DISTINCT FROM b IS NULL", "(a IS DISTINCT FROM b) IS NULL"),
+            ("a BETWEEN 1 AND 2 IS NOT DISTINCT FROM b AND c", "((a BETWEEN 1 AND 2) IS NOT DISTINCT FROM b) AND c"),
+        ];
+        for (sql, expected) in cases {
+            let tree = |sql: &str| {
+                let mut parser = Parser::new(&OwnDialect).try_with_sql(sql).expect("tokens");
+                without_brackets(parser.parse_expr().expect("an expression"))
+            };
+            assert_eq!(format!("{:?}", tree(sql)), format!("{:?}", tree(expected)), "{sql}");
+        }
+    }
+
+    /// The tree without brackets and places.
+    fn without_brackets(mut expr: Expr) -> Expr {
+        let _ = sqlparser::ast::visit_expressions_mut(&mut expr, |part| {
+            while let Expr::Nested(inner) = part {
+                *part = inner.as_ref().clone();
+            }
+            match part {
+                Expr::Identifier(ident) => ident.span = sqlparser::tokenizer::Span::empty(),
+                Expr::Value(value) => value.span = sqlparser::tokenizer::Span::empty(),
+                _ => {}
+            }
+            std::ops::ControlFlow::<()>::Continue(())
+        });
+        expr
     }
 }

@@ -68,6 +68,7 @@ impl Clause {
 
 /// Cuts the clauses out; what follows them may only be a LIMIT, which stays.
 pub(super) fn cut(tokens: &[TokenWithSpan]) -> Result<(Vec<TokenWithSpan>, Option<Emit>)> {
+    refuse_unknown(tokens)?;
     let mut depth = 0usize;
     for at in 0..tokens.len() {
         match tokens[at].token {
@@ -94,6 +95,20 @@ pub(super) fn cut(tokens: &[TokenWithSpan]) -> Result<(Vec<TokenWithSpan>, Optio
         return Ok((kept, Some(Emit { place, ..emit })));
     }
     Ok((tokens.to_vec(), None))
+}
+
+/// Refuses EMIT and a word that is none of ours at the end; anywhere else it may be a name.
+fn refuse_unknown(tokens: &[TokenWithSpan]) -> Result<()> {
+    let [.., before, emit, what] = tokens else { return Ok(()) };
+    let is_unknown = is_word(emit, "EMIT") && super::tokens::word(what).is_some() && can_end_query(before);
+    if !is_unknown || clause_at(tokens, tokens.len() - 2).is_some() {
+        return Ok(());
+    }
+    let message = format!(
+        "EMIT {} is not known; there are EMIT FINAL, EMIT CHANGES, EMIT EVERY 1s and EMIT EARLY EVERY 1s THEN FINAL",
+        what.token
+    );
+    Err(Error::user(message).at(place_of(&tokens[tokens.len() - 2..])))
 }
 
 /// Reads the clauses that begin at `at`: what they say, where they end, and the words of the last one.

@@ -1,5 +1,6 @@
 //! Other forms of what there is: `|x| x + 1` is the lambda `x -> x + 1`, `TRIM(BOTH FROM x, y)` is `BTRIM(x, y)`, `a # b` is
-//! `a ^ b`, and `FETCH FIRST n ROWS` is LIMIT, WITH TIES a condition on the rank.
+//! `a ^ b`, `WITH x AS [NOT] MATERIALIZED (...)` is without the hint, and `FETCH FIRST n ROWS` is LIMIT, WITH TIES a condition on
+//! the rank.
 
 use std::ops::ControlFlow;
 
@@ -11,7 +12,7 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::order_key::{meant, named};
-use super::tokens::{DIALECT, closing, make_word, word};
+use super::tokens::{DIALECT, closing, is_word, make_word, starts_with, word};
 use crate::error::{Error, Result};
 use crate::sql::tree::{binary, number, over};
 
@@ -31,9 +32,19 @@ pub(super) fn rewrite(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             rewrite_trim(&mut tokens, at);
         } else if *before == Token::LParen && at >= 2 && word(&tokens[at - 2]).as_deref() == Some("in") {
             rewrite_in(&mut tokens, at);
+        } else if let Some(count) = hint(&tokens, at) {
+            tokens.drain(at..at + count);
         }
     }
     tokens
+}
+
+/// How many words of a hint, MATERIALIZED or NOT MATERIALIZED, stand between AS and a bracket.
+fn hint(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
+    let count =
+        [&["MATERIALIZED"][..], &["NOT", "MATERIALIZED"]].iter().find(|words| starts_with(&tokens[at..], words))?.len();
+    let is_open = tokens.get(at + count).is_some_and(|token| token.token == Token::LParen);
+    (is_word(&tokens[at - 1], "AS") && is_open).then_some(count)
 }
 
 /// `TRIM([BOTH | LEADING | TRAILING] FROM x`, whose first word in brackets is at a place.

@@ -21,6 +21,7 @@ mod tokens; //     tokens and their places
 mod trying; //     TRY(f(x))
 mod spelling; //   other engines' spellings of functions
 mod interval; //   intervals of several units, and so often
+mod joins; //      SEMI JOIN, CROSS APPLY
 mod distinct_on; // SELECT DISTINCT ON (...)
 mod literal; //    '{1,2}'::INT[]
 mod in_rows; //    (a, b) IN (query)
@@ -28,7 +29,7 @@ mod order_key; //  what a key of an order stands for
 mod lists; //      VALUES 1, 2, MAP['a', 1]
 mod rows; //       (x).*, ARRAY(query)
 mod arrows; //     lambdas, and members of JSON
-mod forms; //      |x| x + 1, TRIM(BOTH FROM x), FETCH FIRST
+mod forms; //      |x| x + 1, TRIM(BOTH FROM x), AS MATERIALIZED, FETCH FIRST
 mod types; //      INT ARRAY, INTERVAL '2' DAYS
 mod numbers; //    10_000
 mod depth; //      how deep a statement may be
@@ -46,7 +47,7 @@ pub(super) use spelling::row_function;
 pub use statement::{
     CreateTable, CreateTableAs, CreateView, Drop, Dropped, ExplainKind, Insert, QueryStatement, Statement,
 };
-pub(crate) use tokens::place;
+pub(crate) use tokens::{place, place_of_words};
 pub(crate) use unpivot::UNPIVOT;
 pub use user_type::{CreateType, TypeIs};
 pub(super) use window::PARTITION_ARGUMENT;

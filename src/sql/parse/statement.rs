@@ -20,6 +20,7 @@ use super::emit::{self, Emit};
 use super::forms;
 use super::function::{self, CreateFunction, CreateSqlFunction, NamedFunction};
 use super::in_rows;
+use super::joins;
 use super::lists;
 use super::numbers;
 use super::rows;
@@ -263,6 +264,7 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
         depth::check(statement).map_err(|e| e.at(place_of(&tokens[..1])))?;
         trying::rewrite(statement)?;
         spelling::rewrite(statement)?;
+        joins::rewrite(statement);
         distinct_on::rewrite(statement)?;
         in_rows::rewrite(statement)?;
         forms::rewrite_fetch(statement)?;

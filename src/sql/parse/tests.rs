@@ -366,7 +366,17 @@ fn refuses_with_a_place() {
         "CREATE SINK is not known; use CREATE TABLE ... WITH (...), which serves as both",
         "SINK",
     );
-    refused("CREATE TABLE t (a INT) PARTITIONED BY (b INT)", "CREATE TABLE does not take PARTITIONED BY", "CREATE");
+    refused(
+        "CREATE TABLE t (a INT) PARTITIONED BY (b INT)",
+        "CREATE TABLE does not take PARTITIONED BY: files are not laid out in folders by the values of columns; leave it out, \
+         workers share the rows by themselves",
+        "PARTITIONED BY",
+    );
+    refused(
+        "SELECT a FROM t EMIT SOMETIMES",
+        "EMIT SOMETIMES is not known; there are EMIT FINAL, EMIT CHANGES, EMIT EVERY 1s and EMIT EARLY EVERY 1s THEN FINAL",
+        "EMIT SOMETIMES",
+    );
     refused("CREATE TABLE t LIKE u", "CREATE TABLE does not take LIKE (list the columns)", "CREATE");
     refused("INSERT OVERWRITE t SELECT 1", "INSERT does not take OVERWRITE", "INSERT");
     refused("INSERT INTO t SELECT 1 RETURNING a", "INSERT does not take RETURNING", "INSERT");

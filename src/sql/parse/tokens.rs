@@ -92,6 +92,13 @@ pub(super) fn place_of(tokens: &[TokenWithSpan]) -> Option<Place> {
     place(Span::new(first.span.start, last.span.end))
 }
 
+/// Where these words first stand in a text, side by side.
+pub(crate) fn place_of_words(text: &str, words: &[&str]) -> Option<Place> {
+    let tokens = tokenize(text).ok()?;
+    let at = (0..tokens.len()).find(|&at| starts_with(&tokens[at..], words))?;
+    place_of(&tokens[at..at + words.len()])
+}
+
 /// The byte that a location stands for.
 pub(super) fn offset(text: &str, location: Location) -> usize {
     let mut line_start = 0;

@@ -7,6 +7,7 @@ use arrow::datatypes::DataType;
 use datafusion_expr::planner::ExprPlanner;
 use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
+use super::field::FieldPlanner;
 use super::interval::IntervalPlanner;
 use super::outer_aggregate::OuterAggregatePlanner;
 use super::text::TextPlanner;
@@ -99,6 +100,7 @@ pub(in crate::sql) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     }
     let planners: Vec<Arc<dyn ExprPlanner>> = vec![
         Arc::new(OuterAggregatePlanner),
+        Arc::new(FieldPlanner),
         Arc::new(IntervalPlanner),
         Arc::new(TextPlanner),
         Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),

@@ -7,7 +7,7 @@ mod query; //      a query to its plan
 mod refuse; //     clauses that would be ignored
 mod group; //      windows in GROUP BY
 mod outputs; //    names of columns that nobody named
-mod same_cast; //  keys that are casts of one thing
+mod same_cast; //  casts of one thing beside one another
 mod relation; //   table functions
 mod unnest; //     lists in FROM
 mod pivot; //      PIVOT, UNPIVOT
@@ -27,6 +27,7 @@ mod duration; //   intervals
 mod system; //   columns that SELECT * does not show
 mod context; //    what DataFusion's planner asks
 mod functions; //  the functions there are
+mod field; //     fields of structs
 mod interval; //   intervals so often
 mod text; //       SUBSTRING, OVERLAY, POSITION
 mod cast; //       casts to lengths, and to units of intervals

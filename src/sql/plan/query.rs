@@ -23,7 +23,7 @@ pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> 
     set_keys::resolve(&mut query);
     row_in::spell_out(&mut query)?;
     outputs::name(&mut query);
-    same_cast::tell_apart(&mut query);
+    same_cast::tell_apart(context, &mut query);
     cast::spell_out(&mut query);
     user_type::construct(context, &mut query);
     let plan = context.planner().sql_statement_to_plan(Statement::Query(Box::new(query))).map_err(from_datafusion)?;

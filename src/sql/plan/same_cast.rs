@@ -1,8 +1,9 @@
-//! Keys of GROUP BY that are casts of one thing. DataFusion calls a cast like what it casts, and wants the names of keys
-//! to differ.
+//! Casts of one thing, as keys of GROUP BY or within aggregates and functions with OVER. DataFusion calls a cast like what
+//! it casts, and wants the names of keys, of aggregates, and of functions with OVER to differ.
 //!
 //! `SELECT ts, CAST(ts AS DATE) .. GROUP BY ts, CAST(ts AS DATE)` is read with `__cast(CAST(ts AS DATE), 'DATE')` in place of
-//! the cast, wherever it stands in the block. The function gives what it is given, and is taken away again by the optimizer.
+//! the cast, wherever it stands in the block, and so is `SELECT count(DISTINCT ts), count(DISTINCT CAST(ts AS DATE))`. The
+//! function gives what it is given, and is taken away again by the optimizer.
 //!
 //! Invariants  goes behind `outputs`, so that no column of the answer is called otherwise.
 
@@ -12,61 +13,114 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::DataType;
 use datafusion_common::Result;
+use datafusion_expr::planner::ContextProvider;
 use datafusion_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion_expr::{
     ColumnarValue, Expr as Planned, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName, OrderBy, Query,
-    Select, SelectItem, SetExpr, VisitMut, VisitorMut,
+    CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName, OrderBy,
+    Query, Select, SelectItem, SetExpr, Visit, VisitMut, Visitor, VisitorMut,
 };
 
+use super::context::Context;
 use super::group::{each_expr, referred};
 use crate::sql::tree::{function, text};
 
 /// What the function is called; nobody can write it without quotes.
 pub(super) const NAME: &str = "__cast";
 
-/// Tells casts apart that stand beside one another in GROUP BY.
-pub(super) fn tell_apart(query: &mut Query) {
-    let _ = query.visit(&mut Apart);
+/// Tells casts apart that stand beside one another.
+pub(super) fn tell_apart(context: &Context<'_>, query: &mut Query) {
+    let _ = query.visit(&mut Apart { is_aggregate: &|name| context.get_aggregate_meta(name).is_some() });
 }
 
-struct Apart;
+struct Apart<'a> {
+    is_aggregate: &'a dyn Fn(&str) -> bool,
+}
 
-impl VisitorMut for Apart {
+impl VisitorMut for Apart<'_> {
     type Break = ();
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        body(&mut query.body, query.order_by.as_mut());
+        self.body(&mut query.body, query.order_by.as_mut());
         ControlFlow::Continue(())
     }
 }
 
-fn body(body: &mut SetExpr, order_by: Option<&mut OrderBy>) {
-    match body {
-        SetExpr::Select(select) => block(select, order_by),
-        SetExpr::SetOperation { left, right, .. } => {
-            self::body(left, None);
-            self::body(right, None);
+impl Apart<'_> {
+    fn body(&self, body: &mut SetExpr, order_by: Option<&mut OrderBy>) {
+        match body {
+            SetExpr::Select(select) => self.block(select, order_by),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.body(left, None);
+                self.body(right, None);
+            }
+            _ => {}
         }
-        _ => {}
+    }
+
+    fn block(&self, select: &mut Select, mut order_by: Option<&mut OrderBy>) {
+        let mut seen = match &select.group_by {
+            GroupByExpr::Expressions(keys, _) => of_keys(&all_keys(keys), &select.projection),
+            GroupByExpr::All(_) => Vec::new(),
+        };
+        let mut same = cast_beside_others(&seen);
+        seen = self.of_calls(select, &mut order_by);
+        same.extend(cast_beside_others(&seen));
+        if same.is_empty() {
+            return;
+        }
+        each_expr(select, &mut order_by, &mut |expr| {
+            let to = outer_type(expr);
+            if matches!(expr, Expr::Cast { .. }) && same.contains(&base(expr)) {
+                *expr = named(expr.clone(), to.trim_end());
+            }
+        });
+    }
+
+    /// What stands within aggregates and functions with OVER, where a cast is among it.
+    fn of_calls(&self, select: &mut Select, order_by: &mut Option<&mut OrderBy>) -> Vec<Known> {
+        let mut within = Within::default();
+        let _ = select.named_window.visit(&mut within);
+        each_expr(select, order_by, &mut |expr| {
+            if let Expr::Function(call) = &*expr
+                && (call.over.is_some() || (self.is_aggregate)(&call.name.to_string().to_lowercase()))
+            {
+                let _ = call.visit(&mut within);
+            }
+        });
+        if within.has_cast { within.seen } else { Vec::new() }
     }
 }
 
-fn block(select: &mut Select, mut order_by: Option<&mut OrderBy>) {
-    let GroupByExpr::Expressions(keys, _) = &select.group_by else { return };
-    let same = cast_beside_others(&all_keys(keys), &select.projection);
-    if same.is_empty() {
-        return;
-    }
-    each_expr(select, &mut order_by, &mut |expr| {
-        let Expr::Cast { data_type, .. } = &*expr else { return };
-        if same.contains(&base(expr)) {
-            let to = data_type.to_string();
-            *expr = named(expr.clone(), &to);
+/// What an expression casts, and what to; nothing where it is no cast.
+type Known = (String, String);
+
+/// Every expression that is visited, but what stands in a cast.
+#[derive(Default)]
+struct Within {
+    seen: Vec<Known>,
+    has_cast: bool,
+    is_in_cast: bool,
+}
+
+impl Visitor for Within {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let is_cast = matches!(expr, Expr::Cast { .. });
+        let is_cast_already = self.is_in_cast;
+        self.is_in_cast = is_cast || is_cast_already && matches!(expr, Expr::Nested(_));
+        if !is_cast_already {
+            self.has_cast |= is_cast;
+            let known = (base(expr), outer_type(expr));
+            if !self.seen.contains(&known) {
+                self.seen.push(known);
+            }
         }
-    });
+        ControlFlow::Continue(())
+    }
 }
 
 /// The keys, those within ROLLUP and its kin among them.
@@ -81,9 +135,9 @@ fn all_keys(keys: &[Expr]) -> Vec<&Expr> {
     all
 }
 
-/// What stands in several keys, in a cast in one of them at least. A key that may be the alias of a cast counts as one.
-fn cast_beside_others(keys: &[&Expr], projection: &[SelectItem]) -> HashSet<String> {
-    let mut seen: Vec<(String, String)> = Vec::new();
+/// What stands in the keys. A key that may be the alias of a cast counts as one.
+fn of_keys(keys: &[&Expr], projection: &[SelectItem]) -> Vec<Known> {
+    let mut seen: Vec<Known> = Vec::new();
     for key in keys {
         for expr in [Some(*key), referred(key, projection)].into_iter().flatten() {
             let known = (base(expr), outer_type(expr));
@@ -92,9 +146,13 @@ fn cast_beside_others(keys: &[&Expr], projection: &[SelectItem]) -> HashSet<Stri
             }
         }
     }
-    let is_beside = |(base, to): &&(String, String)| {
-        !to.is_empty() && seen.iter().any(|(other, other_to)| other == base && other_to != to)
-    };
+    seen
+}
+
+/// What stands there several times, in a cast one of them at least.
+fn cast_beside_others(seen: &[Known]) -> HashSet<String> {
+    let is_beside =
+        |(base, to): &&Known| !to.is_empty() && seen.iter().any(|(other, other_to)| other == base && other_to != to);
     seen.iter().filter(is_beside).map(|(base, _)| base.clone()).collect()
 }
 
@@ -116,6 +174,9 @@ fn base(expr: &Expr) -> String {
 fn outer_type(expr: &Expr) -> String {
     match expr {
         Expr::Nested(inner) => outer_type(inner),
+        Expr::Cast { kind: CastKind::TryCast | CastKind::SafeCast, data_type, expr, .. } => {
+            format!("try {data_type} {}", outer_type(expr))
+        }
         Expr::Cast { data_type, expr, .. } => format!("{data_type} {}", outer_type(expr)),
         _ => String::new(),
     }

@@ -65,7 +65,9 @@ impl Budget {
     }
 
     /// Notes that an operator's state went from `old` to `new` bytes.
-    fn change(&self, operator: &str, old: u64, new: u64) -> Result<()> {
+    ///
+    /// Failure: more than the limit is held; what was noted stays noted.
+    pub fn change(&self, operator: &str, old: u64, new: u64) -> Result<()> {
         if old == new {
             return Ok(());
         }

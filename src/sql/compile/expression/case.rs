@@ -223,8 +223,8 @@ impl Given {
     fn new(expressions: &mut Expressions<'_>, expr: &Expr) -> Result<Given> {
         let value = expressions.compile(expr)?;
         let mut columns = expressions.columns.clone();
-        // A name that no query can write.
-        let name = format!("\u{0}{expr}");
+        // A name that no query can write, and that no value given around this one has.
+        let name = format!("\u{0}{} {expr}", columns.slots.len());
         let field = Arc::new(Field::new(&name, value.data_type.clone(), true));
         let given = DFSchema::new_with_metadata(vec![(None, field)], Default::default()).map_err(bridge::foreign)?;
         columns.schema = columns.schema.join(&given).map_err(bridge::foreign)?;

@@ -192,7 +192,7 @@ fn released(rewritten: datafusion_common::Result<Transformed<Expr>>, failure: Op
 
 /// The call as text, with its arguments' places in it.
 fn template(expr: &Expr) -> String {
-    let shown = expr.human_display().to_string();
+    let shown = crate::sql::shown::shown(expr);
     match expr {
         Expr::BinaryExpr(_) | Expr::InList(_) | Expr::Like(_) => format!("({shown})"),
         Expr::Cast(cast) => format!("CAST({shown} AS {})", cast.field.data_type()),

@@ -28,11 +28,13 @@
 //! | `ARRAY(query)`, `a && b` of lists, `list[:2]` | a list of its rows, `array_has_any(a, b)`, `list[1:2]` |
 //! | `array_upper(x, 1)`, `trim_array(x, n)`, `map_contains(m, k)` | `array_length(x, 1)`, a slice, `array_has(map_keys(m), k)` |
 //! | `(x).field`, `(ROW(1, 2)).f1` | `x['field']`, `ROW(1, 2)['c0']` |
+//! | `ROLLUP (a, a)`, `CUBE ((a, b), c)` | `GROUPING SETS ((a), (a), ())`, and of all parts |
 //! | `make_timestamptz(...)` | `CAST(make_timestamp(...) AS TIMESTAMPTZ)` |
 
 mod aggregate; // aggregates with a filter or an order
 mod json; //      -> and ->>, functions that make JSON
 mod similar; //   SIMILAR TO
+mod sets; //      ROLLUP and CUBE that name a key twice, or of several keys at once
 mod time; //      times, and their units
 
 use std::ops::ControlFlow;
@@ -104,19 +106,13 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
                 }
                 Ok(())
             }
-            Expr::Rollup(parts) if parts.iter().any(|part| part.len() > 1) => {
-                let sets = (0..=parts.len()).rev().map(|count| parts[..count].concat());
-                *expr = Expr::GroupingSets(sets.collect());
-                Ok(())
-            }
-            Expr::Cube(parts) if parts.iter().any(|part| part.len() > 1) => {
-                cube(parts).map(|sets| *expr = Expr::GroupingSets(sets))
-            }
             Expr::SimilarTo { negated, expr: of, pattern, escape_char } => {
                 similar::pattern(of, pattern, escape_char.as_ref(), *negated).map(|by| *expr = by)
             }
             Expr::Floor { .. } | Expr::Ceil { .. } => respell_rounding(expr),
             Expr::Extract { .. } => respell_extract(expr),
+            Expr::Rollup(parts) => sets::rollup(parts).map(|by| by.into_iter().for_each(|by| *expr = by)),
+            Expr::Cube(parts) => sets::cube(parts).map(|by| by.into_iter().for_each(|by| *expr = by)),
             // GROUP BY (): all rows are one group.
             Expr::Tuple(parts) if parts.is_empty() => {
                 *expr = Expr::GroupingSets(vec![Vec::new()]);
@@ -283,21 +279,6 @@ fn regexp_replace(call: &mut Function) {
     if list.args.len() == 4 && list.args.last().is_some_and(is_empty) {
         list.args.pop();
     }
-}
-
-/// The most parts that are written out as sets.
-const CUBE_PARTS_MAX: usize = 12;
-
-/// All sets of parts that are several columns each.
-fn cube(parts: &[Vec<Expr>]) -> Result<Vec<Vec<Expr>>> {
-    if parts.len() > CUBE_PARTS_MAX {
-        return Err(Error::user(format!("CUBE of several columns together takes {CUBE_PARTS_MAX} parts at most")));
-    }
-    let has = |set: usize, at: usize| set & (1 << (parts.len() - 1 - at)) != 0;
-    let columns = |set: usize| -> Vec<Expr> {
-        parts.iter().enumerate().filter(|(at, _)| has(set, *at)).flat_map(|(_, part)| part.clone()).collect()
-    };
-    Ok((0..1usize << parts.len()).rev().map(columns).collect())
 }
 
 /// Distances of a frame are literals, whatever they are cast to.
