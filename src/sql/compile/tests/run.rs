@@ -116,7 +116,8 @@ fn run(pipeline: &Pipeline, id: NodeId) -> Result<RecordBatch> {
                 };
                 let id = take(&set.id, &UInt32Array::from(vec![0; rows]), None).expect("one number");
                 let columns = keys.iter().enumerate().map(key).chain([id]).chain(args.iter().cloned());
-                record(columns.collect(), rows)
+                let named = columns.enumerate().map(|(at, column)| (format!("c{at}"), column, true));
+                RecordBatch::try_from_iter_with_nullable(named).expect("columns of as many rows")
             };
             let parts: Vec<RecordBatch> = sets.sets.iter().map(part).collect();
             let columns = grouped(&sets.merged(), &concat_batches(&parts[0].schema(), &parts)?)?;
