@@ -3,7 +3,7 @@
 //! ```text
 //! a * 3 + b > 2000     steps 0: a * 3     1: step 0 + b     compared: step 1 > 2000     64 rows ─▶ one word
 //! ```
-//! Invariants  every bit is that of [`arithmetic`](crate::arithmetic) and [`compare`](crate::compare) one after the
+//! Invariants  every bit is that of `arithmetic` and `compare` one after the
 //!             other. Where a row may be at fault, under a null or not, nothing is told but that: these then say which.
 //! Source      bench `fused`: two columns less to write and to read again.
 

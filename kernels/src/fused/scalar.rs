@@ -6,7 +6,7 @@ use super::{STEPS_MAX, Source, Step};
 use crate::arithmetic::Arithmetic;
 use crate::compare::{self, scalar::holds};
 
-/// See [`super::compare`].
+/// See [`super::compare()`].
 pub fn compare<T: Arithmetic>(
     steps: &[Step<'_, T>],
     op: compare::Op,
