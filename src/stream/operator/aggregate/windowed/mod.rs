@@ -20,7 +20,6 @@ mod split; //   the rows of a batch by pane
 
 use std::sync::Arc;
 
-use millstream_kernels::level::Level;
 use millstream_kernels::pane::min_max;
 
 use super::TableShape;
@@ -170,7 +169,7 @@ impl WindowedAggregate {
     fn split(&mut self, batch: &Batch) -> Result<()> {
         batch.select_watermarks(&mut self.watermarks);
         let watermarks = self.watermarks.as_slice();
-        let (times, level) = (self.times.output(batch, 0), self.panes.shape().context.level);
+        let times = self.times.output(batch, 0);
         self.split.clear();
         let (split, bounds) = (&mut self.split, &mut self.bounds);
         let (mut late_rows, mut unplaced_rows) = (0, 0);
@@ -181,7 +180,7 @@ impl WindowedAggregate {
         };
         match &mut self.assigner {
             Assigner::Fixed { windows, grid: Grid::Ticks } if !self.by_window && !times.is_constant() => {
-                split_runs(level, windows, &times, watermarks, split, count)?;
+                split_runs(windows, &times, watermarks, split, count)?;
             }
             Assigner::Fixed { windows, grid } if !self.by_window => {
                 each_row(&times, watermarks, |row, time| {
@@ -246,7 +245,6 @@ fn place(windows: &Windows, step: i64, reached: i64) -> std::result::Result<Pane
 /// Sorts rows into `split` by pane, where a step is a tick: rows that follow each other in one pane, all in time for all
 /// of its windows, are placed at once.
 fn split_runs(
-    level: Level,
     windows: &Windows,
     times: &Argument<'_>,
     watermarks: Option<&[i64]>,
@@ -271,9 +269,6 @@ fn split_runs(
                 let (start, end) = (key.start(), key.start().saturating_add(windows.pane()));
                 if key.first_end() == START && windows.is_on_scale(start) && windows.is_on_scale(end) {
                     // The first window of a pane ends behind it: what has not reached the pane's end makes no row late.
-                    if watermarks.is_none() && !nullable {
-                        row += leading(level, &values[row..rows], start, end);
-                    }
                     let stays = |row: usize| start <= values[row] && values[row] < end && reached(row) < end;
                     while row < rows && stays(row) && !(nullable && times.is_null(row)) {
                         row += 1;
@@ -286,13 +281,6 @@ fn split_runs(
         }
     }
     Ok(())
-}
-
-/// How many of the first values lie from `start` to before `end`, as far as whole blocks of them do.
-fn leading(level: Level, values: &[i64], start: i64, end: i64) -> usize {
-    const BLOCK: usize = 256;
-    let lies = |block: &&[i64]| min_max(level, block, None).is_some_and(|(min, max)| start <= min && max < end);
-    values.chunks_exact(BLOCK).take_while(lies).count() * BLOCK
 }
 
 /// Calls `visit` with each row, and with its time and the watermark before it where it has a time.
