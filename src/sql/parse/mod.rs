@@ -24,7 +24,6 @@ mod interval; //   intervals of several units, and so often
 mod joins; //      SEMI JOIN, CROSS APPLY
 mod distinct_on; // SELECT DISTINCT ON (...)
 mod literal; //    '{1,2}'::INT[]
-mod in_rows; //    (a, b) IN (query)
 mod order_key; //  what a key of an order stands for
 mod lists; //      VALUES 1, 2, MAP['a', 1]
 mod rows; //       (x).*, ARRAY(query)

@@ -1,13 +1,11 @@
 //! Rows and their fields in other forms: `(x).*` is `UNNEST(x)`, a record in VALUES is of any expressions, `ARRAY(query)` is a
-//! list of what the query gives, functions in FROM that make rows are UNNEST of a list, and `group_id()` is 0 where no
-//! grouping set is there twice.
+//! list of what the query gives, and functions in FROM that make rows are UNNEST of a list.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, GroupByExpr, Ident, ObjectNamePart, OrderByExpr, OrderByKind, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned, Statement, TableAlias, TableFactor, VisitMut,
-    VisitorMut, visit_expressions, visit_expressions_mut,
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectNamePart, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, Spanned, Statement, TableAlias, TableFactor, VisitMut, VisitorMut,
 };
 use sqlparser::parser::Parser;
 
@@ -15,7 +13,7 @@ use super::order_key::meant;
 use super::spelling::row_function;
 use super::tokens::DIALECT;
 use crate::error::{Error, Result};
-use crate::sql::tree::{call_of, number};
+use crate::sql::tree::call_of;
 
 /// Rewrites all of them but ARRAY.
 pub(super) fn rewrite(statement: &mut Statement) {
@@ -29,11 +27,6 @@ pub(super) fn rewrite(statement: &mut Statement) {
                     *item = SelectItem::UnnamedExpr(call_of("unnest", vec![of.clone()], of.span()));
                 }
             }
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-            number_sets(select);
             ControlFlow::Continue(())
         }
 
@@ -52,37 +45,6 @@ pub(super) fn rewrite(statement: &mut Statement) {
         }
     }
     let _ = statement.visit(&mut Rewriter);
-}
-
-/// `group_id()` where no set is there twice: 0 in all of them. Elsewhere it is left, and not found.
-fn number_sets(select: &mut Select) {
-    let GroupByExpr::Expressions(keys, _) = &select.group_by else { return };
-    let differ = |sets: &[Vec<Expr>]| {
-        let texts: Vec<String> = sets.iter().map(|set| set.iter().map(|key| format!("{key},")).collect()).collect();
-        (0..texts.len()).all(|at| !texts[..at].contains(&texts[at]))
-    };
-    let is_of_sets = |key: &Expr| matches!(key, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
-    let is_plain = match keys.as_slice() {
-        [Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets)] => differ(sets),
-        keys => !keys.iter().any(is_of_sets),
-    };
-    // Queries inside have groups of their own.
-    let is_query = |expr: &Expr| matches!(expr, Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. });
-    let has_query = visit_expressions(&select.projection, |expr| match is_query(expr) {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
-    });
-    if !is_plain || has_query.is_break() {
-        return;
-    }
-    let put = |expr: &mut Expr| {
-        if matches!(expr, Expr::Function(call) if call.name.to_string().eq_ignore_ascii_case("group_id")) {
-            *expr = number(0);
-        }
-        ControlFlow::<()>::Continue(())
-    };
-    let _ = visit_expressions_mut(&mut select.projection, put);
-    let _ = visit_expressions_mut(&mut select.having, put);
 }
 
 /// A record in a row of VALUES, `(1, f(2))`, is one of any expressions.

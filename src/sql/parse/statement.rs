@@ -19,7 +19,6 @@ use super::distinct_on;
 use super::emit::{self, Emit};
 use super::forms;
 use super::function::{self, CreateFunction, CreateSqlFunction, NamedFunction};
-use super::in_rows;
 use super::joins;
 use super::lists;
 use super::numbers;
@@ -266,7 +265,6 @@ fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
         spelling::rewrite(statement)?;
         joins::rewrite(statement);
         distinct_on::rewrite(statement)?;
-        in_rows::rewrite(statement)?;
         forms::rewrite_fetch(statement)?;
         rows::rewrite(statement);
     }

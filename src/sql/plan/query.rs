@@ -20,7 +20,7 @@ pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> 
     using::rewrite(&mut query)?;
     refuse::check(&query)?;
     group::rewrite(&mut query, context.catalog.window_functions())?;
-    set_keys::resolve(&mut query);
+    set_keys::resolve(&mut query)?;
     row_in::spell_out(&mut query)?;
     outputs::name(&mut query);
     same_cast::tell_apart(context, &mut query);

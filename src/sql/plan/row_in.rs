@@ -3,10 +3,11 @@
 //! It is true where a row of the query has equal values, unknown where a NULL decides whether one has:
 //!
 //! ```text
-//! (a, b) IN (q)         a conjunct of WHERE   EXISTS (q AS r WHERE r.1 = a AND r.2 = b)
-//! (a, b) NOT IN (q)     a conjunct of WHERE   NOT EXISTS (q AS r WHERE (r.1 = a AND r.2 = b) IS NOT FALSE)
+//! (a, b) IN (q)         a condition           EXISTS (q AS r WHERE r.1 = a AND r.2 = b)
+//! (a, b) NOT IN (q)     a condition           NOT EXISTS (q AS r WHERE (r.1 = a AND r.2 = b) IS NOT FALSE)
 //! (a, b) [NOT] IN (q)   elsewhere             CASE WHEN EXISTS (equal) THEN true WHEN EXISTS (unknown) THEN NULL ELSE false END
 //! ```
+//! Conditions are those that AND connects in WHERE and HAVING: there unknown is as good as false.
 
 use std::ops::ControlFlow;
 
@@ -38,8 +39,9 @@ impl VisitorMut for Speller {
     type Break = Error;
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
-        match select.selection.as_mut().map(conjunct).transpose() {
-            Ok(_) => ControlFlow::Continue(()),
+        let mut conditions = [&mut select.selection, &mut select.having].into_iter().flatten();
+        match conditions.try_for_each(condition) {
+            Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
     }
@@ -56,14 +58,13 @@ impl VisitorMut for Speller {
     }
 }
 
-/// Where unknown is as good as false.
-fn conjunct(expr: &mut Expr) -> Result<()> {
+fn condition(expr: &mut Expr) -> Result<()> {
     match expr {
         Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-            conjunct(left)?;
-            conjunct(right)
+            condition(left)?;
+            condition(right)
         }
-        Expr::Nested(inner) => conjunct(inner),
+        Expr::Nested(inner) => condition(inner),
         other => {
             let Some(compared) = Compared::of(other) else { return Ok(()) };
             *other = match compared.negated {

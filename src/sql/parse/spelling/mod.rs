@@ -28,13 +28,11 @@
 //! | `ARRAY(query)`, `a && b` of lists, `list[:2]` | a list of its rows, `array_has_any(a, b)`, `list[1:2]` |
 //! | `array_upper(x, 1)`, `trim_array(x, n)`, `map_contains(m, k)` | `array_length(x, 1)`, a slice, `array_has(map_keys(m), k)` |
 //! | `(x).field`, `(ROW(1, 2)).f1` | `x['field']`, `ROW(1, 2)['c0']` |
-//! | `ROLLUP (a, a)`, `CUBE ((a, b), c)` | `GROUPING SETS ((a), (a), ())`, and of all parts |
 //! | `make_timestamptz(...)` | `CAST(make_timestamp(...) AS TIMESTAMPTZ)` |
 
 mod aggregate; // aggregates with a filter or an order
 mod json; //      -> and ->>, functions that make JSON
 mod similar; //   SIMILAR TO
-mod sets; //      ROLLUP and CUBE that name a key twice, or of several keys at once
 mod time; //      times, and their units
 
 use std::ops::ControlFlow;
@@ -111,8 +109,6 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
             }
             Expr::Floor { .. } | Expr::Ceil { .. } => respell_rounding(expr),
             Expr::Extract { .. } => respell_extract(expr),
-            Expr::Rollup(parts) => sets::rollup(parts).map(|by| by.into_iter().for_each(|by| *expr = by)),
-            Expr::Cube(parts) => sets::cube(parts).map(|by| by.into_iter().for_each(|by| *expr = by)),
             // GROUP BY (): all rows are one group.
             Expr::Tuple(parts) if parts.is_empty() => {
                 *expr = Expr::GroupingSets(vec![Vec::new()]);
