@@ -3,12 +3,12 @@
 //! DataFusion folds constants with arithmetic that wraps. So while it simplifies, `+`, `-` and `*` of integers that may turn
 //! out to be constant stand as calls of a function that fails instead; what fails is left as it is, for the kernels to report.
 //!
-//! It also takes the minus before `&` and `|` for a bitwise complement. So these two stand as calls as well.
+//! It also takes the minus before `&`, `|` and `^` for a bitwise complement. So these stand as calls as well.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray};
-use arrow::compute::kernels::bitwise::{bitwise_and, bitwise_or};
+use arrow::compute::kernels::bitwise::{bitwise_and, bitwise_or, bitwise_xor};
 use arrow::compute::kernels::numeric;
 use arrow::datatypes::{
     DataType, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -108,9 +108,12 @@ fn release(expr: Expr) -> Result<Transformed<Expr>> {
 fn guard_of(binary: &BinaryExpr, schema: &DFSchema) -> Option<Arc<ScalarUDF>> {
     let function = GUARDS.iter().find(|(op, _)| *op == binary.op).map(|(_, function)| function)?;
     let is_integer = |expr: &Expr| expr.get_type(schema).is_ok_and(|data_type| data_type.is_integer());
-    let is_bitwise = matches!(binary.op, Operator::BitwiseAnd | Operator::BitwiseOr);
-    let may_fold = is_bitwise || !reads_column(binary.op, &binary.left, &binary.right);
+    let may_fold = is_bitwise(binary.op) || !reads_column(binary.op, &binary.left, &binary.right);
     (may_fold && is_integer(&binary.left) && is_integer(&binary.right)).then(|| function.clone())
+}
+
+fn is_bitwise(op: Operator) -> bool {
+    matches!(op, Operator::BitwiseAnd | Operator::BitwiseOr | Operator::BitwiseXor)
 }
 
 /// Whether a column decides the value whatever is simplified; `a * 0` does not depend on `a`.
@@ -135,9 +138,9 @@ fn is_firm(expr: &Expr) -> bool {
 }
 
 /// The function that stands in for each operator that can wrap, and for those that it takes a minus into.
-static GUARDS: LazyLock<[(Operator, Arc<ScalarUDF>); 5]> = LazyLock::new(|| {
-    use Operator::{BitwiseAnd, BitwiseOr, Minus, Multiply, Plus};
-    [Plus, Minus, Multiply, BitwiseAnd, BitwiseOr].map(|op| {
+static GUARDS: LazyLock<[(Operator, Arc<ScalarUDF>); 6]> = LazyLock::new(|| {
+    use Operator::{BitwiseAnd, BitwiseOr, BitwiseXor, Minus, Multiply, Plus};
+    [Plus, Minus, Multiply, BitwiseAnd, BitwiseOr, BitwiseXor].map(|op| {
         let signature = Signature::any(2, Volatility::Immutable);
         (op, Arc::new(ScalarUDF::new_from_impl(Checked { op, signature })))
     })
@@ -166,6 +169,7 @@ impl ScalarUDFImpl for Checked {
             Operator::Minus => "checked_sub",
             Operator::BitwiseAnd => "bitwise_and",
             Operator::BitwiseOr => "bitwise_or",
+            Operator::BitwiseXor => "bitwise_xor",
             _ => "checked_mul",
         }
     }
@@ -194,13 +198,13 @@ impl ScalarUDFImpl for Checked {
         Ok(ColumnarValue::Array(match self.op {
             Operator::Plus => numeric::add(left, right)?,
             Operator::Minus => numeric::sub(left, right)?,
-            Operator::BitwiseAnd | Operator::BitwiseOr => bitwise(self.op, left, right)?,
+            op if is_bitwise(op) => bitwise(op, left, right)?,
             _ => numeric::mul(left, right)?,
         }))
     }
 }
 
-/// `&` or `|` of two columns of one type.
+/// `&`, `|` or `^` of two columns of one type.
 fn bitwise(op: Operator, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     macro_rules! of {
         ($($data_type:ident => $arrow_type:ty),*) => {
@@ -209,7 +213,8 @@ fn bitwise(op: Operator, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> 
                     let (left, right) = (left.as_primitive::<$arrow_type>(), right.as_primitive::<$arrow_type>());
                     let joined = match op {
                         Operator::BitwiseAnd => bitwise_and(left, right)?,
-                        _ => bitwise_or(left, right)?,
+                        Operator::BitwiseOr => bitwise_or(left, right)?,
+                        _ => bitwise_xor(left, right)?,
                     };
                     Ok(Arc::new(joined) as ArrayRef)
                 })*
