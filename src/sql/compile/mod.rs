@@ -71,7 +71,7 @@ fn compile_plan(query: &LogicalQuery) -> Result<Pipeline> {
         state_ttl: query.state_ttl.clone(),
         ..Compiler::new(query.emit)
     };
-    if query.emit.is_none() && !query.is_continuous && query.state_ttl.of.is_empty() {
+    if query.shares_groups() {
         compiler.repeated = shared::repeated(&query.plan).map_err(crate::sql::bridge::foreign)?;
     }
     let root = compiler.plan(&query.plan).map_err(|error| place::by_words(error, query))?;

@@ -13,7 +13,7 @@ use datafusion_expr::{Aggregate, Expr, Filter, LogicalPlan, Projection, TableSca
 
 use super::{Compiler, Result};
 use crate::pipeline::{ChangeMode, NodeId};
-use crate::sql::catalog::CatalogTable;
+use crate::sql::optimize::is_repeatable;
 
 /// The aggregates of a plan that stand in it more than once, and the node of each once there is one.
 pub(super) type Repeated = HashMap<LogicalPlan, Option<NodeId>>;
@@ -58,23 +58,6 @@ impl Compiler {
             }
         }
     }
-}
-
-/// Whether a plan reads tables that end, and gives the same rows each time.
-fn is_repeatable(plan: &LogicalPlan) -> PlanResult<bool> {
-    let changes = plan.exists(|plan| {
-        let is_volatile = plan.expressions().iter().any(Expr::is_volatile);
-        Ok(is_volatile
-            || match plan {
-                LogicalPlan::TableScan(scan) => {
-                    let table = scan.source.downcast_ref::<CatalogTable>();
-                    table.is_none_or(|table| !table.table.is_bounded() || table.table.is_read_once())
-                }
-                LogicalPlan::Extension(_) | LogicalPlan::RecursiveQuery(_) => true,
-                _ => false,
-            })
-    })?;
-    Ok(!changes)
 }
 
 /// An aggregate by columns, without the conditions on its input that a key is not null; and these, as they hold of groups.

@@ -9,7 +9,8 @@
 //!     Filter: year = 2002                          Filter: year = 2002
 //!       t                                            Aggregate: by k, year, sum(x) ..
 //! ```
-//! Invariants  a condition that differs reads columns that come out as keys, so that it says the same of a group as of its rows.
+//! Invariants  a condition that differs reads columns that come out as keys, so that it says the same of a group as of its rows;
+//!             no row is grouped, and no pair of rows of a join, that none of the places asks for: it might fail.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,9 +18,9 @@ use std::sync::Arc;
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, Result};
 use datafusion_expr::utils::{conjunction, disjunction, split_conjunction};
-use datafusion_expr::{Aggregate, Expr, Filter, JoinType, LogicalPlan, TableScan};
+use datafusion_expr::{Aggregate, Expr, ExprSchemable, Filter, JoinType, LogicalPlan, TableScan};
 
-use crate::sql::catalog::CatalogTable;
+use super::same::{has_unlike_equals, is_repeatable};
 
 /// Makes aggregates that are alike the same.
 pub(super) fn ask_once(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -76,25 +77,10 @@ impl Condition {
     }
 }
 
-/// Whether an aggregate groups by columns, over tables that end, and gives the same each time.
+/// Whether an aggregate groups by columns, and gives the same each time.
 fn is_plain(plan: &LogicalPlan, aggregate: &Aggregate) -> Result<bool> {
     let by_columns = aggregate.group_expr.iter().all(|key| matches!(key, Expr::Column(_)));
-    if aggregate.group_expr.is_empty() || !by_columns {
-        return Ok(false);
-    }
-    let changes = plan.exists(|plan| {
-        let is_volatile = plan.expressions().iter().any(Expr::is_volatile);
-        let is_fleeting = match plan {
-            LogicalPlan::TableScan(scan) => {
-                let table = scan.source.downcast_ref::<CatalogTable>();
-                table.is_none_or(|table| !table.table.is_bounded() || table.table.is_read_once())
-            }
-            LogicalPlan::Extension(_) | LogicalPlan::RecursiveQuery(_) => true,
-            _ => false,
-        };
-        Ok(is_volatile || is_fleeting)
-    })?;
-    Ok(!changes)
+    Ok(by_columns && !aggregate.group_expr.is_empty() && is_repeatable(plan)?)
 }
 
 /// A plan without its conditions, and these.
@@ -202,36 +188,28 @@ fn through(plan: &LogicalPlan, number: usize, input: &LogicalPlan, expr: Expr) -
     above.ok().filter(|_| tells).map(|above| above.data)
 }
 
-/// For each member what stands in its place; `None`: they differ in more than their keys.
+/// For each member what stands in its place; `None`: they differ in more than a condition on their keys.
 fn merged(members: &[Member]) -> Result<Option<Vec<(LogicalPlan, LogicalPlan)>>> {
     let is_common = |condition: &Condition| {
         members.iter().all(|member| member.conditions.iter().any(|other| other.is_same(condition)))
     };
     let LogicalPlan::Aggregate(first) = &members[0].plan else { return Ok(None) };
     let mut of_groups = Vec::with_capacity(members.len());
-    let mut any: HashMap<usize, Vec<Expr>> = HashMap::new();
-    for (number, member) in members.iter().enumerate() {
+    let mut differing: Vec<&Condition> = Vec::new();
+    for member in members {
         let own: Vec<&Condition> =
             member.conditions.iter().filter(|condition| !condition.is_told && !is_common(condition)).collect();
-        let Some(says) = said_of_groups(&own, first) else { return Ok(None) };
+        let Some(says) = said_of_groups(&own, first)? else { return Ok(None) };
         of_groups.push(says);
-        let mut places: Vec<usize> = own.iter().map(|condition| condition.place).collect();
-        places.sort_unstable();
-        places.dedup();
-        for place in places {
-            let here = own.iter().filter(|condition| condition.place == place).map(|condition| condition.expr.clone());
-            let here = conjunction(here).expect("a condition stands here");
-            let known = any.entry(place).or_default();
-            // Where one has no condition, all rows are wanted.
-            if known.len() == number {
-                known.push(here);
-            }
-        }
+        differing.extend(own);
     }
-    any.retain(|_, exprs| exprs.len() == members.len());
-    let common: Vec<&Condition> = members[0].conditions.iter().filter(|condition| is_common(condition)).collect();
+    if !is_one_place(&differing) {
+        return Ok(None);
+    }
+    let told: Vec<&Condition> =
+        members[0].conditions.iter().filter(|condition| condition.is_told && is_common(condition)).collect();
     let mut places = 0;
-    let input = rebuilt(&first.input, &mut places, &common, &any)?;
+    let input = rebuilt(&first.input, &mut places, members, &told)?;
     let Aggregate { group_expr, aggr_expr, schema, .. } = first.clone();
     let all = Aggregate::try_new_with_schema(Arc::new(input), group_expr, aggr_expr, schema)?;
     let all = Arc::new(LogicalPlan::Aggregate(all));
@@ -245,14 +223,31 @@ fn merged(members: &[Member]) -> Result<Option<Vec<(LogicalPlan, LogicalPlan)>>>
     members.iter().zip(of_groups).map(of_member).collect::<Result<Vec<_>>>().map(Some)
 }
 
+/// Whether conditions stand at one place, or at one in each branch of a union. Of two places the rows that one member wants of
+/// the first would meet those that another wants of the second: pairs that none has asked for, and that may not add up.
+fn is_one_place(conditions: &[&Condition]) -> bool {
+    let Some(first) = conditions.first() else { return true };
+    conditions.iter().all(|condition| match (first.branch, condition.branch) {
+        (None, None) => condition.place == first.place,
+        (Some((union, ..)), Some((other, branch, _))) => {
+            let in_branch =
+                conditions.iter().filter(|other| other.branch.is_some_and(|(_, number, _)| number == branch));
+            union == other && in_branch.into_iter().all(|other| other.place == condition.place)
+        }
+        _ => false,
+    })
+}
+
 /// What conditions say of the groups; outer `None`: they say it of rows alone.
-fn said_of_groups(own: &[&Condition], aggregate: &Aggregate) -> Option<Option<Expr>> {
+fn said_of_groups(own: &[&Condition], aggregate: &Aggregate) -> Result<Option<Option<Expr>>> {
     let mut said: Vec<Expr> = Vec::new();
     for condition in own {
-        let above = condition.above.as_ref()?;
-        let is_key = |column: &Column| aggregate.group_expr.contains(&Expr::Column(column.clone()));
-        if !above.column_refs().into_iter().all(is_key) {
-            return None;
+        let Some(above) = &condition.above else { return Ok(None) };
+        for column in above.column_refs() {
+            let key = Expr::Column(column.clone());
+            if !aggregate.group_expr.contains(&key) || has_unlike_equals(&key.get_type(&aggregate.schema)?) {
+                return Ok(None);
+            }
         }
         // Of a union's rows it says something only where every branch says the same.
         if let Some((union, _, count)) = condition.branch {
@@ -260,44 +255,51 @@ fn said_of_groups(own: &[&Condition], aggregate: &Aggregate) -> Option<Option<Ex
                 own.iter().any(|other| other.branch == Some((union, branch, count)) && other.above == condition.above)
             };
             if !(0..count).all(same) {
-                return None;
+                return Ok(None);
             }
         }
         if !said.contains(above) {
             said.push(above.clone());
         }
     }
-    Some(conjunction(said))
+    Ok(Some(conjunction(said)))
 }
 
-/// A plan with the conditions that all have, and any of those that differ.
-fn rebuilt(
-    plan: &LogicalPlan,
-    places: &mut usize,
-    common: &[&Condition],
-    any: &HashMap<usize, Vec<Expr>>,
-) -> Result<LogicalPlan> {
+/// The plan below the first of several members, with the rows that any of them wants.
+fn rebuilt(plan: &LogicalPlan, places: &mut usize, members: &[Member], told: &[&Condition]) -> Result<LogicalPlan> {
     if let LogicalPlan::Filter(filter) = plan {
-        return rebuilt(&filter.input, places, common, any);
+        return rebuilt(&filter.input, places, members, told);
     }
     let place = *places;
     *places += 1;
-    let of = |is_told: bool| {
-        let here = common.iter().filter(move |condition| condition.place == place && condition.is_told == is_told);
-        here.map(|condition| condition.expr.clone())
-    };
     let below = match plan {
         LogicalPlan::TableScan(scan) => {
-            LogicalPlan::TableScan(TableScan { filters: of(true).collect(), ..scan.clone() })
+            let told = told.iter().filter(|condition| condition.place == place);
+            let filters = told.map(|condition| condition.expr.clone()).collect();
+            LogicalPlan::TableScan(TableScan { filters, ..scan.clone() })
         }
         _ => {
-            let inputs = plan.inputs().into_iter().map(|input| rebuilt(input, places, common, any));
+            let inputs = plan.inputs().into_iter().map(|input| rebuilt(input, places, members, told));
             plan.with_new_exprs(plan.expressions(), inputs.collect::<Result<_>>()?)?
         }
     };
-    let any = any.get(&place).and_then(|exprs| disjunction(exprs.iter().cloned()));
-    Ok(match conjunction(of(false).chain(any)) {
+    Ok(match wanted(place, members) {
         Some(condition) => LogicalPlan::Filter(Filter::try_new(condition, Arc::new(below))?),
         None => below,
     })
+}
+
+/// Which rows at a place any of the members wants; `None`: all. What all ask first is asked once; from there on each asks in
+/// its own order, where a condition may keep the next one from failing.
+fn wanted(place: usize, members: &[Member]) -> Option<Expr> {
+    let of_member = |member: &Member| {
+        let here = member.conditions.iter().filter(|condition| condition.place == place && !condition.is_told);
+        here.map(|condition| condition.expr.clone()).collect::<Vec<_>>()
+    };
+    let mut asked: Vec<Vec<Expr>> = members.iter().map(of_member).collect();
+    let is_shared = |at: usize| asked.iter().all(|exprs| exprs.get(at).is_some_and(|expr| *expr == asked[0][at]));
+    let first: Vec<Expr> = (0..asked[0].len()).take_while(|&at| is_shared(at)).map(|at| asked[0][at].clone()).collect();
+    asked.iter_mut().for_each(|exprs| drop(exprs.drain(..first.len())));
+    let rest: Option<Vec<Expr>> = asked.into_iter().map(conjunction).collect();
+    conjunction(first.into_iter().chain(rest.and_then(disjunction)))
 }

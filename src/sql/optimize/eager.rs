@@ -10,15 +10,15 @@
 //! A group of the lower aggregate meets the rows that each of its rows would have met, so that its part counts as often as they
 //! would. Texts are hashed and compared once per group then, not once per row.
 //!
-//! Invariants  only what can be put together from parts without another rounding, and what cannot fail, moves down: rows that
-//!             the join would have left out are seen there.
+//! Invariants  only what can be put together from parts exactly, and what cannot fail, moves down: rows that the join would
+//!             have left out are seen there. Sums and means of floats stay: their parts would be rounded, or not be finite.
 //! Source      Yan and Larson 1995, "Eager Aggregation and Lazy Aggregation".
 
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion_common::{Column, Result};
+use datafusion_common::{Column, DFSchema, Result};
 use datafusion_expr::expr::AggregateFunction;
 use datafusion_expr::utils::split_conjunction;
 use datafusion_expr::{
@@ -26,6 +26,7 @@ use datafusion_expr::{
     Projection, cast, lit, when,
 };
 
+use super::same::has_unlike_equals;
 use super::scalar_subquery::with_columns_of;
 use super::statistics::Statistics;
 use crate::sql::plan::FUNCTIONS;
@@ -56,6 +57,9 @@ fn below_join(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     }
     let keys = keys_of(aggregate);
     let keys = keys.into_iter().map(|key| over(key, &columns)).collect::<Result<Vec<_>>>()?;
+    if !keys.iter().all(|key| tells_of_groups(key, &join)) {
+        return Ok(None);
+    }
     let calls = aggregate.aggr_expr.iter().map(|call| over(call.clone(), &columns)).collect::<Result<Vec<_>>>()?;
     let Some(calls) = calls.iter().map(|call| Parts::of(call, &join)).collect::<Option<Vec<_>>>() else {
         return Ok(None);
@@ -113,6 +117,17 @@ fn keys_of(aggregate: &Aggregate) -> Vec<Expr> {
         [Expr::GroupingSet(sets)] => sets.distinct_expr().into_iter().cloned().collect(),
         keys => keys.to_vec(),
     }
+}
+
+/// Whether a key says the same of each row of a lower group: it does not change by itself, and what it is computed of are the
+/// same values in all of them.
+fn tells_of_groups(key: &Expr, join: &Join) -> bool {
+    let is_unlike = |column: &&Column| {
+        let field = join.schema.qualified_field_from_column(column);
+        field.is_ok_and(|(_, field)| has_unlike_equals(field.data_type()))
+    };
+    let is_plain = matches!(key, Expr::Column(_)) || !key.column_refs().iter().any(is_unlike);
+    is_plain && !key.is_volatile()
 }
 
 /// An expression over the columns of the join.
@@ -224,8 +239,6 @@ enum Kind {
     Count,
     Least,
     Greatest,
-    /// Of floats: the sum by the count.
-    Mean,
 }
 
 impl Parts {
@@ -242,51 +255,47 @@ impl Parts {
             "count" => (Kind::Count, cannot_fail(argument, join)),
             "min" => (Kind::Least, cannot_fail(argument, join)),
             "max" => (Kind::Greatest, cannot_fail(argument, join)),
-            "avg" if data_type == DataType::Float64 => (Kind::Mean, cannot_fail(argument, join)),
             _ => return None,
         };
         fits.then(|| Parts { kind, argument: argument.clone(), data_type })
     }
 
-    /// The calls over the rows of one side.
-    fn below(&self) -> Vec<Expr> {
-        let call = |name: &str| FUNCTIONS.aggregates[name].call(vec![self.argument.clone()]);
-        match self.kind {
-            Kind::Sum => vec![call("sum")],
-            Kind::Count => vec![call("count")],
-            Kind::Least => vec![call("min")],
-            Kind::Greatest => vec![call("max")],
-            Kind::Mean => vec![call("sum"), call("count")],
-        }
-    }
-
-    /// The calls over their results, which are `columns`.
-    fn above(&self, columns: &[Expr]) -> Vec<Expr> {
+    /// The call over the rows of one side.
+    fn below(&self) -> Expr {
         let name = match self.kind {
+            Kind::Sum => "sum",
+            Kind::Count => "count",
             Kind::Least => "min",
             Kind::Greatest => "max",
-            Kind::Sum | Kind::Count | Kind::Mean => "sum",
         };
-        columns.iter().map(|column| FUNCTIONS.aggregates[name].call(vec![column.clone()])).collect()
+        FUNCTIONS.aggregates[name].call(vec![self.argument.clone()])
     }
 
-    /// The call's result of those.
-    fn result(&self, columns: &[Expr]) -> Result<Expr> {
-        Ok(match self.kind {
-            Kind::Count => when(columns[0].clone().is_null(), lit(0_i64)).otherwise(columns[0].clone())?,
-            Kind::Mean => columns[0].clone() / cast(columns[1].clone(), DataType::Float64),
-            _ => columns[0].clone(),
-        })
+    /// The call over its results, which are a `column`.
+    fn above(&self, column: Expr) -> Expr {
+        let name = match self.kind {
+            Kind::Sum | Kind::Count => "sum",
+            Kind::Least => "min",
+            Kind::Greatest => "max",
+        };
+        FUNCTIONS.aggregates[name].call(vec![column])
+    }
+
+    /// The call's result of that one's, which is a `column` of `schema`.
+    fn result(&self, column: Expr, schema: &DFSchema) -> Result<Expr> {
+        let result = match self.kind {
+            Kind::Count => when(column.clone().is_null(), lit(0_i64)).otherwise(column)?,
+            _ => column,
+        };
+        let fits = result.get_type(schema)? == self.data_type;
+        Ok(if fits { result } else { cast(result, self.data_type.clone()) })
     }
 }
 
-/// Whether a sum of some of the values overflows no sooner than one of all would: the result is far wider than they are.
+/// Whether the sum of some of the values is exact, and fits for as many rows as there ever are: the result has ten digits more
+/// than they have.
 fn is_summed_safely(argument: &Expr, join: &Join) -> bool {
-    let is_wide = match argument.get_type(&join.schema) {
-        Ok(DataType::Decimal128(precision, _)) => precision <= 24,
-        Ok(data_type) => data_type.is_floating(),
-        Err(_) => false,
-    };
+    let is_wide = matches!(argument.get_type(&join.schema), Ok(DataType::Decimal128(precision, _)) if precision <= 24);
     let is_narrow_integer = |expr: &Expr| {
         let narrow = |data_type: DataType| matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32);
         matches!(expr, Expr::Column(_)) && expr.get_type(&join.schema).is_ok_and(narrow)
@@ -327,8 +336,7 @@ fn lowered(
     calls: &[Parts],
 ) -> Result<LogicalPlan> {
     let mut parts: Vec<Expr> = Vec::new();
-    let of_calls: Vec<Vec<usize>> =
-        calls.iter().map(|call| call.below().into_iter().map(|part| place_of(&mut parts, part)).collect()).collect();
+    let of_calls: Vec<usize> = calls.iter().map(|call| place_of(&mut parts, call.below())).collect();
     let keys = lower_keys.iter().cloned().map(Expr::Column).collect();
     let below = LogicalPlan::Aggregate(Aggregate::try_new(side.clone(), keys, parts.clone())?);
     let made = below.schema().columns().split_off(lower_keys.len());
@@ -344,23 +352,19 @@ fn lowered(
     let (on, constraint) = (join.on.clone(), join.join_constraint);
     let joined = Join::try_new(left, right, on, None, JoinType::Inner, constraint, join.null_equality, false)?;
     let mut above: Vec<Expr> = Vec::new();
-    let of_results = calls.iter().zip(&of_calls).map(|(call, parts)| {
-        let columns: Vec<Expr> =
-            parts.iter().map(|&part| Expr::Column(Column::new_unqualified(called(part)))).collect();
-        call.above(&columns).into_iter().map(|call| place_of(&mut above, call)).collect::<Vec<usize>>()
+    let of_results = calls.iter().zip(of_calls).map(|(call, part)| {
+        let column = Expr::Column(Column::new_unqualified(called(part)));
+        place_of(&mut above, call.above(column))
     });
-    let of_results: Vec<Vec<usize>> = of_results.collect();
+    let of_results: Vec<usize> = of_results.collect();
     let group_expr = aggregate.group_expr.iter().map(|key| keys_over(key, columns)).collect::<Result<Vec<_>>>()?;
     let key_count = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
     let above = Aggregate::try_new(Arc::new(LogicalPlan::Join(joined)), group_expr, above)?;
     let made = above.schema.columns();
     let results: Vec<Expr> = made[key_count..].iter().cloned().map(Expr::Column).collect();
     let mut exprs: Vec<Expr> = made[..key_count].iter().cloned().map(Expr::Column).collect();
-    for (at, (call, places)) in calls.iter().zip(of_results).enumerate() {
-        let of_call: Vec<Expr> = places.iter().map(|&place| results[place].clone()).collect();
-        let result = call.result(&of_call)?;
-        let fits = result.get_type(&above.schema)? == call.data_type;
-        let result = if fits { result } else { cast(result, call.data_type.clone()) };
+    for (at, (call, place)) in calls.iter().zip(of_results).enumerate() {
+        let result = call.result(results[place].clone(), &above.schema)?;
         exprs.push(result.alias(format!("__whole_{at}")));
     }
     LogicalPlanBuilder::from(LogicalPlan::Aggregate(above)).project(exprs)?.build()

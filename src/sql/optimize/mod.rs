@@ -15,11 +15,13 @@ mod scalar_subquery; // scalar subqueries as joins
 mod join_order; //      which inner joins come first
 mod eager; //           aggregates below joins
 mod alike; //           groups asked for under several conditions on their keys
+mod same; //            plans that give the same again, values that are equal
 mod interval; //        intervals compared by their length
 mod statistics; //      how many rows a plan gives
 
 pub(super) use exact::exactly;
 pub(super) use interval::{compare_lengths, compares};
+pub(super) use same::is_repeatable;
 pub(super) use statistics::Statistics;
 
 use std::sync::Arc;
@@ -57,11 +59,13 @@ use scalar_subquery::JoinSingleRows;
 use super::catalog::CatalogTable;
 use super::plan::keep_counts;
 
-/// Makes the types of a plan agree, rewrites it, then orders its joins. `started` is what `now()` says.
+/// Makes the types of a plan agree, rewrites it, then orders its joins. `started` is what `now()` says; `shares_groups`: groups
+/// that stand in the plan several times are computed once.
 pub(super) fn optimize(
     plan: LogicalPlan,
     options: &Arc<ConfigOptions>,
     started: Option<DateTime<Utc>>,
+    shares_groups: bool,
 ) -> PlanResult<LogicalPlan> {
     let plan = agreed(agree::agree(plan)?, options)?;
     let plan = interval::measure(keep_counts(plan)?)?;
@@ -79,7 +83,8 @@ pub(super) fn optimize(
     let again: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
         vec![Arc::new(PushDownFilter::new()), Arc::new(OptimizeProjections::new())];
     let plan = Optimizer::with_rules(again).optimize(plan, &context, |_, _| {})?;
-    let plan = eager::aggregate_below_joins(alike::ask_once(plan)?)?;
+    let plan = if shares_groups { alike::ask_once(plan)? } else { plan };
+    let plan = eager::aggregate_below_joins(plan)?;
     Optimizer::with_rules(vec![Arc::new(OptimizeProjections::new())]).optimize(plan, &context, |_, _| {})
 }
 

@@ -70,6 +70,11 @@ impl<'a> Context<'a> {
         self.follows.set(true);
     }
 
+    /// Whether they are.
+    pub(super) fn follows(&self) -> bool {
+        self.follows.get()
+    }
+
     pub(super) fn planner(&self) -> SqlToRel<'_, Self> {
         SqlToRel::new(self)
     }
@@ -81,8 +86,8 @@ impl<'a> Context<'a> {
     /// The table of an entry, ready to be planned over.
     pub(super) fn open_entry(&self, entry: &TableEntry) -> Result<Arc<CatalogTable>> {
         let table = match &entry.followed {
-            Some(followed) if self.follows.get() => followed.clone(),
-            _ if self.follows.get() => self.connectors.shared(&entry.name, entry.open(self.connectors)?)?,
+            Some(followed) if self.follows() => followed.clone(),
+            _ if self.follows() => self.connectors.shared(&entry.name, entry.open(self.connectors)?)?,
             _ => entry.open(self.connectors)?,
         };
         let mut opened = CatalogTable::new(entry.definition(), table, None, entry.primary_key.clone());

@@ -101,6 +101,13 @@ pub struct LogicalQuery {
     pub place: Place,
 }
 
+impl LogicalQuery {
+    /// Whether groups that it asks for in several places are computed once: what fires or is forgotten does so in each place.
+    pub fn shares_groups(&self) -> bool {
+        self.emit.is_none() && !self.is_continuous && self.state_ttl.of.is_empty()
+    }
+}
+
 /// What a statement asks of the engine.
 #[derive(Debug)]
 pub enum Planned {
@@ -232,9 +239,7 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
         Statement::Drop(statement) => define::drop_relations(catalog, statement),
         Statement::Subscribe(name) => {
             context.follow();
-            let mut query = plan_query(&context, &everything_of(name)?, parsed)?.query;
-            query.is_continuous = true;
-            Ok(Planned::Query(query))
+            Ok(Planned::Query(plan_query(&context, &everything_of(name)?, parsed)?.query))
         }
         Statement::CreateFunction(statement) => function::create(&context, statement).map(Planned::CreateFunction),
         Statement::CreateSqlFunction(statement) => {
@@ -286,9 +291,7 @@ fn plan_once(catalog: &mut Catalog, connectors: &dyn Connectors, parsed: &Parsed
 fn plan_view(context: &Context<'_>, statement: &CreateView, parsed: &Parsed) -> Result<Steps> {
     let plan = view::plan_statement(context, statement)?;
     let query = QueryStatement { query: statement.query.clone(), emit: statement.emit.clone() };
-    let mut steps = finish(context, plan, &query, parsed)?;
-    steps.query.is_continuous = true;
-    Ok(steps)
+    finish(context, plan, &query, parsed)
 }
 
 /// A query and what it went through.
@@ -364,22 +367,23 @@ fn finish(context: &Context<'_>, plan: LogicalPlan, statement: &QueryStatement, 
     let plan = if firing.late_sink.is_some() { emission::keep_all_columns(plan)? } else { plan };
     let logical = plan.display_indent().to_string();
     let started = clock::moment(context.catalog.statement_time());
-    let plan = optimize(plan, &CONFIG, started).map_err(from_datafusion)?;
     let emit = statement.emit.as_ref();
     let syntax = format!("{:#}{}", statement.query, emission::shown(emit));
     let (emit, emit_place) = (emit.and_then(|emit| emit.mode), emit.and_then(|emit| emit.place));
     let hinted = state_ttl(&parsed.text).map_err(|e| e.at(Some(parsed.place)))?;
     let state_ttl = StateTtl { otherwise: context.catalog.state_ttl(), ..hinted };
-    let query = LogicalQuery {
+    let mut query = LogicalQuery {
         plan,
         emit,
         emit_place,
         firing,
         state_ttl,
-        is_continuous: false,
+        is_continuous: context.follows(),
         text: parsed.text.clone(),
         place: parsed.place,
     };
+    let shares_groups = query.shares_groups();
+    query.plan = optimize(query.plan, &CONFIG, started, shares_groups).map_err(from_datafusion)?;
     Ok(Steps { query, syntax, logical })
 }
 

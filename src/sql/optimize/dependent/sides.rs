@@ -27,6 +27,7 @@ use datafusion_expr::{
 use super::domain::free;
 use super::{JoinDependent, Joined, has_subquery, join_same, subquery_of};
 use crate::sql::optimize::in_subquery::every_in;
+use crate::sql::optimize::same::is_volatile;
 use crate::sql::optimize::scalar_subquery::with_columns_of;
 
 impl JoinDependent {
@@ -55,10 +56,11 @@ impl JoinDependent {
         }
     }
 
-    /// A join by the pairs of values for which the conditions with subqueries hold; `None`: it has no such condition.
+    /// A join by the pairs of values for which the conditions with subqueries hold; `None`: it has no such condition, or what
+    /// would be read twice does not give the same twice.
     fn by_pairs(&self, join: &Join, names: &Arc<AliasGenerator>) -> Result<Option<LogicalPlan>> {
         let Some(filter) = &join.filter else { return Ok(None) };
-        if !has_subquery(filter)? || filter.is_volatile() {
+        if !has_subquery(filter)? || is_volatile(&LogicalPlan::Join(join.clone()))? {
             return Ok(None);
         }
         let mut plain = Vec::new();
