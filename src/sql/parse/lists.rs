@@ -1,29 +1,60 @@
-//! Lists that are written otherwise: `GROUP BY DISTINCT a` is `GROUP BY a`, `VALUES 1, 2` is `VALUES (1), (2)`, `MAP['a', 1]` is `MAP(['a'], [1])`, and
+//! Lists that are written otherwise: `GROUP BY DISTINCT a` is `GROUP BY a`, `MAP['a', 1]` is `MAP(['a'], [1])`, and
 //! `aggregate:f(x)` is `f(array_agg(x))`.
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::tokens::{closing, make_word, split_commas, word};
+use super::tokens::{closing, is_word, make_word, place, split_commas, starts_with, word};
+use super::values;
+use crate::error::{Error, Result};
 
 /// Rewrites them.
-pub(super) fn rewrite(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+///
+/// Failure: GROUP BY DISTINCT of grouping sets.
+pub(super) fn rewrite(mut tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
     join_aggregates(&mut tokens);
     pair_maps(&mut tokens);
-    wrap_values(&mut tokens);
-    drop_distinct(&mut tokens);
-    tokens
+    values::wrap(&mut tokens);
+    drop_distinct(&mut tokens)?;
+    Ok(tokens)
 }
 
 /// `GROUP BY DISTINCT a, b`, where no set of keys can be there twice, is `GROUP BY a, b`.
-fn drop_distinct(tokens: &mut Vec<TokenWithSpan>) {
-    let is =
-        |at: usize, words: &[&str]| tokens.get(at).and_then(word).is_some_and(|word| words.contains(&word.as_str()));
-    let behind = |at: usize| is(at, &["distinct"]) && at >= 2 && is(at - 1, &["by"]) && is(at - 2, &["group"]);
-    let found: Vec<usize> = (0..tokens.len()).filter(|&at| behind(at)).collect();
-    let has_sets = (0..tokens.len()).any(|at| is(at, &["rollup", "cube", "grouping"]));
-    for at in found.into_iter().rev().filter(|_| !has_sets) {
+fn drop_distinct(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
+    for at in (2..tokens.len()).rev() {
+        if !starts_with(&tokens[at - 2..], &["GROUP", "BY", "DISTINCT"]) {
+            continue;
+        }
+        let keys = keys_of(&tokens[at + 1..]);
+        if let Some(sets) = (0..keys.len()).find(|&at| is_sets(&keys[at..])) {
+            let message = "GROUP BY DISTINCT takes keys, and no ROLLUP, CUBE or GROUPING SETS: leave DISTINCT out, or sets that are there twice";
+            return Err(Error::user(message).at(place(keys[sets].span)));
+        }
         tokens.remove(at);
     }
+    Ok(())
+}
+
+/// What is grouped by, of what follows GROUP BY.
+fn keys_of(rest: &[TokenWithSpan]) -> &[TokenWithSpan] {
+    const ENDS: &[&str] =
+        &["having", "qualify", "window", "order", "limit", "offset", "fetch", "union", "except", "intersect", "emit"];
+    let mut at = 0;
+    while let Some(token) = rest.get(at) {
+        match token.token {
+            Token::LParen => at = closing(rest, at),
+            Token::RParen => break,
+            _ if ENDS.iter().any(|word| is_word(token, word)) => break,
+            _ => {}
+        }
+        at += 1;
+    }
+    &rest[..at.min(rest.len())]
+}
+
+/// Whether grouping sets begin here.
+fn is_sets(rest: &[TokenWithSpan]) -> bool {
+    let is_open = rest.get(1).is_some_and(|next| next.token == Token::LParen);
+    starts_with(rest, &["GROUPING", "SETS"]) || is_open && ["ROLLUP", "CUBE"].iter().any(|word| is_word(&rest[0], word))
 }
 
 /// `aggregate:f(x)` is `f(array_agg(x))`.
@@ -85,46 +116,23 @@ fn closing_bracket(tokens: &[TokenWithSpan], open: usize) -> Option<usize> {
     None
 }
 
-/// `VALUES 1, 2` is `VALUES (1), (2)`.
-fn wrap_values(tokens: &mut Vec<TokenWithSpan>) {
-    const ENDS: &[&str] = &["order", "limit", "union", "except", "intersect", "fetch", "offset", "emit", "as"];
-    for at in (0..tokens.len()).rev() {
-        let starts_query = |before: &TokenWithSpan| {
-            matches!(before.token, Token::LParen)
-                || word(before).is_some_and(|word| ["as", "all"].contains(&word.as_str()))
+#[cfg(test)]
+mod tests {
+    use super::super::tokens::tokenize;
+    use super::*;
+
+    #[test]
+    fn distinct_goes_where_keys_stand_alone() {
+        let rewritten = |text: &str| {
+            let tokens = rewrite(tokenize(text).expect("tokens"))?;
+            Ok::<_, Error>(tokens.iter().map(|token| token.token.to_string()).collect::<Vec<_>>().join(" "))
         };
-        let is_values = word(&tokens[at]).as_deref() == Some("values") && (at == 0 || starts_query(&tokens[at - 1]));
-        let first = tokens.get(at + 1);
-        let is_row = first.is_none_or(|first| {
-            first.token == Token::LParen || word(first).is_some_and(|word| ["row", "as"].contains(&word.as_str()))
-        });
-        if !is_values || is_row {
-            continue;
-        }
-        let (mut depth, mut places) = (0usize, vec![at + 1]);
-        let mut end = tokens.len();
-        for (place, token) in tokens.iter().enumerate().skip(at + 1) {
-            match &token.token {
-                Token::LParen | Token::LBracket => depth += 1,
-                Token::RParen | Token::RBracket if depth == 0 => {
-                    end = place;
-                    break;
-                }
-                Token::RParen | Token::RBracket => depth -= 1,
-                Token::Comma if depth == 0 => places.push(place + 1),
-                _ if depth == 0 && word(token).is_some_and(|word| ENDS.contains(&word.as_str())) => {
-                    end = place;
-                    break;
-                }
-                _ => {}
-            }
-        }
-        let mut until = end;
-        for &from in places.iter().rev() {
-            let span = tokens[from.min(tokens.len() - 1)].span;
-            tokens.insert(until, TokenWithSpan::new(Token::RParen, span));
-            tokens.insert(from, TokenWithSpan::new(Token::LParen, span));
-            until = from - 1;
+        let text =
+            "SELECT cube , rollup ( a ) FROM ( SELECT a FROM t GROUP BY DISTINCT a , ( b ) ) GROUP BY ROLLUP ( a )";
+        assert_eq!(rewritten(text).ok(), Some(text.replace("DISTINCT ", "")));
+        assert_eq!(rewritten("GROUP BY DISTINCT cube").ok().as_deref(), Some("GROUP BY cube"));
+        for sets in ["a, ROLLUP(b)", "GROUPING SETS ((a), (a))", "CUBE(a)"] {
+            assert!(rewritten(&format!("SELECT 1 FROM t GROUP BY DISTINCT {sets}")).is_err(), "{sets}");
         }
     }
 }

@@ -25,7 +25,8 @@ mod joins; //      SEMI JOIN, CROSS APPLY
 mod distinct_on; // SELECT DISTINCT ON (...)
 mod literal; //    '{1,2}'::INT[]
 mod order_key; //  what a key of an order stands for
-mod lists; //      VALUES 1, 2, MAP['a', 1]
+mod lists; //      MAP['a', 1], GROUP BY DISTINCT a
+mod values; //     VALUES 1, 2
 mod rows; //       (x).*, ARRAY(query)
 mod arrows; //     lambdas, and members of JSON
 mod forms; //      |x| x + 1, TRIM(BOTH FROM x), AS MATERIALIZED, FETCH FIRST

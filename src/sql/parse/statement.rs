@@ -242,8 +242,9 @@ fn parse_name(rest: &[TokenWithSpan]) -> Result<ObjectName> {
 }
 
 fn parse_other(tokens: &[TokenWithSpan]) -> Result<Statement> {
-    let (mut tokens, emit) =
-        emit::cut(&buffer::rewrite(arrows::rewrite(lists::rewrite(forms::rewrite(types::rewrite(tokens.to_vec())))))?)?;
+    let (mut tokens, emit) = emit::cut(&buffer::rewrite(arrows::rewrite(lists::rewrite(forms::rewrite(
+        types::rewrite(tokens.to_vec()),
+    ))?))?)?;
     let (mut watermark, mut computed) = (None, Vec::new());
     if starts_with(&tokens, &["CREATE"]) {
         define::check_create(&mut tokens)?;
