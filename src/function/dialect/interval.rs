@@ -1,4 +1,5 @@
-//! Intervals by their fields: texts such as `1-2` of YEAR TO MONTH, and how many of a unit an interval is.
+//! Intervals by their fields: texts such as `1-2` of YEAR TO MONTH, and how many of a unit an interval is; and intervals as
+//! PostgreSQL reads them: `2 days 02:47:33.5`, `+6 hours`, and a number alone, which is seconds.
 
 use arrow::compute::kernels::cast_utils::{IntervalParseConfig, IntervalUnit, parse_interval_month_day_nano_config};
 
@@ -24,6 +25,12 @@ pub(super) fn functions() -> Vec<Scalar> {
             |count: i64, fields: &str| parse(&count.to_string(), fields),
             "So many of a unit.",
             "to_interval(3, 'DAY')",
+        ),
+        scalar(
+            "text_interval",
+            of_units,
+            "The interval that a text is, as PostgreSQL reads it: what CAST(text AS INTERVAL) is.",
+            "text_interval('2 days 02:47:33')",
         ),
         scalar(
             "interval_units",
@@ -91,9 +98,16 @@ fn of_text(text: &str, fields: &str) -> Result<Interval, String> {
     if !text.bytes().any(|byte| byte.is_ascii_alphabetic()) {
         return parse(text, fields);
     }
+    cut(of_units(text)?, fields)
+}
+
+/// By its units; a number alone is seconds.
+fn of_units(text: &str) -> Result<Interval, String> {
     let config = IntervalParseConfig::new(IntervalUnit::Second);
-    let found = parse_interval_month_day_nano_config(text, config).map_err(|e| format!("not an interval: {e}"))?;
-    cut(Interval { months: found.months, days: found.days, nanoseconds: found.nanoseconds }, fields)
+    let spelled = in_units(text);
+    let found = parse_interval_month_day_nano_config(spelled.as_deref().unwrap_or(text.trim()), config);
+    let found = found.map_err(|_| format!("not an interval: '{text}'"))?;
+    Ok(Interval { months: found.months, days: found.days, nanoseconds: found.nanoseconds })
 }
 
 /// `-1-2` of YEAR TO MONTH, `3 10:20:30.5` of DAY TO SECOND, and what lies between.
@@ -154,6 +168,80 @@ pub(super) fn parse(text: &str, fields: &str) -> Result<Interval, String> {
     })
 }
 
+/// `[sign]number separator number ...`, a unit each: `1-2`, `1 10:20:30.5`.
+fn by_units(text: &str, units: &[&str]) -> Option<String> {
+    let text = text.trim();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let separator = |unit: &str| match unit {
+        "year" => '-',
+        "day" => ' ',
+        _ => ':',
+    };
+    let (mut parts, mut rest) = (Vec::new(), digits);
+    for (at, unit) in units.iter().enumerate() {
+        let number = match at + 1 == units.len() {
+            true => std::mem::take(&mut rest),
+            false => {
+                let (number, behind) = rest.split_once(separator(unit))?;
+                rest = behind;
+                number
+            }
+        };
+        parts.push(format!("{sign}{} {unit}", number_of(number.trim(), *unit == "second")?));
+    }
+    Some(parts.join(" "))
+}
+
+fn number_of(text: &str, may_have_fraction: bool) -> Option<&str> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits(whole) && digits(fraction) && (may_have_fraction || !text.contains('.'))).then_some(text)
+}
+
+/// A text of several units, of days and a time of day, or a number alone, as numbers with a unit each; `None`: it is that
+/// already.
+pub(super) fn in_units(text: &str) -> Option<String> {
+    let number = text.trim().strip_prefix('+').unwrap_or(text.trim());
+    if number_of(number.strip_prefix('-').unwrap_or(number), true).is_some() {
+        return Some(format!("{number} second"));
+    }
+    if !text.contains([':', '+']) && !is_years(text.trim()) {
+        return None;
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut parts = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        let (sign, digits) = match word.strip_prefix('-') {
+            Some(rest) => ("-", rest),
+            None => ("", word.strip_prefix('+').unwrap_or(word)),
+        };
+        let next = words.get(at + 1);
+        if digits.contains(':') {
+            let units: &[&str] =
+                if digits.matches(':').count() == 1 { &["hour", "minute"] } else { &["hour", "minute", "second"] };
+            parts.push(by_units(word, units)?);
+        } else if is_years(word) {
+            parts.push(by_units(word, &["year", "month"])?);
+        } else if next.is_some_and(|next| next.contains(':')) && number_of(digits, false).is_some() {
+            parts.push(format!("{sign}{digits} day"));
+        } else {
+            parts.push(format!("{sign}{digits}"));
+        }
+    }
+    Some(parts.join(" "))
+}
+
+/// Whether a word is years and months, `1-2`.
+fn is_years(word: &str) -> bool {
+    let digits = word.trim_start_matches(['-', '+']);
+    digits
+        .split_once('-')
+        .is_some_and(|(years, months)| number_of(years, false).is_some() && number_of(months, false).is_some())
+}
+
 /// What is finer than the last field goes, as PostgreSQL has it.
 fn cut(interval: Interval, fields: &str) -> Result<Interval, String> {
     let (_, last) = range(fields)?;
@@ -187,5 +275,32 @@ mod tests {
         assert_eq!(read("1000.23", "SECOND"), Ok((0, 0, 1_000_230_000_000)));
         assert!(read("1:60", "HOUR TO MINUTE").is_err() && read("1", "HOUR TO MINUTE").is_err());
         assert!(read("1 day", "DAY").is_err() && read("1", "MONTH TO DAY").is_err());
+    }
+    #[test]
+    fn texts_are_units_and_times_of_day() {
+        let cases = [
+            ("1 10:20:30.5", "1 day 10 hour 20 minute 30.5 second"),
+            ("-1 10:20", "-1 day 10 hour 20 minute"),
+            (
+                "2333 year 4 months 5 days 02:47:33.123456",
+                "2333 year 4 months 5 days 02 hour 47 minute 33.123456 second",
+            ),
+            ("+6 HOURS", "6 HOURS"),
+            ("-00:00:05", "-00 hour -00 minute -05 second"),
+            ("1-2", "1 year 2 month"),
+            (" 6 ", "6 second"),
+            ("-6.5", "-6.5 second"),
+            ("-1-2", "-1 year -2 month"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(in_units(text).as_deref(), Some(expected), "{text}");
+        }
+        assert_eq!(in_units("5 days 3 hours"), None);
+        let tenths = |text: &str| of_units(text).map(|interval| interval.nanoseconds / 100_000_000);
+        assert_eq!(
+            (tenths("6"), tenths("-6.5"), tenths("+6"), tenths(" 1 hour ")),
+            (Ok(60), Ok(-65), Ok(60), Ok(36_000))
+        );
+        assert!(tenths("").is_err() && tenths("6 apples").is_err());
     }
 }

@@ -44,6 +44,11 @@ pub fn interval_of(text: &str, fields: &str) -> Result<Interval, String> {
     interval::parse(text, fields)
 }
 
+/// A text as an interval of numbers with a unit each, where it is written otherwise: `1-2` as `1 year 2 month`.
+pub fn interval_in_units(text: &str) -> Option<String> {
+    interval::in_units(text)
+}
+
 /// An interval as PostgreSQL writes it.
 pub fn interval_text(interval: Interval) -> String {
     span::spelled(interval)

@@ -2,7 +2,7 @@
 //!
 //! The library orders them by months, then days, then the rest. What has columns on a side is measured where it is
 //! compiled, so that conditions on event times stay what they are; constants are measured here, before they are folded,
-//! and so is what ORDER BY names, and what MIN and MAX compare. Their text is PostgreSQL's.
+//! and so is what ORDER BY names, and what MIN and MAX compare. Their text is PostgreSQL's, there and back.
 
 use std::sync::Arc;
 
@@ -77,6 +77,11 @@ fn text_of(of: Cast) -> Expr {
     cast(FUNCTIONS.scalars["interval_text"].call(vec![*of.expr]), of.field.data_type().clone())
 }
 
+/// A text as an interval, where it is one.
+fn of_text(text: Expr, name: &str) -> Expr {
+    FUNCTIONS.scalars[name].call(vec![cast(text, DataType::Utf8View)])
+}
+
 /// The unit of the coarser one of two timestamps, where that is the second.
 fn coarser(from: &DataType, to: &DataType) -> Option<&'static str> {
     let (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) = (from, to) else { return None };
@@ -97,6 +102,7 @@ pub(super) fn measure(plan: LogicalPlan) -> Result<LogicalPlan> {
         let is_interval = |expr: &Expr| expr.get_type(&schema).is_ok_and(|data_type| data_type == INTERVAL);
         let is_nested = |expr: &Expr| expr.get_type(&schema).is_ok_and(|data_type| data_type.is_nested());
         let is_span = |expr: &Expr| matches!(expr.get_type(&schema), Ok(DataType::Duration(_)));
+        let is_text = |expr: &Expr| expr.get_type(&schema).is_ok_and(|data_type| data_type.is_string());
         let is_sort = matches!(plan, LogicalPlan::Sort(_));
         plan.map_expressions(|expr| {
             if is_sort && is_interval(&expr) {
@@ -124,6 +130,13 @@ pub(super) fn measure(plan: LogicalPlan) -> Result<LogicalPlan> {
                         Some(part) => Transformed::yes(part),
                         None => Transformed::no(Expr::ScalarFunction(call)),
                     })
+                }
+                // A number alone is seconds; the library has months.
+                Expr::Cast(of) if *of.field.data_type() == INTERVAL && is_text(&of.expr) => {
+                    Ok(Transformed::yes(of_text(*of.expr, "text_interval")))
+                }
+                Expr::TryCast(of) if *of.field.data_type() == INTERVAL && is_text(&of.expr) => {
+                    Ok(Transformed::yes(of_text(*of.expr, "try_text_interval")))
                 }
                 Expr::Cast(of) if of.field.data_type().is_string() && is_span(&of.expr) => {
                     let text = FUNCTIONS.scalars["span_text"].call(vec![micros(*of.expr)]);

@@ -7,7 +7,7 @@
 use sqlparser::ast::{BinaryOperator, DataType, DateTimeField, Expr, Interval, TypedString, UnaryOperator, Value};
 
 use crate::error::{Error, Result};
-use crate::function::dialect::interval_of;
+use crate::function::dialect::{interval_in_units, interval_of};
 use crate::sql::tree::{binary, nested, text};
 
 /// Rewrites an interval, or a text that is cast to one.
@@ -16,12 +16,12 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
         Expr::Interval(_) => rewrite_interval(expr),
         Expr::Cast { expr: value, data_type: DataType::Interval { fields: None, .. }, .. } => {
             if let Expr::Value(literal) = value.as_mut() {
-                rewrite_cast(&mut literal.value);
+                rewrite_text(&mut literal.value);
             }
             Ok(())
         }
         Expr::TypedString(TypedString { data_type: DataType::Interval { fields: None, .. }, value, .. }) => {
-            rewrite_cast(&mut value.value);
+            rewrite_text(&mut value.value);
             Ok(())
         }
         _ => Ok(()),
@@ -104,120 +104,14 @@ fn rewrite_interval(expr: &mut Expr) -> Result<()> {
 
 /// A text as the planner's library reads it.
 pub(in crate::sql) fn interval_text(text: &str) -> String {
-    respelled(text).unwrap_or_else(|| text.to_string())
+    interval_in_units(text).unwrap_or_else(|| text.to_string())
 }
 
 /// What is not understood is left to the planner, which says so.
 fn rewrite_text(value: &mut Value) {
     if let Value::SingleQuotedString(text) = value
-        && let Some(respelled) = respelled(text)
+        && let Some(spelled) = interval_in_units(text)
     {
-        *text = respelled;
-    }
-}
-
-/// A number alone is seconds, as in PostgreSQL.
-fn rewrite_cast(value: &mut Value) {
-    if let Value::SingleQuotedString(text) = value {
-        let digits = text.trim().strip_prefix('-').unwrap_or(text.trim());
-        if number_of(digits, true).is_some() {
-            *text = format!("{} second", text.trim());
-            return;
-        }
-    }
-    rewrite_text(value);
-}
-
-/// `[sign]number separator number ...`, a unit each: `1-2`, `1 10:20:30.5`.
-fn by_units(text: &str, units: &[&str]) -> Option<String> {
-    let text = text.trim();
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(rest) => ("-", rest),
-        None => ("", text.strip_prefix('+').unwrap_or(text)),
-    };
-    let separator = |unit: &str| match unit {
-        "year" => '-',
-        "day" => ' ',
-        _ => ':',
-    };
-    let (mut parts, mut rest) = (Vec::new(), digits);
-    for (at, unit) in units.iter().enumerate() {
-        let number = match at + 1 == units.len() {
-            true => std::mem::take(&mut rest),
-            false => {
-                let (number, behind) = rest.split_once(separator(unit))?;
-                rest = behind;
-                number
-            }
-        };
-        parts.push(format!("{sign}{} {unit}", number_of(number.trim(), *unit == "second")?));
-    }
-    Some(parts.join(" "))
-}
-
-fn number_of(text: &str, may_have_fraction: bool) -> Option<&str> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    (digits(whole) && digits(fraction) && (may_have_fraction || !text.contains('.'))).then_some(text)
-}
-
-/// A text without units behind it: units inside, or days and a time of day. `None`: nothing to write anew.
-fn respelled(text: &str) -> Option<String> {
-    if !text.contains([':', '+']) && !is_years(text.trim()) {
-        return None;
-    }
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let mut parts = Vec::new();
-    for (at, word) in words.iter().enumerate() {
-        let (sign, digits) = match word.strip_prefix('-') {
-            Some(rest) => ("-", rest),
-            None => ("", word.strip_prefix('+').unwrap_or(word)),
-        };
-        let next = words.get(at + 1);
-        if digits.contains(':') {
-            let units: &[&str] =
-                if digits.matches(':').count() == 1 { &["hour", "minute"] } else { &["hour", "minute", "second"] };
-            parts.push(by_units(word, units)?);
-        } else if is_years(word) {
-            parts.push(by_units(word, &["year", "month"])?);
-        } else if next.is_some_and(|next| next.contains(':')) && number_of(digits, false).is_some() {
-            parts.push(format!("{sign}{digits} day"));
-        } else {
-            parts.push(format!("{sign}{digits}"));
-        }
-    }
-    Some(parts.join(" "))
-}
-
-/// Whether a word is years and months, `1-2`.
-fn is_years(word: &str) -> bool {
-    let digits = word.trim_start_matches(['-', '+']);
-    digits
-        .split_once('-')
-        .is_some_and(|(years, months)| number_of(years, false).is_some() && number_of(months, false).is_some())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn intervals_are_units_and_times_of_day() {
-        let cases = [
-            ("1 10:20:30.5", "1 day 10 hour 20 minute 30.5 second"),
-            ("-1 10:20", "-1 day 10 hour 20 minute"),
-            (
-                "2333 year 4 months 5 days 02:47:33.123456",
-                "2333 year 4 months 5 days 02 hour 47 minute 33.123456 second",
-            ),
-            ("+6 HOURS", "6 HOURS"),
-            ("-00:00:05", "-00 hour -00 minute -05 second"),
-            ("1-2", "1 year 2 month"),
-            ("-1-2", "-1 year -2 month"),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(respelled(text).as_deref(), Some(expected), "{text}");
-        }
-        assert_eq!(respelled("5 days 3 hours"), None);
+        *text = spelled;
     }
 }
