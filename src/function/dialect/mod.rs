@@ -6,6 +6,7 @@ mod bytes; //       bytes bit by bit
 mod date_format; // times as text, by patterns of letters
 mod interval; //    intervals by their fields
 mod json; //        members and elements of JSON in texts
+mod lists; //       places in lists
 mod numbers; //     functions of angles, and whether a float is infinite
 mod parse; //       texts as times by patterns of %, and as UUIDs
 mod patterns; //    pieces of texts by regular expressions, as lists
@@ -26,6 +27,7 @@ pub fn functions() -> Vec<Function> {
         .chain(bytes::casts())
         .chain(interval::functions())
         .chain(numbers::functions())
+        .chain(lists::functions())
         .chain(parse::functions())
         .chain(json::functions())
         .map(Function::from)

@@ -26,7 +26,7 @@
 //! | `x SIMILAR TO 'a%'` | `x ~ '^(?:a.*)$'` |
 //! | `make_interval(y, m)`, `format('%s!', x)`, `booleq(a, b)` | `y * INTERVAL '1 year' + ...`, `concat('', x, '!')`, `a = b` |
 //! | `ARRAY(query)`, `a && b` of lists, `list[:2]` | a list of its rows, `array_has_any(a, b)`, `list[1:2]` |
-//! | `array_upper(x, 1)`, `trim_array(x, n)`, `map_contains(m, k)` | `array_length(x, 1)`, a slice, `array_has(map_keys(m), k)` |
+//! | `array_upper(x, 1)`, `trim_array(x, n)`, `map_contains(m, k)` | `array_length(x, 1)` where it is not 0, a slice, `array_has(map_keys(m), k)` |
 //! | `(x).field`, `(ROW(1, 2)).f1` | `x['field']`, `ROW(1, 2)['c0']` |
 //! | `make_timestamptz(...)` | `CAST(make_timestamp(...) AS TIMESTAMPTZ)` |
 
@@ -52,7 +52,7 @@ use self::time::{
 use super::tokens::place;
 use super::{interval, literal};
 use crate::error::{Error, Result};
-use crate::sql::tree::{binary, call_of, cast_to, nested, number, plain_args, text};
+use crate::sql::tree::{binary, call_of, cast_to, nested, number, plain_args, text, when};
 
 /// Rewrites each such call.
 pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
@@ -220,16 +220,17 @@ fn replaced(call: &mut Function) -> Result<Option<Expr>> {
                 let length = cast_to(length, DataType::BigInt(None));
                 let is_lower = name.value.eq_ignore_ascii_case("array_lower");
                 // A list begins at 1, if it has an element.
-                Ok(Some(if is_lower { call_of("least", vec![length, number(1)], call.name.span()) } else { length }))
+                let place = if is_lower { number(1) } else { length.clone() };
+                Ok(Some(when(binary(length, BinaryOperator::Gt, number(0)), place, None)))
             }
             _ => Ok(None),
         },
         "trim_array" => match plain_args(call).as_slice() {
             [list, count] => {
-                let length = call_of("array_length", vec![list.clone()], call.name.span());
-                let length = cast_to(length, DataType::BigInt(None));
-                let last = binary(length, BinaryOperator::Minus, nested(count.clone()));
-                Ok(Some(call_of("array_slice", vec![list.clone(), number(1), last], call.name.span())))
+                let span = call.name.span();
+                let length = cast_to(call_of("array_length", vec![list.clone()], span), DataType::BigInt(None));
+                let last = call_of("trimmed_length", vec![length, count.clone()], span);
+                Ok(Some(call_of("array_slice", vec![list.clone(), number(1), last], span)))
             }
             _ => Ok(None),
         },
