@@ -2,14 +2,14 @@
 //!
 //! Place       `->`, `->>`, `#>` and `#>>` become calls of these (`sql/parse/spelling/json.rs`).
 //! Invariants  what is JSON comes out in one form, as PostgreSQL's JSONB has it: blanks behind commas and colons, members
-//!             ordered by their names, of equal ones the last.
+//!             ordered by their names, of equal ones the last, numbers with all of their digits.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, ListBuilder, StringViewBuilder};
 use arrow::datatypes::DataType;
-use serde_json::Value;
 
+use super::json_tree::{Json, parsed};
 use super::scalar;
 use crate::error::{Error, Result};
 use crate::function::custom::{Scalar, StringWriter, Vector, VectorCall};
@@ -22,6 +22,13 @@ pub(super) fn functions() -> Vec<Scalar> {
     let step = "A member by its name, or an element by its number in digits: a step of a path into JSON.";
     vec![
         scalar("jsonb", jsonb, "A JSON text, checked and in its usual form.", "jsonb('{\"b\":[1,2],\"a\":null}')"),
+        scalar("json", json, "A JSON text, checked and as it is.", "json('{\"b\":[1,2],\"a\":null}')"),
+        scalar(
+            "json_name",
+            name,
+            "A text as the name of a member of a JSON object, in quotes; NULL is an error.",
+            "json_name('a')",
+        ),
         scalar(
             "json_get",
             |json: &str, name: &str, out: &mut StringWriter| found(json, member_of(name), false, out),
@@ -88,45 +95,56 @@ pub(super) fn functions() -> Vec<Scalar> {
 
 /// Those that make lists of a JSON text.
 pub(super) fn lists() -> Vec<Vector> {
-    let list = |name: &str, write: fn(&Value) -> std::result::Result<Vec<Option<String>>, String>| {
+    let list = |name: &str, write: fn(&Json) -> std::result::Result<Vec<Option<String>>, String>| {
         let of = DataType::new_list(DataType::Utf8View, true);
         Vector::new(name, &[DataType::Utf8View], of, move |call: &mut VectorCall<'_, '_>| texts(call, write))
     };
     vec![
-        list("json_elements", |json| Ok(elements(json)?.iter().map(|element| Some(spaced(element))).collect()))
+        list("json_elements", |json| Ok(elements(json)?.iter().map(|element| Some(element.spaced())).collect()))
             .doc("The elements of a JSON array as a list of JSON texts.")
             .example("json_elements('[1, [2]]')"),
         list("json_elements_text", |json| Ok(elements(json)?.iter().map(plain).collect()))
             .doc("The elements of a JSON array as a list of texts, without the quotes of JSON texts.")
             .example("json_elements_text('[\"x\", 1]')"),
         list("json_keys", |json| match json {
-            Value::Object(members) => Ok(members.keys().cloned().map(Some).collect()),
-            other => Err(format!("a JSON object is expected, not {}: {other}", kind(other))),
+            Json::Object(members) => Ok(members.keys().cloned().map(Some).collect()),
+            other => Err(format!("a JSON object is expected, not {}: {}", other.kind(), other.spaced())),
         })
         .doc("The names of the members of a JSON object as a list.")
         .example("json_keys('{\"a\": 1, \"b\": 2}')"),
     ]
 }
 
-fn parsed(json: &str) -> std::result::Result<Value, String> {
-    serde_json::from_str(json).map_err(|e| format!("not JSON: {e}: {json}"))
+fn jsonb(json: &str, out: &mut StringWriter) -> std::result::Result<(), String> {
+    out.push_str(&parsed(json)?.spaced());
+    Ok(())
 }
 
-fn jsonb(json: &str, out: &mut StringWriter) -> std::result::Result<(), String> {
-    out.push_str(&spaced(&parsed(json)?));
+fn json(json: &str, out: &mut StringWriter) -> std::result::Result<(), String> {
+    parsed(json)?;
+    out.push_str(json);
+    Ok(())
+}
+
+fn name(name: Option<&str>, out: &mut StringWriter) -> std::result::Result<(), String> {
+    let name = name.ok_or_else(|| "field name must not be null: a member of a JSON object has one".to_string())?;
+    out.push_str(&Json::Text(name.to_string()).spaced());
     Ok(())
 }
 
 /// What a step finds, if anything.
-type Step<'a> = Box<dyn Fn(&Value) -> Option<&Value> + 'a>;
+type Step<'a> = Box<dyn Fn(&Json) -> Option<&Json> + 'a>;
 
 fn member_of(name: &str) -> Step<'_> {
-    Box::new(move |json| json.as_object()?.get(name))
+    Box::new(move |json| match json {
+        Json::Object(members) => members.get(name),
+        _ => None,
+    })
 }
 
 fn element_at(at: i64) -> Step<'static> {
     Box::new(move |json| {
-        let list = json.as_array()?;
+        let Json::List(list) = json else { return None };
         let at = if at < 0 { i64::try_from(list.len()).ok()?.checked_add(at)? } else { at };
         list.get(usize::try_from(at).ok()?)
     })
@@ -143,12 +161,12 @@ fn step_of(step: &str) -> Step<'_> {
 fn found(json: &str, step: Step<'_>, as_text: bool, out: &mut StringWriter) -> std::result::Result<Option<()>, String> {
     let json = parsed(json)?;
     let Some(value) = step(&json) else { return Ok(None) };
-    let text = if as_text { plain(value) } else { Some(spaced(value)) };
+    let text = if as_text { plain(value) } else { Some(value.spaced()) };
     Ok(text.map(|text| out.push_str(&text)))
 }
 
 fn type_of(json: &str, out: &mut StringWriter) -> std::result::Result<(), String> {
-    out.push_str(kind(&parsed(json)?));
+    out.push_str(parsed(json)?.kind());
     Ok(())
 }
 
@@ -157,111 +175,84 @@ fn array_length(json: &str) -> std::result::Result<i64, String> {
 }
 
 fn strip_nulls(json: &str, out: &mut StringWriter) -> std::result::Result<(), String> {
-    fn strip(json: &mut Value) {
+    fn strip(json: &mut Json) {
         match json {
-            Value::Object(members) => {
-                members.retain(|_, value| !value.is_null());
+            Json::Object(members) => {
+                members.retain(|_, value| *value != Json::Null);
                 members.values_mut().for_each(strip);
             }
-            Value::Array(list) => list.iter_mut().for_each(strip),
+            Json::List(list) => list.iter_mut().for_each(strip),
             _ => {}
         }
     }
     let mut json = parsed(json)?;
     strip(&mut json);
-    out.push_str(&spaced(&json));
+    out.push_str(&json.spaced());
     Ok(())
 }
 
 fn contains(json: &str, part: &str) -> std::result::Result<bool, String> {
-    fn has(json: &Value, part: &Value) -> bool {
+    fn has(json: &Json, part: &Json) -> bool {
         match (json, part) {
-            (Value::Object(members), Value::Object(parts)) => {
+            (Json::Object(members), Json::Object(parts)) => {
                 parts.iter().all(|(name, part)| members.get(name).is_some_and(|value| has(value, part)))
             }
-            (Value::Array(list), Value::Array(parts)) => parts.iter().all(|part| list.iter().any(|one| has(one, part))),
+            (Json::List(list), Json::List(parts)) => parts.iter().all(|part| list.iter().any(|one| has(one, part))),
             (json, part) => same(json, part),
         }
     }
     let (json, part) = (parsed(json)?, parsed(part)?);
     // An array contains what is one of its elements.
-    let is_element =
-        |list: &Vec<Value>| !part.is_array() && !part.is_object() && list.iter().any(|one| same(one, &part));
-    Ok(has(&json, &part) || json.as_array().is_some_and(is_element))
+    let is_element = match (&json, &part) {
+        (_, Json::List(_) | Json::Object(_)) => false,
+        (Json::List(list), part) => list.iter().any(|one| same(one, part)),
+        _ => false,
+    };
+    Ok(is_element || has(&json, &part))
 }
 
 /// Numbers are the same by value, `1` and `1.0`.
-fn same(a: &Value, b: &Value) -> bool {
-    a == b || matches!((a.as_f64(), b.as_f64()), (Some(a), Some(b)) if a == b)
+fn same(a: &Json, b: &Json) -> bool {
+    match (a, b) {
+        (Json::Number(a), Json::Number(b)) => significant(a) == significant(b),
+        _ => a == b,
+    }
+}
+
+/// Digits without zeros at their end behind the point.
+fn significant(digits: &str) -> &str {
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
 }
 
 fn exists(json: &str, name: &str) -> std::result::Result<bool, String> {
     Ok(match parsed(json)? {
-        Value::Object(members) => members.contains_key(name),
-        Value::Array(list) => list.iter().any(|element| element.as_str() == Some(name)),
-        Value::String(text) => text == name,
+        Json::Object(members) => members.contains_key(name),
+        Json::List(list) => list.contains(&Json::Text(name.to_string())),
+        Json::Text(text) => text == name,
         _ => false,
     })
 }
 
-fn elements(json: &Value) -> std::result::Result<&Vec<Value>, String> {
-    json.as_array().ok_or_else(|| format!("a JSON array is expected, not {}: {json}", kind(json)))
-}
-
-fn kind(json: &Value) -> &'static str {
+fn elements(json: &Json) -> std::result::Result<&Vec<Json>, String> {
     match json {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
+        Json::List(list) => Ok(list),
+        other => Err(format!("a JSON array is expected, not {}: {}", other.kind(), other.spaced())),
     }
 }
 
 /// A JSON text without its quotes, and anything else as it is; `None` for null.
-fn plain(json: &Value) -> Option<String> {
+fn plain(json: &Json) -> Option<String> {
     match json {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(spaced(other)),
+        Json::Null => None,
+        Json::Text(text) => Some(text.clone()),
+        other => Some(other.spaced()),
     }
-}
-
-/// In the form of JSONB.
-fn spaced(json: &Value) -> String {
-    fn write(json: &Value, out: &mut String) {
-        match json {
-            Value::Array(list) => {
-                out.push('[');
-                for (at, element) in list.iter().enumerate() {
-                    out.push_str(if at > 0 { ", " } else { "" });
-                    write(element, out);
-                }
-                out.push(']');
-            }
-            Value::Object(members) => {
-                out.push('{');
-                for (at, (name, value)) in members.iter().enumerate() {
-                    out.push_str(if at > 0 { ", " } else { "" });
-                    out.push_str(&Value::String(name.clone()).to_string());
-                    out.push_str(": ");
-                    write(value, out);
-                }
-                out.push('}');
-            }
-            other => out.push_str(&other.to_string()),
-        }
-    }
-    let mut text = String::new();
-    write(json, &mut text);
-    text
 }
 
 /// A list of texts for each JSON text.
 fn texts(
     call: &mut VectorCall<'_, '_>,
-    write: fn(&Value) -> std::result::Result<Vec<Option<String>>, String>,
+    write: fn(&Json) -> std::result::Result<Vec<Option<String>>, String>,
 ) -> Result<()> {
     let array = call.arg(0).to_array(&DataType::Utf8View)?;
     let array = array.as_string_view();
@@ -286,20 +277,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_has_one_form() {
-        let form = |text: &str| parsed(text).map(|json| spaced(&json));
-        assert_eq!(form("{\"b\":[1,2.50,\"\\u00e9\"],\"a\":null,\"b\":{}}").as_deref(), Ok("{\"a\": null, \"b\": {}}"));
-        assert_eq!(form(" [ ] ").as_deref(), Ok("[]"));
-        assert!(form("{a: 1}").is_err());
-    }
-
-    #[test]
     fn steps_go_by_name_and_from_both_ends() {
+        let digits = |digits: &str| Json::Number(digits.to_string());
         let json = parsed("{\"a\": [10, 20, {\"1\": true}]}").expect("JSON");
         let list = member_of("a")(&json).expect("a member");
-        assert_eq!(element_at(-3)(list), Some(&Value::from(10)));
+        assert_eq!(element_at(-3)(list), Some(&digits("10")));
         assert_eq!((element_at(3)(list), element_at(-4)(list), element_at(i64::MIN)(list)), (None, None, None));
-        assert_eq!(step_of("1")(list), Some(&Value::from(20)));
-        assert_eq!(step_of("1")(&list[2]), Some(&Value::Bool(true)));
+        assert_eq!(step_of("1")(list), Some(&digits("20")));
+        assert_eq!(step_of("1")(element_at(2)(list).expect("an object")), Some(&Json::Bool(true)));
     }
 }

@@ -6,6 +6,7 @@ mod bytes; //       bytes bit by bit
 mod date_format; // times as text, by patterns of letters
 mod interval; //    intervals by their fields
 mod json; //        members and elements of JSON in texts
+mod json_tree; //   JSON as a tree, its numbers as digits
 mod lists; //       places in lists
 mod numbers; //     functions of angles, and whether a float is infinite
 mod parse; //       texts as times by patterns of %, and as UUIDs
