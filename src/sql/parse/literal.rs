@@ -1,4 +1,4 @@
-//! Lists as PostgreSQL writes them: `'{1,2,NULL}'::INT[]`.
+//! Lists as PostgreSQL writes them: `'{1,2,NULL}'::INT[]`, and paths into JSON, `'{a,"b,c"}'`.
 
 use std::collections::VecDeque;
 
@@ -22,6 +22,16 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
     Ok(())
 }
 
+/// The texts in a list; `None`: it is none.
+pub(super) fn texts(written: &str) -> Option<Vec<Expr>> {
+    let (mut rest, mut texts) = (written.trim().chars().collect(), Vec::new());
+    in_braces(&mut rest, |rest| {
+        texts.push(element(rest, &DataType::Text)?);
+        Some(())
+    })?;
+    rest.is_empty().then_some(texts)
+}
+
 /// A list in braces, of a type; `None`: it is none.
 fn list(rest: &mut VecDeque<char>, data_type: &DataType) -> Option<Expr> {
     let elem = elements(rest, data_type)?;
@@ -35,31 +45,39 @@ fn elements(rest: &mut VecDeque<char>, data_type: &DataType) -> Option<Expr> {
     else {
         return None;
     };
-    (rest.pop_front()? == '{').then_some(())?;
     let mut elem = Vec::new();
+    in_braces(rest, |rest| {
+        elem.push(if rest.front()? == &'{' { elements(rest, of)? } else { element(rest, of)? });
+        Some(())
+    })?;
+    let elements = Expr::Array(Array { elem, named: false });
+    Some(cast_to(elements, data_type.clone()))
+}
+
+/// Reads what stands between commas in braces; `None`: it is no list.
+fn in_braces(rest: &mut VecDeque<char>, mut read: impl FnMut(&mut VecDeque<char>) -> Option<()>) -> Option<()> {
+    (rest.pop_front()? == '{').then_some(())?;
+    skip_blanks(rest);
+    if rest.front()? == &'}' {
+        rest.pop_front();
+        return Some(());
+    }
     loop {
-        while rest.front().is_some_and(|next| next.is_whitespace()) {
-            rest.pop_front();
-        }
-        match rest.front()? {
-            '}' if elem.is_empty() => {
-                rest.pop_front();
-                break;
-            }
-            '{' => elem.push(elements(rest, of)?),
-            _ => elem.push(element(rest, of)?),
-        }
-        while rest.front().is_some_and(|next| next.is_whitespace()) {
-            rest.pop_front();
-        }
+        skip_blanks(rest);
+        read(rest)?;
+        skip_blanks(rest);
         match rest.pop_front()? {
             ',' => {}
-            '}' => break,
+            '}' => return Some(()),
             _ => return None,
         }
     }
-    let elements = Expr::Array(Array { elem, named: false });
-    Some(cast_to(elements, data_type.clone()))
+}
+
+fn skip_blanks(rest: &mut VecDeque<char>) {
+    while rest.front().is_some_and(|next| next.is_whitespace()) {
+        rest.pop_front();
+    }
 }
 
 /// A value up to a comma or a brace; in quotes anything.

@@ -4,20 +4,21 @@
 //! |---|---|
 //! | `j -> 'a'`, `j -> 0`, `j ->> 'a'` | `json_get(j, 'a')`, `json_get(j, 0)`, `json_get_text(j, 'a')` |
 //! | `j #> '{a,0}'`, `j #>> '{a,0}'`, `jsonb_extract_path(j, 'a', '0')` | `json_step(json_step(j, 'a'), '0')` and its kin |
-//! | `CAST(x AS JSONB)`, `JSONB 'x'` | `jsonb(x)` |
+//! | `CAST(x AS JSONB)`, `JSONB 'x'`, `TRY_CAST(x AS JSONB)` | `jsonb(x)`, `try_jsonb(x)`; of JSON `json(x)` |
 //! | `jsonb_agg(x)`, `jsonb_object_agg(k, v)` | `to_jsonb(array_agg(x))`, and a text of members |
 //! | `jsonb_build_object('a', x)`, `jsonb_build_array(x)` | a text of members or elements |
 //! | `jsonb_array_elements(j)` and its kin in SELECT | `unnest(json_elements(j))` |
 //!
-//! A text is a JSON string, unless it is seen to be JSON itself: a call of these functions, or a cast to JSONB.
+//! A text is a JSON string, unless it is seen to be JSON itself: a call of these functions, or a cast to JSON or JSONB.
 
-use sqlparser::ast::{BinaryOperator, DataType, Expr, Function, Spanned, Value};
+use sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, Function, Spanned, Value};
 use sqlparser::tokenizer::Span;
 
 use super::{rename, set_args};
 use crate::error::{Error, Result};
 use crate::sql::parse::dialect::JSON_MEMBER;
-use crate::sql::tree::{binary, call_of, cast_to, nested, plain_args, text};
+use crate::sql::parse::literal;
+use crate::sql::tree::{binary, call_of, cast_to, nested, plain_args, text, when};
 
 /// What stands for an operator of JSON; `None`: it is another.
 pub(super) fn operator(left: &Expr, op: &BinaryOperator, right: &Expr) -> Result<Option<Expr>> {
@@ -60,6 +61,8 @@ pub(super) fn replaced(name: &str, call: &mut Function) -> Result<Option<Expr>> 
             match args.as_slice() {
                 // Its elements are JSON already.
                 [value] if is_json(value) => {
+                    set_args(call, vec![in_usual_form(value)]);
+                    let values = Expr::Function(call.clone());
                     let elements = call_of("array_to_string", vec![values, text(", "), text("null")], span);
                     Some(nested(concat(vec![text("["), elements, text("]")])))
                 }
@@ -68,7 +71,12 @@ pub(super) fn replaced(name: &str, call: &mut Function) -> Result<Option<Expr>> 
         }
         "object_agg" => match args.as_slice() {
             [key, value] => {
-                let member = concat(vec![quoted(key, span), text(": "), json_of(value, span)]);
+                let name = match &call.filter {
+                    None => quoted(key, span),
+                    // Of rows that do not count a name may be NULL.
+                    Some(filter) => when(filter.as_ref().clone(), quoted(key, span), None),
+                };
+                let member = concat(vec![name, text(": "), json_of(value, span)]);
                 set_args(call, vec![member, text(", ")]);
                 rename(call, "string_agg");
                 let members = concat(vec![text("{"), Expr::Function(call.clone()), text("}")]);
@@ -99,11 +107,14 @@ pub(super) fn replaced(name: &str, call: &mut Function) -> Result<Option<Expr>> 
     })
 }
 
-/// The text checked and in its usual form, for a cast.
-pub(super) fn checked(value: &Expr, span: Span) -> Expr {
+/// What stands for a cast to JSON or JSONB: the text checked, and of JSONB in its usual form.
+pub(super) fn checked(value: &Expr, kind: &CastKind, data_type: &DataType, span: Span) -> Expr {
+    let is_trying = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
+    let name = if *data_type == DataType::JSON { "json" } else { "jsonb" };
     match value {
         Expr::Value(literal) if literal.value == Value::Null => cast_to(value.clone(), DataType::Text),
-        _ => call_of("jsonb", vec![value.clone()], span),
+        _ if is_trying => call_of(&format!("try_{name}"), vec![value.clone()], span),
+        _ => call_of(name, vec![value.clone()], span),
     }
 }
 
@@ -111,12 +122,34 @@ pub(super) fn checked(value: &Expr, span: Span) -> Expr {
 pub(super) fn is_json(expr: &Expr) -> bool {
     match expr {
         Expr::Nested(inner) => is_json(inner),
-        Expr::Cast { data_type, .. } => matches!(data_type, DataType::JSON | DataType::JSONB),
         Expr::Function(call) => {
-            let name = call.name.to_string().to_lowercase();
-            ["jsonb", "json_get", "json_step", "to_json", "to_jsonb", "json_strip_nulls"].contains(&name.as_str())
+            const NAMES: &[&str] = &[
+                "json",
+                "try_json",
+                "jsonb",
+                "try_jsonb",
+                "json_get",
+                "json_step",
+                "to_json",
+                "to_jsonb",
+                "json_strip_nulls",
+            ];
+            NAMES.contains(&call.name.to_string().to_lowercase().as_str())
         }
         _ => false,
+    }
+}
+
+/// JSON in the form of JSONB.
+pub(super) fn in_usual_form(json: &Expr) -> Expr {
+    match json {
+        Expr::Nested(inner) => in_usual_form(inner),
+        Expr::Function(call)
+            if ["json", "try_json", "to_json"].contains(&call.name.to_string().to_lowercase().as_str()) =>
+        {
+            call_of("jsonb", vec![json.clone()], call.name.span())
+        }
+        _ => json.clone(),
     }
 }
 
@@ -130,9 +163,7 @@ fn steps(path: &Expr) -> Result<Vec<Expr>> {
     match path {
         Expr::Value(literal) => {
             let Value::SingleQuotedString(written) = &literal.value else { return Err(wrong()) };
-            let inside = written.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(wrong)?;
-            let steps = inside.split(',').map(|step| text(step.trim().trim_matches('"')));
-            Ok(if inside.trim().is_empty() { Vec::new() } else { steps.collect() })
+            literal::texts(written).ok_or_else(wrong)
         }
         Expr::Array(array) => Ok(array.elem.clone()),
         Expr::Nested(inner) => steps(inner),
@@ -152,7 +183,7 @@ fn path(json: &Expr, steps: &[Expr], as_text: bool) -> Result<Expr> {
 /// A value as JSON, `null` for NULL.
 fn json_of(value: &Expr, span: Span) -> Expr {
     let json = match is_json(value) {
-        true => value.clone(),
+        true => in_usual_form(value),
         false => call_of("to_jsonb", vec![value.clone()], span),
     };
     call_of("coalesce", vec![json, text("null")], span)
@@ -160,7 +191,7 @@ fn json_of(value: &Expr, span: Span) -> Expr {
 
 /// The name of a member.
 fn quoted(name: &Expr, span: Span) -> Expr {
-    call_of("to_jsonb", vec![cast_to(nested(name.clone()), DataType::Text)], span)
+    call_of("json_name", vec![cast_to(nested(name.clone()), DataType::Text)], span)
 }
 
 /// Texts one behind the other; NULL where one of them is.

@@ -207,7 +207,10 @@ fn replaced(call: &mut Function) -> Result<Option<Expr>> {
         },
         // JSON as JSON is what it is.
         "to_json" | "to_jsonb" => match plain_args(call).as_slice() {
-            [json] if json::is_json(json) => Ok(Some(nested(json.clone()))),
+            [json] if json::is_json(json) => {
+                let is_jsonb = name.value.eq_ignore_ascii_case("to_jsonb");
+                Ok(Some(nested(if is_jsonb { json::in_usual_form(json) } else { json.clone() })))
+            }
             _ => Ok(None),
         },
         "array" => match &call.args {
@@ -413,13 +416,11 @@ fn respell_cast(expr: &mut Expr) -> Result<()> {
             let value = Expr::Value(value.clone());
             *expr = call_of("to_uuid", vec![value], expr.span());
         }
-        Expr::Cast {
-            kind: CastKind::Cast | CastKind::DoubleColon, expr: value, data_type: DataType::JSONB, ..
-        } => {
-            *expr = json::checked(value, value.span());
+        Expr::Cast { kind, expr: value, data_type: data_type @ (DataType::JSON | DataType::JSONB), .. } => {
+            *expr = json::checked(value, kind, data_type, value.span());
         }
-        Expr::TypedString(TypedString { data_type: DataType::JSONB, value, .. }) => {
-            *expr = json::checked(&Expr::Value(value.clone()), value.span);
+        Expr::TypedString(TypedString { data_type: data_type @ (DataType::JSON | DataType::JSONB), value, .. }) => {
+            *expr = json::checked(&Expr::Value(value.clone()), &CastKind::Cast, data_type, value.span);
         }
         Expr::Cast { expr: value, data_type: DataType::Bytea, .. } => by_digits(value)?,
         Expr::Cast { expr: value, data_type: DataType::Timestamp(..) | DataType::Datetime(_), .. } => {
