@@ -20,6 +20,7 @@ mod dialect; //    what is read
 mod tokens; //     tokens and their places
 mod trying; //     TRY(f(x))
 mod spelling; //   other engines' spellings of functions
+pub(super) mod written; // names of columns that are rewritten
 mod interval; //   intervals of several units, and so often
 mod joins; //      SEMI JOIN, CROSS APPLY
 mod distinct_on; // SELECT DISTINCT ON (...)

@@ -1,29 +1,22 @@
 //! `TRY(f(x))`: the call of a function that gives NULL where it fails, as `try_f(x)`.
 
-use std::ops::ControlFlow;
-
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Spanned,
-    Statement, visit_expressions_mut,
+    Statement,
 };
 
 use super::tokens::place;
+use super::written;
 use crate::error::{Error, Result};
 
 /// Rewrites each `TRY(call)`.
 pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
-    let walked = visit_expressions_mut(statement, |expr| match tried(expr) {
-        None => ControlFlow::Continue(()),
-        Some(Ok(call)) => {
-            *expr = call;
-            ControlFlow::Continue(())
+    written::rewrite(statement, |expr| {
+        if let Some(call) = tried(expr) {
+            *expr = call?;
         }
-        Some(Err(error)) => ControlFlow::Break(error),
-    });
-    match walked {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+        Ok(())
+    })
 }
 
 fn tried(expr: &Expr) -> Option<Result<Expr>> {

@@ -9,12 +9,11 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    CeilFloorKind, DateTimeField, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, OrderBy,
-    OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, Spanned, TableFactor, TableWithJoins, VisitMut,
-    VisitorMut, WildcardAdditionalOptions, visit_expressions_mut,
+    Expr, FunctionArg, FunctionArgExpr, Ident, OrderBy, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr,
+    Spanned, TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
-use crate::sql::tree::function;
+use crate::sql::parse::written::{cast_column, column_of_table, normalized, text};
 
 /// Names the columns of every SELECT of the query.
 pub(super) fn name(query: &mut Query) {
@@ -68,9 +67,9 @@ impl VisitorMut for Namer {
         };
         let SetExpr::Select(select) = body.as_ref() else { return ControlFlow::Continue(()) };
         for key in keys.iter_mut().filter(|_| select.distinct.is_some()) {
-            let text = text(&key.expr);
+            let key_text = text(&key.expr);
             let same = select.projection.iter().find_map(|item| match item {
-                SelectItem::ExprWithAlias { expr, alias } if self::text(expr) == text => Some(alias),
+                SelectItem::ExprWithAlias { expr, alias } if text(expr) == key_text => Some(alias),
                 _ => None,
             });
             if let Some(alias) = same {
@@ -191,10 +190,6 @@ fn alias(item: &SelectItem) -> Option<String> {
     }
 }
 
-fn normalized(ident: &Ident) -> String {
-    if ident.quote_style.is_none() { ident.value.to_lowercase() } else { ident.value.clone() }
-}
-
 /// Whether it is a column, of no table in particular.
 fn is_column(expr: &Expr) -> bool {
     match expr {
@@ -202,79 +197,4 @@ fn is_column(expr: &Expr) -> bool {
         Expr::Identifier(_) => true,
         _ => false,
     }
-}
-
-/// The name of a column that comes with its table.
-fn column_of_table(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Nested(inner) => column_of_table(inner),
-        Expr::CompoundIdentifier(path) => path.last().map(normalized),
-        _ => None,
-    }
-}
-
-/// The column's name, if it is a column of no table in particular, or the cast of any.
-fn cast_column(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Nested(inner) => cast_column(inner),
-        Expr::Identifier(ident) => Some(normalized(ident)),
-        Expr::Cast { expr, .. } => column_of_table(expr).or_else(|| cast_column(expr)),
-        _ => None,
-    }
-}
-
-/// An expression as it was written, but for blanks, quotes nobody needs, and the case of keywords and function names.
-fn text(expr: &Expr) -> String {
-    let mut expr = expr.clone();
-    while let Expr::Nested(inner) = expr {
-        expr = *inner;
-    }
-    let _ = visit_expressions_mut(&mut expr, |part| {
-        plain(part);
-        ControlFlow::<()>::Continue(())
-    });
-    expr.to_string()
-}
-
-fn plain(part: &mut Expr) {
-    match part {
-        Expr::Identifier(ident) => unquote(ident),
-        Expr::CompoundIdentifier(path) => path.iter_mut().for_each(unquote),
-        Expr::Function(function) => {
-            for name in &mut function.name.0 {
-                if let ObjectNamePart::Identifier(ident) = name
-                    && ident.quote_style.is_none()
-                {
-                    ident.value = ident.value.to_lowercase();
-                }
-            }
-        }
-        // Functions that sqlparser has a form of its own for, and shows in capitals.
-        Expr::Floor { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
-            *part = call("floor", [Some(&**expr)]);
-        }
-        Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
-            *part = call("ceil", [Some(&**expr)]);
-        }
-        Expr::Substring { expr, substring_from, substring_for, special: true, shorthand } => {
-            let name = if *shorthand { "substr" } else { "substring" };
-            *part = call(name, [Some(&**expr), substring_from.as_deref(), substring_for.as_deref()]);
-        }
-        Expr::Trim { expr, trim_where: None, trim_what: None, trim_characters: None } => {
-            *part = call("trim", [Some(&**expr)]);
-        }
-        _ => {}
-    }
-}
-
-/// Takes the quotes off a name that can do without.
-fn unquote(ident: &mut Ident) {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if ident.value.starts_with(|c: char| c.is_ascii_alphabetic()) && ident.value.chars().all(is_plain) {
-        ident.quote_style = None;
-    }
-}
-
-fn call<const N: usize>(name: &str, args: [Option<&Expr>; N]) -> Expr {
-    Expr::Function(function(ObjectName::from(vec![Ident::new(name)]), args.into_iter().flatten().cloned().collect()))
 }

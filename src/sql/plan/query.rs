@@ -5,8 +5,8 @@ use sqlparser::ast::{Query, Statement};
 
 use super::context::Context;
 use super::{
-    as_of, cast, group, optional, outer_aggregate, outputs, refuse, row_in, same_cast, set_keys, sql_function, system,
-    user_type, using,
+    as_of, cast, group, optional, outer_aggregate, outputs, refuse, row_in, same_cast, set_keys, sql_function,
+    system, user_type, using,
 };
 use crate::error::Result;
 use crate::sql::error::from_datafusion;
@@ -21,8 +21,8 @@ pub(super) fn plan(context: &Context<'_>, query: &Query) -> Result<LogicalPlan> 
     refuse::check(&query)?;
     group::rewrite(&mut query, context.catalog.window_functions())?;
     set_keys::resolve(&mut query)?;
-    row_in::spell_out(&mut query)?;
     outputs::name(&mut query);
+    row_in::spell_out(&mut query)?;
     same_cast::tell_apart(context, &mut query);
     cast::spell_out(&mut query);
     user_type::construct(context, &mut query);

@@ -35,12 +35,10 @@ mod json; //      -> and ->>, functions that make JSON
 mod similar; //   SIMILAR TO
 mod time; //      times, and their units
 
-use std::ops::ControlFlow;
-
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
     Ident, ObjectName, ObjectNamePart, Spanned, Statement, Subscript, TimezoneInfo, TypedString, UnaryOperator, Value,
-    WindowFrameBound, WindowSpec, WindowType, visit_expressions_mut,
+    WindowFrameBound, WindowSpec, WindowType,
 };
 
 use self::aggregate::{approx_percentile, count_if, extreme_by, mode, percentile_cont, percentile_disc};
@@ -50,13 +48,13 @@ use self::time::{
     spell_time, takes_unit,
 };
 use super::tokens::place;
-use super::{interval, literal};
+use super::{interval, literal, written};
 use crate::error::{Error, Result};
 use crate::sql::tree::{binary, call_of, cast_to, nested, number, plain_args, text, when};
 
 /// Rewrites each such call.
 pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
-    let walked = visit_expressions_mut(statement, |expr| {
+    written::rewrite(statement, |expr| {
         let at = place(expr.span());
         let respelled = match expr {
             Expr::Function(call) if is_date(call) => {
@@ -114,17 +112,10 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
                 *expr = Expr::GroupingSets(vec![Vec::new()]);
                 Ok(())
             }
-            _ => return ControlFlow::Continue(()),
+            _ => return Ok(()),
         };
-        match respelled {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error.at(at)),
-        }
-    });
-    match walked {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+        respelled.map_err(|error: Error| error.at(at))
+    })
 }
 
 fn respell(call: &mut Function) -> Result<()> {
