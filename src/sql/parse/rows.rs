@@ -15,6 +15,9 @@ use super::tokens::DIALECT;
 use crate::error::{Error, Result};
 use crate::sql::tree::call_of;
 
+/// What the columns that a struct is spread over are called together, until they are planned.
+pub(in crate::sql) const ALL_FIELDS: &str = "(x).*";
+
 /// Rewrites all of them but ARRAY.
 pub(super) fn rewrite(statement: &mut Statement) {
     struct Rewriter;
@@ -24,7 +27,8 @@ pub(super) fn rewrite(statement: &mut Statement) {
         fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
             for item in &mut select.projection {
                 if let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(of), _) = item {
-                    *item = SelectItem::UnnamedExpr(call_of("unnest", vec![of.clone()], of.span()));
+                    let expr = call_of("unnest", vec![of.clone()], of.span());
+                    *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', ALL_FIELDS) };
                 }
             }
             ControlFlow::Continue(())

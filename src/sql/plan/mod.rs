@@ -10,6 +10,7 @@ mod outputs; //    names of columns that nobody named
 mod same_cast; //  casts of one thing beside one another
 mod relation; //   table functions
 mod unnest; //     lists in FROM
+mod spread; //     (x).*
 mod pivot; //      PIVOT, UNPIVOT
 mod emission; //   EMIT, ALLOW LATENESS, LATE DATA TO
 mod shape; //      window functions to kinds of windows

@@ -17,7 +17,7 @@ use super::operator::OperatorNode;
 use super::pivot::{self, Pivot};
 use super::shape::{Shape, WindowFunctions};
 use super::window::{WindowKeys, WindowNode};
-use super::{as_of, constant, event_time, group, system, unnest, using};
+use super::{as_of, constant, event_time, group, spread, system, unnest, using};
 use crate::error::{Error, Result};
 use crate::pipeline::{OperatorFunction, TableDefinition, time_unit};
 use crate::sql::catalog::path_definition;
@@ -64,6 +64,9 @@ impl RelationPlanner for Relations {
             }
             TableFactor::Unpivot { table, value, columns, name, .. } if using::is_marker(&name, &columns) => {
                 (using::plan(*table, &value, context), None)
+            }
+            TableFactor::Unpivot { table, columns, name, alias, .. } if spread::is_marker(&name, &columns) => {
+                (spread::plan(*table, context), alias)
             }
             TableFactor::Pivot { table, aggregate_functions, value_column, value_source, default_on_null, alias } => {
                 let pivot = Pivot {
