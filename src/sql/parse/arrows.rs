@@ -8,14 +8,12 @@ use super::tokens::word;
 /// Functions that take lambdas.
 const OF_LAMBDAS: &[&str] = &[
     "any_match",
-    "array_all_match",
     "array_any_match",
     "array_exists",
     "array_filter",
     "array_first",
     "array_transform",
     "filter",
-    "list_all_match",
     "list_any_match",
     "list_filter",
     "list_first",
@@ -66,6 +64,7 @@ fn is_lambda(tokens: &[TokenWithSpan], at: usize) -> bool {
 mod tests {
     use super::super::tokens::tokenize;
     use super::*;
+    use crate::sql::plan::FUNCTIONS;
 
     #[test]
     fn lambdas_are_arguments_of_functions_that_take_them() {
@@ -77,5 +76,10 @@ mod tests {
         assert_eq!(members("array_filter(f(a, b), (x, i) -> x > i)"), 0);
         assert_eq!(members("array_transform(js, x -> x -> 'a')"), 1);
         assert_eq!(members("SELECT j -> 'a', (j) -> 'a' -> 0, t.j -> 'b', lower(j -> 'c'), sum((j -> 'd')::INT)"), 6);
+    }
+
+    #[test]
+    fn functions_that_take_lambdas_are_those_there_are() {
+        assert_eq!(OF_LAMBDAS.to_vec(), FUNCTIONS.higher.keys().collect::<Vec<_>>());
     }
 }
