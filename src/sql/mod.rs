@@ -18,6 +18,7 @@ mod optimize; //     3  logical plan to better logical plan
 pub mod compile; //  4  logical plan to pipeline
 pub mod bridge; //      DataFusion's functions as our kernels
 mod tree; //            pieces of syntax trees made by hand
+mod logical; //         small looks at logical plans
 mod shown; //           expressions as texts
 mod error; //           DataFusion's errors in our words
 mod stack; //           room for recursion

@@ -16,7 +16,6 @@ use arrow::array::{ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::{Column, DFSchema, ScalarValue};
 use datafusion_expr::expr::Case;
-use datafusion_expr::utils::powerset;
 use datafusion_expr::{Aggregate, Expr, GroupingSet as LogicalSets};
 
 use super::aggregate::Grouped;
@@ -32,6 +31,7 @@ use crate::pipeline::{
     AggregateCall, AggregateSpec, ChangeMode, EmitMode, ExpandSpec, GroupingSet, Node, NodeId, SetsSpec, Spec,
 };
 use crate::sql::bridge::foreign;
+use crate::sql::logical::expanded;
 
 /// One grouping set.
 struct Set<'a> {
@@ -54,7 +54,7 @@ impl Compiler {
         is_outermost: bool,
     ) -> Result<NodeId> {
         let keys = sets.distinct_expr();
-        let sets = numbered(expanded(sets)?, &keys, schema.field(keys.len()).data_type())?;
+        let sets = numbered(expanded(sets).map_err(foreign)?, &keys, schema.field(keys.len()).data_type())?;
         let grouped = self.grouped(&aggregate.input, &keys, &aggregate.aggr_expr, is_outermost, true)?;
         refuse_windowless(&grouped, &sets, &keys)?;
         if let Some(node) = self.sets_of_groups(&grouped, &sets, &keys, &aggregate.aggr_expr, &schema, is_outermost)? {
@@ -317,15 +317,6 @@ fn refuse_windowless(grouped: &Grouped, sets: &[Set<'_>], keys: &[&Expr]) -> Res
     match sets.iter().all(has_window) {
         true => Ok(()),
         false => Err(refuse(keys[0], "every grouping set of a windowed aggregate needs window_start or window_end")),
-    }
-}
-
-/// The sets, one by one.
-fn expanded(sets: &LogicalSets) -> Result<Vec<Vec<&Expr>>> {
-    match sets {
-        LogicalSets::GroupingSets(sets) => Ok(sets.iter().map(|set| set.iter().collect()).collect()),
-        LogicalSets::Rollup(keys) => Ok((0..=keys.len()).rev().map(|count| keys[..count].iter().collect()).collect()),
-        LogicalSets::Cube(keys) => powerset(keys).map_err(foreign),
     }
 }
 

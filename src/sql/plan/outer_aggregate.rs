@@ -23,6 +23,8 @@ use datafusion_expr::{
     ScalarUDF, ScalarUDFImpl, Signature, Sort, Subquery, Volatility,
 };
 
+use crate::sql::logical::subquery_of;
+
 /// Takes aggregates of columns of the surroundings out of the hands of the subquery that they stand in.
 #[derive(Debug)]
 pub(super) struct OuterAggregatePlanner;
@@ -32,7 +34,7 @@ impl ExprPlanner for OuterAggregatePlanner {
         let read = raw.args.iter().chain(raw.filter.as_deref()).chain(raw.order_by.iter().map(|sort| &sort.expr));
         let mut sees_out = false;
         for expr in read {
-            if expr.exists(|expr| Ok(matches!(expr, Expr::Column(_)) || subquery(expr).is_some()))? {
+            if expr.exists(|expr| Ok(matches!(expr, Expr::Column(_)) || subquery_of(expr).is_some()))? {
                 return Ok(PlannerResult::Original(raw));
             }
             sees_out |= expr.contains_outer();
@@ -285,16 +287,6 @@ fn inside(call: AggregateFunction) -> Result<Expr> {
         other => Ok(Transformed::no(other)),
     })?;
     Ok(inside.data)
-}
-
-fn subquery(expr: &Expr) -> Option<&Subquery> {
-    match expr {
-        Expr::Exists(exists) => Some(&exists.subquery),
-        Expr::InSubquery(within) => Some(&within.subquery),
-        Expr::SetComparison(comparison) => Some(&comparison.subquery),
-        Expr::ScalarSubquery(subquery) => Some(subquery),
-        _ => None,
-    }
 }
 
 fn subquery_mut(expr: &mut Expr) -> Option<&mut Subquery> {

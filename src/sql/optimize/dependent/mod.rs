@@ -41,6 +41,7 @@ use datafusion_optimizer::{OptimizerConfig, OptimizerRule};
 
 use super::in_subquery::every_in;
 use super::scalar_subquery::with_columns_of;
+use crate::sql::logical::subquery_of;
 use domain::{Domain, free};
 
 /// Joins subqueries with the values they depend on.
@@ -228,15 +229,6 @@ fn is_subquery(expr: &Expr) -> bool {
 
 fn has_subquery(expr: &Expr) -> Result<bool> {
     expr.exists(|expr| Ok(is_subquery(expr)))
-}
-
-fn subquery_of(expr: &Expr) -> Option<&Subquery> {
-    match expr {
-        Expr::Exists(exists) => Some(&exists.subquery),
-        Expr::InSubquery(within) => Some(&within.subquery),
-        Expr::ScalarSubquery(subquery) => Some(subquery),
-        _ => None,
-    }
 }
 
 /// The input of a node, joined with the subqueries of its expressions.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use datafusion_common::{Column, JoinType, Result, ScalarValue};
-use datafusion_expr::utils::powerset;
 use datafusion_expr::{
     Aggregate, Expr, GroupingSet, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Union, binary_expr, cast, lit,
 };
@@ -11,6 +10,7 @@ use datafusion_expr::{
 use super::domain::{Domain, Names};
 use super::join_same;
 use super::push::{coalesce, named, named_like, of_nothing, push};
+use crate::sql::logical::expanded;
 
 /// The groups of each combination. The group of nothing is there even without rows, as often as it is written.
 pub(super) fn grouped(
@@ -30,8 +30,8 @@ pub(super) fn grouped(
     }
     let Some(input) = push(&aggregate.input, &within, names)? else { return Ok(None) };
     let (input, keys) = with_keys(input, keys, &within, names)?;
-    let inside = |set: Vec<Expr>| {
-        let key = |key: Expr| keys.iter().find(|(known, _)| *known == key).map_or(key, |(_, column)| column.clone());
+    let inside = |set: Vec<&Expr>| {
+        let key = |key: &Expr| keys.iter().find(|(known, _)| known == key).map_or(key, |(_, column)| column).clone();
         within.columns().chain(set.into_iter().map(key)).collect::<Vec<_>>()
     };
     let sets = sets.into_iter().map(inside).collect();
@@ -140,13 +140,4 @@ fn with_keys(
         return Ok((input, replaced));
     }
     Ok((LogicalPlanBuilder::from(input).project(columns)?.build()?, replaced))
-}
-
-/// The sets one by one.
-fn expanded(sets: &GroupingSet) -> Result<Vec<Vec<Expr>>> {
-    Ok(match sets {
-        GroupingSet::Rollup(keys) => (0..=keys.len()).rev().map(|count| keys[..count].to_vec()).collect(),
-        GroupingSet::Cube(keys) => powerset(keys)?.into_iter().map(|set| set.into_iter().cloned().collect()).collect(),
-        GroupingSet::GroupingSets(sets) => sets.clone(),
-    })
 }
