@@ -199,11 +199,14 @@ fn only_aggregates(plan: &LogicalPlan, call: &Expr) -> Result<()> {
     let mut read = None;
     plan.apply_expressions(|expr| {
         expr.apply(|expr| {
-            if let Expr::Column(column) | Expr::OuterReferenceColumn(_, column) = expr
-                && input.schema().has_column(column)
-            {
-                read = read.take().or(Some(column.clone()));
-            }
+            let outer = subquery_of(expr).map_or(&[][..], |subquery| &subquery.outer_ref_columns);
+            let found = std::iter::once(expr).chain(outer).find_map(|expr| match expr {
+                Expr::Column(column) | Expr::OuterReferenceColumn(_, column) => {
+                    input.schema().has_column(column).then_some(column)
+                }
+                _ => None,
+            });
+            read = read.take().or_else(|| found.cloned());
             Ok(TreeNodeRecursion::Continue)
         })
     })?;
