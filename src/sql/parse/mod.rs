@@ -43,7 +43,7 @@ pub use function::{CreateFunction, CreateSqlFunction, NamedFunction};
 pub use hints::StateTtl;
 pub(super) use hints::state_ttl;
 pub(super) use interval::interval_text;
-pub(super) use rows::ALL_FIELDS;
+pub(super) use rows::{ALL_FIELDS, ARRAY_ROWS};
 pub use set::Setting;
 pub(super) use spelling::row_function;
 pub use statement::{

@@ -88,43 +88,66 @@ fn lists_of(factor: &TableFactor) -> Option<TableFactor> {
     })
 }
 
+/// What the rows of `ARRAY(query)` are called; the plan looks whether their columns are as many as they have names.
+pub(in crate::sql) const ARRAY_ROWS: &str = "__array";
+
 /// What stands for `ARRAY(query)`: a list of its one column, in its order; an empty one where there is no row.
 pub(super) fn list_of(query: &Query) -> Result<Expr> {
-    let (mut query, mut keys) = (query.clone(), Vec::new());
-    let order = match query.order_by.as_ref().map(|order| &order.kind) {
-        Some(OrderByKind::Expressions(order)) => order.clone(),
-        _ => Vec::new(),
-    };
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        let items = select.projection.clone();
-        for item in &order {
-            let key = meant(&item.expr, &items)?;
-            let is_only = matches!(items.as_slice(), [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] if *expr == key);
-            let name = if is_only { "__x".to_string() } else { format!("__key_{}", select.projection.len()) };
-            if !is_only {
-                if select.distinct.is_some() {
-                    return Err(Error::user("ARRAY of a query with DISTINCT is ordered by its column alone"));
-                }
-                select.projection.push(SelectItem::ExprWithAlias { expr: key, alias: Ident::with_quote('"', &name) });
-            }
-            keys.push(OrderByExpr { expr: Expr::Identifier(Ident::with_quote('"', name)), ..item.clone() });
-        }
-    } else if !order.is_empty() {
-        return Err(Error::user("ARRAY of a query with ORDER BY takes one SELECT; put the rest into a subquery"));
-    }
-    let names: Vec<String> = match query.body.as_ref() {
-        SetExpr::Select(select) => (1..select.projection.len()).map(|at| format!(", \"__key_{at}\"")).collect(),
-        _ => Vec::new(),
-    };
-    let keys: Vec<String> = keys.iter().map(OrderByExpr::to_string).collect();
-    let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(", ")) };
+    let mut query = query.clone();
+    let (order, key_count) = order_of(&mut query)?;
+    let keys: String = (1..=key_count).map(|at| format!(", \"{}\"", key_name(at))).collect();
+    let order: Vec<String> = order.iter().map(OrderByExpr::to_string).collect();
+    let order = if order.is_empty() { String::new() } else { format!(" ORDER BY {}", order.join(", ")) };
     let text = format!(
-        "SELECT coalesce(array_agg(\"__x\"{order}), make_array()) FROM ({query}) AS \"__rows\" (\"__x\"{})",
-        names.concat()
+        "(SELECT coalesce(array_agg(\"{VALUE}\"{order}), make_array()) FROM (SELECT 1) AS \"{ARRAY_ROWS}\" (\"{VALUE}\"{keys}))"
     );
-    let parsed = Parser::parse_sql(&DIALECT, &text).map_err(|e| Error::user(format!("ARRAY of a query: {e}")))?;
-    match parsed.into_iter().next() {
-        Some(Statement::Query(query)) => Ok(Expr::Subquery(query)),
-        _ => Err(Error::bug("a query was written")),
+    let parsed = Parser::new(&DIALECT).try_with_sql(&text).and_then(|mut parser| parser.parse_expr());
+    let Ok(Expr::Subquery(mut list)) = parsed else { return Err(Error::bug(format!("a query was written: {text}"))) };
+    if let SetExpr::Select(select) = list.body.as_mut()
+        && let TableFactor::Derived { subquery, .. } = &mut select.from[0].relation
+    {
+        **subquery = query;
     }
+    Ok(Expr::Subquery(list))
+}
+
+/// The column that the list is of.
+const VALUE: &str = "__x";
+
+fn key_name(number: usize) -> String {
+    format!("__key_{number}")
+}
+
+/// What the list is ordered by, and how many columns the query has got for that behind its own.
+fn order_of(query: &mut Query) -> Result<(Vec<OrderByExpr>, usize)> {
+    let by = |name: &str| Expr::Identifier(Ident::with_quote('"', name));
+    let order = match query.order_by.as_ref().map(|order| &order.kind) {
+        None => return Ok((Vec::new(), 0)),
+        // All columns are the one.
+        Some(OrderByKind::All(options)) => {
+            return Ok((vec![OrderByExpr { expr: by(VALUE), options: *options, with_fill: None }], 0));
+        }
+        Some(OrderByKind::Expressions(order)) => order.clone(),
+    };
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return Err(Error::user("ARRAY of a query with ORDER BY takes one SELECT; put the rest into a subquery"));
+    };
+    let (items, mut keys) = (select.projection.clone(), Vec::new());
+    let mut key_count = 0;
+    for item in order {
+        let key = meant(&item.expr, &items)?;
+        let is_value = matches!(items.as_slice(), [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] if *expr == key);
+        let expr = if is_value {
+            by(VALUE)
+        } else if select.distinct.is_some() {
+            return Err(Error::user("ARRAY of a query with DISTINCT is ordered by its column alone"));
+        } else {
+            key_count += 1;
+            let alias = Ident::with_quote('"', key_name(key_count));
+            select.projection.push(SelectItem::ExprWithAlias { expr: key, alias });
+            by(&key_name(key_count))
+        };
+        keys.push(OrderByExpr { expr, ..item });
+    }
+    Ok((keys, key_count))
 }

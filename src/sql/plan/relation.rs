@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::{OperatorFunction, TableDefinition, time_unit};
 use crate::sql::catalog::path_definition;
 use crate::sql::error::{from_datafusion, to_datafusion};
-use crate::sql::parse::{PARTITION_ARGUMENT, place, row_function};
+use crate::sql::parse::{ARRAY_ROWS, PARTITION_ARGUMENT, place, row_function};
 use crate::sql::tree;
 
 /// Functions that read a file, and the format each reads; `None`: as the file's name says.
@@ -64,6 +64,11 @@ impl RelationPlanner for Relations {
             }
             TableFactor::Unpivot { table, value, columns, name, .. } if using::is_marker(&name, &columns) => {
                 (using::plan(*table, &value, context), None)
+            }
+            TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None }
+                if alias.name.value == ARRAY_ROWS =>
+            {
+                (plan_array(subquery, alias.columns.len(), context), Some(alias))
             }
             TableFactor::Unpivot { table, columns, name, alias, .. } if spread::is_marker(&name, &columns) => {
                 (spread::plan(*table, context), alias)
@@ -120,6 +125,24 @@ impl RelationPlanner for Relations {
         let (plan, alias): (Result<LogicalPlan>, Option<TableAlias>) = planned;
         let plan = plan.map_err(to_datafusion)?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
+    }
+}
+
+/// The query of `ARRAY(query)`, whose columns are the list's one and those that it is ordered by: so many.
+fn plan_array(
+    subquery: Box<ast::Query>,
+    expected: usize,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let at = place(subquery.span());
+    let factor = TableFactor::Derived { lateral: false, subquery, alias: None, sample: None };
+    let plan = context.plan(factor).map_err(from_datafusion)?;
+    match plan.schema().fields().len() {
+        count if count == expected => Ok(plan),
+        count => {
+            let count = count + 1 - expected;
+            Err(Error::user(format!("ARRAY takes a query of one column, not of {count}")).at(at))
+        }
     }
 }
 
