@@ -53,7 +53,7 @@ impl<F: FnMut(&mut Expr) -> Result<()>> VisitorMut for Rewriter<F> {
         let written = self.items.pop().expect("it was pushed before");
         for (at, item) in select.projection.iter_mut().enumerate() {
             let (SelectItem::UnnamedExpr(expr), Some(before)) = (&*item, &written[at].text) else { continue };
-            if text(expr) == *before {
+            if text(expr) == *before || is_bound(expr) {
                 continue;
             }
             let name = written[at].name.as_ref().unwrap_or(before);
@@ -75,6 +75,13 @@ impl Written {
             _ => Written { text: None, name: None },
         }
     }
+}
+
+/// Whether it may be a bound of a window, `tumble_start(at, ..)`, which is called like the window's column.
+fn is_bound(expr: &Expr) -> bool {
+    let Expr::Function(call) = expr else { return false };
+    let name = call.name.to_string().to_lowercase();
+    name.ends_with("_start") || name.ends_with("_end")
 }
 
 /// What an expression is called: a column, the cast of one, and a field by their names, anything else by its text.
