@@ -167,8 +167,7 @@ impl Dense {
 
     /// Widens the range to hold `min` to `max`; `false` when it would be too sparse.
     fn cover(&mut self, min: u64, max: u64, rows: usize) -> bool {
-        let end = self.base.wrapping_add(self.slots.len() as u64);
-        if !self.slots.is_empty() && min >= self.base && max < end {
+        if !self.slots.is_empty() && min >= self.base && max - self.base < self.slots.len() as u64 {
             self.greatest = self.greatest.max(max);
             return true;
         }
@@ -181,7 +180,7 @@ impl Dense {
         }
         self.greatest = high;
         // Room above for keys that grow with time, so that not every batch widens.
-        let room = range.saturating_add(range / 2 + 64).min(u64::MAX - low) as usize;
+        let room = range.saturating_add(range / 2 + 64).min((u64::MAX - low).saturating_add(1)) as usize;
         if low == self.base && !self.slots.is_empty() {
             self.slots.resize(room, EMPTY);
         } else {
