@@ -158,6 +158,10 @@ pub(super) fn load(over: &mut StreamOver, sections: Vec<Section>) -> Result<()> 
             }
         }
     }
+    // A partition may have passed rows of which no call keeps anything.
+    if let Some(running) = &mut over.running {
+        running.resize(over.partitions.len());
+    }
     if watermark != i64::MAX {
         over.watermark = watermark;
     }

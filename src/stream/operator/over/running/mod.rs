@@ -113,6 +113,18 @@ impl Running {
         Ok(results)
     }
 
+    /// Makes room for so many partitions.
+    pub fn resize(&mut self, count: usize) {
+        for call in &mut self.calls {
+            match call {
+                Call::RowNumber | Call::Rank | Call::DenseRank => {}
+                Call::Sums(sums) => sums.resize(count),
+                Call::Extremes(extremes) => extremes.resize(count),
+                Call::Lag(lag) => lag.queues.resize(count),
+            }
+        }
+    }
+
     /// Keeps these partitions only, ascending, which are numbered anew in this order.
     pub fn keep(&mut self, left: &[u32]) {
         for call in &mut self.calls {
