@@ -131,6 +131,7 @@ fn read(table: &TextTable, summed: usize) -> (usize, f64) {
         event_time: None,
         fetch: None,
         dictionaries: false,
+        counts_rows: false,
         pushed: Default::default(),
     };
     let scan = table.open(&request).expect("the file is there");

@@ -14,6 +14,8 @@ use millstream::engine::{Engine, Snapshot};
 use millstream::pipeline::Changelog;
 use millstream::query::Query;
 use millstream::stream::source::push::PushHandle;
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -261,6 +263,88 @@ fn files_go_on_where_they_stood() {
             assert!(stops > 0, "{name}: {sql}: nothing was stopped");
         }
     }
+}
+
+/// A reader of row groups may leave rows out by itself: where a snapshot is taken they are all counted.
+#[test]
+fn row_groups_of_which_few_rows_pass_go_on_where_they_stood() {
+    const SQL: &str = "SELECT k, n, at FROM t WHERE n = 5";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let rows = rows(24_000);
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(4000)).build();
+    let mut writer =
+        ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), rows.schema(), Some(properties)).unwrap();
+    writer.write(&rows).unwrap();
+    writer.close().unwrap();
+    let engine = |partitions: usize, snapshots: bool| {
+        let engine = Engine::new(Config { partitions, batch_rows: 16, snapshots, ..Config::default() });
+        engine.execute(&format!("CREATE TABLE t WITH ('path' = '{}')", path.display())).unwrap();
+        engine
+    };
+    let mut whole = Answer::new();
+    finish(engine(2, false).sql(SQL).unwrap(), &mut whole);
+    let mut stops = 0;
+    for (step, before, after) in [(1, 1, 2), (40, 1, 1), (80, 2, 1), (150, 1, 3), (200, 2, 2)] {
+        let mut query = engine(before, true).sql(SQL).unwrap();
+        let mut answer = Answer::new();
+        for _ in 0..step {
+            if let Some(rows) = query.next_rows().unwrap() {
+                fold(&mut answer, &rows);
+            }
+        }
+        let Ok(snapshot) = query.snapshot() else { continue };
+        query.take_waiting().iter().for_each(|rows| fold(&mut answer, rows));
+        drop(query);
+        finish(engine(after, false).resume(SQL, &snapshot).unwrap(), &mut answer);
+        check(&answer, &whole, &format!("stopped after {step} pulls, {before} -> {after} partitions"));
+        stops += 1;
+    }
+    assert!(stops > 2, "queries were stopped: {stops}");
+    let error = engine(1, false).sql(SQL).unwrap().snapshot().unwrap_err().to_string();
+    assert!(error.contains("Config::snapshots"), "{error}");
+}
+
+/// A partition whose values are all NULL has passed rows and keeps none of them.
+#[test]
+fn partitions_without_values_are_swept_after_a_restart() {
+    let rows = |rows: &[(&str, Option<i64>, i64)]| {
+        let keys: StringArray = rows.iter().map(|(key, _, _)| Some(*key)).collect();
+        let numbers: Int64Array = rows.iter().map(|(_, number, _)| *number).collect();
+        let times = TimestampMillisecondArray::from_iter_values(rows.iter().map(|(_, _, at)| *at));
+        let columns: [(&str, ArrayRef); 3] = [("k", Arc::new(keys)), ("n", Arc::new(numbers)), ("at", Arc::new(times))];
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
+    };
+    let before = rows(&[("a", Some(1), 100_000), ("b", None, 101_000), ("c", None, 101_500), ("a", Some(2), 104_000)]);
+    // The first watermark after the restart lets no row go.
+    let after = rows(&[("a", Some(3), 104_500), ("c", Some(4), 105_000), ("b", Some(5), 130_000)]);
+    let window = "PARTITION BY k ORDER BY at RANGE BETWEEN INTERVAL '10' SECOND PRECEDING AND CURRENT ROW";
+    let sql = format!("SELECT k, n, SUM(n) OVER w, MIN(n) OVER w FROM t WINDOW w AS ({window})");
+    let started = |engine: &Engine| {
+        engine.execute(DEFINITION).unwrap();
+        engine.register_push("t", before.schema()).unwrap()
+    };
+    let first = engine(1, 16);
+    let handle = started(&first);
+    let (mut query, mut answer) = (first.sql(&sql).unwrap(), Answer::new());
+    handle.push(before.clone()).unwrap();
+    settle(&handle, 4, &mut query, &mut answer, &sql);
+    let snapshot = query.snapshot().unwrap();
+    query.take_waiting().iter().for_each(|rows| fold(&mut answer, rows));
+    drop(query);
+    let second = engine(1, 16);
+    let handle = started(&second);
+    let mut query = second.resume(&sql, &snapshot).unwrap();
+    for row in 0..3 {
+        handle.push(after.slice(row, 1)).unwrap();
+        settle(&handle, 5 + row, &mut query, &mut answer, &sql);
+    }
+    drop(handle);
+    finish(query, &mut answer);
+    let mut found: Vec<String> = answer.into_keys().collect();
+    found.sort_unstable();
+    let expected = ["a 1 1 1", "a 2 3 1", "a 3 6 1", "b 5 5 5", "b NULL NULL NULL", "c 4 4 4", "c NULL NULL NULL"];
+    assert_eq!(found, expected);
 }
 
 /// Batches pulled before a generated table's query is stopped.

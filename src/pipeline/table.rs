@@ -144,6 +144,9 @@ pub struct ScanRequest {
     pub fetch: Option<usize>,
     /// Whether strings may come as dictionaries: all that stands behind the scan, up to a GROUP BY, knows them.
     pub dictionaries: bool,
+    /// Whether a position may be asked for, or the scan goes on from one: rows are counted then, and of a piece that is read
+    /// none may be left out.
+    pub counts_rows: bool,
     pub pushed: Pushed,
 }
 
@@ -159,6 +162,13 @@ pub struct Pushed {
     pub first: Option<FirstCheck>,
     /// What kernels are told.
     pub context: KernelContext,
+}
+
+impl Pushed {
+    /// Whether rows may be left out.
+    pub fn is_some(&self) -> bool {
+        !self.conditions.is_empty() || !self.keys.is_empty() || self.first.is_some()
+    }
 }
 
 /// The first key of an ORDER BY, and how far its first rows reach so far.
@@ -218,6 +228,13 @@ pub enum Comparison {
 pub trait Scan: Send + Sync {
     /// The next piece of work. Never blocks for long: what waits for the outside says `Pending`.
     fn take(&self) -> Result<Take>;
+
+    /// The same of those source partitions alone that `may` be read now, where others wait for them; a source that cannot
+    /// choose is refused once it hands out another. `Pending` where there is more of others alone.
+    fn take_of(&self, may: &dyn Fn(usize) -> bool) -> Result<Take> {
+        let _ = may;
+        self.take()
+    }
 
     /// How many source partitions there are (files, broker partitions): the units of watermarks.
     fn source_partitions(&self) -> usize;

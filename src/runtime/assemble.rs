@@ -231,7 +231,7 @@ impl Assembly<'_> {
     /// of joins' tables.
     fn pushed(&mut self, id: NodeId, spec: &ScanSpec) -> Pushed {
         // Rows that are left out would not move the watermark, and positions count rows.
-        let counts_rows = spec.watermark.is_some() || spec.fetch.is_some() || self.config.snapshots;
+        let counts_rows = spec.watermark.is_some() || spec.fetch.is_some() || self.options.portable;
         let mut pushed = Pushed { context: self.context, ..Pushed::default() };
         if counts_rows
             || spec.compute.is_some()
@@ -287,6 +287,7 @@ impl Assembly<'_> {
             event_time: self.time_told(spec, readers),
             fetch: spec.fetch,
             dictionaries: self.feeds_aggregate(id),
+            counts_rows: self.options.portable,
             pushed: self.pushed(id, spec),
         };
         let awaited: Vec<_> = request.pushed.keys.iter().map(|check| check.filter.clone()).collect();
@@ -294,7 +295,7 @@ impl Assembly<'_> {
         let mut watermarks = PartitionWatermarks::new(scan.source_partitions(), self.config.keep_open);
         if let Some(watermark) = &spec.watermark {
             let per_second = time_unit(node.schema.field(watermark.column).data_type()).map_or(1, ticks_per_second);
-            watermarks = watermarks.with_rules(&watermark.rules, per_second);
+            watermarks = watermarks.with_rules(&watermark.rules, per_second, spec.table.is_bounded());
         }
         let watermarks = Arc::new(watermarks);
         self.metrics.scans.push((id, spec.name.clone(), scan.clone(), watermarks.clone()));

@@ -20,7 +20,7 @@ use crate::batch::{Argument, Batch, Column};
 use crate::error::{Error, Result};
 use crate::expression::{Evaluator, Program};
 use crate::function::KernelContext;
-use crate::pipeline::{FuturePolicy, WatermarkRules, WatermarkSpec, ticks_per_second, time_unit};
+use crate::pipeline::{FuturePolicy, Progress, Scan, Take, WatermarkRules, WatermarkSpec, ticks_per_second, time_unit};
 use crate::time::{END, START, lateness, lateness_of_all};
 
 /// The watermarks of one scan's source partitions, shared by its workers.
@@ -48,6 +48,8 @@ struct Partition {
     /// The latest event time that was taken for one, and how many rows in succession were not.
     latest: Latest,
     ended: bool,
+    /// Whether a worker is reading a morsel of it; told where partitions wait for each other.
+    is_read: bool,
     /// When its last rows came; `None` before the clock was looked at.
     active_at: Option<i64>,
     /// Whether it has been silent for so long that nobody waits for it.
@@ -63,6 +65,7 @@ impl PartitionWatermarks {
             watermark: START,
             latest: Latest::default(),
             ended: false,
+            is_read: false,
             active_at: None,
             idle: false,
             woken_at: START,
@@ -79,9 +82,10 @@ impl PartitionWatermarks {
         }
     }
 
-    /// The same under the rules of a table, whose event time has `per_second` ticks.
-    pub(super) fn with_rules(mut self, rules: &WatermarkRules, per_second: i64) -> Self {
-        self.idle_timeout = rules.idle_timeout;
+    /// The same under the rules of a table, whose event time has `per_second` ticks. Of one that ends all rows come, however
+    /// late a worker gets to them: no partition is idle.
+    pub(super) fn with_rules(mut self, rules: &WatermarkRules, per_second: i64, is_bounded: bool) -> Self {
+        self.idle_timeout = rules.idle_timeout.filter(|_| !is_bounded);
         self.max_drift = rules.max_drift.map(|nanoseconds| to_ticks(nanoseconds, per_second));
         self
     }
@@ -149,17 +153,39 @@ impl PartitionWatermarks {
         self.partitions.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Waits until the morsels before `sequence` are done, and says the watermark they left.
-    fn wait_turn(&self, partition: usize, sequence: u64, control: &Control) -> Result<(i64, Latest)> {
+    /// Waits until the morsels before `sequence` are done, and says the watermark they left; `None` once all reading stops,
+    /// for then they may never be.
+    fn wait_turn(&self, partition: usize, sequence: u64, stop: Stop<'_>) -> Result<Option<(i64, Latest)>> {
         let mut partitions = self.lock();
         while partitions[partition].sequence < sequence {
-            if control.is_aborted() {
+            if stop.control.is_aborted() {
                 return Err(Error::cancelled());
+            }
+            if stop.is_asked() {
+                return Ok(None);
             }
             let waited = self.turn.wait_timeout(partitions, Duration::from_millis(20));
             partitions = waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0;
         }
-        Ok((partitions[partition].watermark, partitions[partition].latest))
+        Ok(Some((partitions[partition].watermark, partitions[partition].latest)))
+    }
+
+    /// Takes a morsel of a partition that no worker is reading: where one is too far ahead, its morsel waits, and those behind
+    /// it stay where they are.
+    fn take_apart(&self, scan: &dyn Scan) -> Result<Take> {
+        let mut partitions = self.lock();
+        let taken = scan.take_of(&|partition| !partitions[partition].is_read)?;
+        if let Take::Morsel(morsel) = &taken {
+            let partition = &mut partitions[morsel.partition];
+            if partition.is_read {
+                return Err(Error::user(
+                    "this source hands out the rows of its partitions in an order of its own, so that none can wait for \
+                     another: leave out 'watermark.alignment.max-drift'",
+                ));
+            }
+            partition.is_read = true;
+        }
+        Ok(taken)
     }
 
     /// Notes how far a morsel has moved its partition; with `done`, lets the next one go on from there.
@@ -169,6 +195,7 @@ impl PartitionWatermarks {
         known.watermark = known.watermark.max(watermark);
         known.latest = latest;
         if done {
+            known.is_read = false;
             known.sequence += 1;
             known.ended = is_last;
             if is_last && !self.keep_open {
@@ -225,6 +252,20 @@ impl PartitionWatermarks {
     pub(super) fn shown(&self) -> Option<i64> {
         let shown = self.shown.load(Ordering::Relaxed);
         (shown != START).then_some(shown)
+    }
+}
+
+/// What ends a worker's waiting for its turn.
+#[derive(Clone, Copy)]
+pub(super) struct Stop<'a> {
+    pub(super) control: &'a Control,
+    pub(super) progress: &'a Progress,
+}
+
+impl Stop<'_> {
+    /// Whether the query stops, or no more rows of the scan are wanted.
+    fn is_asked(&self) -> bool {
+        self.control.is_stopping() || self.progress.stopped.load(Ordering::Relaxed)
     }
 }
 
@@ -298,12 +339,22 @@ impl WatermarkTracker {
         Ok(())
     }
 
-    /// Begins a morsel once the ones before it are done.
-    pub(super) fn begin(&mut self, partition: usize, sequence: u64, is_last: bool, control: &Control) -> Result<()> {
-        let (watermark, latest) = self.watermarks.wait_turn(partition, sequence, control)?;
+    /// Whether partitions wait for each other.
+    pub(super) fn aligns(&self) -> bool {
+        self.watermarks.max_drift.is_some()
+    }
+
+    /// Takes a morsel of a partition that no worker is reading.
+    pub(super) fn take_apart(&self, scan: &dyn Scan) -> Result<Take> {
+        self.watermarks.take_apart(scan)
+    }
+
+    /// Begins a morsel once the ones before it are done; `false` once all reading stops.
+    pub(super) fn begin(&mut self, partition: usize, sequence: u64, is_last: bool, stop: Stop<'_>) -> Result<bool> {
+        let Some((watermark, latest)) = self.watermarks.wait_turn(partition, sequence, stop)? else { return Ok(false) };
         let watermark = if is_last { watermark } else { self.watermarks.wake(partition, watermark, self.now) };
         self.at = Position { partition, is_last, watermark, latest, announced: false, ahead: VecDeque::new() };
-        Ok(())
+        Ok(true)
     }
 
     /// Begins a morsel of which the latest event time is known; [`START`]: it has none.
@@ -313,12 +364,14 @@ impl WatermarkTracker {
         sequence: u64,
         is_last: bool,
         latest: i64,
-        control: &Control,
-    ) -> Result<()> {
+        stop: Stop<'_>,
+    ) -> Result<bool> {
         let mark = if latest == START { START } else { self.mark_of(latest)? };
-        self.begin(partition, sequence, is_last, control)?;
-        self.announce(mark);
-        Ok(())
+        let begun = self.begin(partition, sequence, is_last, stop)?;
+        if begun {
+            self.announce(mark);
+        }
+        Ok(begun)
     }
 
     /// The watermark after a row of this event time.
@@ -347,15 +400,17 @@ impl WatermarkTracker {
         is_last: bool,
         rows: &mut [Batch],
         known: Option<i64>,
-        control: &Control,
-    ) -> Result<()> {
+        stop: Stop<'_>,
+    ) -> Result<bool> {
         let mut highest = known.unwrap_or(START);
         if self.guard.is_none() {
             for batch in &mut *rows {
                 highest = highest.max(self.highest_mark(batch, None)?);
             }
         }
-        self.begin(partition, sequence, is_last, control)?;
+        if !self.begin(partition, sequence, is_last, stop)? {
+            return Ok(false);
+        }
         if self.guard.is_some() {
             // Which rows are too far ahead depends on the rows before them, so this waits its turn.
             for batch in rows {
@@ -365,7 +420,7 @@ impl WatermarkTracker {
             }
         }
         self.announce(highest);
-        Ok(())
+        Ok(true)
     }
 
     /// Whether the rows at hand must wait, because their partition is too far ahead of the others.
@@ -397,11 +452,18 @@ impl WatermarkTracker {
         if guard.policy != FuturePolicy::Skip {
             return Ok(Some(ahead));
         }
-        let kept: Vec<u16> = (0..batch.rows).filter(|row| !ahead[*row]).map(|row| row as u16).collect();
+        let kept: Vec<u16> = match batch.selection.as_slice() {
+            Some(selected) => selected.iter().copied().filter(|&row| !ahead[row as usize]).collect(),
+            None => (0..batch.rows).filter(|row| !ahead[*row]).map(|row| row as u16).collect(),
+        };
+        batch.selection.clear();
         for column in &mut batch.columns {
-            let mut left = crate::batch::Column::default();
+            let mut left = Column::default();
             column.gather_into(&kept, &mut left)?;
             *column = left;
+        }
+        if let Some(changes) = &mut batch.changes {
+            *changes = kept.iter().map(|&row| changes[row as usize]).collect();
         }
         batch.rows = kept.len();
         Ok(None)
@@ -505,7 +567,7 @@ mod tests {
 
     fn watermarks(partitions: usize) -> PartitionWatermarks {
         let rules = WatermarkRules { idle_timeout: Some(5_000), ..WatermarkRules::default() };
-        PartitionWatermarks::new(partitions, false).with_rules(&rules, SECOND)
+        PartitionWatermarks::new(partitions, false).with_rules(&rules, SECOND, false)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::Int32Array;
 
 use super::Control;
-use super::event_time::{Position, WatermarkTracker};
+use super::event_time::{Position, Stop, WatermarkTracker};
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
 use crate::expression::{Evaluator, Program};
@@ -260,7 +260,9 @@ impl ScanTask {
             self.current = Some(current);
             return Ok(Step::Worked);
         }
-        let mut morsel = match self.scan.take()? {
+        let apart = self.tracker.as_ref().filter(|tracker| tracker.aligns());
+        let taken = apart.map_or_else(|| self.scan.take(), |tracker| tracker.take_apart(self.scan.as_ref()))?;
+        let mut morsel = match taken {
             Take::Morsel(morsel) => morsel,
             Take::Pending => return self.wait(graph),
             Take::End if !self.waiting.is_empty() => return self.wait(graph),
@@ -271,15 +273,16 @@ impl ScanTask {
             self.current = Some(Current::Direct(morsel));
             return Ok(Step::Worked);
         };
-        let alone = !self.shared || (morsel.sequence == 0 && morsel.is_last);
+        let stop = Stop { control, progress: self.scan.progress() };
+        let alone = !self.shared || tracker.aligns() || (morsel.sequence == 0 && morsel.is_last);
         if alone {
-            tracker.begin(morsel.partition, morsel.sequence, morsel.is_last, control)?;
-            self.current = Some(Current::Direct(morsel));
+            let begun = tracker.begin(morsel.partition, morsel.sequence, morsel.is_last, stop)?;
+            self.current = begun.then_some(Current::Direct(morsel));
             return Ok(Step::Worked);
         }
         if let Some(latest) = morsel.reader.latest()? {
-            tracker.begin_told(morsel.partition, morsel.sequence, morsel.is_last, latest, control)?;
-            self.current = Some(Current::Direct(morsel));
+            let begun = tracker.begin_told(morsel.partition, morsel.sequence, morsel.is_last, latest, stop)?;
+            self.current = begun.then_some(Current::Direct(morsel));
             return Ok(Step::Worked);
         }
         let mut batches = Vec::new();
@@ -293,8 +296,8 @@ impl ScanTask {
             batches.push(batch);
         }
         let known = morsel.reader.watermark();
-        tracker.begin_with(morsel.partition, morsel.sequence, morsel.is_last, &mut batches, known, control)?;
-        self.current = Some(Current::Ahead { batches, known, at: 0 });
+        let begun = tracker.begin_with(morsel.partition, morsel.sequence, morsel.is_last, &mut batches, known, stop)?;
+        self.current = begun.then_some(Current::Ahead { batches, known, at: 0 });
         Ok(Step::Worked)
     }
 

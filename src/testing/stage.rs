@@ -226,10 +226,14 @@ struct ScriptedScan {
 
 impl Scan for ScriptedScan {
     fn take(&self) -> Result<Take> {
+        self.take_of(&|_| true)
+    }
+
+    fn take_of(&self, may: &dyn Fn(usize) -> bool) -> Result<Take> {
         let logs = lock(&self.table.logs);
         let mut cursors = lock(&self.cursors);
         for (partition, (cursor, log)) in cursors.iter_mut().zip(logs.iter()).enumerate() {
-            let Some(event) = log.get(cursor.next).filter(|_| !cursor.reading) else { continue };
+            let Some(event) = log.get(cursor.next).filter(|_| !cursor.reading && may(partition)) else { continue };
             let sequence = (cursor.next - cursor.first) as u64;
             cursor.next += 1;
             cursor.reading = true;

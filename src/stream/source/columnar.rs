@@ -187,6 +187,8 @@ impl<F: ColumnarFile> Table for FileTable<F> {
             };
             partitions.push(file.pieces(request, &plan)?);
         }
-        Ok(Arc::new(PieceScan::new(partitions, fetch, progress).with_times(times)))
+        let leaves_out = F::takes_keys() && (!request.predicates.is_empty() || request.pushed.is_some());
+        let scan = PieceScan::new(partitions, fetch, progress).with_times(times);
+        Ok(Arc::new(scan.with_gaps(leaves_out && !request.counts_rows)))
     }
 }

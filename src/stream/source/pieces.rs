@@ -4,7 +4,7 @@
 //!             a partition is a prefix of its rows whenever no piece is half read, or its only one is.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
@@ -26,12 +26,16 @@ pub struct Piece {
 pub struct PieceScan {
     pieces: RwLock<Vec<Numbered>>,
     next: AtomicUsize,
+    /// Pieces before `next` that were passed over, in order: their partitions were not to be read yet.
+    passed: Mutex<Vec<usize>>,
     /// Rows read of each partition.
     read: Vec<Arc<AtomicU64>>,
     /// Whether each partition is one piece.
     is_whole: bool,
     /// When the source got the rows of each partition of those it was made of, in milliseconds since 1970.
     times: Vec<Option<i64>>,
+    /// Whether readers leave rows out that nobody wants, and so do not count them.
+    has_gaps: bool,
     progress: Arc<Progress>,
 }
 
@@ -77,7 +81,23 @@ impl PieceScan {
         pieces.sort_by_key(|piece| piece.turn);
         let read = (0..partition_count).map(|_| Arc::default()).collect();
         let (pieces, next) = (RwLock::new(pieces), AtomicUsize::new(0));
-        PieceScan { pieces, next, read, is_whole, times: Vec::new(), progress }
+        PieceScan {
+            pieces,
+            next,
+            passed: Mutex::default(),
+            read,
+            is_whole,
+            times: Vec::new(),
+            has_gaps: false,
+            progress,
+        }
+    }
+
+    /// The same, where readers may leave out rows of a piece.
+    #[must_use]
+    pub fn with_gaps(mut self, has_gaps: bool) -> Self {
+        self.has_gaps = has_gaps;
+        self
     }
 
     /// The same, where it is known when each partition was written, in milliseconds since 1970.
@@ -88,16 +108,42 @@ impl PieceScan {
     }
 }
 
-impl Scan for PieceScan {
-    fn take(&self) -> Result<Take> {
-        let pieces = self.pieces.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(piece) = pieces.get(self.next.fetch_add(1, Ordering::Relaxed)) else { return Ok(Take::End) };
+impl PieceScan {
+    /// Opens a piece for the worker that takes it.
+    fn begin(&self, piece: &Numbered) -> Result<Morsel> {
         let inner = (piece.open)()?;
         let Numbered { partition, list, sequence, is_last, first, skip, .. } = *piece;
         let place = RowPlace { next: first + skip, rows: 0, time: self.times.get(list).copied().flatten() };
         let (read, progress) = (self.read[partition].clone(), self.progress.clone());
         let reader = Box::new(Counting { inner, read, skip, place, progress });
-        Ok(Take::Morsel(Morsel { partition, sequence, is_last, reader }))
+        Ok(Morsel { partition, sequence, is_last, reader })
+    }
+}
+
+impl Scan for PieceScan {
+    fn take(&self) -> Result<Take> {
+        let pieces = self.pieces.read().unwrap_or_else(PoisonError::into_inner);
+        match pieces.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            Some(piece) => self.begin(piece).map(Take::Morsel),
+            None => Ok(Take::End),
+        }
+    }
+
+    fn take_of(&self, may: &dyn Fn(usize) -> bool) -> Result<Take> {
+        let pieces = self.pieces.read().unwrap_or_else(PoisonError::into_inner);
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = passed.iter().position(|&at| may(pieces[at].partition)) {
+            return self.begin(&pieces[passed.remove(at)]).map(Take::Morsel);
+        }
+        loop {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            match pieces.get(at) {
+                Some(piece) if may(piece.partition) => return self.begin(piece).map(Take::Morsel),
+                Some(_) => passed.push(at),
+                None if passed.is_empty() => return Ok(Take::End),
+                None => return Ok(Take::Pending),
+            }
+        }
     }
 
     fn source_partitions(&self) -> usize {
@@ -109,6 +155,10 @@ impl Scan for PieceScan {
     }
 
     fn position(&self) -> Result<Vec<u64>> {
+        if self.has_gaps {
+            let message = "this query leaves rows out while it reads them, so that it cannot say where it stands";
+            return Err(Error::user(format!("{message}; set Config::snapshots before it starts")));
+        }
         Ok(self.read.iter().map(|read| read.load(Ordering::SeqCst)).collect())
     }
 

@@ -379,9 +379,14 @@ struct PushScan {
 
 impl Scan for PushScan {
     fn take(&self) -> Result<Take> {
+        self.take_of(&|_| true)
+    }
+
+    fn take_of(&self, may: &dyn Fn(usize) -> bool) -> Result<Take> {
         let mut state = self.shared.lock();
         let has_work = |queue: &Queue| !queue.ended && !queue.reading && (queue.closed || !queue.batches.is_empty());
-        let Some(partition) = state.queues.iter().position(has_work) else {
+        let found = state.queues.iter().enumerate().position(|(partition, queue)| has_work(queue) && may(partition));
+        let Some(partition) = found else {
             let ended = state.queues.iter().all(|queue| queue.ended);
             return Ok(if ended { Take::End } else { Take::Pending });
         };

@@ -21,6 +21,7 @@ pub fn request(projection: Vec<usize>, batch_rows: usize) -> ScanRequest {
         event_time: None,
         fetch: None,
         dictionaries: false,
+        counts_rows: false,
         pushed: Default::default(),
     }
 }

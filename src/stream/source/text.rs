@@ -258,13 +258,17 @@ enum Found {
 
 impl Scan for TextScan {
     fn take(&self) -> Result<Take> {
+        self.take_of(&|_| true)
+    }
+
+    fn take_of(&self, may: &dyn Fn(usize) -> bool) -> Result<Take> {
         let shared = &self.0;
         loop {
             if shared.progress.stopped.load(Ordering::Relaxed) {
                 return Ok(Take::End);
             }
             let (mut busy, mut is_pending, mut is_finished) = (None, false, false);
-            for index in shared.unfinished() {
+            for index in shared.unfinished(may) {
                 let state = match shared.files[index].state.try_lock() {
                     Ok(state) => state,
                     Err(TryLockError::Poisoned(state)) => state.into_inner(),
@@ -283,7 +287,7 @@ impl Scan for TextScan {
                 _ if is_finished => continue,
                 // Everybody else is cutting blocks: wait for one of them rather than spin.
                 Some(index) => drop(shared.files[index].state.lock().unwrap_or_else(PoisonError::into_inner)),
-                None if is_pending => return Ok(Take::Pending),
+                None if is_pending || shared.holds_back(may) => return Ok(Take::Pending),
                 None => return Ok(Take::End),
             }
         }
@@ -317,15 +321,23 @@ impl Scan for TextScan {
 }
 
 impl Shared {
-    /// The files to be read now: the first ones that are not done, as many as there are workers.
-    fn unfinished(&self) -> impl Iterator<Item = usize> {
-        let is_done = |index: usize| self.files[index].is_done.load(Ordering::Acquire);
+    /// The files to be read now: the first ones that are not done and `may` be read, as many as there are workers.
+    fn unfinished(&self, may: &dyn Fn(usize) -> bool) -> impl Iterator<Item = usize> {
         let mut first = self.first.load(Ordering::Relaxed);
-        while first < self.files.len() && is_done(first) {
+        while first < self.files.len() && self.is_done(first) {
             first += 1;
         }
         self.first.fetch_max(first, Ordering::Relaxed);
-        (first..self.files.len()).filter(move |&index| !is_done(index)).take(self.partitions)
+        (first..self.files.len()).filter(move |&index| !self.is_done(index) && may(index)).take(self.partitions)
+    }
+
+    /// Whether a file is not done that may not be read now.
+    fn holds_back(&self, may: &dyn Fn(usize) -> bool) -> bool {
+        (self.first.load(Ordering::Relaxed)..self.files.len()).any(|index| !self.is_done(index) && !may(index))
+    }
+
+    fn is_done(&self, index: usize) -> bool {
+        self.files[index].is_done.load(Ordering::Acquire)
     }
 
     fn decoder(&self) -> Result<Decoder> {

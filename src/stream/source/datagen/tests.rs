@@ -38,6 +38,7 @@ fn read(table: &dyn Table, rows: usize, batch_rows: usize) -> RecordBatch {
         event_time: None,
         fetch: Some(rows),
         dictionaries: false,
+        counts_rows: false,
         pushed: Default::default(),
     };
     let scan = table.open(&request).unwrap();

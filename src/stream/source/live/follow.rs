@@ -61,25 +61,31 @@ impl Following {
 
 impl Scan for Following {
     fn take(&self) -> Result<Take> {
+        self.take_of(&|_| true)
+    }
+
+    fn take_of(&self, may: &dyn Fn(usize) -> bool) -> Result<Take> {
         let mut turns = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if turns.iter().all(|turn| turn.has_ended) || self.progress.stopped.load(std::sync::atomic::Ordering::Relaxed) {
             return Ok(Take::End);
         }
         let live = self.live.lock();
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = |number: u64| live.frozen_at.is_none_or(|frozen| number <= frozen);
+        let is_visible = |entry: &Entry| live.frozen_at.is_none_or(|frozen| entry.number <= frozen);
         let next_to_end = |has_ended: &dyn Fn(usize) -> bool| {
-            (0..turns.len()).find(|&partition| !turns[partition].has_ended && has_ended(partition))
+            (0..turns.len()).find(|&partition| !turns[partition].has_ended && has_ended(partition) && may(partition))
         };
-        let (partition, rows, watermark, is_last) = match queue.commits.front() {
-            Some(entry) if may(entry.number) => {
-                let Entry { partition, changes, watermark, .. } = queue.commits.pop_front().expect("looked at above");
+        let next = queue.commits.iter().position(|entry| may(entry.partition));
+        let (partition, rows, watermark, is_last) = match next {
+            Some(at) if is_visible(&queue.commits[at]) => {
+                let Entry { partition, changes, watermark, .. } = queue.commits.remove(at).expect("looked at above");
                 queue.rows -= changes.as_ref().map_or(0, |(rows, _)| rows.num_rows());
                 queue.taken.resize(turns.len(), 0);
                 queue.taken[partition] += 1;
                 (partition, changes, watermark, false)
             }
             Some(_) => return Ok(Take::Pending),
+            None if !queue.commits.is_empty() => return Ok(Take::Pending),
             None => {
                 let ended = match &live.end {
                     Some(Err(error)) => {

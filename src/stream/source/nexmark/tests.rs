@@ -73,6 +73,7 @@ fn request(table: &dyn Table, batch_rows: usize) -> ScanRequest {
         event_time: None,
         fetch: None,
         dictionaries: false,
+        counts_rows: false,
         pushed: Default::default(),
     }
 }

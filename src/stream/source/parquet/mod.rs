@@ -132,7 +132,8 @@ impl ColumnarFile for ParquetFile {
                 .collect(),
         };
         let pushed = request.pushed.clone();
-        let late = LateFilter::new(&self.metadata, &plan.fit, &request.predicates, &plan.picked.file_columns);
+        let late = if request.counts_rows { &[][..] } else { &request.predicates };
+        let late = LateFilter::new(&self.metadata, &plan.fit, late, &plan.picked.file_columns);
         let first = pushed.first.as_ref().filter(|check| !check.may_fail);
         let least =
             first.map(|check| least_numbers(&self.metadata, &plan.fit, request.projection[check.column], check));

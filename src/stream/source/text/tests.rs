@@ -33,6 +33,7 @@ fn request(table: &TextTable, batch_rows: usize) -> ScanRequest {
         event_time: None,
         fetch: None,
         dictionaries: false,
+        counts_rows: false,
         pushed: Default::default(),
     }
 }
