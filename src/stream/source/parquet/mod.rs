@@ -50,6 +50,8 @@ use spans::{Span, spans};
 const DICTIONARY_HEADER_BYTES: u64 = 20;
 /// Bytes of a row group that may be read ahead of its turn.
 const AHEAD_BYTES_MAX: usize = 64 << 20;
+/// What writers fill a page with, most of them.
+const PAGE_BYTES: usize = 1 << 20;
 
 /// A Parquet file, its footer read.
 #[derive(Debug)]
@@ -123,10 +125,13 @@ impl ColumnarFile for ParquetFile {
         let dictionaries = request.dictionaries;
         let wanted = self.wanted(request, plan).map(Arc::new);
         let sizes: Vec<(usize, usize)> = groups.iter().map(|&group| (group, self.rows(group))).collect();
-        let can_part = |group| wanted.as_ref().is_some_and(|wanted| self.is_readable(group, wanted));
+        let page_rows = |group| {
+            let wanted = wanted.as_ref().filter(|wanted| self.is_readable(group, wanted))?;
+            Some(self.page_rows(group, wanted))
+        };
         let runs = match request.ordered && !ahead {
-            true => vec![spans(&sizes, 1, plan.batch_rows, can_part)],
-            false => spans(&sizes, request.partitions, plan.batch_rows, can_part)
+            true => vec![spans(&sizes, 1, plan.batch_rows, page_rows)],
+            false => spans(&sizes, request.partitions, plan.batch_rows, page_rows)
                 .into_iter()
                 .map(|span| vec![span])
                 .collect(),
@@ -163,6 +168,16 @@ impl ColumnarFile for ParquetFile {
 }
 
 impl ParquetFile {
+    /// About how many rows the longest page has of those that are dear to unpack twice, from the sizes of their columns; 0: they
+    /// are all short.
+    fn page_rows(&self, group: usize, wanted: &[Wanted]) -> usize {
+        let of_column = |wanted: &Wanted| {
+            let bytes = usize::try_from(self.row_group(group).column(wanted.leaf).uncompressed_size()).unwrap_or(0);
+            if bytes <= PAGE_BYTES { 0 } else { (self.rows(group) as u64 * PAGE_BYTES as u64 / bytes as u64) as usize }
+        };
+        wanted.iter().map(of_column).max().unwrap_or_default()
+    }
+
     /// The leaf of a flat column of the table, where the file has it in the same type.
     fn leaf(&self, column: &Field) -> Option<usize> {
         let schema = self.metadata.schema();

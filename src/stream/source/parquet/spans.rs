@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// Parts that the rows at the end are cut into, for each worker.
 const PARTS_PER_WORKER: usize = 2;
-/// A part has so many batches at least: the pages that it begins and ends within are unpacked twice.
+/// A part has so many batches at least, and a page: the pages that it begins and ends within are unpacked twice.
 const PART_BATCHES_MIN: usize = 8;
 /// With so many row groups for each worker none waits long for another.
 const GROUPS_PER_WORKER_MAX: usize = 16;
@@ -20,12 +20,13 @@ pub(super) struct Span {
     pub(super) is_last: bool,
 }
 
-/// Row groups, each with its number of rows, in the pieces that `workers` take; `can_part` says which may be cut.
+/// Row groups, each with its number of rows, in the pieces that `workers` take. `page_rows`: about how many rows a page of a row
+/// group has; `None` for one that must not be cut.
 pub(super) fn spans(
     groups: &[(usize, usize)],
     workers: usize,
     batch_rows: usize,
-    can_part: impl Fn(usize) -> bool,
+    page_rows: impl Fn(usize) -> Option<usize>,
 ) -> Vec<Span> {
     let behind = match workers > 1 && groups.len() < workers * GROUPS_PER_WORKER_MAX {
         true => tail(groups, workers),
@@ -35,7 +36,10 @@ pub(super) fn spans(
     let part_rows = rows.div_ceil(workers * PARTS_PER_WORKER).max(PART_BATCHES_MIN * batch_rows);
     let mut spans = Vec::new();
     for (at, &(group, rows)) in groups.iter().enumerate() {
-        let parts = if at < behind || !can_part(group) { 1 } else { (rows / part_rows).max(1) };
+        let parts = match page_rows(group).filter(|_| at >= behind) {
+            Some(page_rows) => (rows / part_rows.max(page_rows)).max(1),
+            None => 1,
+        };
         let bound = |part: usize| rows * part / parts;
         spans.extend((0..parts).map(|part| Span {
             group,
@@ -65,7 +69,10 @@ mod tests {
 
     fn shown(groups: &[usize], workers: usize) -> Vec<(usize, Range<usize>, bool)> {
         let groups: Vec<(usize, usize)> = groups.iter().copied().enumerate().collect();
-        spans(&groups, workers, 8 * K, |_| true).into_iter().map(|span| (span.group, span.rows, span.is_last)).collect()
+        spans(&groups, workers, 8 * K, |_| Some(K))
+            .into_iter()
+            .map(|span| (span.group, span.rows, span.is_last))
+            .collect()
     }
 
     #[test]
@@ -89,10 +96,16 @@ mod tests {
         assert_eq!(shown(&[100_000, 30_000], 2).len(), 2);
         assert_eq!(shown(&[1 << 20; 40], 2).len(), 40);
         assert_eq!(shown(&[], 2), []);
-        assert!(spans(&[(7, 1 << 20)], 2, 8 * K, |_| false).iter().eq([&Span {
+        assert!(spans(&[(7, 1 << 20)], 2, 8 * K, |_| None).iter().eq([&Span {
             group: 7,
             rows: 0..1 << 20,
             is_last: true
         }]));
+    }
+
+    #[test]
+    fn no_part_is_less_than_a_page() {
+        assert_eq!(spans(&[(0, 240 * K)], 2, 8 * K, |_| Some(128 * K)).len(), 1);
+        assert_eq!(spans(&[(0, 400 * K)], 2, 8 * K, |_| Some(128 * K)).len(), 3);
     }
 }
