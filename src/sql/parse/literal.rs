@@ -1,17 +1,22 @@
-//! Lists as PostgreSQL writes them: `'{1,2,NULL}'::INT[]`, and paths into JSON, `'{a,"b,c"}'`.
+//! Lists as PostgreSQL writes them: `'{1,2,NULL}'::INT[]`, and paths into JSON, `'{a,"b,c"}'`; and numbers that are cast to
+//! decimals, which keep all of their digits.
 
 use std::collections::VecDeque;
 
-use sqlparser::ast::{Array, ArrayElemTypeDef, CastKind, DataType, Expr, Value};
+use sqlparser::ast::{Array, ArrayElemTypeDef, CastKind, DataType, Expr, UnaryOperator, Value};
 
 use crate::error::{Error, Result};
 use crate::sql::tree::{cast_to, text};
 
 /// What stands for a cast of such a value.
 pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
-    let Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr: value, data_type, .. } = expr else {
+    let Expr::Cast { kind, expr: value, data_type, .. } = expr else { return Ok(()) };
+    if is_decimal(data_type) {
+        keep_digits(value);
+    }
+    if !matches!(kind, CastKind::Cast | CastKind::DoubleColon) {
         return Ok(());
-    };
+    }
     if let (Expr::Value(literal), DataType::Array(_)) = (value.as_mut(), &*data_type)
         && let Value::SingleQuotedString(text) = &literal.value
         && text.trim_start().starts_with('{')
@@ -20,6 +25,35 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
         **value = list(&mut text.trim().chars().collect(), data_type).ok_or_else(wrong)?;
     }
     Ok(())
+}
+
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal(_) | DataType::Dec(_) | DataType::Numeric(_))
+}
+
+/// A number that is more exact than a float is read as the text it is.
+fn keep_digits(value: &mut Expr) {
+    let (sign, number) = match unnested(value) {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => ("-", unnested(expr)),
+        other => ("", other),
+    };
+    if let Expr::Value(literal) = number
+        && let Value::Number(digits, false) = &literal.value
+        && is_inexact(digits)
+    {
+        *value = text(&format!("{sign}{digits}"));
+    }
+}
+
+fn unnested(expr: &Expr) -> &Expr {
+    if let Expr::Nested(inner) = expr { unnested(inner) } else { expr }
+}
+
+/// Whether digits have a point, or are too many for an integer of 64 bits.
+fn is_inexact(digits: &str) -> bool {
+    const WHOLE_MAX: usize = 18;
+    digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && (digits.contains('.') || digits.len() > WHOLE_MAX)
 }
 
 /// The texts in a list; `None`: it is none.
