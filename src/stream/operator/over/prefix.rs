@@ -1,18 +1,19 @@
 //! Counts, sums and averages as differences of running totals: a frame costs the same however wide it is.
 //!
-//! Invariants  totals of integers are exact (128 bits); those of floats keep their rounding errors and restart with each
-//!             partition, so that a result depends on no other; NaN and infinities are counted, not added.
+//! Invariants  totals of integers and decimals are exact (128 bits); those of floats keep their rounding errors and restart
+//!             with each partition, so that a result depends on no other; NaN and infinities are counted, not added.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt64Array};
 use arrow::compute::kernels::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
 
 use super::aggregate::Aggregated;
 use super::frame::Frames;
 use super::sorted::Sorted;
 use crate::error::{Error, Result};
+use crate::function::aggregate::decimal::Result128;
 
 /// What is made of a frame's sum and count.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,14 @@ pub(super) fn results(call: &Aggregated<'_>, sorted: &Sorted, frames: &Frames) -
             whole(arg, made, &function.result_type(), frames, &counts).map(Some)
         }
         (data_type, DataType::Float64) if data_type.is_floating() => floats(arg, made, sorted, frames, &counts),
+        (DataType::Decimal128(precision, _), result) => {
+            match Result128::of(function.name(), arg.data_type(), &result) {
+                Some(of_sum) if fits_totals(*precision, sorted.rows) => {
+                    decimals(arg, of_sum, &result, frames, &counts).map(Some)
+                }
+                _ => Ok(None),
+            }
+        }
         _ => Ok(None),
     }
 }
@@ -108,6 +117,35 @@ fn whole(
         DataType::UInt64 => sums!(u64, UInt64Array, "BIGINT UNSIGNED"),
         _ => sums!(i64, Int64Array, "BIGINT"),
     }
+}
+
+/// Whether the total of so many decimals has room in 128 bits whatever they are.
+fn fits_totals(precision: u8, rows: usize) -> bool {
+    let greatest = 10i128.checked_pow(precision.into());
+    greatest.and_then(|greatest| greatest.checked_mul(rows as i128)).is_some()
+}
+
+fn decimals(
+    arg: &ArrayRef,
+    of_sum: Result128,
+    result: &DataType,
+    frames: &Frames,
+    counts: &impl Fn(usize) -> bool,
+) -> Result<ArrayRef> {
+    let values = arg.as_primitive::<Decimal128Type>().values();
+    let totals = totals(arg.len(), (0i128, 0u32), |(sum, count), row| {
+        if counts(row) {
+            *sum = sum.wrapping_add(values[row]);
+            *count += 1;
+        }
+    });
+    let of_row = |row: usize| {
+        let (start, end) = (totals[frames.starts[row] as usize], totals[frames.ends[row] as usize]);
+        let count = i64::from(end.1 - start.1);
+        (count > 0).then(|| of_sum.result(end.0.wrapping_sub(start.0), count)).transpose()
+    };
+    let results = (0..frames.starts.len()).map(of_row).collect::<Result<Decimal128Array>>()?;
+    Ok(Arc::new(results.with_data_type(result.clone())))
 }
 
 /// A running total of floats: the sum with what it lacks, and what cannot be added.
